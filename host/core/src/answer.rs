@@ -1,0 +1,243 @@
+//! A run's outcome as the answer to a synchronous call: status, headers and body. Pure; what cannot be sent is a problem.
+//!
+//! A result is the body as it is, unless it is an object with control keys (`windmill_status_code`,
+//! `windmill_content_type`, `windmill_headers`, each also as `wm_...`): then they steer the answer and the body is its
+//! `result`.
+
+use crate::outcome::Outcome;
+use crate::problem::{Code, Problem};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+
+/// An answer ready to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// 200 to 599.
+    pub status: u16,
+    /// Lower-case names with values that hold no control characters.
+    pub headers: Vec<(String, String)>,
+    /// Empty where the status allows none.
+    pub body: Vec<u8>,
+}
+
+/// What the operator decided about answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// Status of a failed run. 200 unless set, as the webhook contract has it.
+    pub failure_status: u16,
+    /// Whether webhooks have an origin of their own, apart from the page's: then cookies, HSTS and the content security
+    /// policy are the script's business.
+    pub own_origin: bool,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { failure_status: 200, own_origin: false }
+    }
+}
+
+const JSON: &str = "application/json";
+
+/// Never a script's to set: they belong to the connection (RFC 9110, 7.6.1) or to the host.
+const REFUSED: &[&str] = &[
+    "connection",
+    "content-length",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "x-content-type-options",
+];
+
+/// Act on the whole origin, so allowed only where the origin is not shared with the page.
+const REFUSED_ON_SHARED_ORIGIN: &[&str] = &["set-cookie", "strict-transport-security", "clear-site-data", "service-worker-allowed"];
+
+/// The answer to a synchronous call.
+///
+/// # Errors
+/// `Code::InvalidAnswer` when the control keys ask for something that cannot be sent.
+pub fn answer(outcome: &Outcome, policy: &Policy) -> Result<Answer, Problem> {
+    let mut answer = match outcome {
+        Outcome::Failure(failure) => {
+            let body = failure.to_result().get().as_bytes().to_vec();
+            Answer { status: policy.failure_status, headers: vec![("content-type".into(), JSON.into())], body }
+        }
+        Outcome::Success(result) => match Control::read(result)? {
+            None => Answer { status: 200, headers: vec![("content-type".into(), JSON.into())], body: result.get().as_bytes().to_vec() },
+            Some(control) => control.answer(policy)?,
+        },
+    };
+    if matches!(answer.status, 204 | 205 | 304) {
+        answer.body.clear();
+    }
+    harden(&mut answer, policy);
+    Ok(answer)
+}
+
+/// What a script returns is never trusted with the page's origin.
+fn harden(answer: &mut Answer, policy: &Policy) {
+    answer.headers.push(("x-content-type-options".into(), "nosniff".into()));
+    if !answer.headers.iter().any(|(name, _)| name == "cache-control") {
+        answer.headers.push(("cache-control".into(), "no-store".into()));
+    }
+    if !policy.own_origin {
+        // Beside a policy of the script's own: browsers enforce both.
+        answer.headers.push(("content-security-policy".into(), "sandbox".into()));
+    }
+}
+
+/// The keys of a steering result, not yet checked.
+#[derive(Debug, Default, Deserialize)]
+struct Control<'a> {
+    #[serde(borrow, default, alias = "wm_status_code")]
+    windmill_status_code: Option<&'a RawValue>,
+    #[serde(borrow, default, alias = "wm_content_type")]
+    windmill_content_type: Option<&'a RawValue>,
+    #[serde(borrow, default, alias = "wm_headers")]
+    windmill_headers: Option<&'a RawValue>,
+    #[serde(borrow, default, alias = "wm_content_transfer_encoding")]
+    windmill_content_transfer_encoding: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    result: Option<&'a RawValue>,
+}
+
+fn refuse<T>(detail: impl Into<String>) -> Result<T, Problem> {
+    Err(Problem::new(Code::InvalidAnswer, detail))
+}
+
+impl<'a> Control<'a> {
+    fn read(result: &'a RawValue) -> Result<Option<Self>, Problem> {
+        let text = result.get();
+        // Most results hold none of the words: they are not parsed at all.
+        if !text.starts_with('{') || !(text.contains("\"windmill_") || text.contains("\"wm_")) {
+            return Ok(None);
+        }
+        match serde_json::from_str::<Control<'a>>(text) {
+            Ok(control)
+                if control.windmill_status_code.is_some()
+                    || control.windmill_content_type.is_some()
+                    || control.windmill_headers.is_some() =>
+            {
+                Ok(Some(control))
+            }
+            Ok(_) => Ok(None),
+            // A key and its alias together, or a key twice.
+            Err(error) => refuse(format!("The script's control keys contradict each other: {error}")),
+        }
+    }
+
+    fn answer(&self, policy: &Policy) -> Result<Answer, Problem> {
+        let result = self.result.filter(|result| result.get() != "null");
+        let status = match self.windmill_status_code {
+            None if result.is_none() => 204,
+            None => 200,
+            Some(code) => match code.get().parse::<u16>() {
+                Ok(code @ 200..=599) => code,
+                _ => {
+                    return refuse(format!(
+                        "The script set windmill_status_code to {}; it must be a whole number from 200 to 599",
+                        shorten(code.get())
+                    ));
+                }
+            },
+        };
+        let mut headers = self.headers(policy)?;
+        let content_type = match self.windmill_content_type.filter(|value| value.get() != "null") {
+            None => None,
+            Some(value) => match serde_json::from_str::<String>(value.get()) {
+                Ok(text) if valid_value(&text) => Some(text),
+                _ => {
+                    return refuse(format!(
+                        "The script set windmill_content_type to {}; it must be a string such as \"text/csv\"",
+                        shorten(value.get())
+                    ));
+                }
+            },
+        };
+        let body = self.body(result, content_type.is_some())?;
+        if content_type.is_some() || !headers.iter().any(|(name, _)| name == "content-type") {
+            headers.retain(|(name, _)| name != "content-type");
+            headers.insert(0, ("content-type".into(), content_type.unwrap_or_else(|| JSON.into())));
+        }
+        Ok(Answer { status, headers, body })
+    }
+
+    fn headers(&self, policy: &Policy) -> Result<Vec<(String, String)>, Problem> {
+        let Some(given) = self.windmill_headers.filter(|value| value.get() != "null") else {
+            return Ok(Vec::new());
+        };
+        let Ok(given) = serde_json::from_str::<BTreeMap<String, String>>(given.get()) else {
+            return refuse(format!("The script set windmill_headers to {}; it must be an object of strings", shorten(given.get())));
+        };
+        let mut headers = Vec::with_capacity(given.len());
+        for (name, value) in given {
+            let name = name.to_ascii_lowercase();
+            if name.is_empty() || !name.bytes().all(is_token_byte) {
+                return refuse(format!("The script set a header with the name {name:?}, which is not a header name"));
+            }
+            if !valid_value(&value) {
+                return refuse(format!("The script set the header {name} to a value with line breaks or control characters"));
+            }
+            if REFUSED.contains(&name.as_str()) || name.starts_with("x-wasmill-") {
+                return refuse(format!("The script set the header {name}, which belongs to the connection or the host; leave it out"));
+            }
+            if !policy.own_origin && REFUSED_ON_SHARED_ORIGIN.contains(&name.as_str()) {
+                return refuse(format!(
+                    "The script set the header {name}, which acts on the whole origin, and this one is shared with other scripts"
+                ));
+            }
+            headers.push((name, value));
+        }
+        Ok(headers)
+    }
+
+    fn body(&self, result: Option<&RawValue>, typed: bool) -> Result<Vec<u8>, Problem> {
+        let text = result.and_then(|result| serde_json::from_str::<String>(result.get()).ok());
+        match self.windmill_content_transfer_encoding.filter(|value| value.get() != "null").map(RawValue::get) {
+            None => {}
+            Some("\"base64\"") => {
+                return match text.as_deref().map(|text| STANDARD.decode(text)) {
+                    Some(Ok(bytes)) => Ok(bytes),
+                    Some(Err(error)) => refuse(format!(
+                        "The script set windmill_content_transfer_encoding to base64, but its result is not base64: {error}"
+                    )),
+                    None => refuse("The script set windmill_content_transfer_encoding to base64, but its result is not a string"),
+                };
+            }
+            Some(other) => {
+                return refuse(format!("The script set windmill_content_transfer_encoding to {}; only \"base64\" is known", shorten(other)));
+            }
+        }
+        Ok(match (text, result) {
+            // With a content type of its own a string is sent as it is, without quotes.
+            (Some(text), _) if typed => text.into_bytes(),
+            (_, Some(result)) => result.get().as_bytes().to_vec(),
+            (_, None) if typed => Vec::new(),
+            (_, None) => b"null".to_vec(),
+        })
+    }
+}
+
+fn shorten(text: &str) -> String {
+    const MOST: usize = 60;
+    if text.chars().count() <= MOST { text.to_owned() } else { text.chars().take(MOST).chain(['…']).collect() }
+}
+
+/// RFC 9110, 5.6.2: the bytes a header name may have.
+fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+fn valid_value(text: &str) -> bool {
+    text.bytes().all(|byte| byte == b'\t' || (byte >= 0x20 && byte != 0x7f))
+}
+
+#[cfg(test)]
+mod tests;

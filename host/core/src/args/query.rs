@@ -1,0 +1,66 @@
+//! The query parameters that shape the arguments.
+
+use std::fmt;
+
+/// A parameter whose value cannot be what it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueryError {
+    /// Its name.
+    pub name: &'static str,
+    /// What it was, and what it may be.
+    pub reason: String,
+}
+
+impl fmt::Display for QueryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "The query parameter {} {}", self.name, self.reason)
+    }
+}
+
+/// What the query says about arguments, and the query itself for `include_query`.
+#[derive(Debug, Default)]
+pub(super) struct RunQuery {
+    pub(super) raw: bool,
+    pub(super) wrap_body: bool,
+    pub(super) payload: Option<String>,
+    pub(super) include_header: Option<String>,
+    pub(super) include_query: Option<String>,
+    pairs: Vec<(String, String)>,
+}
+
+impl RunQuery {
+    pub(super) fn parse(query: &str) -> Result<Self, QueryError> {
+        let mut parsed = RunQuery::default();
+        if query.is_empty() {
+            return Ok(parsed);
+        }
+        for (key, value) in form_urlencoded::parse(query.as_bytes()) {
+            match key.as_ref() {
+                "raw" => parsed.raw = switch("raw", &value)?,
+                "wrap_body" => parsed.wrap_body = switch("wrap_body", &value)?,
+                "payload" => parsed.payload = Some(value.to_string()),
+                "include_header" => parsed.include_header = Some(value.to_string()),
+                "include_query" => parsed.include_query = Some(value.to_string()),
+                _ => {}
+            }
+            // The credential is not an argument, whatever the caller lists.
+            if key != "token" {
+                parsed.pairs.push((key.into_owned(), value.into_owned()));
+            }
+        }
+        Ok(parsed)
+    }
+
+    /// The last value of a key.
+    pub(super) fn last(&self, key: &str) -> Option<&str> {
+        self.pairs.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
+    }
+}
+
+fn switch(name: &'static str, value: &str) -> Result<bool, QueryError> {
+    match value {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        other => Err(QueryError { name, reason: format!("is {other:?}; it must be true or false") }),
+    }
+}

@@ -1,0 +1,23 @@
+//! Pure decisions of the host: names, limits, arguments, answers, scopes, job states and the public shapes of the API.
+//!
+//! Nothing here reads a clock, a file, the network or randomness, and nothing is async: times, ids and random bytes
+//! come in as arguments. That is what lets every rule of the webhook contract be tested by table and by property.
+
+#![forbid(unsafe_code)]
+
+pub mod answer;
+pub mod args;
+pub mod id;
+pub mod limits;
+pub mod manifest;
+pub mod outcome;
+pub mod problem;
+pub mod scope;
+pub mod token;
+pub mod wire;
+
+pub use id::{Digest, InvalidName, JobId, ScriptPath, VersionHash, WorkspaceId};
+pub use limits::{HostLimits, RunLimits};
+pub use manifest::{Kind, Manifest};
+pub use outcome::{Failure, FailureName, Outcome, Usage};
+pub use problem::Problem;

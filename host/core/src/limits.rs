@@ -1,0 +1,214 @@
+//! Every bound of the host, with its unit, its default and its reason. No other module holds a literal bound.
+//!
+//! `RunLimits` go with a run and are merged from host, workspace and script by taking the smaller; `HostLimits`
+//! belong to the process.
+
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+const MIB: u64 = 1 << 20;
+
+/// What one run of a script may use. Merged by minimum, so that no layer can widen what another narrowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RunLimits {
+    /// Wall-clock time of a run, start functions included. Covers guests that sleep in a host call. Default 300 s.
+    pub wall: Duration,
+    /// Bytes of linear memory and tables, summed over all of the run's memories. Default 256 MiB: enough for the
+    /// largest interpreters seen, small enough for dozens of runs side by side.
+    pub memory_bytes: u64,
+    /// Elements over all tables of a run. Default 100,000: the largest guest seen starts with 7,688.
+    pub table_elements: u64,
+    /// Bytes of log (stdout and stderr) kept of a run; what is more is counted and dropped. Default 1 MiB.
+    pub log_bytes: u64,
+    /// Bytes of a result's JSON text. Default 16 MiB, as for bodies.
+    pub result_bytes: u64,
+    /// Bytes of one call's arguments as JSON text. Default 64 MiB: a 16 MiB body in base64, with room.
+    pub args_bytes: u64,
+    /// Bytes that may be copied from the guest to the host in one host call. Default 128 MiB, wasmtime's own.
+    pub hostcall_bytes: u64,
+    /// Host resources (streams, pollables ...) alive at once in a run. Default 4,096.
+    pub handles: u32,
+    /// Bytes of randomness one host call may ask for. Default 1 MiB.
+    pub random_bytes: u64,
+}
+
+impl Default for RunLimits {
+    fn default() -> Self {
+        Self {
+            wall: Duration::from_secs(300),
+            memory_bytes: 256 * MIB,
+            table_elements: 100_000,
+            log_bytes: MIB,
+            result_bytes: 16 * MIB,
+            args_bytes: 64 * MIB,
+            hostcall_bytes: 128 * MIB,
+            handles: 4_096,
+            random_bytes: MIB,
+        }
+    }
+}
+
+/// What a script's author may declare for its own runs. Absent: the host's limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeclaredLimits {
+    /// Wall-clock seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_s: Option<u64>,
+    /// MiB of memory, summed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_mib: Option<u64>,
+}
+
+impl RunLimits {
+    /// These limits narrowed by what the script declares; a declaration never widens.
+    pub fn narrowed_by(mut self, declared: &DeclaredLimits) -> Self {
+        if let Some(seconds) = declared.timeout_s {
+            self.wall = self.wall.min(Duration::from_secs(seconds));
+        }
+        if let Some(mib) = declared.memory_mib {
+            self.memory_bytes = self.memory_bytes.min(mib.saturating_mul(MIB));
+        }
+        self
+    }
+
+    /// These limits with the wall clock cut to at most `wall`.
+    pub fn within(mut self, wall: Duration) -> Self {
+        self.wall = self.wall.min(wall);
+        self
+    }
+}
+
+/// Bounds of the process as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HostLimits {
+    /// Bytes of a webhook's body. Default 16 MiB; 413 above it.
+    pub body_bytes: u64,
+    /// Bytes of an uploaded module. Default 64 MiB: three times the largest guest seen (Python, 18 MB).
+    pub module_bytes: u64,
+    /// Runs at the same time. Default 256; more than that waits briefly, then 503.
+    pub concurrent_runs: u32,
+    /// Connections at the same time. Default 4,096; more than that wait in the listen queue.
+    pub connections: u32,
+    /// Time from accept or the last answer to a request's last header byte. Default 10 s.
+    pub header_timeout: Duration,
+    /// Time for a whole body to arrive. Default 60 s.
+    pub body_timeout: Duration,
+    /// Idle time after which a kept-alive HTTP/2 connection is pinged and closed. Default 60 s.
+    pub idle_timeout: Duration,
+    /// Bytes of a request's target and headers. Default 32 KiB; 431 above it.
+    pub header_bytes: u32,
+    /// Request headers. Default 100; 431 above it.
+    pub header_count: u32,
+    /// Request streams on one HTTP/2 connection. Default 100.
+    pub http2_streams: u32,
+    /// A synchronous caller's longest wait. Default 600 s, after which the run is cancelled and the answer is 504.
+    pub sync_wait: Duration,
+    /// How long running requests may go on after a stop was asked for. Default 10 s.
+    pub stop_grace: Duration,
+    /// How long a synchronous call waits for a free place among the running ones. Default 2 s, then 503.
+    pub admit_wait: Duration,
+    /// Compiling one module, in the child process.
+    pub compile: CompileLimits,
+    /// Bytes of compiled scripts kept ready in memory. Default 1 GiB.
+    pub warm_bytes: u64,
+}
+
+impl Default for HostLimits {
+    fn default() -> Self {
+        Self {
+            body_bytes: 16 * MIB,
+            module_bytes: 64 * MIB,
+            concurrent_runs: 256,
+            connections: 4_096,
+            header_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_secs(60),
+            header_bytes: 32 << 10,
+            header_count: 100,
+            http2_streams: 100,
+            sync_wait: Duration::from_secs(600),
+            stop_grace: Duration::from_secs(10),
+            admit_wait: Duration::from_secs(2),
+            compile: CompileLimits::default(),
+            warm_bytes: 1024 * MIB,
+        }
+    }
+}
+
+/// What compiling one module may use. Valid wasm of 0.6 MB can hold a compiler for minutes, so it runs in a child process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CompileLimits {
+    /// Processor seconds of the child. Default 60: the slowest honest guest seen took 24.
+    pub cpu: Duration,
+    /// Wall-clock time of the child. Default 90 s.
+    pub wall: Duration,
+    /// Address space of the child. Default 2 GiB: the largest honest guest seen peaked at 400 MB resident.
+    pub address_space_bytes: u64,
+    /// Children at the same time. Default 2.
+    pub children: u32,
+    /// Functions in one upload, over all of its modules. Default 200,000: Python has 20,000.
+    pub functions: u32,
+    /// Core modules in one component. Default 64: the most seen is 14.
+    pub modules: u32,
+    /// Types, imports, exports and data segments of one section. Default 200,000.
+    pub section_items: u32,
+    /// Components within components. Default 16.
+    pub nesting: u32,
+    /// Types that the signature of `main` may be written out to. Default 10,000: types share their parts, so that a few
+    /// hundred bytes can stand for a million of them, and each becomes a line of the JSON Schema.
+    pub signature_types: u32,
+    /// Bytes of the JSON Schema in a script's own custom section. Default 64 KiB; a larger one is ignored.
+    pub schema_bytes: u32,
+}
+
+impl Default for CompileLimits {
+    fn default() -> Self {
+        Self {
+            cpu: Duration::from_secs(60),
+            wall: Duration::from_secs(90),
+            address_space_bytes: 2048 * MIB,
+            children: 2,
+            functions: 200_000,
+            modules: 64,
+            section_items: 200_000,
+            nesting: 16,
+            signature_types: 10_000,
+            schema_bytes: 64 << 10,
+        }
+    }
+}
+
+/// Depth of JSON values, in arguments and results alike: what serde_json itself reads.
+pub const JSON_DEPTH: usize = 128;
+
+/// Values in the arguments of one typed call, a byte of a `list<u8>` counted as one. Default 4,000,000: each takes some 30
+/// bytes while it is handed over, and wasmtime's own bound for the way back is 128 MiB.
+pub const JSON_VALUES: usize = 4_000_000;
+
+/// Bytes of a failure's message, and of its stack. Default 64 KiB: what is longer is output, and belongs in the result or the log.
+pub const FAILURE_TEXT_BYTES: usize = 64 << 10;
+
+/// Bytes up to which a command finds its arguments in the variable `WM_ARGS` too. Default 128 KiB, as for one variable on
+/// Linux; above it they are on standard input only.
+pub const ARGS_VARIABLE_BYTES: usize = 128 << 10;
+
+/// Frames kept of a trap's backtrace.
+pub const BACKTRACE_FRAMES: usize = 32;
+
+/// Characters of a token that lists show and revocation takes.
+pub const TOKEN_PREFIX_CHARS: usize = 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn declarations_only_narrow() {
+        let host = RunLimits::default();
+        let wide = DeclaredLimits { timeout_s: Some(u64::MAX), memory_mib: Some(u64::MAX) };
+        assert_eq!(host.narrowed_by(&wide), host);
+        let narrow = host.narrowed_by(&DeclaredLimits { timeout_s: Some(2), memory_mib: Some(8) });
+        assert_eq!((narrow.wall, narrow.memory_bytes), (Duration::from_secs(2), 8 * MIB));
+    }
+}

@@ -1,0 +1,161 @@
+//! Runs a script once: a fresh instance, every limit armed first, and exactly one outcome at the end.
+//!
+//! Three things end a run that does not end itself: the epoch clock, which a busy guest can't escape; the wall clock, for one
+//! that sleeps in a host call; and the caller's cancelling. All of it, instantiation included, is under all three, because a
+//! module's start function is guest code too.
+
+mod classify;
+mod command;
+pub(crate) mod dynamic;
+mod guard;
+mod typed;
+
+use crate::log::LogBuffer;
+use crate::prepared::{Entry, Prepared};
+use crate::sandbox::Sandbox;
+use crate::state::{self, State};
+use crate::wasi::{Capture, Sink, World};
+use classify::Ended;
+use guard::End;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+use wasmill_core::limits::ARGS_VARIABLE_BYTES;
+use wasmill_core::{Failure, FailureName, Outcome, RunLimits, Usage};
+use wasmtime::Store;
+
+/// One call of a script.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// The arguments: the text of one JSON object.
+    pub args: Arc<str>,
+    /// Variables of this run, after those of all runs.
+    pub environment: Vec<(String, String)>,
+    /// What it may use.
+    pub limits: RunLimits,
+    /// Where its log goes. The caller finishes it.
+    pub log: Arc<LogBuffer>,
+    /// Ends the run when cancelled.
+    pub cancel: CancellationToken,
+}
+
+/// How it went.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// The result or the failure.
+    pub outcome: Outcome,
+    /// What it used.
+    pub usage: Usage,
+    /// True when nothing was started because every place for an instance was taken. The outcome is then `Internal`; the
+    /// same call may succeed a moment later.
+    pub saturated: bool,
+}
+
+/// A deadline for limits so large that they leave the clock's range: ten years.
+const FAR: Duration = Duration::from_secs(10 * 365 * 86_400);
+
+impl Sandbox {
+    /// Runs a script once. Never fails as a function: whatever happens is an outcome.
+    ///
+    /// Must be called within a tokio runtime with time enabled. Dropping the future ends the run at its next host call or
+    /// tick; `cancel` does the same and still tells what was used.
+    pub async fn invoke(&self, script: &Prepared, call: Call) -> Run {
+        let start = Instant::now();
+        let mut usage = Usage::default();
+        let done = |outcome, usage, saturated| Run { outcome, usage, saturated };
+        if call.args.len() as u64 > call.limits.args_bytes {
+            let message = format!("the arguments have {} bytes, the limit is {}", call.args.len(), call.limits.args_bytes);
+            return done(failed(FailureName::InvalidArguments, message), usage, false);
+        }
+        // Typed arguments are checked and converted before anything is started.
+        let typed = match &script.entry {
+            Entry::Typed { signature, .. } => match crate::value::arguments(signature, &call.args) {
+                Ok(values) => Some(values),
+                Err(message) => return done(failed(FailureName::InvalidArguments, message), usage, false),
+            },
+            _ => None,
+        };
+        let deadline = start.checked_add(call.limits.wall.min(FAR)).unwrap_or(start);
+        let streams = Streams::new(&call, matches!(script.entry, Entry::Command { .. } | Entry::Core { .. }));
+        let mut store = self.store(&call, &streams, deadline);
+        let limit = call.limits.result_bytes;
+        let end = {
+            let store = &mut store;
+            let work = async move {
+                match &script.entry {
+                    Entry::Typed { pre, main, signature } => typed::call(store, pre, main, signature, typed.unwrap_or_default(), limit).await,
+                    Entry::Dynamic { pre, main } => dynamic::call(store, pre, main, &call.args, limit).await,
+                    Entry::Command { pre, run } => command::call(store, pre, run).await,
+                    Entry::Core { pre, start } => command::call_core(store, pre, start).await,
+                }
+            };
+            guard::guarded(work, deadline, &call.cancel).await
+        };
+        let state = store.data();
+        usage.wall = start.elapsed();
+        usage.busy_ticks = state.busy_ticks;
+        usage.memory_peak_bytes = state.limiter.peak();
+        let errors = streams.close();
+        let ended = match end {
+            End::Done(Ok(ended)) => ended,
+            End::Done(Err(error)) => classify::error(&error, &errors, &call.limits),
+            End::Deadline => classify::timeout(&call.limits),
+            End::Canceled => Ended::failure(FailureName::Canceled, "the run was cancelled"),
+            End::Panicked(message) => {
+                tracing::error!(digest = %script.digest, message, "the host panicked during a call");
+                Ended::failure(FailureName::Internal, "the host failed during the call; this is not the script's fault")
+            }
+        };
+        // An instance is torn down with its store; memory of it is zeroed before another run can have it.
+        drop(store);
+        let saturated = matches!(ended, Ended::Saturated);
+        let outcome = match (ended, &streams.captured) {
+            (Ended::Success(json), _) => Outcome::Success(json),
+            (Ended::Failure(failure), _) => Outcome::Failure(failure),
+            (Ended::Saturated, _) => failed(FailureName::Internal, "all places for running scripts are taken"),
+            (Ended::Exit(code), Some(captured)) => command::outcome(code, captured, &errors, limit, &call.log),
+            (Ended::Exit(code), None) => command::exited(code, &errors),
+        };
+        usage.log_dropped_bytes = call.log.dropped();
+        done(outcome, usage, saturated)
+    }
+
+    fn store(&self, call: &Call, streams: &Streams, deadline: Instant) -> Store<State> {
+        let is_command = streams.captured.is_some();
+        let extra = (is_command && call.args.len() <= ARGS_VARIABLE_BYTES).then_some(("WM_ARGS", &*call.args));
+        let world = World {
+            environment: [&self.environment, &call.environment],
+            stdin: is_command.then(|| call.args.clone()),
+            extra,
+            stdout: streams.stdout.clone(),
+            stderr: streams.stderr.clone(),
+        };
+        state::store(self.engine(), world.build(&call.limits), &call.limits, deadline)
+    }
+}
+
+fn failed(name: FailureName, message: impl Into<String>) -> Outcome {
+    Outcome::Failure(Failure::new(name, message))
+}
+
+/// The output of one run.
+struct Streams {
+    stdout: Sink,
+    stderr: Sink,
+    /// Standard output of a command, which is its result.
+    captured: Option<Arc<Capture>>,
+}
+
+impl Streams {
+    fn new(call: &Call, is_command: bool) -> Self {
+        let captured = is_command.then(|| Capture::new(call.limits.result_bytes));
+        let stdout = captured.clone().map_or_else(|| Sink::log(&call.log), Sink::Capture);
+        Self { stdout, stderr: Sink::log(&call.log), captured }
+    }
+
+    /// Sends unfinished lines to the log; returns the end of standard error.
+    fn close(&self) -> String {
+        self.stdout.close();
+        self.stderr.close()
+    }
+}

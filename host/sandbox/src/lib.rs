@@ -1,0 +1,34 @@
+//! Runs scripts: finds out what an upload is, compiles it outside this process, calls it within limits.
+//!
+//! Bytes and JSON come in, bytes and JSON go out. The crate knows no network protocol, no database and no tenant; it may
+//! use `wasmill-core` and the engine, and nothing else of the house.
+//!
+//! The way of a script: [`inspect()`] reads its outline, `compile` turns it into machine code in a child process,
+//! `artefact` keeps that code authenticated on disk, `prepared` links it once, `invoke` runs it in a fresh instance.
+
+mod artefact;
+mod compile;
+mod compile_child;
+mod engine;
+mod inspect;
+mod invoke;
+mod json;
+mod limiter;
+mod log;
+mod prepared;
+mod refusal;
+mod sandbox;
+mod schema;
+mod shape;
+mod state;
+mod text;
+mod value;
+mod wasi;
+
+pub use compile_child::compile_child;
+pub use inspect::{Form, Inspected, inspect};
+pub use invoke::{Call, Run};
+pub use log::LogBuffer;
+pub use prepared::Prepared;
+pub use refusal::{PrepareError, Refusal, RefusalCode, SandboxError};
+pub use sandbox::{Admitted, Sandbox, SandboxConfig};

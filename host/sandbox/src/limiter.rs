@@ -1,0 +1,170 @@
+//! The memory a run may have: the sum over all of its memories and tables, and how many of them there may be.
+//!
+//! Wasm's own bounds hold for one memory, and a component may have many. Growth beyond the limit ends the run with an
+//! error instead of telling the guest, because nearly every language answers a refused growth by aborting, and then the
+//! caller would read "unreachable" instead of "out of memory".
+
+use crate::engine;
+use std::fmt;
+use wasmill_core::RunLimits;
+use wasmtime::ResourceLimiter;
+
+/// Bytes that the engine keeps for one table element: a pointer.
+const ELEMENT_BYTES: u64 = 8;
+
+/// A limit that ended a run, as the engine carries it back to the caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Exceeded {
+    Memory { wanted: u64, limit: u64 },
+    TableElements { wanted: u64, limit: u64 },
+    Deadline,
+    Result,
+}
+
+impl fmt::Display for Exceeded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Exceeded::Memory { wanted, limit } => {
+                write!(f, "the script asked for {} of memory, its limit is {}", mib(*wanted), mib(*limit))
+            }
+            Exceeded::TableElements { wanted, limit } => {
+                write!(f, "the script asked for {wanted} table elements, its limit is {limit}")
+            }
+            Exceeded::Deadline => f.write_str("the script took too long"),
+            Exceeded::Result => f.write_str("the script's result is too large"),
+        }
+    }
+}
+
+impl std::error::Error for Exceeded {}
+
+/// A number of bytes in MiB, with one decimal where it is not a whole number.
+pub(crate) fn mib(bytes: u64) -> String {
+    let tenths = u128::from(bytes) * 10 / (1 << 20);
+    if tenths.is_multiple_of(10) { format!("{} MiB", tenths / 10) } else { format!("{}.{} MiB", tenths / 10, tenths % 10) }
+}
+
+/// Counts what a run has. All sizes in bytes unless named otherwise.
+pub(crate) struct Limiter {
+    limit: u64,
+    element_limit: u64,
+    used: u64,
+    elements: u64,
+    peak: u64,
+    /// What the growth that was allowed last added, to be taken back when the system then refuses it.
+    last: (u64, u64),
+}
+
+impl Limiter {
+    pub(crate) fn new(limits: &RunLimits) -> Self {
+        Self { limit: limits.memory_bytes, element_limit: limits.table_elements, used: 0, elements: 0, peak: 0, last: (0, 0) }
+    }
+
+    /// The largest sum there was.
+    pub(crate) fn peak(&self) -> u64 {
+        self.peak
+    }
+
+    fn grow(&mut self, bytes: u64, elements: u64) -> Result<(), Exceeded> {
+        let wanted = self.used.saturating_add(bytes);
+        if wanted > self.limit {
+            return Err(Exceeded::Memory { wanted, limit: self.limit });
+        }
+        self.used = wanted;
+        self.elements = self.elements.saturating_add(elements);
+        self.peak = self.peak.max(wanted);
+        self.last = (bytes, elements);
+        Ok(())
+    }
+
+    fn undo(&mut self) {
+        let (bytes, elements) = std::mem::take(&mut self.last);
+        self.used = self.used.saturating_sub(bytes);
+        self.elements = self.elements.saturating_sub(elements);
+    }
+}
+
+impl ResourceLimiter for Limiter {
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        // Beyond its declared maximum a memory can't grow anyway; the guest is told so by the language's own rules.
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        self.grow(desired.saturating_sub(current) as u64, 0)?;
+        Ok(true)
+    }
+
+    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        tracing::warn!(error = %error, "the system refused memory to a script");
+        self.undo();
+        Ok(())
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        let more = desired.saturating_sub(current) as u64;
+        let wanted = self.elements.saturating_add(more);
+        if wanted > self.element_limit {
+            return Err(Exceeded::TableElements { wanted, limit: self.element_limit }.into());
+        }
+        self.grow(more.saturating_mul(ELEMENT_BYTES), more)?;
+        Ok(true)
+    }
+
+    fn table_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        tracing::warn!(error = %error, "the system refused a table to a script");
+        self.undo();
+        Ok(())
+    }
+
+    fn instances(&self) -> usize {
+        engine::CORE_INSTANCES_PER_RUN as usize
+    }
+
+    fn tables(&self) -> usize {
+        engine::TABLES_PER_RUN as usize
+    }
+
+    fn memories(&self) -> usize {
+        engine::MEMORIES_PER_RUN as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limiter(memory_bytes: u64, table_elements: u64) -> Limiter {
+        Limiter::new(&RunLimits { memory_bytes, table_elements, ..RunLimits::default() })
+    }
+
+    #[test]
+    fn sums_over_memories_and_tables() {
+        let mut limiter = limiter(1000, 100);
+        assert!(limiter.memory_growing(0, 400, None).unwrap());
+        assert!(limiter.memory_growing(0, 400, None).unwrap());
+        assert!(limiter.table_growing(0, 20, None).unwrap());
+        assert_eq!(limiter.peak(), 960);
+        let error = limiter.memory_growing(400, 500, None).unwrap_err();
+        assert_eq!(error.downcast_ref(), Some(&Exceeded::Memory { wanted: 1060, limit: 1000 }));
+        let error = limiter.table_growing(20, 101, None).unwrap_err();
+        assert_eq!(error.downcast_ref(), Some(&Exceeded::TableElements { wanted: 101, limit: 100 }));
+    }
+
+    #[test]
+    fn failed_growth_is_taken_back() {
+        let mut limiter = limiter(1000, 100);
+        assert!(limiter.memory_growing(0, 900, None).unwrap());
+        limiter.memory_grow_failed(wasmtime::Error::msg("no")).unwrap();
+        assert!(limiter.memory_growing(0, 900, None).unwrap());
+        assert!(!limiter.memory_growing(900, 2000, Some(1500)).unwrap(), "its own maximum is not our error");
+    }
+
+    #[test]
+    fn sizes_read_well() {
+        assert_eq!(mib(256 << 20), "256 MiB");
+        assert_eq!(mib((1 << 20) + (1 << 19)), "1.5 MiB");
+    }
+}

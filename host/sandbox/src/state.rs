@@ -1,0 +1,48 @@
+//! What belongs to one run inside the engine: its world, its counters, its deadline.
+//!
+//! Components and core modules share this one type, so that there is one way to set a run up.
+
+use crate::limiter::{Exceeded, Limiter};
+use std::time::Instant;
+use wasmill_core::RunLimits;
+use wasmtime::{Engine, Store, UpdateDeadline};
+use wasmtime_wasi::p1::WasiP1Ctx;
+use wasmtime_wasi::{WasiCtxView, WasiView};
+
+/// The data of a store.
+pub(crate) struct State {
+    pub(crate) wasi: WasiP1Ctx,
+    pub(crate) limiter: Limiter,
+    pub(crate) busy_ticks: u64,
+    deadline: Instant,
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        self.wasi.ctx()
+    }
+}
+
+/// A fresh store for one run, with every limit armed before anything of the guest is touched.
+pub(crate) fn store(engine: &Engine, wasi: WasiP1Ctx, limits: &RunLimits, deadline: Instant) -> Store<State> {
+    let mut state = State { wasi, limiter: Limiter::new(limits), busy_ticks: 0, deadline };
+    let handles = limits.handles as usize;
+    // WASI's own bounds are opt-in: without these a guest could make the host hold what it likes.
+    state.wasi.ctx().table.set_max_capacity(handles);
+    let mut store = Store::new(engine, state);
+    store.set_hostcall_fuel(usize::try_from(limits.hostcall_bytes).unwrap_or(usize::MAX));
+    store.set_max_component_handles(handles);
+    store.limiter(|state| &mut state.limiter);
+    store.set_epoch_deadline(1);
+    // At each tick a busy guest gives its thread back for a moment: others get their turn, and the timers that end it
+    // by the wall clock or on request can fire.
+    store.epoch_deadline_callback(|mut context| {
+        let state = context.data_mut();
+        state.busy_ticks += 1;
+        if Instant::now() >= state.deadline {
+            return Err(Exceeded::Deadline.into());
+        }
+        Ok(UpdateDeadline::Yield(1))
+    });
+    store
+}

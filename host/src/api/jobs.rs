@@ -1,0 +1,146 @@
+//! Jobs: what became of a call.
+
+use super::{per_page, typed_parameter};
+use crate::host::Host;
+use crate::resolve::unavailable;
+use crate::serve::auth::Caller;
+use crate::serve::respond::{self, Reply};
+use serde_json::value::RawValue;
+use wasmill_core::scope::{Action, Need};
+use wasmill_core::wire::{self, ResultMaybe};
+use wasmill_core::{JobId, Problem, ScriptPath, WorkspaceId};
+use wasmill_store::{Job, JobFilter, JobState, RunStatus, Trigger};
+
+/// Finds a job that the caller may read: with `jobs:read`, or because this very token started it.
+async fn find(host: &Host, caller: &Caller, workspace: &WorkspaceId, id: JobId) -> Result<Job, Problem> {
+    caller.role(workspace)?;
+    let found = host.store.job(workspace, id).await.map_err(unavailable)?;
+    let missing = || Problem::not_found(format!("There is no job {id} in the workspace {workspace}"));
+    let job = found.ok_or_else(missing)?;
+    let started_it = job.job.token == Some(caller.digest);
+    match caller.require(workspace, &Need::one("jobs", Action::Read, job.path.as_str())) {
+        Err(_) if !started_it => Err(missing()),
+        _ => Ok(job),
+    }
+}
+
+fn args(job: &Job) -> Option<&RawValue> {
+    serde_json::from_slice(&job.job.args).ok()
+}
+
+/// A job in the API's shape. `log` replaces the stored one while the job runs.
+fn shown<'a>(workspace: &'a WorkspaceId, job: &'a Job, email: &'a str, whole: bool, log: Option<String>) -> wire::Job<'a> {
+    let end = match &job.state {
+        JobState::Finished(end) => Some(end),
+        _ => None,
+    };
+    let started = match &job.state {
+        JobState::Waiting => None,
+        JobState::Running(at) => Some(*at),
+        JobState::Finished(end) => Some(end.started),
+    };
+    let queued = end.is_none();
+    wire::Job {
+        r#type: if queued { "QueuedJob" } else { "CompletedJob" },
+        workspace_id: workspace.as_str(),
+        id: job.job.id.to_string(),
+        created_by: &job.job.created_by,
+        created_at: wire::timestamp(job.job.created),
+        started_at: started.map(wire::timestamp),
+        completed_at: end.map(|end| wire::timestamp(end.started.saturating_add(end.duration.as_micros() as i64))),
+        scheduled_for: queued.then(|| wire::timestamp(job.job.run_at)),
+        running: queued.then_some(matches!(job.state, JobState::Running(_))),
+        success: end.map(|end| end.status == RunStatus::Success),
+        duration_ms: end.map(|end| end.duration.as_millis() as u64),
+        script_hash: job.job.version.to_hex(),
+        script_path: job.path.as_str(),
+        args: if whole { args(job) } else { None },
+        result: end.filter(|_| whole).map(|end| &*end.result),
+        logs: whole.then(|| log.or_else(|| end.map(|end| String::from_utf8_lossy(&end.log).into_owned()))).flatten(),
+        job_kind: "script",
+        language: "wasm",
+        canceled: end.is_some_and(|end| end.status == RunStatus::Canceled),
+        deleted: end.map(|_| false),
+        is_skipped: end.map(|_| false),
+        permissioned_as: format!("u/{}", job.job.created_by),
+        email,
+        is_flow_step: false,
+        visible_to_owner: true,
+        same_worker: queued.then_some(false),
+        mem_peak: end.map(|end| end.memory_peak_bytes / 1024),
+        tag: "wasm",
+        trigger_kind: match job.job.trigger {
+            Trigger::Webhook => "webhook",
+            Trigger::Manual => "manual",
+        },
+        attempt: job.attempt,
+    }
+}
+
+/// The log of a job that this process runs right now.
+fn growing_log(host: &Host, id: JobId) -> Option<String> {
+    host.running.log(id).map(|log| log.read_from(0).0)
+}
+
+/// One job, whole.
+pub(crate) async fn get(host: &Host, caller: &Caller, workspace: &WorkspaceId, id: JobId) -> Result<Reply, Problem> {
+    let job = find(host, caller, workspace, id).await?;
+    let log = growing_log(host, id);
+    Ok(respond::json(200, &shown(workspace, &job, &caller.email, true, log)))
+}
+
+/// The bare result; 404 until there is one.
+pub(crate) async fn result(host: &Host, caller: &Caller, workspace: &WorkspaceId, id: JobId) -> Result<Reply, Problem> {
+    match find(host, caller, workspace, id).await?.state {
+        JobState::Finished(end) => Ok(respond::json(200, &end.result)),
+        _ => Err(Problem::not_found(format!("The job {id} is not over yet"))),
+    }
+}
+
+/// The result when there is one: always all of `completed`, `result`, `success`, `started`.
+pub(crate) async fn result_maybe(host: &Host, caller: &Caller, workspace: &WorkspaceId, id: JobId, query: &str) -> Result<Reply, Problem> {
+    let job = find(host, caller, workspace, id).await?;
+    let ask = typed_parameter::<bool>(query, "get_started", "true or false")?.unwrap_or(false);
+    Ok(match &job.state {
+        JobState::Finished(end) => {
+            let success = Some(end.status == RunStatus::Success);
+            respond::json(200, &ResultMaybe { completed: true, result: Some(&end.result), success, started: Some(true) })
+        }
+        state => {
+            let started = ask.then_some(matches!(state, JobState::Running(_)));
+            respond::json(200, &ResultMaybe { completed: false, result: None, success: None, started })
+        }
+    })
+}
+
+/// The log as text, also while it grows.
+pub(crate) async fn logs(host: &Host, caller: &Caller, workspace: &WorkspaceId, id: JobId) -> Result<Reply, Problem> {
+    // Asked for first: a job that ends between the two look-ups is then found in the store.
+    let growing = growing_log(host, id);
+    let job = find(host, caller, workspace, id).await?;
+    Ok(match (job.state, growing) {
+        (JobState::Finished(end), _) => respond::text(200, end.log),
+        (_, Some(log)) => respond::text(200, log),
+        _ => respond::text(200, ""),
+    })
+}
+
+/// Jobs newest first. Query: `script_path_exact`, `success`, `running`, `before` (a job's id), `per_page`.
+pub(crate) async fn list(host: &Host, caller: &Caller, workspace: &WorkspaceId, query: &str) -> Result<Reply, Problem> {
+    caller.require(workspace, &Need::all("jobs", Action::Read))?;
+    let success = typed_parameter::<bool>(query, "success", "true or false")?;
+    let running = typed_parameter::<bool>(query, "running", "true or false")?;
+    if success.is_some() && running.is_some() {
+        return Err(Problem::bad_request("success and running cannot be asked for together: a running job has no success yet"));
+    }
+    let filter = JobFilter {
+        path: typed_parameter::<ScriptPath>(query, "script_path_exact", "a script's path")?,
+        success,
+        queued: running.or(success.map(|_| false)),
+        before: typed_parameter::<JobId>(query, "before", "a job's id")?,
+        limit: per_page(query)?,
+    };
+    let jobs = host.store.list_jobs(workspace, &filter).await.map_err(unavailable)?;
+    let shown: Vec<_> = jobs.iter().map(|job| shown(workspace, job, &caller.email, false, None)).collect();
+    Ok(respond::json(200, &shown))
+}

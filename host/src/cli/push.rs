@@ -1,0 +1,68 @@
+//! `wasmill push`: upload a script and say where it runs.
+
+use super::client::Connection;
+use super::{CliResult, sample};
+use serde_json::Value;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use wasmill_core::wire::{Uploaded, Urls};
+
+/// Arguments of `push`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The wasm file
+    file: PathBuf,
+    /// Where to deploy it: u/<user>/<name> or f/<folder>/<name>
+    #[arg(long, short)]
+    path: String,
+    /// One line about the script, for lists
+    #[arg(long, default_value = "")]
+    summary: String,
+    /// Longest run, seconds; never above the host's own limit
+    #[arg(long)]
+    timeout: Option<u64>,
+    /// Memory of a run, MiB; never above the host's own limit
+    #[arg(long)]
+    memory: Option<u64>,
+    /// Print one JSON object: hash, kind, path, urls, created
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Uploads.
+pub(crate) fn run(args: &Args) -> CliResult {
+    let client = args.connection.open()?;
+    let wasm = std::fs::read(&args.file).map_err(|error| format!("{} cannot be read: {error}", args.file.display()))?;
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    if !args.summary.is_empty() {
+        query.append_pair("summary", &args.summary);
+    }
+    if let Some(seconds) = args.timeout {
+        query.append_pair("timeout_s", &seconds.to_string());
+    }
+    if let Some(mib) = args.memory {
+        query.append_pair("memory_mib", &mib.to_string());
+    }
+    let url = format!("{}?{}", client.in_workspace(&format!("scripts/upload/p/{}", args.path)), query.finish());
+    let uploaded: Uploaded = client.post(&url, "application/wasm", &wasm)?.ok()?.json()?;
+    let urls = Urls::new(&client.url, &client.workspace, &uploaded.path, &uploaded.hash);
+    if args.json {
+        let object = serde_json::json!({"hash": uploaded.hash, "kind": uploaded.kind, "path": uploaded.path, "urls": urls, "created": uploaded.created});
+        println!("{object:#}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let schema = uploaded.schema.as_ref().and_then(|schema| serde_json::from_str::<Value>(schema.0.get()).ok());
+    println!("{} {} ({})", if uploaded.created { "deployed" } else { "unchanged:" }, uploaded.path, uploaded.kind);
+    println!("hash      {}", uploaded.hash);
+    println!();
+    println!("newest version    result  {}", urls.sync_path);
+    println!("                  job id  {}", urls.async_path);
+    println!("exactly this one  result  {}", urls.sync_hash);
+    println!("                  job id  {}", urls.async_hash);
+    println!();
+    let arguments = sample::arguments(schema.as_ref()).to_string().replace('\'', "'\\''");
+    println!("curl -H \"Authorization: Bearer {}\" --json '{arguments}' {}", client.token_for_shell, urls.sync_path);
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,17 @@
+//! The `wasmill` binary: command line in, exit code out.
+
+#![forbid(unsafe_code)]
+
+mod api;
+mod cli;
+mod clock;
+mod host;
+mod jobs;
+mod resolve;
+mod serve;
+mod stop;
+mod webhook;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

@@ -1,0 +1,146 @@
+//! From a path or a hash to the version that runs, without a database read once it is known.
+//!
+//! A deployment is written into the map by the process that made it, so `/p/` is right at once. A look-up that races a
+//! deployment may answer with the older version, but never leaves it in the map: see `fill`.
+
+use dashmap::DashMap;
+use std::hash::Hash;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use wasmill_core::{Digest, Kind, Problem, RunLimits, ScriptPath, VersionHash, WorkspaceId};
+use wasmill_store::{Store, StoreError, Version};
+
+/// Versions kept in each map; when one is full it starts anew.
+const KEPT: usize = 50_000;
+
+/// What is to be run: the newest of a path, or exactly one version.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Target {
+    /// `/p/<path>`
+    Path(ScriptPath),
+    /// `/h/<hash>`
+    Hash(VersionHash),
+}
+
+/// A version, as the hot path needs it.
+#[derive(Debug)]
+pub(crate) struct Deployment {
+    /// Names the version.
+    pub(crate) hash: VersionHash,
+    /// The same as text.
+    pub(crate) hash_text: Arc<str>,
+    /// Where it is deployed; rights go by it, also when it was called by hash.
+    pub(crate) path: ScriptPath,
+    /// Names the module.
+    pub(crate) module: Digest,
+    /// How it is called.
+    pub(crate) kind: Kind,
+    /// The host's limits narrowed by the script's.
+    pub(crate) limits: RunLimits,
+}
+
+/// The two maps.
+pub(crate) struct Resolver {
+    by_path: DashMap<(WorkspaceId, ScriptPath), Arc<Deployment>>,
+    by_hash: DashMap<(WorkspaceId, VersionHash), Arc<Deployment>>,
+    /// Counts changes, so that a look-up can tell whether one happened while it was reading.
+    changes: AtomicU64,
+    limits: RunLimits,
+}
+
+impl Resolver {
+    /// Empty maps. `limits` are the host's, to be narrowed by each script's own.
+    pub(crate) fn new(limits: RunLimits) -> Self {
+        Self { by_path: DashMap::new(), by_hash: DashMap::new(), changes: AtomicU64::new(0), limits }
+    }
+
+    /// The version that the target means now.
+    ///
+    /// # Errors
+    /// 404 with one text for what does not exist and what is another workspace's.
+    pub(crate) async fn resolve(&self, store: &dyn Store, workspace: &WorkspaceId, target: &Target) -> Result<Arc<Deployment>, Problem> {
+        match target {
+            Target::Path(path) => {
+                let key = (workspace.clone(), path.clone());
+                if let Some(known) = self.by_path.get(&key) {
+                    return Ok(known.clone());
+                }
+                let seen = self.changes.load(Ordering::Acquire);
+                let found = store.newest(workspace, path).await.map_err(unavailable)?;
+                let version =
+                    found.ok_or_else(|| Problem::not_found(format!("There is no script at {path} in the workspace {workspace}")))?;
+                Ok(self.fill(&self.by_path, key, seen, self.deployment(&version)))
+            }
+            Target::Hash(hash) => {
+                let key = (workspace.clone(), *hash);
+                if let Some(known) = self.by_hash.get(&key) {
+                    return Ok(known.clone());
+                }
+                let seen = self.changes.load(Ordering::Acquire);
+                let found = store.version(workspace, hash).await.map_err(unavailable)?;
+                let version =
+                    found.ok_or_else(|| Problem::not_found(format!("There is no version {hash} in the workspace {workspace}")))?;
+                Ok(self.fill(&self.by_hash, key, seen, self.deployment(&version)))
+            }
+        }
+    }
+
+    fn deployment(&self, stored: &Version) -> Arc<Deployment> {
+        let version = &stored.version;
+        Arc::new(Deployment {
+            hash: version.hash,
+            hash_text: version.hash.to_hex().into(),
+            path: version.path.clone(),
+            module: version.module,
+            kind: version.kind,
+            limits: self.limits.narrowed_by(&version.limits),
+        })
+    }
+
+    /// Keeps what was read, unless something changed since `seen`. The check happens under the entry's lock and changes
+    /// are counted before they are written, so that an older version can never overwrite a newer one.
+    fn fill<K: Eq + Hash>(&self, map: &DashMap<K, Arc<Deployment>>, key: K, seen: u64, found: Arc<Deployment>) -> Arc<Deployment> {
+        if map.len() >= KEPT {
+            map.clear();
+        }
+        let entry = map.entry(key);
+        if self.changes.load(Ordering::Acquire) == seen {
+            entry.or_insert_with(|| found.clone());
+        }
+        found
+    }
+
+    /// Notes a deployment. To be called after its commit and before it is answered.
+    pub(crate) fn deployed(&self, workspace: &WorkspaceId, version: &Version) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        let deployment = self.deployment(version);
+        self.by_path.insert((workspace.clone(), deployment.path.clone()), deployment);
+    }
+
+    /// Notes that a path no longer runs. To be called after its commit and before it is answered.
+    pub(crate) fn archived(&self, workspace: &WorkspaceId, path: &ScriptPath) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        self.by_path.remove(&(workspace.clone(), path.clone()));
+    }
+}
+
+/// A store's error as an answer. What happened is logged; the caller learns whether trying again makes sense.
+pub(crate) fn unavailable(error: StoreError) -> Problem {
+    use wasmill_core::problem::Code;
+    match error {
+        StoreError::NotFound(what) => Problem::not_found(format!("{what} does not exist")),
+        StoreError::Conflict(why) => Problem::new(Code::Conflict, why),
+        StoreError::Full(why) => {
+            tracing::error!(%why, "storage is full");
+            Problem::new(Code::StorageFull, "The host's storage is full; nothing was changed").retry_after(60)
+        }
+        StoreError::Unavailable(why) => {
+            tracing::error!(%why, "storage is not available");
+            Problem::new(Code::Unavailable, "The host's storage is not available; nothing was changed").retry_after(5)
+        }
+        StoreError::Corrupt(why) => {
+            tracing::error!(%why, "stored data is damaged");
+            Problem::internal()
+        }
+    }
+}

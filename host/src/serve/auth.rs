@@ -1,0 +1,172 @@
+//! From a request's token to its caller, and what that caller may do.
+//!
+//! Known tokens are kept in memory under their SHA-256; revoking one forgets it at once. An unknown, a revoked and an
+//! expired token get the same answer.
+
+use crate::clock;
+use crate::resolve::unavailable;
+use dashmap::DashMap;
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use std::sync::Arc;
+use wasmill_core::problem::Code;
+use wasmill_core::scope::{Need, Scopes};
+use wasmill_core::token::PlainToken;
+use wasmill_core::{Problem, WorkspaceId};
+use wasmill_store::{Micros, Role, Store, TokenOwner};
+
+/// Who makes a request, by one token.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    /// SHA-256 of the token.
+    pub(crate) digest: [u8; 32],
+    /// The user's name.
+    pub(crate) user: String,
+    /// The user's address.
+    pub(crate) email: String,
+    /// The token's scopes.
+    pub(crate) scopes: Scopes,
+    /// The one workspace that the token works in.
+    pub(crate) workspace: Option<WorkspaceId>,
+    /// Whether the user may administer every workspace.
+    pub(crate) super_admin: bool,
+    roles: Vec<(WorkspaceId, Role)>,
+    expires: Option<Micros>,
+}
+
+impl Caller {
+    fn new(owner: TokenOwner) -> Result<Self, String> {
+        Ok(Self {
+            digest: owner.token.digest,
+            scopes: Scopes::parse(owner.token.scopes.as_deref())?,
+            workspace: owner.token.workspace,
+            user: owner.user.name,
+            email: owner.user.email,
+            super_admin: owner.user.super_admin,
+            roles: owner.roles,
+            expires: owner.token.expires,
+        })
+    }
+
+    /// The caller's role in a workspace.
+    ///
+    /// # Errors
+    /// 403 with one text for a workspace that does not exist and one that is not the caller's.
+    pub(crate) fn role(&self, workspace: &WorkspaceId) -> Result<Role, Problem> {
+        let own = self.workspace.as_ref().is_none_or(|only| only == workspace);
+        match self.roles.iter().find(|(id, _)| id == workspace) {
+            Some((_, role)) if own => Ok(*role),
+            _ if own && self.super_admin => Ok(Role::Admin),
+            _ => Err(Problem::new(Code::Forbidden, format!("The token gives no access to a workspace {workspace}"))),
+        }
+    }
+
+    /// Asks for a right in a workspace.
+    ///
+    /// # Errors
+    /// 403 naming the scope that is missing, or the role.
+    pub(crate) fn require(&self, workspace: &WorkspaceId, need: &Need<'_>) -> Result<(), Problem> {
+        let role = self.role(workspace)?;
+        self.require_scope(need)?;
+        let deploys = need.domain == "scripts" && need.action == wasmill_core::scope::Action::Write;
+        if deploys && role == Role::Operator {
+            return Err(Problem::new(Code::Forbidden, format!("An operator of {workspace} may run scripts, but not change them")));
+        }
+        Ok(())
+    }
+
+    /// Asks for a right that belongs to no workspace.
+    ///
+    /// # Errors
+    /// 403 naming the scope that is missing.
+    pub(crate) fn require_scope(&self, need: &Need<'_>) -> Result<(), Problem> {
+        if self.scopes.allows(need) {
+            return Ok(());
+        }
+        Err(Problem::new(Code::Forbidden, format!("The token's scopes do not include {need}")))
+    }
+}
+
+/// Tokens seen so far, and when they were last used.
+#[derive(Default)]
+pub(crate) struct Tokens {
+    known: DashMap<[u8; 32], Arc<Caller>>,
+    used: DashMap<[u8; 32], Micros>,
+}
+
+impl Tokens {
+    /// Finds the caller of a request: `Authorization: Bearer`, else `?token=`.
+    ///
+    /// # Errors
+    /// 401 with one text for no, an unknown, a revoked and an expired token.
+    pub(crate) async fn identify(&self, store: &dyn Store, headers: &HeaderMap, query: &str) -> Result<Arc<Caller>, Problem> {
+        let Some(token) = credential(headers, query).as_deref().and_then(PlainToken::parse) else {
+            return Err(unauthorized());
+        };
+        let digest = token.digest();
+        let caller = match self.known.get(&digest) {
+            Some(known) => known.clone(),
+            None => self.load(store, digest).await?,
+        };
+        let now = clock::now();
+        if caller.expires.is_some_and(|expires| expires <= now) {
+            return Err(unauthorized());
+        }
+        self.used.insert(digest, now);
+        Ok(caller)
+    }
+
+    async fn load(&self, store: &dyn Store, digest: [u8; 32]) -> Result<Arc<Caller>, Problem> {
+        let owner = store.find_token(&digest).await.map_err(unavailable)?.ok_or_else(unauthorized)?;
+        let caller = Caller::new(owner).map_err(|error| {
+            tracing::error!(%error, "a stored token has a scope that cannot be read");
+            unauthorized()
+        })?;
+        let caller = Arc::new(caller);
+        self.known.insert(digest, caller.clone());
+        // A revocation may have come between the look-up and the line above; asking again closes that gap.
+        match store.find_token(&digest).await.map_err(unavailable)? {
+            Some(_) => Ok(caller),
+            None => {
+                self.known.remove(&digest);
+                Err(unauthorized())
+            }
+        }
+    }
+
+    /// Forgets revoked tokens. To be called after the revocation's commit and before it is answered.
+    pub(crate) fn forget(&self, digests: &[[u8; 32]]) {
+        for digest in digests {
+            self.known.remove(digest);
+            self.used.remove(digest);
+        }
+    }
+
+    /// Takes the uses noted since the last time, to be written to the store.
+    pub(crate) fn take_uses(&self) -> Vec<([u8; 32], Micros)> {
+        let uses: Vec<_> = self.used.iter().map(|entry| (*entry.key(), *entry.value())).collect();
+        self.used.retain(|digest, at| !uses.contains(&(*digest, *at)));
+        uses
+    }
+}
+
+fn unauthorized() -> Problem {
+    Problem::new(
+        Code::Unauthorized,
+        "Send a valid token as 'Authorization: Bearer <token>' or as '?token=<token>'; none was sent, or it is unknown, expired or revoked",
+    )
+}
+
+/// The token text: the bearer header's, else the query's. Another scheme in the header does not hide the query's.
+fn credential(headers: &HeaderMap, query: &str) -> Option<String> {
+    if let Some(token) = bearer(headers) {
+        return Some(token.to_owned());
+    }
+    form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key == "token").last().map(|(_, value)| value.into_owned())
+}
+
+/// The bearer token of the header, when there is one.
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}

@@ -1,0 +1,55 @@
+//! One request, top to bottom. Each line is one room; nothing else decides.
+
+use super::body;
+use super::respond::{self, Reply};
+use super::route::{self, Mode, Route};
+use crate::api;
+use crate::host::Host;
+use crate::webhook::{self, Invocation};
+use http::Request;
+use hyper::body::Incoming;
+use std::sync::Arc;
+use std::time::Instant;
+use wasmill_core::Problem;
+use wasmill_core::scope::Need;
+
+/// Answers one request, and logs how it went.
+pub(crate) async fn handle(host: Arc<Host>, request: Request<Incoming>) -> Reply {
+    let begun = Instant::now();
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let reply = answer(&host, request).await.unwrap_or_else(|problem| respond::problem(&problem));
+    // The path without its query: a token may stand there.
+    tracing::debug!(target: "wasmill::request", %method, path, status = reply.status().as_u16(), micros = begun.elapsed().as_micros() as u64, "answered");
+    reply
+}
+
+async fn answer(host: &Arc<Host>, request: Request<Incoming>) -> Result<Reply, Problem> {
+    let (parts, incoming) = request.into_parts();
+    let query = parts.uri.query().unwrap_or_default();
+    let route = route::parse(&parts.method, parts.uri.path())?;
+    let (workspace, mode, target) = match route {
+        Route::Run { workspace, mode, target } => (workspace, mode, target),
+        Route::Open(open) => return api::open::answer(host, open).await,
+        Route::Preflight => return Ok(webhook::preflight(&parts.headers)),
+        Route::Probe { workspace, target } => {
+            let caller = host.tokens.identify(&*host.store, &parts.headers, query).await?;
+            return webhook::probe(host, &caller, &workspace, &target).await;
+        }
+        Route::Api(route) => {
+            let caller = host.tokens.identify(&*host.store, &parts.headers, query).await?;
+            return api::answer(host, &caller, route, &parts, incoming).await;
+        }
+    };
+    let caller = host.tokens.identify(&*host.store, &parts.headers, query).await?;
+    caller.role(&workspace)?;
+    let version = host.resolver.resolve(&*host.store, &workspace, &target).await?;
+    caller.require(&workspace, &Need::run_script(version.path.as_str()))?;
+    let limits = &host.settings.limits;
+    let body = body::read(&parts.headers, incoming, limits.body_bytes, limits.body_timeout).await?;
+    let arguments = webhook::arguments(&host.settings, &parts, &body)?;
+    let invocation = Invocation::new(host, workspace, version, caller, arguments)?;
+    match mode {
+        Mode::Sync => webhook::sync::run(host, invocation).await,
+        Mode::Queued => webhook::queued::enqueue(host, invocation).await,
+    }
+}

@@ -1,0 +1,139 @@
+//! What all webhook calls have in common: their arguments, the invocation they become, probes and preflights.
+
+pub(crate) mod queued;
+pub(crate) mod sync;
+
+use crate::clock;
+use crate::host::{Host, Settings};
+use crate::resolve::{Deployment, Target};
+use crate::serve::auth::{Caller, bearer};
+use crate::serve::respond::{self, Reply};
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, Method, request};
+use std::borrow::Cow;
+use std::sync::Arc;
+use wasmill_core::args::{self, Arguments, Parts};
+use wasmill_core::scope::Need;
+use wasmill_core::{JobId, Problem, WorkspaceId};
+use wasmill_store::{Micros, NewJob, Trigger};
+
+/// How often a queued job is started at most. A run that ends in an error is an answer and is not repeated; this counts
+/// runs whose process went away.
+const MAX_ATTEMPTS: u32 = 5;
+
+/// A version plus arguments plus where they came from: what the front end builds and a runner takes.
+pub(crate) struct Invocation {
+    /// The id of the run, and of its job.
+    pub(crate) id: JobId,
+    /// Whose script.
+    pub(crate) workspace: WorkspaceId,
+    /// Which version.
+    pub(crate) version: Arc<Deployment>,
+    /// Who calls.
+    pub(crate) caller: Arc<Caller>,
+    /// With what.
+    pub(crate) arguments: Arguments,
+    /// When it arrived.
+    pub(crate) created: Micros,
+}
+
+impl Invocation {
+    /// Gives a call its id.
+    ///
+    /// # Errors
+    /// 500 when the system has no randomness to give.
+    pub(crate) fn new(
+        host: &Host,
+        workspace: WorkspaceId,
+        version: Arc<Deployment>,
+        caller: Arc<Caller>,
+        arguments: Arguments,
+    ) -> Result<Self, Problem> {
+        let id = host.ids.next().map_err(|error| {
+            tracing::error!(%error, "no randomness for a job id");
+            Problem::internal()
+        })?;
+        Ok(Self { id, workspace, version, caller, arguments, created: clock::now() })
+    }
+
+    /// The job that records this call.
+    pub(crate) fn into_job(self) -> NewJob {
+        NewJob {
+            id: self.id,
+            workspace: self.workspace,
+            version: self.version.hash,
+            created_by: self.caller.user.clone(),
+            token: Some(self.caller.digest),
+            trigger: Trigger::Webhook,
+            created: self.created,
+            run_at: self.created,
+            timeout: None,
+            max_attempts: MAX_ATTEMPTS,
+            args: self.arguments.into_string().into(),
+        }
+    }
+}
+
+/// What a script is told about its run, as environment variables.
+pub(crate) fn environment(host: &Host, workspace: &WorkspaceId, version: &Deployment, id: JobId) -> Vec<(String, String)> {
+    vec![
+        ("WM_WORKSPACE".into(), workspace.to_string()),
+        ("WM_JOB_ID".into(), id.to_string()),
+        ("WM_SCRIPT_PATH".into(), version.path.to_string()),
+        ("WM_SCRIPT_HASH".into(), version.hash_text.to_string()),
+        ("WM_BASE_URL".into(), host.base_url.clone()),
+    ]
+}
+
+/// The arguments of a call.
+///
+/// # Errors
+/// 400 or 415, as the body or the query has it.
+pub(crate) fn arguments(settings: &Settings, request: &request::Parts, body: &[u8]) -> Result<Arguments, Problem> {
+    let headers = &request.headers;
+    let header = |name: &str| {
+        // The caller's credential is never handed to a script.
+        if name == AUTHORIZATION.as_str() && bearer(headers).is_some() {
+            return None;
+        }
+        // A value that is not visible ASCII reads as an empty string, as callers of the older host know it.
+        headers.get(name).map(|value| Cow::Borrowed(value.to_str().unwrap_or_default()))
+    };
+    let parts = Parts {
+        get: request.method == Method::GET,
+        content_type: headers.get(http::header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or("?")),
+        query: request.uri.query().unwrap_or_default(),
+        header: &header,
+        include_headers: &settings.include_headers,
+        body,
+    };
+    Ok(args::build(&parts)?)
+}
+
+/// HEAD on a webhook's address: 200 when the script is there and the token may run it.
+///
+/// # Errors
+/// 403 and 404 as a call would get them.
+pub(crate) async fn probe(host: &Host, caller: &Caller, workspace: &WorkspaceId, target: &Target) -> Result<Reply, Problem> {
+    caller.role(workspace)?;
+    let version = host.resolver.resolve(&*host.store, workspace, target).await?;
+    caller.require(workspace, &Need::run_script(version.path.as_str()))?;
+    let mut reply = respond::text(200, "");
+    respond::with(&mut reply, "x-wasmill-version", &version.hash_text);
+    Ok(reply)
+}
+
+/// OPTIONS on a webhook's address: the browser's preflight, and the handshake by which senders of CloudEvents ask for
+/// consent (CloudEvents HTTP webhook 1.0, section 4).
+pub(crate) fn preflight(headers: &HeaderMap) -> Reply {
+    let mut reply = respond::text(200, "");
+    respond::with(&mut reply, "access-control-allow-origin", "*");
+    respond::with(&mut reply, "access-control-allow-methods", "GET, POST");
+    respond::with(&mut reply, "access-control-allow-headers", "Content-Type, Authorization");
+    respond::with(&mut reply, "allow", "GET, POST, HEAD, OPTIONS");
+    if let Some(origin) = headers.get("webhook-request-origin").and_then(|origin| origin.to_str().ok()) {
+        respond::with(&mut reply, "webhook-allowed-origin", origin);
+        respond::with(&mut reply, "webhook-allowed-rate", "*");
+    }
+    reply
+}

@@ -1,0 +1,116 @@
+//! What every back end promises of workspaces, users and tokens.
+
+use super::*;
+
+pub(super) async fn workspaces(store: &dyn Store) {
+    assert!(store.list_workspaces().await.unwrap().is_empty());
+    store.create_workspace(&workspace("b"), "Bee", 5).await.unwrap();
+    store.create_workspace(&workspace("a"), "Ay", 6).await.unwrap();
+    let again = store.create_workspace(&workspace("b"), "Other", 7).await.unwrap_err();
+    assert!(matches!(again, StoreError::Conflict(_)), "{again}");
+    let found = store.list_workspaces().await.unwrap();
+    let expected =
+        [Workspace { id: workspace("a"), name: "Ay".into(), created: 6 }, Workspace { id: workspace("b"), name: "Bee".into(), created: 5 }];
+    assert_eq!(found, expected);
+}
+
+pub(super) async fn users_and_members(store: &dyn Store) {
+    let one = workspace("one");
+    store.create_workspace(&one, "One", 1).await.unwrap();
+    let missing = store.put_member(&one, "ann", Role::Admin).await.unwrap_err();
+    assert!(matches!(missing, StoreError::NotFound(what) if what == "user ann"));
+    store.put_user(&user("ann")).await.unwrap();
+    let missing = store.put_member(&workspace("none"), "ann", Role::Admin).await.unwrap_err();
+    assert!(matches!(missing, StoreError::NotFound(what) if what == "workspace none"));
+    store.put_member(&one, "ann", Role::Admin).await.unwrap();
+    store.put_member(&one, "ann", Role::Operator).await.unwrap();
+    let changed = User { email: "new@example.com".into(), super_admin: true, created: 99, ..user("ann") };
+    store.put_user(&changed).await.unwrap();
+    store.put_token(&token(1, "ann")).await.unwrap();
+    let owner = store.find_token(&[1; 32]).await.unwrap().unwrap();
+    assert_eq!(owner.user, User { created: 1, ..changed });
+    assert_eq!(owner.roles, [(one, Role::Operator)]);
+}
+
+fn token(n: u8, of: &str) -> NewToken {
+    NewToken {
+        digest: [n; 32],
+        prefix: format!("wm_{n}"),
+        user: of.into(),
+        workspace: None,
+        label: "laptop".into(),
+        scopes: None,
+        created: i64::from(n) * 10,
+        expires: Some(1_000),
+    }
+}
+
+pub(super) async fn tokens(store: &dyn Store) {
+    let missing = store.put_token(&token(1, "ann")).await.unwrap_err();
+    assert!(matches!(missing, StoreError::NotFound(_)));
+    store.put_user(&user("ann")).await.unwrap();
+    store.put_user(&user("bob")).await.unwrap();
+    let elsewhere = NewToken { workspace: Some(workspace("none")), ..token(1, "ann") };
+    assert!(matches!(store.put_token(&elsewhere).await.unwrap_err(), StoreError::NotFound(_)));
+    store.put_token(&token(1, "ann")).await.unwrap();
+    let again = store.put_token(&token(1, "bob")).await.unwrap_err();
+    assert!(matches!(again, StoreError::Conflict(_)));
+    store.put_token(&token(2, "ann")).await.unwrap();
+    store.put_token(&token(3, "bob")).await.unwrap();
+    let listed = store.list_tokens("ann").await.unwrap();
+    let listed: Vec<NewToken> = listed.into_iter().map(|info| info.token).collect();
+    assert_eq!(listed, [token(2, "ann"), token(1, "ann")]);
+    assert!(store.list_tokens("nobody").await.unwrap().is_empty());
+}
+
+pub(super) async fn token_owners(store: &dyn Store) {
+    for name in ["one", "two"] {
+        store.create_workspace(&workspace(name), name, 1).await.unwrap();
+    }
+    store.put_user(&user("ann")).await.unwrap();
+    store.put_user(&user("bob")).await.unwrap();
+    store.put_member(&workspace("two"), "ann", Role::Developer).await.unwrap();
+    store.put_member(&workspace("one"), "ann", Role::Admin).await.unwrap();
+    store.put_member(&workspace("one"), "bob", Role::Operator).await.unwrap();
+    let scopes = Some(vec!["jobs:run:scripts:f/a/*".to_owned(), "with \"quotes\"".to_owned()]);
+    let narrow = NewToken { workspace: Some(workspace("two")), scopes, expires: None, ..token(9, "ann") };
+    store.put_token(&narrow).await.unwrap();
+    let owner = store.find_token(&[9; 32]).await.unwrap().unwrap();
+    assert_eq!(owner.token, narrow);
+    assert_eq!(owner.user, user("ann"));
+    let roles = [(workspace("one"), Role::Admin), (workspace("two"), Role::Developer)];
+    assert_eq!(owner.roles, roles);
+    assert!(store.find_token(&[8; 32]).await.unwrap().is_none());
+    // An empty list of scopes is not the absence of one.
+    store.put_token(&NewToken { scopes: Some(vec![]), ..token(4, "bob") }).await.unwrap();
+    let owner = store.find_token(&[4; 32]).await.unwrap().unwrap();
+    assert_eq!(owner.token.scopes, Some(vec![]));
+}
+
+pub(super) async fn revocation(store: &dyn Store) {
+    store.put_user(&user("ann")).await.unwrap();
+    store.put_user(&user("bob")).await.unwrap();
+    for n in [1, 2, 3] {
+        let of = if n == 3 { "bob" } else { "ann" };
+        store.put_token(&NewToken { prefix: "same".into(), ..token(n, of) }).await.unwrap();
+    }
+    store.put_token(&NewToken { prefix: "same_longer".into(), ..token(4, "ann") }).await.unwrap();
+    assert!(store.revoke_tokens("nobody", "same").await.unwrap().is_empty());
+    assert!(store.revoke_tokens("ann", "sam").await.unwrap().is_empty());
+    assert_eq!(store.revoke_tokens("ann", "same").await.unwrap(), [[1; 32], [2; 32]]);
+    assert!(store.revoke_tokens("ann", "same").await.unwrap().is_empty());
+    assert!(store.find_token(&[1; 32]).await.unwrap().is_none());
+    assert!(store.find_token(&[3; 32]).await.unwrap().is_some());
+    assert!(store.find_token(&[4; 32]).await.unwrap().is_some());
+}
+
+pub(super) async fn uses(store: &dyn Store) {
+    store.put_user(&user("ann")).await.unwrap();
+    store.put_token(&token(1, "ann")).await.unwrap();
+    assert_eq!(store.list_tokens("ann").await.unwrap()[0].last_used, None);
+    store.touch_tokens(&[([1; 32], 500), ([8; 32], 600)]).await.unwrap();
+    // An older use that arrives late changes nothing.
+    store.touch_tokens(&[([1; 32], 400)]).await.unwrap();
+    assert_eq!(store.list_tokens("ann").await.unwrap()[0].last_used, Some(500));
+    store.touch_tokens(&[]).await.unwrap();
+}

@@ -1,0 +1,137 @@
+//! One suite for every back end: what the traits promise, verb by verb, and random sequences compared with memory.
+
+mod accounts;
+mod jobs;
+mod random;
+mod records;
+mod scripts;
+
+use crate::memory::MemoryStore;
+use crate::sqlite::{Options, SqliteStore};
+use crate::*;
+use bytes::Bytes;
+use serde_json::value::RawValue;
+use std::time::Duration;
+use tempfile::TempDir;
+use wasmill_core::limits::DeclaredLimits;
+use wasmill_core::{Digest, JobId, Kind, Manifest, ScriptPath, VersionHash, WorkspaceId};
+
+/// Runs each function of the suite against each back end.
+macro_rules! conformance {
+    ($($module:ident: $($case:ident)+;)+) => {
+        mod memory {
+            $(mod $module {$(
+                #[tokio::test]
+                async fn $case() {
+                    super::super::$module::$case(&super::super::MemoryStore::new()).await;
+                }
+            )+})+
+        }
+        mod in_sqlite {
+            $(mod $module {$(
+                #[tokio::test]
+                async fn $case() {
+                    let (_dir, store) = super::super::open();
+                    super::super::$module::$case(&store).await;
+                }
+            )+})+
+        }
+    };
+}
+
+conformance! {
+    accounts: workspaces users_and_members tokens token_owners revocation uses;
+    scripts: deploying redeploying archiving listing borders;
+    jobs: life_of_a_job enqueue_is_all_or_none order_of_claims fencing rescue_and_exhaustion releasing;
+    records: recording lists foreign_ids depth_and_due;
+}
+
+pub(crate) fn open() -> (TempDir, SqliteStore) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(dir.path(), Options::default()).unwrap();
+    (dir, store)
+}
+
+pub(crate) fn workspace(name: &str) -> WorkspaceId {
+    name.parse().unwrap()
+}
+
+pub(crate) fn path(text: &str) -> ScriptPath {
+    text.parse().unwrap()
+}
+
+pub(crate) fn version(at: &str, module: &str) -> NewVersion {
+    let (path, module_digest) = (path(at), Digest::of(module.as_bytes()));
+    let limits = DeclaredLimits { timeout_s: Some(5), memory_mib: None };
+    let (manifest, hash) = Manifest::new(path.clone(), module_digest, Kind::Typed, limits).canonical().unwrap();
+    NewVersion {
+        hash,
+        manifest,
+        path,
+        module: module_digest,
+        module_bytes: module.len() as u64,
+        kind: Kind::Typed,
+        limits,
+        schema: Some(r#"{"type":"object"}"#.into()),
+        summary: "greets".into(),
+        created_by: "admin".into(),
+        created: 1_000,
+    }
+}
+
+pub(crate) fn user(name: &str) -> User {
+    User { name: name.into(), email: format!("{name}@example.com"), super_admin: false, created: 1 }
+}
+
+pub(crate) fn job(id: JobId, workspace: &WorkspaceId, version: VersionHash) -> NewJob {
+    NewJob {
+        id,
+        workspace: workspace.clone(),
+        version,
+        created_by: "admin".into(),
+        token: Some([7; 32]),
+        trigger: Trigger::Webhook,
+        created: 1_700_000_000_000_000,
+        run_at: 1_700_000_000_000_000,
+        timeout: Some(Duration::from_millis(2_500)),
+        max_attempts: 2,
+        args: Bytes::from_static(br#"{"name":"Ann"}"#),
+    }
+}
+
+pub(crate) fn end(status: RunStatus, result: &str) -> RunEnd {
+    RunEnd {
+        status,
+        started: 1_700_000_000_000_100,
+        duration: Duration::from_micros(1_234),
+        memory_peak_bytes: 1 << 20,
+        result: RawValue::from_string(result.into()).unwrap(),
+        log: Bytes::from_static(b"hello\n"),
+    }
+}
+
+/// The n-th id of a test.
+pub(crate) fn id(n: u16) -> JobId {
+    JobId::from_parts(1_700_000_000_000 + u64::from(n), n, u64::from(n) * 77)
+}
+
+/// Workspaces `one` and `two`, each with a version at `f/a/x`; `one` also has `f/a/y`. Returns `one` and its versions.
+pub(crate) async fn furnish(store: &dyn Store) -> (WorkspaceId, VersionHash, VersionHash) {
+    let one = workspace("one");
+    store.create_workspace(&one, "One", 1).await.unwrap();
+    store.create_workspace(&workspace("two"), "Two", 2).await.unwrap();
+    let (x, y) = (version("f/a/x", "x"), version("f/a/y", "y"));
+    store.deploy(&one, &x).await.unwrap();
+    store.deploy(&one, &y).await.unwrap();
+    store.deploy(&workspace("two"), &x).await.unwrap();
+    (one, x.hash, y.hash)
+}
+
+/// Values without `PartialEq` are compared as they print.
+pub(crate) fn shown(value: &impl std::fmt::Debug) -> String {
+    format!("{value:?}")
+}
+
+pub(crate) fn ids(jobs: &[Job]) -> Vec<JobId> {
+    jobs.iter().map(|job| job.job.id).collect()
+}

@@ -1,0 +1,126 @@
+//! What every back end promises of the records of what ran, and of finding jobs again.
+
+use super::*;
+
+const NOW: Micros = 1_700_000_000_000_000;
+
+pub(super) async fn recording(store: &dyn Store) {
+    let (one, x, _) = furnish(store).await;
+    let run = |n: u16| RunRecord { job: job(id(n), &one, x), end: end(RunStatus::Failure, r#"{"error":{}}"#) };
+    assert!(store.record(run(1)));
+    // Whoever got an answer finds its job at once.
+    let found = store.job(&one, id(1)).await.unwrap().unwrap();
+    assert_eq!(shown(&found.job), shown(&run(1).job));
+    assert_eq!(shown(&found.state), shown(&JobState::Finished(run(1).end)));
+    assert_eq!(found.attempt, 1);
+    assert!(store.record(run(2)));
+    let newest = JobFilter { limit: 1, ..JobFilter::default() };
+    assert_eq!(ids(&store.list_jobs(&one, &newest).await.unwrap()), [id(2)]);
+
+    store.record_durably(run(3)).await.unwrap();
+    let again = store.record_durably(run(3)).await.unwrap_err();
+    assert!(matches!(again, StoreError::Conflict(_)));
+    let nowhere = RunRecord { job: job(id(4), &workspace("none"), x), ..run(4) };
+    assert!(matches!(store.record_durably(nowhere.clone()).await.unwrap_err(), StoreError::NotFound(_)));
+    assert_eq!(store.dropped_records(), 0);
+    // Nobody waits for these, so all that can be done is to count them.
+    store.record(run(1));
+    store.record(nowhere);
+    store.flush().await.unwrap();
+    assert_eq!(store.dropped_records(), 2);
+    assert_eq!(store.queue_depth(&one).await.unwrap(), 0);
+}
+
+pub(super) async fn lists(store: &dyn Store) {
+    let (one, x, y) = furnish(store).await;
+    let run = |n: u16, version, status| RunRecord { job: job(id(n), &one, version), end: end(status, "1") };
+    store.enqueue(vec![job(id(1), &one, x), job(id(5), &one, y), job(id(7), &one, x)]).await.unwrap();
+    store.claim(1, NOW, 1).await.unwrap();
+    for record in
+        [run(2, x, RunStatus::Success), run(3, y, RunStatus::Failure), run(4, x, RunStatus::Canceled), run(6, y, RunStatus::Success)]
+    {
+        store.record(record);
+    }
+    let other = job(id(8), &workspace("two"), x);
+    store.enqueue(vec![other]).await.unwrap();
+    let all = JobFilter { limit: 100, ..JobFilter::default() };
+    let list = async |filter: JobFilter| ids(&store.list_jobs(&one, &filter).await.unwrap());
+    let numbered = |numbers: &[u16]| -> Vec<JobId> { numbers.iter().map(|n| id(*n)).collect() };
+    assert_eq!(list(all.clone()).await, numbered(&[7, 6, 5, 4, 3, 2, 1]));
+    assert_eq!(list(JobFilter { limit: 3, ..all.clone() }).await, numbered(&[7, 6, 5]));
+    assert_eq!(list(JobFilter { limit: 0, ..all.clone() }).await, numbered(&[]));
+    assert_eq!(list(JobFilter { limit: 2, before: Some(id(5)), ..all.clone() }).await, numbered(&[4, 3]));
+    assert_eq!(list(JobFilter { queued: Some(true), ..all.clone() }).await, numbered(&[7, 5, 1]));
+    assert_eq!(list(JobFilter { queued: Some(false), ..all.clone() }).await, numbered(&[6, 4, 3, 2]));
+    assert_eq!(list(JobFilter { success: Some(true), ..all.clone() }).await, numbered(&[6, 2]));
+    assert_eq!(list(JobFilter { success: Some(false), ..all.clone() }).await, numbered(&[4, 3]));
+    let both = JobFilter { success: Some(true), queued: Some(true), ..all.clone() };
+    assert_eq!(list(both).await, numbered(&[]));
+    let of = |at: &str| JobFilter { path: Some(path(at)), ..all.clone() };
+    assert_eq!(list(of("f/a/y")).await, numbered(&[6, 5, 3]));
+    assert_eq!(list(JobFilter { success: Some(false), ..of("f/a/y") }).await, numbered(&[3]));
+    assert_eq!(list(JobFilter { queued: Some(true), ..of("f/a/x") }).await, numbered(&[7, 1]));
+    assert_eq!(list(of("f/a/none")).await, numbered(&[]));
+    assert!(store.list_jobs(&workspace("none"), &all).await.unwrap().is_empty());
+
+    let lines = store.list_jobs(&one, &all).await.unwrap();
+    assert!(lines.iter().all(|line| line.job.args.is_empty()));
+    assert!(matches!(&lines[1].state, JobState::Finished(end) if end.result.get() == "null" && end.log.is_empty()));
+    assert!(matches!(lines[6].state, JobState::Running(_)));
+}
+
+/// Ids that a caller chose: not of this host's form, or with the key of somebody else's job.
+pub(super) async fn foreign_ids(store: &dyn Store) {
+    let (one, x, _) = furnish(store).await;
+    let v4: JobId = "0e5b7a1c-5a4e-4f2b-9a35-3d1f0b6a7c88".parse().unwrap();
+    let nil: JobId = "00000000-0000-0000-0000-000000000000".parse().unwrap();
+    let twin = JobId::from_key(id(1).key(), id(1).tail() ^ 1);
+    store.enqueue(vec![job(id(1), &one, x), job(v4, &one, x), job(twin, &one, x)]).await.unwrap();
+    store.record(RunRecord { job: job(nil, &one, x), end: end(RunStatus::Success, "0") });
+    for known in [id(1), v4, twin, nil] {
+        assert_eq!(store.job(&one, known).await.unwrap().unwrap().job.id, known);
+        assert!(store.job(&workspace("two"), known).await.unwrap().is_none());
+        let taken = store.enqueue(vec![job(known, &one, x)]).await.unwrap_err();
+        assert!(matches!(taken, StoreError::Conflict(_)), "{known}");
+    }
+    let all = JobFilter { limit: 10, ..JobFilter::default() };
+    let listed = ids(&store.list_jobs(&one, &all).await.unwrap());
+    assert_eq!(listed.len(), 4);
+    for (n, cursor) in listed.iter().enumerate() {
+        let next = JobFilter { before: Some(*cursor), ..all.clone() };
+        assert_eq!(ids(&store.list_jobs(&one, &next).await.unwrap()), listed[n + 1..]);
+    }
+    let unknown = "1e5b7a1c-5a4e-4f2b-9a35-3d1f0b6a7c88".parse().unwrap();
+    let next = JobFilter { before: Some(unknown), ..all };
+    assert!(store.list_jobs(&one, &next).await.unwrap().is_empty());
+
+    let claimed = store.claim(1, NOW, 10).await.unwrap();
+    assert_eq!(claimed.len(), 3);
+    let claims: Vec<Claim> = claimed.iter().map(|job| Claim { id: job.job.id, attempt: 1 }).collect();
+    assert_eq!(store.release(1, &claims[..1]).await.unwrap(), 1);
+    let completions = claims.iter().map(|claim| Completion { claim: *claim, end: end(RunStatus::Success, "1") });
+    assert_eq!(store.complete(completions.collect()).await.unwrap(), [false, true, true]);
+    for claim in &claims[1..] {
+        let found = store.job(&one, claim.id).await.unwrap().unwrap();
+        assert!(matches!(found.state, JobState::Finished(_)), "{}", claim.id);
+        assert_eq!(found.job.id, claim.id);
+    }
+}
+
+pub(super) async fn depth_and_due(store: &dyn Store) {
+    let (one, x, _) = furnish(store).await;
+    assert_eq!(store.next_due().await.unwrap(), None);
+    assert_eq!(store.queue_depth(&one).await.unwrap(), 0);
+    let at = |n: u16, run_at: Micros| NewJob { run_at, ..job(id(n), &one, x) };
+    store.enqueue(vec![at(1, NOW + 9), at(2, NOW + 3), at(3, NOW + 6)]).await.unwrap();
+    assert_eq!(store.next_due().await.unwrap(), Some(NOW + 3));
+    assert_eq!(store.queue_depth(&one).await.unwrap(), 3);
+    store.claim(1, NOW + 5, 10).await.unwrap();
+    assert_eq!(store.next_due().await.unwrap(), Some(NOW + 6));
+    assert_eq!(store.queue_depth(&one).await.unwrap(), 3);
+    let done = Completion { claim: Claim { id: id(2), attempt: 1 }, end: end(RunStatus::Canceled, "null") };
+    store.complete(vec![done]).await.unwrap();
+    assert_eq!(store.queue_depth(&one).await.unwrap(), 2);
+    assert_eq!(store.queue_depth(&workspace("two")).await.unwrap(), 0);
+    assert_eq!(store.queue_depth(&workspace("none")).await.unwrap(), 0);
+}

@@ -1,0 +1,72 @@
+//! The store on plain maps under one lock: the specification in its simplest form.
+//!
+//! What a verb means is decided here, as plainly as it can be written; the other back ends are compared with this one
+//! over random sequences of verbs. Nothing survives the process.
+
+mod accounts;
+mod jobs;
+mod scripts;
+
+use crate::{Job, Micros, NewToken, NewVersion, Role, StoreError, User, WorkerId, Workspace};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use wasmill_core::{JobId, ScriptPath, VersionHash, WorkspaceId};
+
+/// A store in memory.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    workspaces: BTreeMap<WorkspaceId, Workspace>,
+    users: BTreeMap<String, User>,
+    members: BTreeMap<(String, WorkspaceId), Role>,
+    tokens: BTreeMap<[u8; 32], (NewToken, Option<Micros>)>,
+    versions: HashMap<(WorkspaceId, VersionHash), NewVersion>,
+    scripts: BTreeMap<(WorkspaceId, ScriptPath), Script>,
+    /// Jobs by their integer key, which orders them.
+    jobs: BTreeMap<i64, Entry>,
+    keys: HashMap<JobId, i64>,
+    leases: HashMap<WorkerId, Micros>,
+    dropped: u64,
+}
+
+#[derive(Debug, Default)]
+struct Script {
+    archived: bool,
+    /// Hashes in the order of deployment, each once.
+    versions: Vec<VersionHash>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    job: Job,
+    worker: Option<WorkerId>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// No verb leaves the maps half changed, so a panic elsewhere under the lock is no reason to stop.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn workspace(&self, id: &WorkspaceId) -> Result<(), StoreError> {
+        match self.workspaces.contains_key(id) {
+            true => Ok(()),
+            false => Err(StoreError::NotFound(format!("workspace {id}"))),
+        }
+    }
+
+    fn user(&self, name: &str) -> Result<&User, StoreError> {
+        self.users.get(name).ok_or_else(|| StoreError::NotFound(format!("user {name}")))
+    }
+}

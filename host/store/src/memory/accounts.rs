@@ -1,0 +1,94 @@
+//! Workspaces, users and tokens in memory.
+
+use super::MemoryStore;
+use crate::{Accounts, Micros, NewToken, Result, Role, StoreError, TokenInfo, TokenOwner, User, Workspace};
+use async_trait::async_trait;
+use std::cmp::Reverse;
+use wasmill_core::WorkspaceId;
+
+#[async_trait]
+impl Accounts for MemoryStore {
+    async fn create_workspace(&self, id: &WorkspaceId, name: &str, at: Micros) -> Result<()> {
+        let mut state = self.state();
+        if state.workspaces.contains_key(id) {
+            return Err(StoreError::Conflict(format!("workspace {id} exists already")));
+        }
+        let workspace = Workspace { id: id.clone(), name: name.to_owned(), created: at };
+        state.workspaces.insert(id.clone(), workspace);
+        Ok(())
+    }
+
+    async fn list_workspaces(&self) -> Result<Vec<Workspace>> {
+        Ok(self.state().workspaces.values().cloned().collect())
+    }
+
+    async fn put_user(&self, user: &User) -> Result<()> {
+        let mut state = self.state();
+        let created = state.users.get(&user.name).map_or(user.created, |known| known.created);
+        state.users.insert(user.name.clone(), User { created, ..user.clone() });
+        Ok(())
+    }
+
+    async fn put_member(&self, workspace: &WorkspaceId, user: &str, role: Role) -> Result<()> {
+        let mut state = self.state();
+        state.workspace(workspace)?;
+        state.user(user)?;
+        state.members.insert((user.to_owned(), workspace.clone()), role);
+        Ok(())
+    }
+
+    async fn put_token(&self, token: &NewToken) -> Result<()> {
+        let mut state = self.state();
+        state.user(&token.user)?;
+        if let Some(workspace) = &token.workspace {
+            state.workspace(workspace)?;
+        }
+        if state.tokens.contains_key(&token.digest) {
+            return Err(StoreError::Conflict("a token of this digest exists already".into()));
+        }
+        state.tokens.insert(token.digest, (token.clone(), None));
+        Ok(())
+    }
+
+    async fn find_token(&self, digest: &[u8; 32]) -> Result<Option<TokenOwner>> {
+        let state = self.state();
+        let Some((token, _)) = state.tokens.get(digest) else {
+            return Ok(None);
+        };
+        let user = state.user(&token.user)?.clone();
+        let of_user = |((name, workspace), role): (&(String, WorkspaceId), &Role)| (*name == user.name).then(|| (workspace.clone(), *role));
+        let roles = state.members.iter().filter_map(of_user).collect();
+        Ok(Some(TokenOwner { token: token.clone(), user, roles }))
+    }
+
+    async fn list_tokens(&self, user: &str) -> Result<Vec<TokenInfo>> {
+        let state = self.state();
+        let mut tokens: Vec<TokenInfo> = state
+            .tokens
+            .values()
+            .filter(|(token, _)| token.user == user)
+            .map(|(token, last_used)| TokenInfo { token: token.clone(), last_used: *last_used })
+            .collect();
+        tokens.sort_by_key(|info| (Reverse(info.token.created), info.token.digest));
+        Ok(tokens)
+    }
+
+    async fn revoke_tokens(&self, user: &str, prefix: &str) -> Result<Vec<[u8; 32]>> {
+        let is_meant = |token: &NewToken| token.user == user && token.prefix == prefix;
+        let mut state = self.state();
+        let revoked = state.tokens.iter().filter(|(_, (token, _))| is_meant(token)).map(|(digest, _)| *digest);
+        let revoked: Vec<[u8; 32]> = revoked.collect();
+        state.tokens.retain(|_, (token, _)| !is_meant(token));
+        Ok(revoked)
+    }
+
+    async fn touch_tokens(&self, uses: &[([u8; 32], Micros)]) -> Result<()> {
+        let mut state = self.state();
+        for (digest, at) in uses {
+            if let Some((_, last_used)) = state.tokens.get_mut(digest) {
+                *last_used = (*last_used).max(Some(*at));
+            }
+        }
+        Ok(())
+    }
+}

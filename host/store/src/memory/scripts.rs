@@ -1,0 +1,80 @@
+//! Scripts and their versions in memory.
+
+use super::{MemoryStore, State};
+use crate::{Deployed, NewVersion, Result, Scripts, StoreError, Version};
+use async_trait::async_trait;
+use wasmill_core::{ScriptPath, VersionHash, WorkspaceId};
+
+#[async_trait]
+impl Scripts for MemoryStore {
+    async fn deploy(&self, workspace: &WorkspaceId, version: &NewVersion) -> Result<Deployed> {
+        let mut state = self.state();
+        state.workspace(workspace)?;
+        let key = (workspace.clone(), version.hash);
+        let created = match state.versions.get(&key) {
+            Some(known) if known.path != version.path => {
+                return Err(StoreError::Conflict(format!("version {} exists already at the path {}", version.hash, known.path)));
+            }
+            Some(_) => false,
+            None => {
+                state.versions.insert(key, version.clone());
+                true
+            }
+        };
+        let script = state.scripts.entry((workspace.clone(), version.path.clone())).or_default();
+        script.archived = false;
+        if script.versions.last() != Some(&version.hash) {
+            script.versions.retain(|hash| *hash != version.hash);
+            script.versions.push(version.hash);
+        }
+        match state.version(workspace, &version.hash) {
+            Some(version) => Ok(Deployed { version, created }),
+            None => Err(StoreError::Corrupt(format!("version {} is gone", version.hash))),
+        }
+    }
+
+    async fn newest(&self, workspace: &WorkspaceId, path: &ScriptPath) -> Result<Option<Version>> {
+        let state = self.state();
+        let script = state.scripts.get(&(workspace.clone(), path.clone()));
+        let newest = script.filter(|script| !script.archived).and_then(|s| s.versions.last());
+        Ok(newest.and_then(|hash| state.version(workspace, hash)))
+    }
+
+    async fn version(&self, workspace: &WorkspaceId, hash: &VersionHash) -> Result<Option<Version>> {
+        Ok(self.state().version(workspace, hash))
+    }
+
+    async fn list_scripts(&self, workspace: &WorkspaceId, after: Option<&ScriptPath>, limit: u32) -> Result<Vec<Version>> {
+        let state = self.state();
+        let scripts = state
+            .scripts
+            .iter()
+            .filter(|((of, path), script)| of == workspace && !script.archived && after.is_none_or(|after| path > after));
+        let newest = scripts.filter_map(|(_, script)| script.versions.last());
+        let versions = newest.filter_map(|hash| state.version(workspace, hash));
+        Ok(versions.take(limit as usize).collect())
+    }
+
+    async fn history(&self, workspace: &WorkspaceId, path: &ScriptPath, limit: u32) -> Result<Vec<Version>> {
+        let state = self.state();
+        let script = state.scripts.get(&(workspace.clone(), path.clone()));
+        let hashes = script.into_iter().flat_map(|script| script.versions.iter().rev());
+        let versions = hashes.filter_map(|hash| state.version(workspace, hash));
+        Ok(versions.take(limit as usize).collect())
+    }
+
+    async fn archive(&self, workspace: &WorkspaceId, path: &ScriptPath) -> Result<bool> {
+        let mut state = self.state();
+        let script = state.scripts.get_mut(&(workspace.clone(), path.clone()));
+        Ok(script.map(|script| script.archived = true).is_some())
+    }
+}
+
+impl State {
+    fn version(&self, workspace: &WorkspaceId, hash: &VersionHash) -> Option<Version> {
+        let version = self.versions.get(&(workspace.clone(), *hash))?;
+        let script = self.scripts.get(&(workspace.clone(), version.path.clone()))?;
+        let older = script.versions.iter().take_while(|other| *other != hash);
+        Some(Version { version: version.clone(), archived: script.archived, parent: older.last().copied() })
+    }
+}

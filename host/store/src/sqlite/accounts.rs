@@ -1,0 +1,198 @@
+//! Workspaces, users and tokens in SQLite.
+
+use super::fault::Fault;
+use super::tx::user_row;
+use super::{Need, SqliteStore, corrupt};
+use crate::{Accounts, Micros, NewToken, Result, Role, StoreError, TokenInfo, TokenOwner, User, Workspace};
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension, Row};
+use wasmill_core::WorkspaceId;
+
+/// The columns of a token that [`token`] reads.
+const TOKEN: &str = "SELECT t.digest, t.prefix, u.name, w.name, t.label, t.scopes, t.created, t.expires, t.last_used \
+    FROM token t JOIN user u ON u.id = t.user LEFT JOIN workspace w ON w.id = t.workspace";
+
+#[async_trait]
+impl Accounts for SqliteStore {
+    async fn create_workspace(&self, id: &WorkspaceId, name: &str, at: Micros) -> Result<()> {
+        let (workspace, title) = (id.clone(), name.to_owned());
+        let row = self.write(Need::Synced, move |tx| {
+            let sql = "INSERT INTO workspace (name, title, created) VALUES (?1, ?2, ?3) \
+                ON CONFLICT DO NOTHING RETURNING id";
+            let row: Option<i64> = tx.conn.prepare_cached(sql)?.query_row((workspace.as_str(), title, at), |row| row.get(0)).optional()?;
+            let taken = || StoreError::Conflict(format!("workspace {workspace} exists already"));
+            Ok(row.ok_or_else(taken)?)
+        });
+        let row = row.await?;
+        self.counters.depth().workspaces.insert(id.clone(), row);
+        Ok(())
+    }
+
+    async fn list_workspaces(&self) -> Result<Vec<Workspace>> {
+        self.read(|conn| {
+            let mut statement = conn.prepare_cached("SELECT name, title, created FROM workspace ORDER BY name")?;
+            let mut rows = statement.query([])?;
+            let mut workspaces = Vec::new();
+            while let Some(row) = rows.next()? {
+                let id = workspace_id(row.get(0)?)?;
+                workspaces.push(Workspace { id, name: row.get(1)?, created: row.get(2)? });
+            }
+            Ok(workspaces)
+        })
+        .await
+    }
+
+    async fn put_user(&self, user: &User) -> Result<()> {
+        let user = user.clone();
+        self.write(Need::Synced, move |tx| {
+            let sql = "INSERT INTO user (name, email, super_admin, created) VALUES (?1, ?2, ?3, ?4) \
+                ON CONFLICT (name) DO UPDATE SET email = excluded.email, super_admin = excluded.super_admin";
+            let values = (&user.name, &user.email, user.super_admin, user.created);
+            tx.conn.prepare_cached(sql)?.execute(values)?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn put_member(&self, workspace: &WorkspaceId, user: &str, role: Role) -> Result<()> {
+        let (workspace, user) = (workspace.clone(), user.to_owned());
+        self.write(Need::Synced, move |tx| {
+            let workspace = tx.workspace(&workspace)?;
+            let user = tx.user(&user)?;
+            let sql = "INSERT INTO member (user, workspace, role) VALUES (?1, ?2, ?3) \
+                ON CONFLICT (user, workspace) DO UPDATE SET role = excluded.role";
+            tx.conn.prepare_cached(sql)?.execute((user, workspace, role_text(role)))?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn put_token(&self, token: &NewToken) -> Result<()> {
+        let token = token.clone();
+        self.write(Need::Synced, move |tx| {
+            let user = tx.user(&token.user)?;
+            let workspace = token.workspace.as_ref().map(|id| tx.workspace(id)).transpose()?;
+            let scopes = token.scopes.as_ref().map(serde_json::to_string).transpose();
+            let scopes = scopes.map_err(|error| corrupt("token.scopes", error))?;
+            let sql = "INSERT INTO token (digest, prefix, user, workspace, label, scopes, created, expires) \
+                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING";
+            let NewToken { digest, prefix, label, created, expires, .. } = &token;
+            let values = (digest, prefix, user, workspace, label, scopes, created, expires);
+            match tx.conn.prepare_cached(sql)?.execute(values)? {
+                0 => Err(StoreError::Conflict("a token of this digest exists already".into()).into()),
+                _ => Ok(()),
+            }
+        })
+        .await
+    }
+
+    async fn find_token(&self, digest: &[u8; 32]) -> Result<Option<TokenOwner>> {
+        let digest = *digest;
+        self.read(move |conn| {
+            let snapshot = conn.unchecked_transaction()?;
+            let found = tokens(&snapshot, "WHERE t.digest = ?1", [digest])?;
+            let Some(TokenInfo { token, .. }) = found.into_iter().next() else {
+                return Ok(None);
+            };
+            let sql = "SELECT name, email, super_admin, created FROM user WHERE name = ?1";
+            let user = snapshot.prepare_cached(sql)?.query_row([&token.user], |row| {
+                Ok(User { name: row.get(0)?, email: row.get(1)?, super_admin: row.get(2)?, created: row.get(3)? })
+            })?;
+            let sql = "SELECT w.name, m.role FROM member m JOIN workspace w ON w.id = m.workspace \
+                WHERE m.user = (SELECT id FROM user WHERE name = ?1) ORDER BY w.name";
+            let mut statement = snapshot.prepare_cached(sql)?;
+            let mut rows = statement.query([&token.user])?;
+            let mut roles = Vec::new();
+            while let Some(row) = rows.next()? {
+                roles.push((workspace_id(row.get(0)?)?, role(&row.get::<_, String>(1)?)?));
+            }
+            Ok(Some(TokenOwner { token, user, roles }))
+        })
+        .await
+    }
+
+    async fn list_tokens(&self, user: &str) -> Result<Vec<TokenInfo>> {
+        let user = user.to_owned();
+        self.read(move |conn| match user_row(conn, &user)? {
+            Some(user) => tokens(conn, "WHERE t.user = ?1 ORDER BY t.created DESC, t.digest", [user]),
+            None => Ok(Vec::new()),
+        })
+        .await
+    }
+
+    async fn revoke_tokens(&self, user: &str, prefix: &str) -> Result<Vec<[u8; 32]>> {
+        let (user, prefix) = (user.to_owned(), prefix.to_owned());
+        self.write(Need::Synced, move |tx| {
+            let Some(user) = user_row(tx.conn, &user)? else {
+                return Ok(Vec::new());
+            };
+            let sql = "DELETE FROM token WHERE user = ?1 AND prefix = ?2 RETURNING digest";
+            let mut statement = tx.conn.prepare_cached(sql)?;
+            let digests = statement.query_map((user, prefix), |row| row.get(0))?;
+            let mut digests: Vec<[u8; 32]> = digests.collect::<rusqlite::Result<_>>()?;
+            digests.sort_unstable();
+            Ok(digests)
+        })
+        .await
+    }
+
+    async fn touch_tokens(&self, uses: &[([u8; 32], Micros)]) -> Result<()> {
+        let uses = uses.to_vec();
+        self.write(Need::Committed, move |tx| {
+            let sql = "UPDATE token SET last_used = max(coalesce(last_used, ?2), ?2) WHERE digest = ?1";
+            let mut statement = tx.conn.prepare_cached(sql)?;
+            for (digest, at) in uses {
+                statement.execute((digest, at))?;
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
+fn tokens(conn: &Connection, which: &str, values: impl rusqlite::Params) -> std::result::Result<Vec<TokenInfo>, Fault> {
+    let mut statement = conn.prepare_cached(&format!("{TOKEN} {which}"))?;
+    let mut rows = statement.query(values)?;
+    let mut tokens = Vec::new();
+    while let Some(row) = rows.next()? {
+        tokens.push(token(row)?);
+    }
+    Ok(tokens)
+}
+
+fn token(row: &Row<'_>) -> std::result::Result<TokenInfo, Fault> {
+    let scopes: Option<String> = row.get(5)?;
+    let scopes = scopes.map(|text| serde_json::from_str(&text)).transpose();
+    let token = NewToken {
+        digest: row.get(0)?,
+        prefix: row.get(1)?,
+        user: row.get(2)?,
+        workspace: row.get::<_, Option<String>>(3)?.map(workspace_id).transpose()?,
+        label: row.get(4)?,
+        scopes: scopes.map_err(|error| corrupt("token.scopes", error))?,
+        created: row.get(6)?,
+        expires: row.get(7)?,
+    };
+    Ok(TokenInfo { token, last_used: row.get(8)? })
+}
+
+fn workspace_id(text: String) -> std::result::Result<WorkspaceId, Fault> {
+    text.parse().map_err(|error| corrupt("workspace.name", error))
+}
+
+fn role_text(role: Role) -> &'static str {
+    match role {
+        Role::Admin => "admin",
+        Role::Developer => "developer",
+        Role::Operator => "operator",
+    }
+}
+
+fn role(text: &str) -> std::result::Result<Role, Fault> {
+    match text {
+        "admin" => Ok(Role::Admin),
+        "developer" => Ok(Role::Developer),
+        "operator" => Ok(Role::Operator),
+        other => Err(corrupt("member.role", other)),
+    }
+}

@@ -1,0 +1,106 @@
+//! What an SQLite error means: for one operation, for its batch, or for the store as a whole.
+//!
+//! The rule that matters: after a failed commit or sync nobody knows what is on the disk, and a second attempt may
+//! seem to succeed while pages are lost. So such a failure is final, and only opening the file again, which recovers
+//! from its log, ends it. A full disk is different: it fails before anything is promised.
+
+use crate::StoreError;
+use rusqlite::ErrorCode;
+use std::sync::Arc;
+
+/// Why an operation could not be done.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// It was refused by the rules of the store; nobody else is concerned.
+    Refused(StoreError),
+    /// SQLite failed.
+    Sql(rusqlite::Error),
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        Fault::Refused(error)
+    }
+}
+
+impl From<rusqlite::Error> for Fault {
+    fn from(error: rusqlite::Error) -> Self {
+        Fault::Sql(error)
+    }
+}
+
+/// Why a whole batch failed. Cloned for each of its waiters.
+#[derive(Debug, Clone)]
+pub(super) enum Failure {
+    /// No room; the store goes on.
+    Full(Arc<str>),
+    /// Another program held the file's write lock for too long; the store goes on.
+    Busy(Arc<str>),
+    /// The store is dead.
+    Fatal(Arc<str>),
+}
+
+impl Failure {
+    /// What happened, in SQLite's words.
+    pub(super) fn text(&self) -> &str {
+        match self {
+            Failure::Full(text) | Failure::Busy(text) | Failure::Fatal(text) => text,
+        }
+    }
+
+    /// The reason for the store's end, if this is it.
+    pub(super) fn fatal(&self) -> Option<&str> {
+        match self {
+            Failure::Fatal(text) => Some(text),
+            Failure::Full(_) | Failure::Busy(_) => None,
+        }
+    }
+
+    /// What is told to a waiter.
+    pub(super) fn to_error(&self) -> StoreError {
+        match self {
+            Failure::Full(text) => StoreError::Full(text.to_string()),
+            Failure::Busy(text) | Failure::Fatal(text) => StoreError::Unavailable(text.to_string()),
+        }
+    }
+
+    /// What an SQLite error outside of any single operation means: of `BEGIN`, `COMMIT`, a checkpoint.
+    pub(super) fn of(error: &rusqlite::Error) -> Self {
+        let text: Arc<str> = error.to_string().into();
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Failure::Full(text),
+            _ => Failure::Fatal(text),
+        }
+    }
+}
+
+impl Fault {
+    /// Tells the failure of one operation from that of everything around it.
+    pub(super) fn weigh(self) -> Result<StoreError, Failure> {
+        let error = match self {
+            Fault::Refused(error) => return Ok(error),
+            Fault::Sql(error) => error,
+        };
+        match error.sqlite_error_code() {
+            // The data don't fit the schema: a mistake in this program or in its input, not in the file.
+            Some(ErrorCode::ConstraintViolation | ErrorCode::TooBig | ErrorCode::TypeMismatch) => {
+                Ok(StoreError::Corrupt(error.to_string()))
+            }
+            Some(_) => Err(Failure::of(&error)),
+            // What was read does not have the type that was expected.
+            None => Ok(StoreError::Corrupt(error.to_string())),
+        }
+    }
+
+    /// What a failed read means to its caller.
+    pub(super) fn of_read(self) -> StoreError {
+        let error = match self {
+            Fault::Refused(error) => return error,
+            Fault::Sql(error) => error,
+        };
+        match error.sqlite_error_code() {
+            None | Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Corrupt(error.to_string()),
+            Some(_) => StoreError::Unavailable(error.to_string()),
+        }
+    }
+}

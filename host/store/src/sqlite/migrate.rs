@@ -1,0 +1,98 @@
+//! Brings the database file to this program's schema: numbered SQL steps, forward only, each one transaction.
+//!
+//! The number of the last step is the file's `user_version`, written in the same transaction as the step. A file with
+//! a larger number belongs to a newer program and is refused, and so is one that holds something else altogether.
+
+use crate::{Result, StoreError};
+use rusqlite::{Connection, TransactionBehavior};
+
+/// The steps, in order; never changed once released.
+const STEPS: &[&str] = &[include_str!("migrations/0001_initial.sql")];
+
+/// Marks the file as wasmill's ("wmil").
+const APPLICATION_ID: i32 = 0x776d_696c;
+
+/// Applies the steps that the file lacks.
+///
+/// # Errors
+/// `Unavailable` when the file is newer than this program or not wasmill's, or a step fails; the file is then as before.
+pub(super) fn migrate(conn: &mut Connection) -> Result<()> {
+    apply(conn, STEPS)
+}
+
+fn apply(conn: &mut Connection, steps: &[&str]) -> Result<()> {
+    let present = pragma::<u32>(conn, "user_version")? as usize;
+    if present > steps.len() {
+        return Err(StoreError::Unavailable(format!(
+            "the database has schema version {present}, but this program knows versions up to {}: it was written by a newer wasmill; start that one, or restore a backup made before the upgrade",
+            steps.len()
+        )));
+    }
+    let application: i32 = pragma(conn, "application_id")?;
+    let is_empty = conn.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get::<_, bool>(0)).map_err(failed)?;
+    if application != APPLICATION_ID && !(is_empty && present == 0) {
+        return Err(StoreError::Unavailable("the database file was not made by wasmill; choose another data directory".into()));
+    }
+    for (index, step) in steps.iter().enumerate().skip(present) {
+        let version = i32::try_from(index + 1).unwrap_or(i32::MAX);
+        let failed = |error: rusqlite::Error| StoreError::Unavailable(format!("migrating the database to version {version}: {error}"));
+        let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+        tx.execute_batch(step).map_err(failed)?;
+        tx.pragma_update(None, "application_id", APPLICATION_ID).map_err(failed)?;
+        tx.pragma_update(None, "user_version", version).map_err(failed)?;
+        tx.commit().map_err(failed)?;
+        tracing::info!(version, "database schema migrated");
+    }
+    Ok(())
+}
+
+fn pragma<T: rusqlite::types::FromSql>(conn: &Connection, name: &str) -> Result<T> {
+    conn.pragma_query_value(None, name, |row| row.get(0)).map_err(failed)
+}
+
+fn failed(error: rusqlite::Error) -> StoreError {
+    StoreError::Unavailable(format!("reading the database's schema version: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_applied_once_and_only_forward() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        let one = ["CREATE TABLE a (x)"];
+        let two = ["CREATE TABLE a (x)", "ALTER TABLE a ADD COLUMN y"];
+        apply(&mut conn, &one).unwrap();
+        apply(&mut conn, &one).unwrap();
+        apply(&mut conn, &two).unwrap();
+        conn.execute("INSERT INTO a (x, y) VALUES (1, 2)", []).unwrap();
+        let refused = apply(&mut conn, &one).unwrap_err().to_string();
+        assert!(refused.contains("schema version 2"), "{refused}");
+        assert!(refused.contains("newer wasmill"), "{refused}");
+    }
+
+    #[test]
+    fn a_failing_step_leaves_the_file_as_it_was() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        apply(&mut conn, &["CREATE TABLE a (x)"]).unwrap();
+        let bad = ["CREATE TABLE a (x)", "CREATE TABLE b (x); CREATE TABLE a (x)"];
+        apply(&mut conn, &bad).unwrap_err();
+        assert_eq!(pragma::<i64>(&conn, "user_version").unwrap(), 1);
+        assert!(conn.prepare("SELECT * FROM b").is_err());
+    }
+
+    #[test]
+    fn a_foreign_file_is_refused() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        conn.execute_batch("CREATE TABLE something (x)").unwrap();
+        assert!(migrate(&mut conn).unwrap_err().to_string().contains("not made by wasmill"));
+    }
+
+    #[test]
+    fn the_real_steps_apply_to_an_empty_file() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        migrate(&mut conn).unwrap();
+        migrate(&mut conn).unwrap();
+    }
+}

@@ -1,0 +1,151 @@
+-- Accounts, scripts, the queue and the run records.
+--
+-- Hot tables (queue, run) hold small integers only: a time-ordered key, and the ids of dictionary rows for workspace,
+-- version, script and caller. Arguments, results and logs are beside them, so that lists never read over them.
+-- Every time is microseconds since 1970, UTC; every duration is microseconds.
+
+CREATE TABLE workspace (
+  id      INTEGER PRIMARY KEY,
+  name    TEXT NOT NULL UNIQUE,      -- as in addresses
+  title   TEXT NOT NULL,             -- for people
+  created INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE user (
+  id          INTEGER PRIMARY KEY,
+  name        TEXT NOT NULL UNIQUE,
+  email       TEXT NOT NULL,
+  super_admin INTEGER NOT NULL,
+  created     INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE member (
+  user      INTEGER NOT NULL REFERENCES user,
+  workspace INTEGER NOT NULL REFERENCES workspace,
+  role      TEXT NOT NULL,
+  PRIMARY KEY (user, workspace)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE token (
+  digest    BLOB PRIMARY KEY,        -- SHA-256 of the token; the token itself is kept nowhere
+  prefix    TEXT NOT NULL,
+  user      INTEGER NOT NULL REFERENCES user,
+  workspace INTEGER REFERENCES workspace,
+  label     TEXT NOT NULL,
+  scopes    TEXT,                    -- JSON array of text; NULL: all of the user's rights
+  created   INTEGER NOT NULL,
+  expires   INTEGER,
+  last_used INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX token_user ON token (user, prefix);
+
+CREATE TABLE script (
+  id        INTEGER PRIMARY KEY,
+  workspace INTEGER NOT NULL REFERENCES workspace,
+  path      TEXT NOT NULL,
+  archived  INTEGER NOT NULL DEFAULT 0,
+  UNIQUE (workspace, path)
+) STRICT;
+
+CREATE TABLE version (
+  id           INTEGER PRIMARY KEY,
+  workspace    INTEGER NOT NULL REFERENCES workspace,
+  hash         BLOB NOT NULL,
+  script       INTEGER NOT NULL REFERENCES script,
+  deployed     INTEGER NOT NULL,     -- place in the script's order of deployment; the largest is the newest
+  manifest     TEXT NOT NULL,
+  module       BLOB NOT NULL,
+  module_bytes INTEGER NOT NULL,
+  kind         TEXT NOT NULL,
+  limits       TEXT NOT NULL,        -- JSON
+  schema       TEXT,
+  summary      TEXT NOT NULL,
+  created_by   TEXT NOT NULL,
+  created      INTEGER NOT NULL,
+  UNIQUE (workspace, hash)
+) STRICT;
+CREATE UNIQUE INDEX version_order ON version (script, deployed);
+
+-- Who starts jobs: the name shown and the digest of the token that was used; an empty one when there was none.
+CREATE TABLE caller (
+  id    INTEGER PRIMARY KEY,
+  name  TEXT NOT NULL,
+  token BLOB NOT NULL,
+  UNIQUE (name, token)
+) STRICT;
+
+-- Jobs whose id does not give them their key: ids that are not of this host's form, or whose key another job has.
+-- Their rows in queue and run have no tail.
+CREATE TABLE alias (
+  uuid TEXT PRIMARY KEY,
+  key  INTEGER NOT NULL UNIQUE
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE queue (
+  id           INTEGER PRIMARY KEY,  -- the key of the job's id
+  tail         INTEGER,              -- the random bits of the job's id; NULL: see alias
+  workspace    INTEGER NOT NULL,
+  script       INTEGER NOT NULL,
+  version      INTEGER NOT NULL,
+  caller       INTEGER NOT NULL,
+  trigger      INTEGER NOT NULL,
+  created      INTEGER NOT NULL,
+  run_at       INTEGER NOT NULL,
+  timeout      INTEGER,
+  max_attempts INTEGER NOT NULL,
+  attempt      INTEGER NOT NULL DEFAULT 0,
+  worker       INTEGER,              -- NULL: waiting
+  started      INTEGER
+) STRICT;
+CREATE INDEX queue_due ON queue (run_at) WHERE worker IS NULL;
+CREATE INDEX queue_running ON queue (worker) WHERE worker IS NOT NULL;
+CREATE INDEX queue_workspace ON queue (workspace);
+CREATE INDEX queue_script ON queue (script);
+
+CREATE TABLE queue_args (
+  id   INTEGER PRIMARY KEY,          -- as in queue, and later in run: a large text is written once
+  args BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE worker (
+  id          INTEGER PRIMARY KEY,
+  lease_until INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE run (
+  id           INTEGER PRIMARY KEY,
+  tail         INTEGER,
+  workspace    INTEGER NOT NULL,
+  script       INTEGER NOT NULL,
+  version      INTEGER NOT NULL,
+  caller       INTEGER NOT NULL,
+  trigger      INTEGER NOT NULL,
+  created      INTEGER NOT NULL,
+  run_at       INTEGER,              -- NULL: as created
+  timeout      INTEGER,
+  max_attempts INTEGER NOT NULL,
+  attempt      INTEGER NOT NULL,
+  started      INTEGER NOT NULL,
+  status       INTEGER NOT NULL,     -- 0: success
+  duration     INTEGER NOT NULL,
+  memory       INTEGER NOT NULL
+) STRICT;
+CREATE INDEX run_workspace ON run (workspace);
+CREATE INDEX run_script ON run (script);
+CREATE INDEX run_workspace_failed ON run (workspace) WHERE status <> 0;
+CREATE INDEX run_script_failed ON run (script) WHERE status <> 0;
+
+-- No row: the recorder was overloaded and kept the fact of the run only.
+CREATE TABLE run_body (
+  id     INTEGER PRIMARY KEY,
+  args   BLOB,                       -- NULL: the job was queued, see queue_args
+  result BLOB NOT NULL,
+  log    BLOB                        -- NULL: empty
+) STRICT;
+
+-- Written to when earlier commits that were not synced must become durable and nothing else is to be written.
+CREATE TABLE barrier (
+  id INTEGER PRIMARY KEY CHECK (id = 0),
+  n  INTEGER NOT NULL
+) STRICT;
+INSERT INTO barrier VALUES (0, 0);

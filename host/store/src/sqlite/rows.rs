@@ -1,0 +1,167 @@
+//! Rows of jobs and the values they stand for, whichever of the two tables they are in.
+
+use super::corrupt;
+use super::fault::Fault;
+use crate::{Job, JobState, NewJob, RunEnd, RunStatus, Trigger};
+use bytes::Bytes;
+use rusqlite::Row;
+use rusqlite::types::ValueRef;
+use serde_json::value::RawValue;
+use std::time::Duration;
+use wasmill_core::{Digest, JobId};
+
+/// What is told in the log of a run whose payload was dropped.
+const NOT_KEPT: &[u8] =
+    b"wasmill: runs finished faster than they could be recorded; the arguments, the result and the log of this one were not kept\n";
+
+/// How much of a job is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// Everything.
+    Whole,
+    /// What lists show: without arguments, result and log.
+    Line,
+}
+
+/// The query for jobs of one table; both give the columns that [`job`] reads. `CROSS JOIN` keeps the order of the loops.
+pub(super) fn select(queue: bool, extent: Extent, index: Option<&str>, which: &str) -> String {
+    let state = match queue {
+        true => "j.started, NULL, NULL, NULL",
+        false => "j.started, j.status, j.duration, j.memory",
+    };
+    let body = match (queue, extent) {
+        (_, Extent::Line) => "NULL, NULL, NULL",
+        (true, Extent::Whole) => "(SELECT args FROM queue_args WHERE id = j.id), NULL, NULL",
+        (false, Extent::Whole) => "coalesce(b.args, (SELECT args FROM queue_args WHERE id = j.id)), b.result, b.log",
+    };
+    let table = if queue { "queue" } else { "run" };
+    let index = index.map(|name| format!("INDEXED BY {name}")).unwrap_or_default();
+    let beside = match (queue, extent) {
+        (false, Extent::Whole) => "LEFT JOIN run_body b ON b.id = j.id",
+        _ => "",
+    };
+    format!(
+        "SELECT j.id, j.tail, CASE WHEN j.tail IS NULL THEN (SELECT uuid FROM alias WHERE key = j.id) END, \
+         w.name, v.hash, s.path, v.kind, c.name, c.token, j.trigger, j.created, j.run_at, j.timeout, j.max_attempts, \
+         j.attempt, {state}, {body} \
+         FROM {table} j {index} CROSS JOIN workspace w ON w.id = j.workspace CROSS JOIN version v ON v.id = j.version \
+         CROSS JOIN script s ON s.id = j.script CROSS JOIN caller c ON c.id = j.caller {beside} {which}"
+    )
+}
+
+/// A job, and its key, from a row of [`select`].
+pub(super) fn job(row: &Row<'_>, queue: bool, extent: Extent) -> Result<(i64, Job), Fault> {
+    let key: i64 = row.get(0)?;
+    let id = match row.get::<_, Option<i64>>(1)? {
+        Some(tail) => JobId::from_key(key, tail),
+        None => text(row, 2, "alias.uuid")?.parse().map_err(|error| corrupt("alias.uuid", error))?,
+    };
+    let created = row.get(10)?;
+    let workspace = text(row, 3, "workspace.name")?;
+    let path = text(row, 5, "script.path")?;
+    let kind = text(row, 6, "version.kind")?;
+    let job = NewJob {
+        id,
+        workspace: workspace.parse().map_err(|error| corrupt("workspace.name", error))?,
+        version: Digest(row.get(4)?),
+        created_by: row.get(7)?,
+        token: token(row.get_ref(8)?)?,
+        trigger: trigger(row.get(9)?)?,
+        created,
+        run_at: row.get::<_, Option<i64>>(11)?.unwrap_or(created),
+        timeout: row.get::<_, Option<i64>>(12)?.map(duration),
+        max_attempts: count(row.get(13)?),
+        args: bytes(row, 19)?,
+    };
+    let started: Option<i64> = row.get(15)?;
+    let state = match (queue, started) {
+        (true, None) => JobState::Waiting,
+        (true, Some(at)) => JobState::Running(at),
+        (false, None) => return Err(corrupt("run.started", "it is missing")),
+        (false, Some(at)) => JobState::Finished(end(row, at, extent)?),
+    };
+    let path = path.parse().map_err(|error| corrupt("script.path", error))?;
+    let kind = kind.parse().map_err(|error| corrupt("version.kind", error))?;
+    Ok((key, Job { job, path, kind, attempt: count(row.get(14)?), state }))
+}
+
+fn end(row: &Row<'_>, started: i64, extent: Extent) -> Result<RunEnd, Fault> {
+    let result: Option<Vec<u8>> = row.get(20)?;
+    let (result, log) = match (result, extent) {
+        (Some(result), _) => (json(result)?, bytes(row, 21)?),
+        (None, Extent::Line) => (RawValue::NULL.to_owned(), Bytes::new()),
+        (None, Extent::Whole) => (RawValue::NULL.to_owned(), Bytes::from_static(NOT_KEPT)),
+    };
+    Ok(RunEnd {
+        status: status(row.get(16)?)?,
+        started,
+        duration: duration(row.get(17)?),
+        memory_peak_bytes: u64::try_from(row.get::<_, i64>(18)?).unwrap_or(0),
+        result,
+        log,
+    })
+}
+
+fn json(bytes: Vec<u8>) -> Result<Box<RawValue>, Fault> {
+    let text = String::from_utf8(bytes).map_err(|error| corrupt("run_body.result", error))?;
+    RawValue::from_string(text).map_err(|error| corrupt("run_body.result", error))
+}
+
+fn text<'r>(row: &'r Row<'_>, column: usize, name: &str) -> Result<&'r str, Fault> {
+    row.get_ref(column)?.as_str().map_err(|error| corrupt(name, error))
+}
+
+fn bytes(row: &Row<'_>, column: usize) -> Result<Bytes, Fault> {
+    Ok(row.get::<_, Option<Vec<u8>>>(column)?.map(Bytes::from).unwrap_or_default())
+}
+
+fn token(value: ValueRef<'_>) -> Result<Option<[u8; 32]>, Fault> {
+    match value.as_blob() {
+        Ok([]) => Ok(None),
+        Ok(digest) => match digest.try_into() {
+            Ok(digest) => Ok(Some(digest)),
+            Err(_) => Err(corrupt("caller.token", "it does not have 32 bytes")),
+        },
+        Err(error) => Err(corrupt("caller.token", error)),
+    }
+}
+
+fn duration(micros: i64) -> Duration {
+    Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+}
+
+fn count(number: i64) -> u32 {
+    u32::try_from(number).unwrap_or(0)
+}
+
+pub(super) fn trigger_number(trigger: Trigger) -> i64 {
+    match trigger {
+        Trigger::Webhook => 0,
+        Trigger::Manual => 1,
+    }
+}
+
+fn trigger(number: i64) -> Result<Trigger, Fault> {
+    match number {
+        0 => Ok(Trigger::Webhook),
+        1 => Ok(Trigger::Manual),
+        other => Err(corrupt("trigger", other)),
+    }
+}
+
+pub(super) fn status_number(status: RunStatus) -> i64 {
+    match status {
+        RunStatus::Success => 0,
+        RunStatus::Failure => 1,
+        RunStatus::Canceled => 2,
+    }
+}
+
+fn status(number: i64) -> Result<RunStatus, Fault> {
+    match number {
+        0 => Ok(RunStatus::Success),
+        1 => Ok(RunStatus::Failure),
+        2 => Ok(RunStatus::Canceled),
+        other => Err(corrupt("run.status", other)),
+    }
+}

@@ -1,0 +1,65 @@
+//! Writing the records of what ran.
+
+use super::fault::Fault;
+use super::tx::{Place, Tx};
+use super::{rows, signed};
+use crate::{RunEnd, RunRecord};
+
+type Outcome<T> = std::result::Result<T, Fault>;
+
+/// Writes the record of a run that never was in the queue.
+pub(super) fn insert(tx: &mut Tx<'_>, run: &RunRecord, with_body: bool) -> Outcome<()> {
+    let RunRecord { job, end } = run;
+    let workspace = tx.workspace(&job.workspace)?;
+    let runnable = tx.runnable(workspace, &job.version)?;
+    let caller = tx.caller(&job.created_by, job.token)?;
+    let Place { key, tail } = tx.place(&job.id, job.created)?;
+    let sql = "INSERT INTO run (id, tail, workspace, script, version, caller, trigger, created, run_at, timeout, \
+        max_attempts, attempt, started, status, duration, memory) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 1, ?12, ?13, ?14, ?15)";
+    tx.conn.prepare_cached(sql)?.execute((
+        key,
+        tail,
+        workspace,
+        runnable.script,
+        runnable.version,
+        caller,
+        rows::trigger_number(job.trigger),
+        job.created,
+        (job.run_at != job.created).then_some(job.run_at),
+        job.timeout.map(|timeout| signed(timeout.as_micros())),
+        job.max_attempts.max(1),
+        end.started,
+        rows::status_number(end.status),
+        signed(end.duration.as_micros()),
+        signed(end.memory_peak_bytes),
+    ))?;
+    match with_body {
+        true => body(tx, key, Some(job.args.as_ref()), end),
+        false => Ok(()),
+    }
+}
+
+/// Moves a job from the queue to the run records.
+pub(super) fn finish(tx: &mut Tx<'_>, key: i64, end: &RunEnd) -> Outcome<()> {
+    let sql = "INSERT INTO run (id, tail, workspace, script, version, caller, trigger, created, run_at, timeout, \
+        max_attempts, attempt, started, status, duration, memory) \
+        SELECT id, tail, workspace, script, version, caller, trigger, created, nullif(run_at, created), timeout, \
+        max_attempts, attempt, ?2, ?3, ?4, ?5 FROM queue WHERE id = ?1";
+    tx.conn.prepare_cached(sql)?.execute((
+        key,
+        end.started,
+        rows::status_number(end.status),
+        signed(end.duration.as_micros()),
+        signed(end.memory_peak_bytes),
+    ))?;
+    tx.conn.prepare_cached("DELETE FROM queue WHERE id = ?1")?.execute([key])?;
+    body(tx, key, None, end)
+}
+
+fn body(tx: &Tx<'_>, key: i64, args: Option<&[u8]>, end: &RunEnd) -> Outcome<()> {
+    let sql = "INSERT INTO run_body (id, args, result, log) VALUES (?1, ?2, ?3, ?4)";
+    let log = (!end.log.is_empty()).then_some(end.log.as_ref());
+    tx.conn.prepare_cached(sql)?.execute((key, args, end.result.get().as_bytes(), log))?;
+    Ok(())
+}

@@ -1,0 +1,165 @@
+//! Scripts and their versions in SQLite.
+
+use super::fault::Fault;
+use super::tx::{Tx, workspace_row};
+use super::{Need, SqliteStore, corrupt, signed};
+use crate::{Deployed, NewVersion, Result, Scripts, StoreError, Version};
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension, Row};
+use wasmill_core::{Digest, ScriptPath, VersionHash, WorkspaceId};
+
+/// The columns of a version that [`version`] reads. Its parent is the one before it in the order of deployment.
+const VERSION: &str = "SELECT v.hash, v.manifest, s.path, v.module, v.module_bytes, v.kind, v.limits, v.schema, \
+    v.summary, v.created_by, v.created, s.archived, \
+    (SELECT p.hash FROM version p WHERE p.script = v.script AND p.deployed < v.deployed ORDER BY p.deployed DESC LIMIT 1) \
+    FROM version v JOIN script s ON s.id = v.script";
+
+#[async_trait]
+impl Scripts for SqliteStore {
+    async fn deploy(&self, workspace: &WorkspaceId, version: &NewVersion) -> Result<Deployed> {
+        let (workspace, version) = (workspace.clone(), version.clone());
+        self.write(Need::Synced, move |tx| deploy(tx, &workspace, &version)).await
+    }
+
+    async fn newest(&self, workspace: &WorkspaceId, path: &ScriptPath) -> Result<Option<Version>> {
+        let (workspace, path) = (workspace.clone(), path.clone());
+        self.read(move |conn| {
+            let which = "WHERE s.workspace = (SELECT id FROM workspace WHERE name = ?1) AND s.path = ?2 \
+                AND s.archived = 0 ORDER BY v.deployed DESC LIMIT 1";
+            one(conn, which, (workspace.as_str(), path.as_str()))
+        })
+        .await
+    }
+
+    async fn version(&self, workspace: &WorkspaceId, hash: &VersionHash) -> Result<Option<Version>> {
+        let (workspace, hash) = (workspace.clone(), *hash);
+        self.read(move |conn| match workspace_row(conn, &workspace)? {
+            Some(workspace) => one(conn, BY_HASH, (workspace, hash.0)),
+            None => Ok(None),
+        })
+        .await
+    }
+
+    async fn list_scripts(&self, workspace: &WorkspaceId, after: Option<&ScriptPath>, limit: u32) -> Result<Vec<Version>> {
+        // Every path is larger than the empty text.
+        let after = after.map_or_else(String::new, ToString::to_string);
+        let workspace = workspace.clone();
+        self.read(move |conn| {
+            let which = "WHERE s.workspace = (SELECT id FROM workspace WHERE name = ?1) AND s.path > ?2 \
+                AND s.archived = 0 AND v.deployed = (SELECT max(deployed) FROM version WHERE script = s.id) \
+                ORDER BY s.path LIMIT ?3";
+            many(conn, which, (workspace.as_str(), after, limit))
+        })
+        .await
+    }
+
+    async fn history(&self, workspace: &WorkspaceId, path: &ScriptPath, limit: u32) -> Result<Vec<Version>> {
+        let (workspace, path) = (workspace.clone(), path.clone());
+        self.read(move |conn| {
+            let which = "WHERE s.workspace = (SELECT id FROM workspace WHERE name = ?1) AND s.path = ?2 \
+                ORDER BY v.deployed DESC LIMIT ?3";
+            many(conn, which, (workspace.as_str(), path.as_str(), limit))
+        })
+        .await
+    }
+
+    async fn archive(&self, workspace: &WorkspaceId, path: &ScriptPath) -> Result<bool> {
+        let (workspace, path) = (workspace.clone(), path.clone());
+        self.write(Need::Synced, move |tx| {
+            let sql = "UPDATE script SET archived = 1 \
+                WHERE workspace = (SELECT id FROM workspace WHERE name = ?1) AND path = ?2";
+            let values = (workspace.as_str(), path.as_str());
+            Ok(tx.conn.prepare_cached(sql)?.execute(values)? > 0)
+        })
+        .await
+    }
+}
+
+const BY_HASH: &str = "WHERE v.workspace = ?1 AND v.hash = ?2";
+
+fn deploy(tx: &mut Tx<'_>, workspace_id: &WorkspaceId, new: &NewVersion) -> std::result::Result<Deployed, Fault> {
+    let workspace = tx.workspace(workspace_id)?;
+    let known = one(tx.conn, BY_HASH, (workspace, new.hash.0))?;
+    if let Some(known) = &known
+        && known.version.path != new.path
+    {
+        let text = format!("version {} exists already at the path {}", new.hash, known.version.path);
+        return Err(StoreError::Conflict(text).into());
+    }
+    let sql = "INSERT INTO script (workspace, path) VALUES (?1, ?2) \
+        ON CONFLICT (workspace, path) DO UPDATE SET archived = 0 RETURNING id";
+    let mut statement = tx.conn.prepare_cached(sql)?;
+    let script: i64 = statement.query_row((workspace, new.path.as_str()), |row| row.get(0))?;
+    let sql = "SELECT deployed, hash FROM version WHERE script = ?1 ORDER BY deployed DESC LIMIT 1";
+    let last: Option<(i64, [u8; 32])> =
+        tx.conn.prepare_cached(sql)?.query_row([script], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let next = last.map_or(1, |(deployed, _)| deployed + 1);
+    if known.is_none() {
+        insert(tx.conn, workspace, script, next, new)?;
+    } else if last.is_none_or(|(_, hash)| hash != new.hash.0) {
+        let sql = "UPDATE version SET deployed = ?1 WHERE workspace = ?2 AND hash = ?3";
+        tx.conn.prepare_cached(sql)?.execute((next, workspace, new.hash.0))?;
+    }
+    match one(tx.conn, BY_HASH, (workspace, new.hash.0))? {
+        Some(version) => Ok(Deployed { version, created: known.is_none() }),
+        None => Err(corrupt("version", "it is gone within its own transaction")),
+    }
+}
+
+fn insert(conn: &Connection, workspace: i64, script: i64, deployed: i64, new: &NewVersion) -> std::result::Result<(), Fault> {
+    let limits = serde_json::to_string(&new.limits);
+    let limits = limits.map_err(|error| corrupt("version.limits", error))?;
+    let sql = "INSERT INTO version (workspace, hash, script, deployed, manifest, module, module_bytes, kind, limits, \
+        schema, summary, created_by, created) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+    conn.prepare_cached(sql)?.execute(rusqlite::params![
+        workspace,
+        new.hash.0,
+        script,
+        deployed,
+        new.manifest,
+        new.module.0,
+        signed(new.module_bytes),
+        new.kind.as_str(),
+        limits,
+        new.schema,
+        new.summary,
+        new.created_by,
+        new.created,
+    ])?;
+    Ok(())
+}
+
+fn one(conn: &Connection, which: &str, values: impl rusqlite::Params) -> std::result::Result<Option<Version>, Fault> {
+    Ok(many(conn, which, values)?.into_iter().next())
+}
+
+fn many(conn: &Connection, which: &str, values: impl rusqlite::Params) -> std::result::Result<Vec<Version>, Fault> {
+    let mut statement = conn.prepare_cached(&format!("{VERSION} {which}"))?;
+    let mut rows = statement.query(values)?;
+    let mut versions = Vec::new();
+    while let Some(row) = rows.next()? {
+        versions.push(version(row)?);
+    }
+    Ok(versions)
+}
+
+fn version(row: &Row<'_>) -> std::result::Result<Version, Fault> {
+    let path: String = row.get(2)?;
+    let kind: String = row.get(5)?;
+    let limits: String = row.get(6)?;
+    let version = NewVersion {
+        hash: Digest(row.get(0)?),
+        manifest: row.get(1)?,
+        path: path.parse().map_err(|error| corrupt("script.path", error))?,
+        module: Digest(row.get(3)?),
+        module_bytes: u64::try_from(row.get::<_, i64>(4)?).unwrap_or(0),
+        kind: kind.parse().map_err(|error| corrupt("version.kind", error))?,
+        limits: serde_json::from_str(&limits).map_err(|error| corrupt("version.limits", error))?,
+        schema: row.get(7)?,
+        summary: row.get(8)?,
+        created_by: row.get(9)?,
+        created: row.get(10)?,
+    };
+    let parent: Option<[u8; 32]> = row.get(12)?;
+    Ok(Version { version, archived: row.get(11)?, parent: parent.map(Digest) })
+}

@@ -1,0 +1,217 @@
+//! One batch's transaction as operations see it: the connection, and the dictionary from names to row ids.
+//!
+//! The dictionary's rows never change, so what was looked up once is kept in memory. A name that was added within an
+//! operation which is undone must be forgotten again; that is rare, and then everything is.
+
+use super::fault::Fault;
+use crate::keys::first_key;
+use crate::{Micros, StoreError};
+use rusqlite::{Connection, OptionalExtension};
+use std::collections::HashMap;
+use wasmill_core::{JobId, VersionHash, WorkspaceId};
+
+/// Entries that each map of [`Names`] may hold before it is emptied.
+const MAX_NAMES: usize = 65_536;
+
+/// Names whose row ids are known.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    workspaces: HashMap<WorkspaceId, i64>,
+    versions: HashMap<(i64, VersionHash), Runnable>,
+    callers: HashMap<String, HashMap<Option<[u8; 32]>, i64>>,
+    caller_count: usize,
+    /// True when something was added since the last savepoint.
+    fresh: bool,
+    /// False while there are no aliases at all, so that nobody looks for any.
+    pub(super) aliases: bool,
+}
+
+/// Row ids of a version and its script.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Runnable {
+    pub(super) version: i64,
+    pub(super) script: i64,
+}
+
+/// The place of a new job in the order of jobs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    pub(super) key: i64,
+    /// `None`: the alias table knows the id.
+    pub(super) tail: Option<i64>,
+}
+
+/// What an operation works with.
+pub(crate) struct Tx<'a> {
+    pub(super) conn: &'a Connection,
+    pub(super) names: &'a mut Names,
+    /// Changes to the queues' lengths: workspace row and difference.
+    pub(super) depth: Vec<(i64, i64)>,
+}
+
+/// A point to come back to.
+pub(super) struct Savepoint {
+    depth: usize,
+}
+
+impl Tx<'_> {
+    pub(super) fn savepoint(&mut self) -> rusqlite::Result<Savepoint> {
+        self.conn.prepare_cached("SAVEPOINT operation")?.execute([])?;
+        self.names.fresh = false;
+        Ok(Savepoint { depth: self.depth.len() })
+    }
+
+    pub(super) fn keep(&mut self, _: Savepoint) -> rusqlite::Result<()> {
+        self.conn.prepare_cached("RELEASE operation")?.execute([]).map(drop)
+    }
+
+    pub(super) fn undo(&mut self, savepoint: Savepoint) -> rusqlite::Result<()> {
+        self.conn.prepare_cached("ROLLBACK TO operation")?.execute([])?;
+        self.conn.prepare_cached("RELEASE operation")?.execute([])?;
+        self.depth.truncate(savepoint.depth);
+        if self.names.fresh {
+            self.names.forget();
+        }
+        Ok(())
+    }
+
+    /// The row of a workspace, or `NotFound`.
+    pub(super) fn workspace(&mut self, id: &WorkspaceId) -> Result<i64, Fault> {
+        if let Some(row) = self.names.workspaces.get(id) {
+            return Ok(*row);
+        }
+        match workspace_row(self.conn, id)? {
+            Some(row) => {
+                self.names.fresh = true;
+                make_room(&mut self.names.workspaces);
+                self.names.workspaces.insert(id.clone(), row);
+                Ok(row)
+            }
+            None => Err(StoreError::NotFound(format!("workspace {id}")).into()),
+        }
+    }
+
+    /// The row of a user, or `NotFound`.
+    pub(super) fn user(&self, name: &str) -> Result<i64, Fault> {
+        let row = user_row(self.conn, name)?;
+        row.ok_or_else(|| StoreError::NotFound(format!("user {name}")).into())
+    }
+
+    /// The rows of a version of this workspace and its script, or `NotFound`.
+    pub(super) fn runnable(&mut self, workspace: i64, hash: &VersionHash) -> Result<Runnable, Fault> {
+        if let Some(runnable) = self.names.versions.get(&(workspace, *hash)) {
+            return Ok(*runnable);
+        }
+        let sql = "SELECT id, script FROM version WHERE workspace = ?1 AND hash = ?2";
+        let found = self
+            .conn
+            .prepare_cached(sql)?
+            .query_row((workspace, hash.0), |row| Ok(Runnable { version: row.get(0)?, script: row.get(1)? }))
+            .optional()?;
+        match found {
+            Some(runnable) => {
+                self.names.fresh = true;
+                make_room(&mut self.names.versions);
+                self.names.versions.insert((workspace, *hash), runnable);
+                Ok(runnable)
+            }
+            None => Err(StoreError::NotFound(format!("version {hash}")).into()),
+        }
+    }
+
+    /// The row of a caller, made when it is new.
+    pub(super) fn caller(&mut self, name: &str, token: Option<[u8; 32]>) -> Result<i64, Fault> {
+        let known = self.names.callers.get(name).and_then(|tokens| tokens.get(&token));
+        if let Some(row) = known {
+            return Ok(*row);
+        }
+        let digest: &[u8] = token.as_ref().map_or(&[], |token| token);
+        let sql = "SELECT id FROM caller WHERE name = ?1 AND token = ?2";
+        let found = self.conn.prepare_cached(sql)?.query_row((name, digest), |row| row.get(0));
+        let row = match found.optional()? {
+            Some(row) => row,
+            None => {
+                let sql = "INSERT INTO caller (name, token) VALUES (?1, ?2) RETURNING id";
+                self.conn.prepare_cached(sql)?.query_row((name, digest), |row| row.get(0))?
+            }
+        };
+        if self.names.caller_count >= MAX_NAMES {
+            self.names.callers.clear();
+            self.names.caller_count = 0;
+        }
+        self.names.fresh = true;
+        self.names.caller_count += 1;
+        self.names.callers.entry(name.to_owned()).or_default().insert(token, row);
+        Ok(row)
+    }
+
+    /// Finds the place of a new job, or `Conflict` when its id is taken.
+    ///
+    /// That an id has this host's form proves nothing, for callers may choose theirs: when the key is taken by another
+    /// job, this one gets an alias too.
+    pub(super) fn place(&mut self, id: &JobId, created: Micros) -> Result<Place, Fault> {
+        let taken = || StoreError::Conflict(format!("job {id} exists already"));
+        if self.names.aliases && alias(self.conn, id)?.is_some() {
+            return Err(taken().into());
+        }
+        if id.is_native() {
+            match self.occupant(id.key())? {
+                None => {
+                    return Ok(Place { key: id.key(), tail: Some(id.tail()) });
+                }
+                Some(Some(tail)) if tail == id.tail() => return Err(taken().into()),
+                Some(_) => {}
+            }
+        }
+        let mut key = first_key(created);
+        while self.occupant(key)?.is_some() {
+            key += 1;
+        }
+        let sql = "INSERT INTO alias (uuid, key) VALUES (?1, ?2)";
+        self.conn.prepare_cached(sql)?.execute((id.to_string(), key))?;
+        self.names.aliases = true;
+        Ok(Place { key, tail: None })
+    }
+
+    /// The tail of the job that has a key; `Some(None)` for one with an alias.
+    fn occupant(&self, key: i64) -> rusqlite::Result<Option<Option<i64>>> {
+        let sql = "SELECT tail FROM queue WHERE id = ?1 UNION ALL SELECT tail FROM run WHERE id = ?1";
+        self.conn.prepare_cached(sql)?.query_row([key], |row| row.get(0)).optional()
+    }
+}
+
+impl Names {
+    /// Knows nothing yet but whether there are aliases.
+    pub(super) fn new(aliases: bool) -> Self {
+        Self { aliases, ..Self::default() }
+    }
+
+    /// Forgets every row id. Whether there are aliases is kept: at worst somebody looks in vain.
+    pub(super) fn forget(&mut self) {
+        *self = Self::new(self.aliases);
+    }
+}
+
+fn make_room<K, V>(map: &mut HashMap<K, V>) {
+    if map.len() >= MAX_NAMES {
+        map.clear();
+    }
+}
+
+/// The row of a workspace.
+pub(super) fn workspace_row(conn: &Connection, id: &WorkspaceId) -> rusqlite::Result<Option<i64>> {
+    let sql = "SELECT id FROM workspace WHERE name = ?1";
+    conn.prepare_cached(sql)?.query_row([id.as_str()], |row| row.get(0)).optional()
+}
+
+/// The row of a user.
+pub(super) fn user_row(conn: &Connection, name: &str) -> rusqlite::Result<Option<i64>> {
+    let sql = "SELECT id FROM user WHERE name = ?1";
+    conn.prepare_cached(sql)?.query_row([name], |row| row.get(0)).optional()
+}
+
+/// The key that an id stands for by the alias table.
+pub(super) fn alias(conn: &Connection, id: &JobId) -> rusqlite::Result<Option<i64>> {
+    let sql = "SELECT key FROM alias WHERE uuid = ?1";
+    conn.prepare_cached(sql)?.query_row([id.to_string()], |row| row.get(0)).optional()
+}

@@ -1,0 +1,245 @@
+//! The one thread that writes: gathers what arrived during the last commit and commits it as one transaction.
+//!
+//! Group commit needs no timer: while a batch is being synced the next one gathers by itself. Only a batch of nothing
+//! but finished runs, for which nobody waits, lingers a little to become larger. Such batches are not synced either;
+//! a barrier follows within a second. Callers are answered after the commit and never before.
+
+mod checkpoint;
+mod gather;
+
+use super::counters::{Counters, State};
+use super::fault::Failure;
+use super::lock::DirLock;
+use super::message::{Message, Verdict};
+use super::tx::{Names, Tx};
+use super::{Options, runs};
+use crate::Result;
+use checkpoint::{STARVED, checkpoint};
+use rusqlite::Connection;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, oneshot};
+
+/// How long a transaction waits for the write lock, which only another program can have.
+pub(super) const BUSY_WAIT: Duration = Duration::from_secs(5);
+
+pub(super) struct Writer {
+    conn: Connection,
+    names: Names,
+    inbox: mpsc::Receiver<Message>,
+    counters: Arc<Counters>,
+    options: Options,
+    batch: Vec<Message>,
+    /// True while `PRAGMA synchronous` is FULL.
+    syncing: bool,
+    /// When a barrier is due, because commits that were not synced are outstanding.
+    barrier: Option<Instant>,
+    /// Pages of log at which readers are waited for next.
+    starved: i64,
+    closing: Option<oneshot::Sender<Result<()>>>,
+    /// Given up last.
+    _lock: DirLock,
+}
+
+/// What a batch did besides what is in the file.
+struct Applied {
+    /// Changes to the queues' lengths: workspace row and difference.
+    depth: Vec<(i64, i64)>,
+    /// Records that were refused.
+    refused: u64,
+}
+
+impl Writer {
+    pub(super) fn new(
+        conn: Connection,
+        names: Names,
+        inbox: mpsc::Receiver<Message>,
+        counters: Arc<Counters>,
+        options: Options,
+        lock: DirLock,
+    ) -> Self {
+        let batch = Vec::with_capacity(options.batch);
+        let starved = i64::from(options.checkpoint_pages).saturating_mul(STARVED);
+        Self { conn, names, inbox, counters, options, batch, syncing: true, barrier: None, starved, closing: None, _lock: lock }
+    }
+
+    /// Works until the store is closed or dead. What is returned is to be answered once this value is gone.
+    pub(super) fn run(&mut self) -> Option<oneshot::Sender<Result<()>>> {
+        let ended = loop {
+            if !self.gather() {
+                break self.finish();
+            }
+            if let Err(failure) = self.turn() {
+                break Err(failure);
+            }
+            if self.closing.is_some() {
+                break self.finish();
+            }
+        };
+        match &ended {
+            Ok(()) => {
+                self.counters.state.send_replace(State::Closed);
+            }
+            Err(failure) => {
+                let reason = format!("writing to the database failed: {}", failure.text());
+                tracing::error!(reason, "the store has stopped");
+                self.counters.fail(&reason);
+            }
+        }
+        self.inbox.close();
+        let refusal = Failure::Fatal(self.counters.gone().to_string().into());
+        while let Ok(message) = self.inbox.try_recv() {
+            refuse(&self.counters, message, &refusal);
+        }
+        self.counters.warn_of_drops(true);
+        let closing = self.closing.take();
+        match (ended, closing) {
+            (Err(failure), Some(reply)) => {
+                let _ = reply.send(Err(failure.to_error()));
+                None
+            }
+            (_, closing) => closing,
+        }
+    }
+
+    /// Commits the batch and answers its callers. An error is the end of the store.
+    fn turn(&mut self) -> std::result::Result<(), Failure> {
+        let is_due = self.barrier.is_some_and(|due| due <= Instant::now());
+        let durable = is_due || self.batch.iter().any(Message::is_durable);
+        let has_work = self.batch.iter().any(|message| matches!(message, Message::Write(_) | Message::Record(_)));
+        let outcome = match has_work || (durable && self.barrier.is_some()) {
+            true => self.transact(durable),
+            false => Ok(()),
+        };
+        let failure = outcome.err();
+        if let Some(reason) = failure.as_ref().and_then(Failure::fatal) {
+            // Before anybody is told, so that nobody who was told finds the store alive.
+            self.counters.fail(&format!("writing to the database failed: {reason}"));
+        }
+        self.settle(failure.as_ref());
+        match failure {
+            Some(failure) if failure.fatal().is_some() => Err(failure),
+            Some(failure) => {
+                tracing::warn!(reason = failure.text(), "a batch of changes was rolled back");
+                Ok(())
+            }
+            None => self.checkpoint(),
+        }
+    }
+
+    fn transact(&mut self, durable: bool) -> std::result::Result<(), Failure> {
+        let sql = |error: rusqlite::Error| Failure::of(&error);
+        if self.syncing != durable {
+            let level = if durable { "FULL" } else { "NORMAL" };
+            self.conn.pragma_update(None, "synchronous", level).map_err(sql)?;
+            self.syncing = durable;
+        }
+        if let Err(error) = execute(&self.conn, "BEGIN IMMEDIATE") {
+            return Err(match error.sqlite_error_code() {
+                Some(rusqlite::ErrorCode::DatabaseBusy) => {
+                    Failure::Busy("another program is writing to the database; nothing was changed".into())
+                }
+                _ => Failure::of(&error),
+            });
+        }
+        let outcome = self.apply(durable).and_then(|applied| {
+            execute(&self.conn, "COMMIT").map_err(sql)?;
+            Ok(applied)
+        });
+        let applied = match outcome {
+            Ok(applied) => applied,
+            Err(failure) => {
+                self.names.forget();
+                // SQLite may have rolled back by itself.
+                if !self.conn.is_autocommit() {
+                    execute(&self.conn, "ROLLBACK").map_err(|e| Failure::Fatal(e.to_string().into()))?;
+                }
+                return Err(failure);
+            }
+        };
+        let mut shared = self.counters.depth();
+        for (workspace, difference) in applied.depth {
+            *shared.queued.entry(workspace).or_default() += difference;
+        }
+        drop(shared);
+        self.counters.dropped_records.fetch_add(applied.refused, Ordering::Relaxed);
+        self.counters.commits.fetch_add(1, Ordering::Relaxed);
+        self.counters.operations.fetch_add(self.batch.len() as u64, Ordering::Relaxed);
+        if durable {
+            // A synced commit takes every earlier one with it: they are in the same log.
+            self.barrier = None;
+            self.counters.synced_commits.fetch_add(1, Ordering::Relaxed);
+        } else if self.barrier.is_none() {
+            self.barrier = Some(Instant::now() + self.options.barrier);
+        }
+        Ok(())
+    }
+
+    /// Runs the batch's operations.
+    fn apply(&mut self, durable: bool) -> std::result::Result<Applied, Failure> {
+        let sql = |error: rusqlite::Error| Failure::of(&error);
+        let mut tx = Tx { conn: &self.conn, names: &mut self.names, depth: Vec::new() };
+        let mut refused = 0;
+        for message in &mut self.batch {
+            match message {
+                Message::Write(operation) => {
+                    let savepoint = tx.savepoint().map_err(sql)?;
+                    match operation.run(&mut tx)? {
+                        Verdict::Keep => tx.keep(savepoint).map_err(sql)?,
+                        Verdict::Undo => tx.undo(savepoint).map_err(sql)?,
+                    }
+                }
+                // No savepoint: whatever can be refused is refused before anything is written.
+                Message::Record(record) => match runs::insert(&mut tx, &record.run, record.with_body) {
+                    Ok(()) => {}
+                    Err(fault) => {
+                        let reason = fault.weigh()?;
+                        tracing::warn!(job = %record.run.job.id, %reason, "a run was not recorded");
+                        refused += 1;
+                    }
+                },
+                Message::Sync { .. } | Message::Close(_) => {}
+            }
+        }
+        if durable && self.barrier.is_some() {
+            // A transaction that writes nothing syncs nothing, and what an operation found may itself not be synced yet.
+            execute(&self.conn, "UPDATE barrier SET n = n + 1").map_err(sql)?;
+        }
+        Ok(Applied { depth: tx.depth, refused })
+    }
+
+    fn settle(&mut self, failure: Option<&Failure>) {
+        for message in self.batch.drain(..) {
+            match (message, failure) {
+                (Message::Close(reply), _) => self.closing = Some(reply),
+                (message, Some(failure)) => refuse(&self.counters, message, failure),
+                (Message::Write(operation), None) => operation.settle(None),
+                (Message::Sync { reply, .. }, None) => {
+                    let _ = reply.send(Ok(()));
+                }
+                (Message::Record(record), None) => self.counters.arrived(record.bytes),
+            }
+        }
+    }
+
+    /// Leaves a database without a log behind, when no reader is in the way.
+    fn finish(&mut self) -> std::result::Result<(), Failure> {
+        if self.barrier.is_some() {
+            self.transact(true)?;
+        }
+        checkpoint(&self.conn, "TRUNCATE").map(drop)
+    }
+}
+
+fn execute(conn: &Connection, sql: &str) -> rusqlite::Result<()> {
+    conn.prepare_cached(sql)?.execute([]).map(drop)
+}
+
+fn refuse(counters: &Counters, message: Message, failure: &Failure) {
+    if let Message::Record(record) = &message {
+        counters.arrived(record.bytes);
+        counters.dropped_record();
+    }
+    message.refuse(failure);
+}

@@ -1,0 +1,56 @@
+//! `cargo xtask test`: everything that has to hold, in the order in which it fails fastest.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::process::{attempt, run, step};
+use crate::{demo, guests, host};
+
+/// Installs what the checks need and runs them all.
+pub(crate) fn run_all(root: &Path) -> Result<()> {
+    let begun = Instant::now();
+    step("checking the format", || run(cargo(root).args(["fmt", "--all", "--check"])))?;
+    step("checking dependencies, licences and sources", || deny(root))?;
+    guests::build_all(root)?;
+    host::build(root)?;
+    step("linting", || {
+        run(cargo(root).args(["clippy", "--quiet", "--locked", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+    })?;
+    // Their output goes to stdout, so that whoever reads it finds the tests' own closing lines there.
+    step("running the tests", || {
+        let status = cargo(root).args(["test", "--locked", "--release", "--workspace"]).status().context("could not start cargo")?;
+        if !status.success() {
+            bail!("tests failed");
+        }
+        Ok(())
+    })?;
+    step("running the demo", || demo::run(root, true, None))?;
+    eprintln!("everything passed, in {:.0} s", begun.elapsed().as_secs_f64());
+    Ok(())
+}
+
+fn cargo(root: &Path) -> Command {
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(root);
+    cargo
+}
+
+/// Runs cargo-deny, after installing it where it is missing.
+fn deny(root: &Path) -> Result<()> {
+    if attempt(cargo(root).args(["deny", "--version"])).is_err() {
+        step("installing cargo-deny (once)", || run(cargo(root).args(["install", "--quiet", "--locked", "cargo-deny"])))?;
+    }
+    run(cargo(root).args(["deny", "--log-level", "error", "--locked", "check", "bans", "licenses", "sources"]))?;
+    // The advisory database is not on every machine's network; where it is not, that is said and not passed over.
+    match attempt(cargo(root).args(["deny", "--log-level", "error", "--locked", "check", "advisories"])) {
+        Ok(()) => Ok(()),
+        Err(reason) if reason.contains("fetch") || reason.contains("advisory database") => {
+            eprintln!("  security advisories were not checked: their database cannot be reached from here");
+            Ok(())
+        }
+        Err(reason) => bail!("cargo deny check advisories:\n{reason}"),
+    }
+}

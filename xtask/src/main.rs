@@ -1,0 +1,57 @@
+//! The project's own commands. Run them as `cargo xtask <command>`.
+
+mod build_script;
+mod c_toolchain;
+mod check;
+mod demo;
+mod guests;
+mod host;
+mod process;
+mod wasm_std;
+mod wasm_targets;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, bail};
+
+const USAGE: &str = "\
+usage: cargo xtask <command>
+
+  demo [--once] [--listen ADDR]
+                      install what is missing, build, start the host, push the examples and call them; then go on serving
+  test                install what the tests need and run everything that has to pass
+  guests              build the scripts and the test guests into target/guests
+  build-script DIR    build one script and print the path of its .wasm
+  targets             make sure that Rust can compile for wasm32-wasip2";
+
+fn main() -> ExitCode {
+    match dispatch() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["demo"] => demo::run(&root()?, false, None),
+        ["demo", "--once"] => demo::run(&root()?, true, None),
+        ["demo", "--listen", address] => demo::run(&root()?, false, Some(address)),
+        ["test"] => check::run_all(&root()?),
+        ["guests"] => guests::build_all(&root()?).map(drop),
+        ["build-script", folder] => build_script::build(Path::new(folder)),
+        ["targets"] => wasm_targets::ensure(&root()?).map(drop),
+        _ => bail!("{USAGE}"),
+    }
+}
+
+/// The root of the repository.
+fn root() -> Result<PathBuf> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().map(Path::to_path_buf).context("xtask has been moved out of the repository")
+}
