@@ -58,12 +58,19 @@ impl Compiler {
         match (end.code, end.signal) {
             (Some(0), _) if end.output.starts_with(b"\x7fELF") => Ok(end.output),
             (Some(0), _) => Err(Refusal::internal("reading the compiled code", "it is not machine code")),
-            (Some(code), _) if code == i32::from(REFUSED) => Err(Refusal::new(RefusalCode::Malformed, format!("the script does not compile: {message}"))),
+            (Some(code), _) if code == i32::from(REFUSED) => {
+                Err(Refusal::new(RefusalCode::Malformed, format!("the script does not compile: {message}")))
+            }
             (Some(code), _) if code == i32::from(UNABLE) => Err(Refusal::internal("the compile child", message)),
-            (_, Some(signal)) if signal == Signal::XCPU.as_raw() => Err(too_costly(format!("it took more than {} s of processor time", limits.cpu.as_secs()))),
+            (_, Some(signal)) if signal == Signal::XCPU.as_raw() => {
+                Err(too_costly(format!("it took more than {} s of processor time", limits.cpu.as_secs())))
+            }
             (code, signal) => {
                 tracing::info!(code, signal, message, "the compile child ended abnormally");
-                Err(too_costly(format!("the compiler ran out of memory or stack (it may have {}), or failed on it", mib(limits.address_space_bytes))))
+                Err(too_costly(format!(
+                    "the compiler ran out of memory or stack (it may have {}), or failed on it",
+                    mib(limits.address_space_bytes)
+                )))
             }
         }
     }
@@ -106,6 +113,8 @@ async fn drain(pipe: impl AsyncRead + Unpin, limit: u64) -> io::Result<Vec<u8>> 
 fn too_costly(why: String) -> Refusal {
     Refusal::new(
         RefusalCode::TooCostlyToCompile,
-        format!("the script is too costly to compile: {why}. Very large functions are the usual reason; a smaller or optimised build helps"),
+        format!(
+            "the script is too costly to compile: {why}. Very large functions are the usual reason; a smaller or optimised build helps"
+        ),
     )
 }

@@ -7,7 +7,9 @@ use std::hash::{Hash as _, Hasher};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 use wasmill_core::limits::BACKTRACE_FRAMES;
-use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, ModuleVersionStrategy, OptLevel, PoolingAllocationConfig, WasmBacktraceDetails};
+use wasmtime::{
+    Config, Enabled, Engine, InstanceAllocationStrategy, ModuleVersionStrategy, OptLevel, PoolingAllocationConfig, WasmBacktraceDetails,
+};
 
 /// The full version of the engine, and our own format's. A compiled file names only the major version by itself, but
 /// code of one patch release must not run on the next: that release may be the fix of a miscompilation.

@@ -118,7 +118,9 @@ impl Prepared {
             (Code::Component(component), kind) => {
                 let pre = linkers.component.instantiate_pre(&component).map_err(|error| unlinkable(&component, &error))?;
                 let index = |instance: Option<&ComponentExportIndex>, name: &str| {
-                    component.get_export_index(instance, name).ok_or_else(|| not_callable(&format!("it has no export \"{}\"", text::brief(name))))
+                    component
+                        .get_export_index(instance, name)
+                        .ok_or_else(|| not_callable(&format!("it has no export \"{}\"", text::brief(name))))
                 };
                 match kind {
                     Kind::Typed => {
@@ -129,13 +131,21 @@ impl Prepared {
                     }
                     Kind::Dynamic => {
                         let function = function(&component, Some(&label.entry), "main")?;
-                        dynamic::check_signature(&function, &pre).map_err(|error| not_callable(&format!("\"main\" of {} has another signature than that interface: {}", label.entry, text::brief(&format!("{error:#}")))))?;
+                        dynamic::check_signature(&function, &pre).map_err(|error| {
+                            not_callable(&format!(
+                                "\"main\" of {} has another signature than that interface: {}",
+                                label.entry,
+                                text::brief(&format!("{error:#}"))
+                            ))
+                        })?;
                         let instance = index(None, &label.entry)?;
                         (Entry::Dynamic { main: index(Some(&instance), "main")?, pre }, None)
                     }
                     Kind::Command => {
                         let function = function(&component, Some(&label.entry), "run")?;
-                        function.typecheck::<(), (Result<(), ()>,)>(&pre.instance_type()).map_err(|_| not_callable("\"run\" of wasi:cli/run has another signature than that interface"))?;
+                        function
+                            .typecheck::<(), (Result<(), ()>,)>(&pre.instance_type())
+                            .map_err(|_| not_callable("\"run\" of wasi:cli/run has another signature than that interface"))?;
                         let instance = index(None, &label.entry)?;
                         (Entry::Command { run: index(Some(&instance), "run")?, pre }, None)
                     }
@@ -199,7 +209,11 @@ fn unfitting(unfit: Unfit, limits: &CompileLimits) -> Refusal {
         Unfit::NoJsonForm(message) => Refusal::new(RefusalCode::Unsupported, message),
         Unfit::TooLarge => Refusal::new(
             RefusalCode::TooComplex,
-            format!("the signature of main is too complex: it may be written out to {} types, nested {} deep", limits.signature_types, wasmill_core::limits::JSON_DEPTH),
+            format!(
+                "the signature of main is too complex: it may be written out to {} types, nested {} deep",
+                limits.signature_types,
+                wasmill_core::limits::JSON_DEPTH
+            ),
         ),
     }
 }
@@ -212,14 +226,19 @@ fn unlinkable(component: &Component, error: &wasmtime::Error) -> Refusal {
         .imports(engine)
         .filter(|(name, import)| match &import.ty {
             ComponentItem::Type(_) => false,
-            ComponentItem::ComponentInstance(instance) => !name.starts_with("wasi:") && instance.exports(engine).any(|(_, export)| !matches!(export.ty, ComponentItem::Type(_))),
+            ComponentItem::ComponentInstance(instance) => {
+                !name.starts_with("wasi:") && instance.exports(engine).any(|(_, export)| !matches!(export.ty, ComponentItem::Type(_)))
+            }
             _ => true,
         })
         .map(|(name, _)| name)
         .collect();
     if foreign.is_empty() {
         let detail = text::tamed(&format!("{error:#}"), 300);
-        return Refusal::new(RefusalCode::ForbiddenImport, format!("the script asks for something of WASI that is not offered here: {detail}"));
+        return Refusal::new(
+            RefusalCode::ForbiddenImport,
+            format!("the script asks for something of WASI that is not offered here: {detail}"),
+        );
     }
     inspect::forbidden_imports(Form::Component, &foreign)
 }

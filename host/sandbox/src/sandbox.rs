@@ -229,7 +229,8 @@ impl Sandbox {
     /// The version from the compiled code on disk. Nothing usable there is no error.
     async fn from_disk(&self, digest: Digest) -> Result<Option<Arc<Prepared>>, Refusal> {
         let artefacts = self.artefacts.clone();
-        let read = spawn_blocking(move || artefacts.read(&digest)).await.map_err(|error| Refusal::internal("reading a compiled script", error))?;
+        let read =
+            spawn_blocking(move || artefacts.read(&digest)).await.map_err(|error| Refusal::internal("reading a compiled script", error))?;
         let Some(trusted) = read else { return Ok(None) };
         let (trusted, loaded) = self.revive(trusted).await?;
         match loaded {

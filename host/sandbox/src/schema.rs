@@ -138,7 +138,12 @@ pub(crate) fn check(schema: Option<&Value>, args: &str) -> Result<(), String> {
             _ => true,
         };
         if let (false, Some(expected)) = (fits, expected) {
-            return Err(format!("argument \"{}\": expected {}, got {}", text::brief(name), text::brief(&expected.to_string()), text::brief(&value.to_string())));
+            return Err(format!(
+                "argument \"{}\": expected {}, got {}",
+                text::brief(name),
+                text::brief(&expected.to_string()),
+                text::brief(&value.to_string())
+            ));
         }
     }
     Ok(())
@@ -200,7 +205,10 @@ mod tests {
         );
         assert_eq!(of_result(&signature), json!({"$schema": DRAFT, "anyOf": [{"type": "number"}, {"enum": ["NaN", "inf", "-inf"]}]}));
         assert_eq!(of_result(&Signature { params: vec![], result: None }), json!({"$schema": DRAFT, "type": "null"}));
-        assert_eq!(of_arguments(&Signature { params: vec![], result: None }), json!({"$schema": DRAFT, "type": "object", "properties": {}, "additionalProperties": false}));
+        assert_eq!(
+            of_arguments(&Signature { params: vec![], result: None }),
+            json!({"$schema": DRAFT, "type": "object", "properties": {}, "additionalProperties": false})
+        );
     }
 
     #[test]

@@ -29,7 +29,7 @@ fn args(job: &Job) -> Option<&RawValue> {
 }
 
 /// A job in the API's shape. `log` replaces the stored one while the job runs.
-fn shown<'a>(workspace: &'a WorkspaceId, job: &'a Job, email: &'a str, whole: bool, log: Option<String>) -> wire::Job<'a> {
+fn shown<'a>(workspace: &'a WorkspaceId, job: &'a Job, caller: &'a Caller, whole: bool, log: Option<String>) -> wire::Job<'a> {
     let end = match &job.state {
         JobState::Finished(end) => Some(end),
         _ => None,
@@ -63,7 +63,8 @@ fn shown<'a>(workspace: &'a WorkspaceId, job: &'a Job, email: &'a str, whole: bo
         deleted: end.map(|_| false),
         is_skipped: end.map(|_| false),
         permissioned_as: format!("u/{}", job.job.created_by),
-        email,
+        // Another user's address is not the caller's to know.
+        email: if caller.user == job.job.created_by { &caller.email } else { "" },
         is_flow_step: false,
         visible_to_owner: true,
         same_worker: queued.then_some(false),
@@ -86,7 +87,7 @@ fn growing_log(host: &Host, id: JobId) -> Option<String> {
 pub(crate) async fn get(host: &Host, caller: &Caller, workspace: &WorkspaceId, id: JobId) -> Result<Reply, Problem> {
     let job = find(host, caller, workspace, id).await?;
     let log = growing_log(host, id);
-    Ok(respond::json(200, &shown(workspace, &job, &caller.email, true, log)))
+    Ok(respond::json(200, &shown(workspace, &job, caller, true, log)))
 }
 
 /// The bare result; 404 until there is one.
@@ -141,6 +142,6 @@ pub(crate) async fn list(host: &Host, caller: &Caller, workspace: &WorkspaceId, 
         limit: per_page(query)?,
     };
     let jobs = host.store.list_jobs(workspace, &filter).await.map_err(unavailable)?;
-    let shown: Vec<_> = jobs.iter().map(|job| shown(workspace, job, &caller.email, false, None)).collect();
+    let shown: Vec<_> = jobs.iter().map(|job| shown(workspace, job, caller, false, None)).collect();
     Ok(respond::json(200, &shown))
 }

@@ -6,7 +6,6 @@ mod scripts;
 mod tokens;
 
 use crate::host::Host;
-use crate::serve::auth::Caller;
 use crate::serve::body;
 use crate::serve::respond::Reply;
 use crate::serve::route::Api;
@@ -16,17 +15,12 @@ use hyper::body::Incoming;
 use std::sync::Arc;
 use wasmill_core::Problem;
 
-/// Answers a management request of a known caller.
+/// Answers a management request.
 ///
 /// # Errors
 /// The problem to be answered.
-pub(crate) async fn answer(
-    host: &Arc<Host>,
-    caller: &Arc<Caller>,
-    route: Api,
-    request: &request::Parts,
-    incoming: Incoming,
-) -> Result<Reply, Problem> {
+pub(crate) async fn answer(host: &Arc<Host>, route: Api, request: &request::Parts, incoming: Incoming) -> Result<Reply, Problem> {
+    let caller = &*host.tokens.identify(&*host.store, request).await?;
     let query = request.uri.query().unwrap_or_default();
     match route {
         Api::Upload(workspace, path) => scripts::upload(host, caller, &workspace, path, request, incoming).await,

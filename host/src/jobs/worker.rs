@@ -34,6 +34,10 @@ fn lease_end() -> Micros {
 pub(crate) async fn work(host: Arc<Host>, worker: WorkerId) {
     let places = Arc::new(Semaphore::new(host.settings.workers as usize));
     let tasks = TaskTracker::new();
+    // Before the first claim: a worker without a lease counts as one that went away.
+    if let Err(error) = host.store.extend_lease(worker, lease_end()).await {
+        tracing::error!(%error, "the worker's lease cannot be taken");
+    }
     let heartbeat = tokio::spawn(keep_lease(host.clone(), worker));
     while !host.stop.draining.is_cancelled() {
         let free = (places.available_permits() as u32).min(CLAIM);

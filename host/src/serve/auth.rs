@@ -6,8 +6,8 @@
 use crate::clock;
 use crate::resolve::unavailable;
 use dashmap::DashMap;
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use http::{HeaderMap, request};
 use std::sync::Arc;
 use wasmill_core::problem::Code;
 use wasmill_core::scope::{Need, Scopes};
@@ -99,8 +99,9 @@ impl Tokens {
     ///
     /// # Errors
     /// 401 with one text for no, an unknown, a revoked and an expired token.
-    pub(crate) async fn identify(&self, store: &dyn Store, headers: &HeaderMap, query: &str) -> Result<Arc<Caller>, Problem> {
-        let Some(token) = credential(headers, query).as_deref().and_then(PlainToken::parse) else {
+    pub(crate) async fn identify(&self, store: &dyn Store, request: &request::Parts) -> Result<Arc<Caller>, Problem> {
+        let query = request.uri.query().unwrap_or_default();
+        let Some(token) = credential(&request.headers, query).as_deref().and_then(PlainToken::parse) else {
             return Err(unauthorized());
         };
         let digest = token.digest();

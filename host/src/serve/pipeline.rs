@@ -25,22 +25,13 @@ pub(crate) async fn handle(host: Arc<Host>, request: Request<Incoming>) -> Reply
 
 async fn answer(host: &Arc<Host>, request: Request<Incoming>) -> Result<Reply, Problem> {
     let (parts, incoming) = request.into_parts();
-    let query = parts.uri.query().unwrap_or_default();
-    let route = route::parse(&parts.method, parts.uri.path())?;
-    let (workspace, mode, target) = match route {
+    let (workspace, mode, target) = match route::parse(&parts.method, parts.uri.path())? {
         Route::Run { workspace, mode, target } => (workspace, mode, target),
-        Route::Open(open) => return api::open::answer(host, open).await,
         Route::Preflight => return Ok(webhook::preflight(&parts.headers)),
-        Route::Probe { workspace, target } => {
-            let caller = host.tokens.identify(&*host.store, &parts.headers, query).await?;
-            return webhook::probe(host, &caller, &workspace, &target).await;
-        }
-        Route::Api(route) => {
-            let caller = host.tokens.identify(&*host.store, &parts.headers, query).await?;
-            return api::answer(host, &caller, route, &parts, incoming).await;
-        }
+        Route::Open(route) => return api::open::answer(host, route).await,
+        Route::Api(route) => return api::answer(host, route, &parts, incoming).await,
     };
-    let caller = host.tokens.identify(&*host.store, &parts.headers, query).await?;
+    let caller = host.tokens.identify(&*host.store, &parts).await?;
     caller.role(&workspace)?;
     let version = host.resolver.resolve(&*host.store, &workspace, &target).await?;
     caller.require(&workspace, &Need::run_script(version.path.as_str()))?;
@@ -49,7 +40,8 @@ async fn answer(host: &Arc<Host>, request: Request<Incoming>) -> Result<Reply, P
     let arguments = webhook::arguments(&host.settings, &parts, &body)?;
     let invocation = Invocation::new(host, workspace, version, caller, arguments)?;
     match mode {
-        Mode::Sync => webhook::sync::run(host, invocation).await,
         Mode::Queued => webhook::queued::enqueue(host, invocation).await,
+        Mode::Sync => webhook::sync::run(host, invocation).await,
+        Mode::Probe => Ok(webhook::probe(&invocation)),
     }
 }

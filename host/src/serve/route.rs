@@ -18,13 +18,6 @@ pub(crate) enum Route {
         /// Which script.
         target: Target,
     },
-    /// HEAD on a webhook's address: does it exist, and may this token run it?
-    Probe {
-        /// Whose script.
-        workspace: WorkspaceId,
-        /// Which script.
-        target: Target,
-    },
     /// OPTIONS on a webhook's address.
     Preflight,
     /// The management routes.
@@ -40,6 +33,8 @@ pub(crate) enum Mode {
     Sync,
     /// With the job's id.
     Queued,
+    /// With nothing: HEAD asks whether it exists, and whether this token may run it.
+    Probe,
 }
 
 /// Routes that need no token.
@@ -124,10 +119,10 @@ fn run(method: &Method, workspace: WorkspaceId, mode: Mode, what: &str) -> Resul
     let target = target(what)?;
     match (method, mode) {
         (&Method::POST, _) | (&Method::GET, Mode::Sync) => Ok(Route::Run { workspace, mode, target }),
-        (&Method::HEAD, _) => Ok(Route::Probe { workspace, target }),
+        (&Method::HEAD, _) => Ok(Route::Run { workspace, mode: Mode::Probe, target }),
         (&Method::OPTIONS, _) => Ok(Route::Preflight),
         (_, Mode::Sync) => Err(not_allowed("GET, POST, HEAD, OPTIONS")),
-        (_, Mode::Queued) => Err(not_allowed("POST, HEAD, OPTIONS")),
+        (_, Mode::Queued | Mode::Probe) => Err(not_allowed("POST, HEAD, OPTIONS")),
     }
 }
 
@@ -207,7 +202,7 @@ mod tests {
             at("GET", &format!("/api/w/main/jobs/run_wait_result/h/{hash}")),
             Ok(Route::Run { workspace: main, mode: Mode::Sync, target })
         );
-        assert!(matches!(at("HEAD", "/api/w/main/jobs/run/p/u/a/b"), Ok(Route::Probe { .. })));
+        assert!(matches!(at("HEAD", "/api/w/main/jobs/run/p/u/a/b"), Ok(Route::Run { mode: Mode::Probe, .. })));
         assert!(matches!(at("OPTIONS", "/api/w/main/jobs/run/p/u/a/b"), Ok(Route::Preflight)));
         assert_eq!(at("GET", "/api/w/main/jobs/run/p/u/a/b").unwrap_err().allow, Some("POST, HEAD, OPTIONS"));
         assert_eq!(at("DELETE", "/api/w/main/jobs/run_wait_result/p/u/a/b").unwrap_err().code, Code::MethodNotAllowed);

@@ -5,7 +5,7 @@ pub(crate) mod sync;
 
 use crate::clock;
 use crate::host::{Host, Settings};
-use crate::resolve::{Deployment, Target};
+use crate::resolve::Deployment;
 use crate::serve::auth::{Caller, bearer};
 use crate::serve::respond::{self, Reply};
 use http::header::AUTHORIZATION;
@@ -13,7 +13,6 @@ use http::{HeaderMap, Method, request};
 use std::borrow::Cow;
 use std::sync::Arc;
 use wasmill_core::args::{self, Arguments, Parts};
-use wasmill_core::scope::Need;
 use wasmill_core::{JobId, Problem, WorkspaceId};
 use wasmill_store::{Micros, NewJob, Trigger};
 
@@ -110,17 +109,11 @@ pub(crate) fn arguments(settings: &Settings, request: &request::Parts, body: &[u
     Ok(args::build(&parts)?)
 }
 
-/// HEAD on a webhook's address: 200 when the script is there and the token may run it.
-///
-/// # Errors
-/// 403 and 404 as a call would get them.
-pub(crate) async fn probe(host: &Host, caller: &Caller, workspace: &WorkspaceId, target: &Target) -> Result<Reply, Problem> {
-    caller.role(workspace)?;
-    let version = host.resolver.resolve(&*host.store, workspace, target).await?;
-    caller.require(workspace, &Need::run_script(version.path.as_str()))?;
+/// HEAD on a webhook's address, once it is known that the script is there and the token may run it.
+pub(crate) fn probe(invocation: &Invocation) -> Reply {
     let mut reply = respond::text(200, "");
-    respond::with(&mut reply, "x-wasmill-version", &version.hash_text);
-    Ok(reply)
+    respond::with(&mut reply, "x-wasmill-version", &invocation.version.hash_text);
+    reply
 }
 
 /// OPTIONS on a webhook's address: the browser's preflight, and the handshake by which senders of CloudEvents ask for

@@ -90,13 +90,20 @@ fn form(wasm: &[u8]) -> Result<Form, Refusal> {
         [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => Ok(Form::Core),
         [0, b'a', b's', b'm', version @ ..] => {
             let version = version.get(..4).unwrap_or(version);
-            Err(Refusal::new(RefusalCode::NotWasm, format!("this is WebAssembly of an unknown version ({version:02x?}); accepted are core modules of version 1 and components")))
+            Err(Refusal::new(
+                RefusalCode::NotWasm,
+                format!(
+                    "this is WebAssembly of an unknown version ({version:02x?}); accepted are core modules of version 1 and components"
+                ),
+            ))
         }
         [] => not_wasm("the upload is empty"),
-        [0x7f, b'E', b'L', b'F', ..] => {
-            not_wasm("this is machine code (ELF), perhaps a precompiled .cwasm file; upload the .wasm file that it was made from, it is compiled here")
+        [0x7f, b'E', b'L', b'F', ..] => not_wasm(
+            "this is machine code (ELF), perhaps a precompiled .cwasm file; upload the .wasm file that it was made from, it is compiled here",
+        ),
+        [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..] | [b'P', b'K', 3, 4, ..] => {
+            not_wasm("this is a compressed file; upload the .wasm file itself")
         }
-        [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..] | [b'P', b'K', 3, 4, ..] => not_wasm("this is a compressed file; upload the .wasm file itself"),
         bytes if bytes.trim_ascii_start().starts_with(b"(module") || bytes.trim_ascii_start().starts_with(b"(component") => {
             not_wasm("this is WebAssembly in text form; convert it with `wasm-tools parse file.wat -o file.wasm`")
         }
@@ -106,7 +113,10 @@ fn form(wasm: &[u8]) -> Result<Form, Refusal> {
 
 fn component_entry(outline: &Outline) -> Result<(Kind, String), Refusal> {
     let find = |function: bool, name: &str| {
-        outline.exports.iter().find(|item| if function { item.function && item.name == name } else { item.instance && item.name.starts_with(name) })
+        outline
+            .exports
+            .iter()
+            .find(|item| if function { item.function && item.name == name } else { item.instance && item.name.starts_with(name) })
     };
     let found = find(true, "main").map(|item| (Kind::Typed, item));
     let found = found.or_else(|| find(false, ENTRY).map(|item| (Kind::Dynamic, item)));
@@ -126,7 +136,10 @@ fn core_entry(outline: &Outline) -> Result<(Kind, String), Refusal> {
 
 fn nothing_to_call(what: &str, outline: &Outline) -> Refusal {
     let exports = text::listed(outline.exports.iter().map(|item| item.name.as_str()));
-    Refusal::new(RefusalCode::NothingToCall, format!("this {what} exports nothing that can be called as a script; it exports {exports}. {ACCEPTED}"))
+    Refusal::new(
+        RefusalCode::NothingToCall,
+        format!("this {what} exports nothing that can be called as a script; it exports {exports}. {ACCEPTED}"),
+    )
 }
 
 fn offered(form: Form, import: &Item) -> bool {

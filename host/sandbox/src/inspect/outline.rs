@@ -73,7 +73,12 @@ pub(super) fn read(wasm: &[u8], limits: &CompileLimits) -> Result<Outline, Refus
             Payload::ImportSection(section) => {
                 for import in section.into_imports() {
                     let import = import.map_err(malformed)?;
-                    keep(&mut outline.imports, || Item { name: format!("{}#{}", import.module, import.name), function: false, instance: false, ty: false });
+                    keep(&mut outline.imports, || Item {
+                        name: format!("{}#{}", import.module, import.name),
+                        function: false,
+                        instance: false,
+                        ty: false,
+                    });
                 }
             }
             Payload::ExportSection(section) => {

@@ -26,24 +26,42 @@ fn kinds() {
 
 #[test]
 fn typed_wins_over_dynamic_over_command() {
-    let both = |first: &str, second: &str| format!(r#"(component (instance $i) (export "{first}" (instance $i)) (export "{second}" (instance $i)))"#);
+    let both = |first: &str, second: &str| {
+        format!(r#"(component (instance $i) (export "{first}" (instance $i)) (export "{second}" (instance $i)))"#)
+    };
     assert_eq!(look(&both("wasi:cli/run@0.2.0", "wasmill:script/entry@0.1.0")).unwrap().kind, Kind::Dynamic);
 }
 
 #[test]
 fn refused_with_a_list() {
     for (wat, code, parts) in [
-        (r#"(component (instance $i) (export "wasi:cli/run@0.3.0" (instance $i)))"#, RefusalCode::NothingToCall, ["it exports \"wasi:cli/run@0.3.0\"", "Accepted are"]),
-        (r#"(component (instance $i) (export "main" (instance $i)))"#, RefusalCode::NothingToCall, ["this component exports nothing", "\"main\""]),
+        (
+            r#"(component (instance $i) (export "wasi:cli/run@0.3.0" (instance $i)))"#,
+            RefusalCode::NothingToCall,
+            ["it exports \"wasi:cli/run@0.3.0\"", "Accepted are"],
+        ),
+        (
+            r#"(component (instance $i) (export "main" (instance $i)))"#,
+            RefusalCode::NothingToCall,
+            ["this component exports nothing", "\"main\""],
+        ),
         (r#"(component)"#, RefusalCode::NothingToCall, ["it exports nothing.", "_start"]),
         (r#"(module (func (export "run")))"#, RefusalCode::NothingToCall, ["this core module exports nothing", "it exports \"run\""]),
-        (r#"(module (import "env" "a" (func)) (import "env" "b" (func)) (func (export "_start")))"#, RefusalCode::ForbiddenImport, ["\"env#a\", \"env#b\"", "wasi_snapshot_preview1"]),
+        (
+            r#"(module (import "env" "a" (func)) (import "env" "b" (func)) (func (export "_start")))"#,
+            RefusalCode::ForbiddenImport,
+            ["\"env#a\", \"env#b\"", "wasi_snapshot_preview1"],
+        ),
         (
             r#"(component (import "wasi:http/outgoing-handler@0.2.0" (instance)) (import "run-me" (func)) (instance $i) (export "wasi:cli/run@0.2.0" (instance $i)))"#,
             RefusalCode::ForbiddenImport,
             ["\"wasi:http/outgoing-handler@0.2.0\", \"run-me\"", "wasi:clocks"],
         ),
-        (r#"(component (import "wasi:cli/stdout@0.3.0" (instance)) (instance $i) (export "wasi:cli/run@0.2.0" (instance $i)))"#, RefusalCode::ForbiddenImport, ["wasi:cli/stdout@0.3.0", "version 0.2"]),
+        (
+            r#"(component (import "wasi:cli/stdout@0.3.0" (instance)) (instance $i) (export "wasi:cli/run@0.2.0" (instance $i)))"#,
+            RefusalCode::ForbiddenImport,
+            ["wasi:cli/stdout@0.3.0", "version 0.2"],
+        ),
     ] {
         let refusal = look(wat).unwrap_err();
         assert_eq!(refusal.code, code, "{wat}: {refusal}");
@@ -85,7 +103,9 @@ fn own_type_interfaces_pass() {
 
 #[test]
 fn schema_sections() {
-    let with = |section: &str| look(&format!(r#"(component (core module (@custom "wasmill:schema" "{section}")) (instance $i) (export "wasmill:script/entry@0.1.0" (instance $i)))"#)).unwrap().schema;
+    let with = |section: &str| {
+        look(&format!(r#"(component (core module (@custom "wasmill:schema" "{section}")) (instance $i) (export "wasmill:script/entry@0.1.0" (instance $i)))"#)).unwrap().schema
+    };
     assert_eq!(with(r#"{\"type\":\"object\"}"#), Some(serde_json::json!({"type": "object"})));
     assert_eq!(with("not json"), None);
     assert_eq!(with("7"), None);

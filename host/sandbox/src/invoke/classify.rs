@@ -84,7 +84,9 @@ pub(super) fn error(error: &Error, errors: &str, limits: &RunLimits) -> Ended {
     }
     if let Some(trap) = error.downcast_ref::<Trap>() {
         return match trap {
-            Trap::StackOverflow => failure(FailureName::StackOverflow, "the script ran out of stack: recursion without an end, or too deep".into()),
+            Trap::StackOverflow => {
+                failure(FailureName::StackOverflow, "the script ran out of stack: recursion without an end, or too deep".into())
+            }
             // Compilers that keep a stack of their own in memory run into its end there, and not into the engine's.
             Trap::MemoryOutOfBounds if trace.is_some_and(is_recursion) => {
                 failure(FailureName::StackOverflow, "the script ran out of stack: recursion without an end, or too deep".into())
@@ -95,7 +97,10 @@ pub(super) fn error(error: &Error, errors: &str, limits: &RunLimits) -> Ended {
         };
     }
     if let Some(ResourceTableError::Full) = error.downcast_ref() {
-        return failure(FailureName::Trap, format!("the script holds more than {} streams, pollables and the like at once", limits.handles));
+        return failure(
+            FailureName::Trap,
+            format!("the script holds more than {} streams, pollables and the like at once", limits.handles),
+        );
     }
     // What is left are rules of the component model broken by the guest, and refusals by host functions: both come with the
     // guest's backtrace. Without one, no guest code was running.
@@ -124,7 +129,8 @@ fn trap_message(trap: Trap, errors: &str) -> String {
 /// What a guest said last on standard error: the message of a panic, else the last line.
 pub(super) fn last_words(errors: &str) -> Option<String> {
     if let Some((_, panic)) = errors.rsplit_once("panicked at ") {
-        let lines: Vec<&str> = panic.lines().map(str::trim).take_while(|line| !line.starts_with("note: ")).filter(|line| !line.is_empty()).collect();
+        let lines: Vec<&str> =
+            panic.lines().map(str::trim).take_while(|line| !line.starts_with("note: ")).filter(|line| !line.is_empty()).collect();
         if !lines.is_empty() {
             return Some(text::tamed(&format!("panicked at {}", lines.join(" ")), FAILURE_TEXT_BYTES));
         }

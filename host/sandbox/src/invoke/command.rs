@@ -12,7 +12,11 @@ use wasmtime::component::{self, ComponentExportIndex};
 use wasmtime::{InstancePre, ModuleExport, Store};
 
 /// Calls `wasi:cli/run`. Its error says no more than that there was one, like the exit code 1.
-pub(super) async fn call(store: &mut Store<State>, pre: &component::InstancePre<State>, run: &ComponentExportIndex) -> wasmtime::Result<Ended> {
+pub(super) async fn call(
+    store: &mut Store<State>,
+    pre: &component::InstancePre<State>,
+    run: &ComponentExportIndex,
+) -> wasmtime::Result<Ended> {
     let instance = pre.instantiate_async(&mut *store).await?;
     let function = instance.get_typed_func::<(), (Result<(), ()>,)>(&mut *store, run)?;
     let (result,) = function.call_async(&mut *store, ()).await?;
@@ -43,7 +47,10 @@ pub(super) fn outcome(code: i32, captured: &Capture, errors: &str, limit: u64, l
     match result(output, log) {
         Ok(json) if json.get().len() as u64 > limit => classify::too_large(limit).into_outcome(),
         Ok(json) => Outcome::Success(json),
-        Err(fault) => Outcome::Failure(Failure::new(FailureName::InvalidResult, format!("the script's output is not acceptable as a result: {fault}"))),
+        Err(fault) => Outcome::Failure(Failure::new(
+            FailureName::InvalidResult,
+            format!("the script's output is not acceptable as a result: {fault}"),
+        )),
     }
 }
 
@@ -114,7 +121,10 @@ mod tests {
         };
         assert_eq!(failure(3, "a\nno such file\n").message, "no such file");
         let silent = failure(3, "");
-        assert_eq!((silent.message.as_str(), silent.exit_code, silent.name.as_str()), ("the script exited with code 3", Some(3), "ScriptError"));
+        assert_eq!(
+            (silent.message.as_str(), silent.exit_code, silent.name.as_str()),
+            ("the script exited with code 3", Some(3), "ScriptError")
+        );
         assert!(exited(0, "").is_success());
     }
 }

@@ -25,7 +25,13 @@ pub(crate) fn check_signature(function: &ComponentFunc, pre: &InstancePre<State>
     function.typecheck::<Params<'_>, Results>(&pre.instance_type())
 }
 
-pub(super) async fn call(store: &mut Store<State>, pre: &InstancePre<State>, main: &ComponentExportIndex, args: &str, limit: u64) -> wasmtime::Result<Ended> {
+pub(super) async fn call(
+    store: &mut Store<State>,
+    pre: &InstancePre<State>,
+    main: &ComponentExportIndex,
+    args: &str,
+    limit: u64,
+) -> wasmtime::Result<Ended> {
     let instance = pre.instantiate_async(&mut *store).await?;
     let function = instance.get_typed_func::<Params<'_>, Results>(&mut *store, main)?;
     let (result,) = function.call_async(&mut *store, (args,)).await?;

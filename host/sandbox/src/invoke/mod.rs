@@ -83,7 +83,9 @@ impl Sandbox {
             let store = &mut store;
             let work = async move {
                 match &script.entry {
-                    Entry::Typed { pre, main, signature } => typed::call(store, pre, main, signature, typed.unwrap_or_default(), limit).await,
+                    Entry::Typed { pre, main, signature } => {
+                        typed::call(store, pre, main, signature, typed.unwrap_or_default(), limit).await
+                    }
                     Entry::Dynamic { pre, main } => dynamic::call(store, pre, main, &call.args, limit).await,
                     Entry::Command { pre, run } => command::call(store, pre, run).await,
                     Entry::Core { pre, start } => command::call_core(store, pre, start).await,

@@ -38,7 +38,9 @@ fn success(result: Option<(&Shape, &Val)>, limit: u64) -> Ended {
     match value::to_json(shape, value, limit).map(RawValue::from_string) {
         Ok(Ok(json)) => Ended::Success(json),
         Err(Full::TooLarge) => classify::result_too_large(limit),
-        Ok(Err(_)) | Err(Full::Mismatch) => Ended::failure(FailureName::Internal, "the host could not write the result; this is not the script's fault"),
+        Ok(Err(_)) | Err(Full::Mismatch) => {
+            Ended::failure(FailureName::Internal, "the host could not write the result; this is not the script's fault")
+        }
     }
 }
 
@@ -51,7 +53,13 @@ fn script_error(error: Option<(&Shape, &Val)>, limit: u64) -> Failure {
         Val::Record(fields) => {
             let text = |wanted: &str| match fields.iter().find(|(name, _)| name == wanted).map(|(_, value)| value) {
                 Some(Val::String(text)) => Some(text.as_str()),
-                Some(Val::Option(Some(inner))) => if let Val::String(text) = &**inner { Some(text.as_str()) } else { None },
+                Some(Val::Option(Some(inner))) => {
+                    if let Val::String(text) = &**inner {
+                        Some(text.as_str())
+                    } else {
+                        None
+                    }
+                }
                 _ => None,
             };
             if let Some(message) = text("message") {
@@ -60,7 +68,8 @@ fn script_error(error: Option<(&Shape, &Val)>, limit: u64) -> Failure {
         }
         _ => {}
     }
-    let message = value::to_json(shape, value, limit).unwrap_or_else(|_| "the script failed with an error that is too large to show".into());
+    let message =
+        value::to_json(shape, value, limit).unwrap_or_else(|_| "the script failed with an error that is too large to show".into());
     classify::script_error("", &message, None)
 }
 
@@ -82,8 +91,16 @@ mod tests {
         assert_eq!(failure(Shape::String, Val::String("no tea".into())), error("ScriptError", "no tea", None));
         let string = |text: &str| Val::String(text.into());
         let record = |fields: &[(&str, Val)]| Val::Record(fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect());
-        let shape = Shape::Record(vec![("name".into(), Shape::String), ("message".into(), Shape::String), ("stack".into(), Shape::Option(Box::new(Shape::String)))]);
-        let value = record(&[("name", string("TeaError")), ("message", string("no tea")), ("stack", Val::Option(Some(Box::new(string("at pot")))))]);
+        let shape = Shape::Record(vec![
+            ("name".into(), Shape::String),
+            ("message".into(), Shape::String),
+            ("stack".into(), Shape::Option(Box::new(Shape::String))),
+        ]);
+        let value = record(&[
+            ("name", string("TeaError")),
+            ("message", string("no tea")),
+            ("stack", Val::Option(Some(Box::new(string("at pot"))))),
+        ]);
         assert_eq!(failure(shape, value), error("TeaError", "no tea", Some("at pot")));
         let shape = Shape::Record(vec![("code".into(), Shape::Bool)]);
         assert_eq!(failure(shape, record(&[("code", Val::Bool(true))])), error("ScriptError", "{\"code\":true}", None));
@@ -93,11 +110,13 @@ mod tests {
 
     #[test]
     fn results_of_all_forms() {
-        let json = |result| match ended(result, 20) {
-            Ended::Success(json) => json.get().to_owned(),
-            Ended::Failure(failure) => failure.name.as_str().to_owned(),
-            _ => panic!("neither"),
-        };
+        fn json(result: Option<(&Shape, &Val)>) -> String {
+            match ended(result, 20) {
+                Ended::Success(json) => json.get().to_owned(),
+                Ended::Failure(failure) => failure.name.as_str().to_owned(),
+                _ => panic!("neither"),
+            }
+        }
         assert_eq!(json(None), "null");
         assert_eq!(json(Some((&Shape::Bool, &Val::Bool(true)))), "true");
         let shape = Shape::Result(Some(Box::new(Shape::String)), None);

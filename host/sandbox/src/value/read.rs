@@ -91,7 +91,10 @@ struct Reader {
 
 impl Reader {
     fn spend(&mut self, values: usize) -> Read<()> {
-        self.left = self.left.checked_sub(values).ok_or_else(|| Fault { path: Vec::new(), what: format!("the arguments hold more than {JSON_VALUES} values") })?;
+        self.left = self
+            .left
+            .checked_sub(values)
+            .ok_or_else(|| Fault { path: Vec::new(), what: format!("the arguments hold more than {JSON_VALUES} values") })?;
         Ok(())
     }
 
@@ -175,7 +178,8 @@ impl Reader {
 
     fn variant(&mut self, cases: &[(String, Option<Shape>)], value: Value) -> Read<Val> {
         let known = || {
-            let cases = cases.iter().map(|(name, payload)| if payload.is_some() { format!("{{\"{name}\": ..}}") } else { format!("\"{name}\"") });
+            let cases =
+                cases.iter().map(|(name, payload)| if payload.is_some() { format!("{{\"{name}\": ..}}") } else { format!("\"{name}\"") });
             format!("one of {}", cases.take(20).collect::<Vec<_>>().join(", "))
         };
         let (given, payload) = match single(value) {
@@ -184,7 +188,9 @@ impl Reader {
         };
         match (cases.iter().find(|(name, _)| same_name(&given, name)), payload) {
             (Some((name, None)), None | Some(Value::Null)) => Ok(Val::Variant(name.clone(), None)),
-            (Some((name, Some(shape))), Some(payload)) => Ok(Val::Variant(name.clone(), Some(Box::new(self.at(|| format!(".{name}"), shape, payload)?)))),
+            (Some((name, Some(shape))), Some(payload)) => {
+                Ok(Val::Variant(name.clone(), Some(Box::new(self.at(|| format!(".{name}"), shape, payload)?))))
+            }
             (_, None) => Err(wrong(&known(), &Value::String(given))),
             (_, Some(payload)) => Err(wrong(&known(), &serde_json::json!({ given: payload }))),
         }

@@ -39,7 +39,7 @@ fn accepted_forms() {
         (Shape::Int(Int::U32), "1e3", "1000"),
         (Shape::Int(Int::U32), "5.0", "5"),
         (Shape::Float64, "0.1", "0.1"),
-        (Shape::Float64, "1e308", "1e308"),
+        (Shape::Float64, "1e308", "1e+308"),
         (Shape::Float64, "\"NaN\"", "\"NaN\""),
         (Shape::Float32, "\"-inf\"", "\"-inf\""),
         (Shape::Float32, "\"Infinity\"", "\"inf\""),
@@ -79,7 +79,11 @@ fn refusals_name_the_place() {
     for (shape, input, message) in [
         (Shape::Int(Int::U32), "\"two\"", r#"argument "a": expected an integer from 0 to 4294967295, got "two""#),
         (Shape::Int(Int::U8), "256", r#"argument "a": expected an integer from 0 to 255, got 256"#),
-        (Shape::Int(Int::U64), "18446744073709551616", r#"argument "a": expected an integer from 0 to 18446744073709551615, got 1.8446744073709552e19"#),
+        (
+            Shape::Int(Int::U64),
+            "18446744073709551616",
+            r#"argument "a": expected an integer from 0 to 18446744073709551615, got 1.8446744073709552e+19"#,
+        ),
         (Shape::Int(Int::S64), "1.5", r#"argument "a": expected an integer from -9223372036854775808 to 9223372036854775807, got 1.5"#),
         (Shape::Bool, "1", r#"argument "a": expected true or false, got 1"#),
         (Shape::Char, "\"ab\"", r#"argument "a": expected a string of one character, got "ab""#),
@@ -96,7 +100,11 @@ fn refusals_name_the_place() {
         (figure(), "{\"dark-circle\":\"x\"}", r#"argument "a.dark-circle": expected a number, "NaN", "inf" or "-inf", got "x""#),
         (Shape::Enum(vec!["red".into()]), "\"blue\"", r#"argument "a": expected one of "red", got "blue""#),
         (Shape::Flags(vec!["red".into()]), "[\"blue\"]", r#"argument "a": expected names out of "red", got "blue""#),
-        (Shape::Option(boxed(Shape::Option(boxed(Shape::Bool)))), "true", r#"argument "a": expected null or an array of one item, got true"#),
+        (
+            Shape::Option(boxed(Shape::Option(boxed(Shape::Bool)))),
+            "true",
+            r#"argument "a": expected null or an array of one item, got true"#,
+        ),
         (Shape::Result(None, None), "{\"ok\":1}", r#"argument "a": expected {"ok": null}, got 1"#),
     ] {
         assert_eq!(read(&shape, input).unwrap_err(), message, "{shape:?} from {input}");
@@ -106,7 +114,10 @@ fn refusals_name_the_place() {
 
 #[test]
 fn the_object_itself() {
-    let signature = Signature { params: vec![("user-name".into(), Shape::String), ("times".into(), Shape::Option(boxed(Shape::Int(Int::U32))))], result: None };
+    let signature = Signature {
+        params: vec![("user-name".into(), Shape::String), ("times".into(), Shape::Option(boxed(Shape::Int(Int::U32))))],
+        result: None,
+    };
     assert!(arguments(&signature, r#"{"user_name":"x"}"#).is_ok());
     for (args, message) in [
         (r#"{}"#, r#"argument "user-name" is missing"#),
@@ -165,7 +176,8 @@ fn shaped() -> impl Strategy<Value = (Shape, Val)> {
                 (Shape::Tuple(shapes), Val::Tuple(values))
             }),
             prop::collection::vec(inner.clone(), 0..4).prop_map(|items| {
-                let (shapes, values) = items.into_iter().enumerate().map(|(i, (s, v))| ((format!("f-{i}"), s), (format!("f-{i}"), v))).unzip();
+                let (shapes, values) =
+                    items.into_iter().enumerate().map(|(i, (s, v))| ((format!("f-{i}"), s), (format!("f-{i}"), v))).unzip();
                 (Shape::Record(shapes), Val::Record(values))
             }),
             (inner.clone(), any::<bool>()).prop_map(|((s, v), some)| (Shape::Option(Box::new(s)), Val::Option(some.then(|| Box::new(v))))),
@@ -173,7 +185,10 @@ fn shaped() -> impl Strategy<Value = (Shape, Val)> {
                 Shape::Result(Some(Box::new(s.clone())), Some(Box::new(s))),
                 Val::Result(if ok { Ok(Some(Box::new(v))) } else { Err(Some(Box::new(v))) })
             )),
-            inner.prop_map(|(s, v)| (Shape::Variant(vec![("none".into(), None), ("some".into(), Some(s))]), Val::Variant("some".into(), Some(Box::new(v))))),
+            inner.prop_map(|(s, v)| (
+                Shape::Variant(vec![("none".into(), None), ("some".into(), Some(s))]),
+                Val::Variant("some".into(), Some(Box::new(v)))
+            )),
         ]
     })
 }

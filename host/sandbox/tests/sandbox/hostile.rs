@@ -99,7 +99,8 @@ async fn memory_bombs() {
 #[tokio::test]
 async fn table_bombs() {
     let table = "(table $t 1 funcref)";
-    let ran = run(&command(table, "(loop $l (br_if $l (i32.ne (table.grow $t (ref.null func) (i32.const 1000)) (i32.const -1))))"), "{}").await;
+    let ran =
+        run(&command(table, "(loop $l (br_if $l (i32.ne (table.grow $t (ref.null func) (i32.const 1000)) (i32.const -1))))"), "{}").await;
     assert_eq!(ran.name(), "OutOfMemory");
     assert!(ran.failure().message.contains("table elements, its limit is 100000"), "{}", ran.failure().message);
 }
@@ -136,7 +137,10 @@ async fn traps_tell_what_and_where() {
 
 #[tokio::test]
 async fn log_flood() {
-    let flood = command("", "(local $i i32) (loop $l (call $write (i32.const 2) (i32.const 4096) (i32.const 65536)) (local.set $i (i32.add (local.get $i) (i32.const 1))) (br_if $l (i32.lt_u (local.get $i) (i32.const 2000))))");
+    let flood = command(
+        "",
+        "(local $i i32) (loop $l (call $write (i32.const 2) (i32.const 4096) (i32.const 65536)) (local.set $i (i32.add (local.get $i) (i32.const 1))) (br_if $l (i32.lt_u (local.get $i) (i32.const 2000))))",
+    );
     let ran = run(&flood, "{}").await;
     assert_eq!(ran.result(), "null");
     assert!(ran.log.len() < (64 << 10) + 200);
@@ -174,7 +178,14 @@ async fn large_values_over_the_border() {
 
 #[tokio::test]
 async fn too_much_randomness() {
-    let random = |bytes: u32| command("", &format!("(drop (memory.grow (i32.const 100))) (if (call $random (i32.const 65536) (i32.const {bytes})) (then (call $exit (i32.const 9))))"));
+    let random = |bytes: u32| {
+        command(
+            "",
+            &format!(
+                "(drop (memory.grow (i32.const 100))) (if (call $random (i32.const 65536) (i32.const {bytes})) (then (call $exit (i32.const 9))))"
+            ),
+        )
+    };
     assert_eq!(run(&random(1 << 20), "{}").await.result(), "null");
     let ran = run(&random(3 << 20), "{}").await;
     // Either the call is refused or it fails; it is never carried out.
@@ -202,7 +213,10 @@ async fn handle_flood() {
 #[tokio::test]
 async fn nothing_is_left_of_a_former_guest() {
     // Prints 1 if the byte at 100,000 is not zero, and then sets it.
-    let mark = command(r#"(data (i32.const 1024) "01")"#, "(call $write (i32.const 1) (i32.add (i32.const 1024) (i32.ne (i32.load8_u (i32.const 100000)) (i32.const 0))) (i32.const 1)) (memory.fill (i32.const 90000) (i32.const 255) (i32.const 20000))");
+    let mark = command(
+        r#"(data (i32.const 1024) "01")"#,
+        "(call $write (i32.const 1) (i32.add (i32.const 1024) (i32.ne (i32.load8_u (i32.const 100000)) (i32.const 0))) (i32.const 1)) (memory.fill (i32.const 90000) (i32.const 255) (i32.const 20000))",
+    );
     let script = prepared(shared(), wasm(&mark)).await;
     for _ in 0..100 {
         assert_eq!(run_prepared(shared(), &script, "{}", limits()).await.result(), "0");

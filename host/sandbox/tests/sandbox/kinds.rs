@@ -7,7 +7,10 @@ use wasmill_core::{Kind, RunLimits};
 
 #[tokio::test]
 async fn typed_numbers() {
-    let wat = typed("(param \"a\" u32) (param \"b-c\" s64) (result s64)", r#"(func (export "main") (param i32 i64) (result i64) (i64.add (i64.extend_i32_u (local.get 0)) (local.get 1)))"#);
+    let wat = typed(
+        "(param \"a\" u32) (param \"b-c\" s64) (result s64)",
+        r#"(func (export "main") (param i32 i64) (result i64) (i64.add (i64.extend_i32_u (local.get 0)) (local.get 1)))"#,
+    );
     let admitted = admit(&wat).await.unwrap();
     assert_eq!(admitted.kind, Kind::Typed);
     assert_eq!(admitted.schema.unwrap()["required"], json!(["a", "b-c"]));
@@ -15,7 +18,10 @@ async fn typed_numbers() {
     let ran = run(&wat, r#"{"a":1,"b_c":"9223372036854775806"}"#).await;
     assert_eq!(ran.result(), "9223372036854775807");
     let ran = run(&wat, r#"{"a":-1,"b_c":0}"#).await;
-    assert_eq!((ran.name(), ran.failure().message.as_str()), ("InvalidArguments", "argument \"a\": expected an integer from 0 to 4294967295, got -1"));
+    assert_eq!(
+        (ran.name(), ran.failure().message.as_str()),
+        ("InvalidArguments", "argument \"a\": expected an integer from 0 to 4294967295, got -1")
+    );
     assert_eq!(ran.run.usage.memory_peak_bytes, 0, "nothing was started");
 }
 
@@ -43,7 +49,10 @@ async fn dynamic_echo() {
     let wat = dynamic(ECHO);
     assert_eq!(admit(&wat).await.unwrap().kind, Kind::Dynamic);
     // Number text survives to the guest and back.
-    assert_eq!(run(&wat, r#"{"a":1.10,"b":123456789012345678901234567890}"#).await.result(), r#"{"a":1.10,"b":123456789012345678901234567890}"#);
+    assert_eq!(
+        run(&wat, r#"{"a":1.10,"b":123456789012345678901234567890}"#).await.result(),
+        r#"{"a":1.10,"b":123456789012345678901234567890}"#
+    );
 }
 
 #[tokio::test]
@@ -54,7 +63,8 @@ async fn dynamic_results_are_checked() {
     let deep = run(&dynamic(&returning(&"[".repeat(2000))), "{}").await;
     assert_eq!(deep.name(), "InvalidResult");
     assert!(deep.failure().message.contains("deeper than 128"));
-    let large = run_bytes(wasm(&dynamic(ECHO)), &format!("{{\"a\":\"{}\"}}", "x".repeat(2000)), RunLimits { result_bytes: 1000, ..limits() }).await;
+    let large =
+        run_bytes(wasm(&dynamic(ECHO)), &format!("{{\"a\":\"{}\"}}", "x".repeat(2000)), RunLimits { result_bytes: 1000, ..limits() }).await;
     assert_eq!(large.name(), "ResultTooLarge");
 }
 
@@ -73,12 +83,9 @@ async fn dynamic_error() {
 
 #[tokio::test]
 async fn command_output_is_the_result() {
-    for (printed, result, log) in [
-        ("{\"a\": 1}\n", "{\"a\": 1}", ""),
-        ("working\n[1,2]\n", "[1,2]", "working\n"),
-        ("hello\n", "\"hello\\n\"", ""),
-        ("", "null", ""),
-    ] {
+    for (printed, result, log) in
+        [("{\"a\": 1}\n", "{\"a\": 1}", ""), ("working\n[1,2]\n", "[1,2]", "working\n"), ("hello\n", "\"hello\\n\"", ""), ("", "null", "")]
+    {
         let ran = run(&printing(printed, ""), "{}").await;
         assert_eq!((ran.result(), ran.log.as_str()), (result, log), "{printed:?}");
     }
@@ -88,9 +95,15 @@ async fn command_output_is_the_result() {
 #[tokio::test]
 async fn command_input_and_exit_codes() {
     // Reads standard input and prints it.
-    let cat = command("", "(i32.store (i32.const 0) (i32.const 1024)) (i32.store (i32.const 4) (i32.const 1000)) (drop (call $fd_read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8))) (call $write (i32.const 1) (i32.const 1024) (i32.load (i32.const 8)))");
+    let cat = command(
+        "",
+        "(i32.store (i32.const 0) (i32.const 1024)) (i32.store (i32.const 4) (i32.const 1000)) (drop (call $fd_read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8))) (call $write (i32.const 1) (i32.const 1024) (i32.load (i32.const 8)))",
+    );
     assert_eq!(run(&cat, "{\"x\":[1]}").await.result(), "{\"x\":[1]}");
-    let failing = command(r#"(data (i32.const 1024) "starting\nno such file\n")"#, "(call $write (i32.const 2) (i32.const 1024) (i32.const 22)) (call $exit (i32.const 3))");
+    let failing = command(
+        r#"(data (i32.const 1024) "starting\nno such file\n")"#,
+        "(call $write (i32.const 2) (i32.const 1024) (i32.const 22)) (call $exit (i32.const 3))",
+    );
     let ran = run(&failing, "{}").await;
     assert_eq!((ran.name(), ran.failure().message.as_str(), ran.failure().exit_code), ("ScriptError", "no such file", Some(3)));
     assert_eq!(ran.log, "starting\nno such file\n");
@@ -153,7 +166,10 @@ async fn versions_of_interfaces_fit() {
 
 #[tokio::test]
 async fn usage_is_measured() {
-    let spin = command("", "(local $i i32) (drop (memory.grow (i32.const 14))) (loop $l (local.set $i (i32.add (local.get $i) (i32.const 1))) (br_if $l (i32.lt_u (local.get $i) (i32.const 100000000))))");
+    let spin = command(
+        "",
+        "(local $i i32) (drop (memory.grow (i32.const 14))) (loop $l (local.set $i (i32.add (local.get $i) (i32.const 1))) (br_if $l (i32.lt_u (local.get $i) (i32.const 100000000))))",
+    );
     let ran = run(&spin, "{}").await;
     ran.result();
     assert_eq!(ran.run.usage.memory_peak_bytes, 16 * 65536);

@@ -33,7 +33,11 @@ async fn each_reason() {
         (missing, RefusalCode::ForbiddenImport, "no-such-thing"),
         (entry, RefusalCode::NothingToCall, "another signature than that interface"),
         (&memories, RefusalCode::TooComplex, "more than a run may have"),
-        (r#"(module (import "wasi_snapshot_preview1" "no_such" (func)) (func (export "_start")))"#, RefusalCode::ForbiddenImport, "wasi_snapshot_preview1#no_such"),
+        (
+            r#"(module (import "wasi_snapshot_preview1" "no_such" (func)) (func (export "_start")))"#,
+            RefusalCode::ForbiddenImport,
+            "wasi_snapshot_preview1#no_such",
+        ),
         (r#"(module (func (export "_start") (param i32)))"#, RefusalCode::NothingToCall, "without parameters"),
         (r#"(module (memory i64 1) (func (export "_start")))"#, RefusalCode::Malformed, "memory64"),
         (r#"(module (memory 1 1 shared) (func (export "_start")))"#, RefusalCode::Malformed, "threads"),
@@ -103,7 +107,10 @@ fn bomb(functions: usize, locals: usize) -> Bytes {
     for round in 0..3 {
         for local in 0..locals {
             let other = (local * 7 + round * 13 + 1) % locals;
-            body += &format!("(local.set {local} (i64.add (i64.load (i32.wrap_i64 (local.get {other}))) (local.get {})))", (local + 1) % locals);
+            body += &format!(
+                "(local.set {local} (i64.add (i64.load (i32.wrap_i64 (local.get {other}))) (local.get {})))",
+                (local + 1) % locals
+            );
         }
     }
     wasm(&format!(r#"(module (memory (export "memory") 1) (func (export "_start")) {})"#, format!("(func {body})").repeat(functions)))

@@ -6,23 +6,23 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
-use wasmill_core::{Digest, Failure, HostLimits, Kind, Outcome, RunLimits};
+use wasmill_core::{Digest, Failure, HostLimits, Outcome, RunLimits};
 use wasmill_sandbox::{Admitted, Call, LogBuffer, Prepared, Refusal, Run, Sandbox, SandboxConfig};
 
 /// The key of every sandbox here, unless a test is about keys.
-pub const KEY: [u8; 32] = [7; 32];
+pub(crate) const KEY: [u8; 32] = [7; 32];
 
-pub fn compiler() -> PathBuf {
+pub(crate) fn compiler() -> PathBuf {
     env!("CARGO_BIN_EXE_wasmill-compile").into()
 }
 
-pub fn config(cache_dir: PathBuf) -> SandboxConfig {
+pub(crate) fn config(cache_dir: PathBuf) -> SandboxConfig {
     let limits = HostLimits { concurrent_runs: 16, ..HostLimits::default() };
     SandboxConfig { limits, cache_dir, artefact_key: KEY, compiler: compiler(), environment: vec![("WM_TEST".into(), "common".into())] }
 }
 
 /// A sandbox with a directory of its own.
-pub fn sandbox_with(change: impl FnOnce(&mut SandboxConfig)) -> (Arc<Sandbox>, TempDir) {
+pub(crate) fn sandbox_with(change: impl FnOnce(&mut SandboxConfig)) -> (Arc<Sandbox>, TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let mut config = config(directory.path().join("cache"));
     change(&mut config);
@@ -30,42 +30,48 @@ pub fn sandbox_with(change: impl FnOnce(&mut SandboxConfig)) -> (Arc<Sandbox>, T
 }
 
 /// The sandbox that most tests share: engines are dear, and sharing one is what the product does.
-pub fn shared() -> &'static Arc<Sandbox> {
+pub(crate) fn shared() -> &'static Arc<Sandbox> {
     static SHARED: OnceLock<(Arc<Sandbox>, TempDir)> = OnceLock::new();
     &SHARED.get_or_init(|| sandbox_with(|_| {})).0
 }
 
 /// Limits small enough for tests.
-pub fn limits() -> RunLimits {
+pub(crate) fn limits() -> RunLimits {
     RunLimits { wall: Duration::from_secs(10), memory_bytes: 32 << 20, log_bytes: 64 << 10, result_bytes: 1 << 20, ..RunLimits::default() }
 }
 
-pub fn call(args: &str, limits: RunLimits) -> Call {
-    Call { args: args.into(), environment: vec![("WM_JOB".into(), "one".into())], limits, log: Arc::new(LogBuffer::new(limits.log_bytes)), cancel: CancellationToken::new() }
+pub(crate) fn call(args: &str, limits: RunLimits) -> Call {
+    Call {
+        args: args.into(),
+        environment: vec![("WM_JOB".into(), "one".into())],
+        limits,
+        log: Arc::new(LogBuffer::new(limits.log_bytes)),
+        cancel: CancellationToken::new(),
+    }
 }
 
-pub fn wasm(wat: &str) -> Bytes {
+pub(crate) fn wasm(wat: &str) -> Bytes {
     wat::parse_str(wat).unwrap_or_else(|error| panic!("{error}")).into()
 }
 
-pub async fn admit(wat: &str) -> Result<Admitted, Refusal> {
+pub(crate) async fn admit(wat: &str) -> Result<Admitted, Refusal> {
     shared().admit(wasm(wat)).await
 }
 
-pub async fn prepared(sandbox: &Sandbox, wasm: Bytes) -> Arc<Prepared> {
+pub(crate) async fn prepared(sandbox: &Sandbox, wasm: Bytes) -> Arc<Prepared> {
     let admitted = sandbox.admit(wasm).await.unwrap_or_else(|refusal| panic!("{refusal}"));
     sandbox.prepared(&admitted.digest).unwrap()
 }
 
 /// What came of a run: its outcome, and its log.
-pub struct Ran {
-    pub run: Run,
-    pub log: String,
+pub(crate) struct Ran {
+    pub(crate) run: Run,
+    pub(crate) log: String,
 }
 
 impl Ran {
     /// The result's text; fails for a failure.
-    pub fn result(&self) -> &str {
+    pub(crate) fn result(&self) -> &str {
         match &self.run.outcome {
             Outcome::Success(json) => json.get(),
             Outcome::Failure(failure) => panic!("{failure:?}; log: {}", self.log),
@@ -73,7 +79,7 @@ impl Ran {
     }
 
     /// The failure; fails for a result.
-    pub fn failure(&self) -> &Failure {
+    pub(crate) fn failure(&self) -> &Failure {
         match &self.run.outcome {
             Outcome::Failure(failure) => failure,
             Outcome::Success(json) => panic!("a success: {json}"),
@@ -81,29 +87,29 @@ impl Ran {
     }
 
     /// The failure's name.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         self.failure().name.as_str()
     }
 }
 
-pub async fn run_prepared(sandbox: &Sandbox, script: &Prepared, args: &str, limits: RunLimits) -> Ran {
+pub(crate) async fn run_prepared(sandbox: &Sandbox, script: &Prepared, args: &str, limits: RunLimits) -> Ran {
     let call = call(args, limits);
     let log = call.log.clone();
     let run = sandbox.invoke(script, call).await;
     Ran { run, log: String::from_utf8(log.finish().to_vec()).unwrap() }
 }
 
-pub async fn run_bytes(wasm: Bytes, args: &str, limits: RunLimits) -> Ran {
+pub(crate) async fn run_bytes(wasm: Bytes, args: &str, limits: RunLimits) -> Ran {
     let script = prepared(shared(), wasm).await;
     run_prepared(shared(), &script, args, limits).await
 }
 
-pub async fn run(wat: &str, args: &str) -> Ran {
+pub(crate) async fn run(wat: &str, args: &str) -> Ran {
     run_bytes(wasm(wat), args, limits()).await
 }
 
 /// A core command whose `_start` has this body. It may use `$write` to print from memory, and has whatever `extra` declares.
-pub fn command(extra: &str, body: &str) -> String {
+pub(crate) fn command(extra: &str, body: &str) -> String {
     format!(
         r#"(module
             (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
@@ -122,15 +128,18 @@ pub fn command(extra: &str, body: &str) -> String {
 }
 
 /// A command that prints this to standard output, and then does what `then` says.
-pub fn printing(text: &str, then: &str) -> String {
+pub(crate) fn printing(text: &str, then: &str) -> String {
     let length = text.len();
     let escaped: String = text.bytes().map(|byte| format!("\\{byte:02x}")).collect();
-    command(&format!(r#"(data (i32.const 1024) "{escaped}")"#), &format!("(call $write (i32.const 1) (i32.const 1024) (i32.const {length})) {then}"))
+    command(
+        &format!(r#"(data (i32.const 1024) "{escaped}")"#),
+        &format!("(call $write (i32.const 1) (i32.const 1024) (i32.const {length})) {then}"),
+    )
 }
 
-/// A typed component: `signature` is what follows `func` in its lifted type, `core` what `main` is in its core module, which
-/// has a memory of `pages`, and `$realloc`.
-pub fn typed(signature: &str, core: &str) -> String {
+/// A typed component: `signature` is what follows `func` in its lifted type, `core` what `main` is in its core module, which has a
+/// memory and `$realloc`.
+pub(crate) fn typed(signature: &str, core: &str) -> String {
     format!(
         r#"(component
             (core module $m
@@ -152,7 +161,7 @@ pub fn typed(signature: &str, core: &str) -> String {
 }
 
 /// A dynamic component; `core` as for [`typed`], with two parameters for the text and a pointer as its result.
-pub fn dynamic(core: &str) -> String {
+pub(crate) fn dynamic(core: &str) -> String {
     let inner = typed("XXX", core);
     let module = &inner[inner.find("(core module").unwrap()..inner.find("(func (export \"main\") XXX").unwrap()];
     format!(
@@ -162,7 +171,8 @@ pub fn dynamic(core: &str) -> String {
             (func $main (param "args" string) (result (result string (error $raw)))
                 (canon lift (core func $i "main") (memory $i "memory") (realloc (func $i "realloc"))))
             (component $shim
-                (import "script-error" (type $given (eq $outer)))
+                (type $same (record (field "name" string) (field "message" string) (field "stack" (option string))))
+                (import "script-error" (type $given (eq $same)))
                 (import "main" (func $given-main (param "args" string) (result (result string (error $given)))))
                 (export $named "script-error" (type $given))
                 (export "main" (func $given-main) (func (param "args" string) (result (result string (error $named)))))
@@ -170,19 +180,17 @@ pub fn dynamic(core: &str) -> String {
             (instance $entry (instantiate $shim (with "script-error" (type $raw)) (with "main" (func $main))))
             (export "wasmill:script/entry@0.1.0" (instance $entry)))"#
     )
-    .replace("(type $given (eq $outer))", "(type $given (eq $raw-alias))")
-    .replace("(component $shim\n", "(component $shim\n (type $raw-alias (record (field \"name\" string) (field \"message\" string) (field \"stack\" (option string))))\n")
 }
 
 /// A dynamic `main` that gives back its arguments.
-pub const ECHO: &str = r#"(func (export "main") (param i32 i32) (result i32)
+pub(crate) const ECHO: &str = r#"(func (export "main") (param i32 i32) (result i32)
     (i32.store8 (i32.const 16) (i32.const 0))
     (i32.store (i32.const 20) (local.get 0))
     (i32.store (i32.const 24) (local.get 1))
     (i32.const 16))"#;
 
 /// A dynamic `main` that returns this text.
-pub fn returning(text: &str) -> String {
+pub(crate) fn returning(text: &str) -> String {
     let length = text.len();
     let escaped: String = text.bytes().map(|byte| format!("\\{byte:02x}")).collect();
     format!(
@@ -196,17 +204,15 @@ pub fn returning(text: &str) -> String {
 }
 
 /// A guest that another tool has built.
-pub fn guest(name: &str) -> Bytes {
+pub(crate) fn guest(name: &str) -> Bytes {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/guests").join(name);
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; build the guests with `cargo xtask guests`", path.display())).into()
 }
 
-pub fn digest(bytes: &[u8]) -> Digest {
+pub(crate) fn digest(bytes: &[u8]) -> Digest {
     Digest::of(bytes)
 }
 
-pub async fn never() -> Result<Bytes, String> {
+pub(crate) async fn never() -> Result<Bytes, String> {
     panic!("the bytes were asked for");
 }
-
-pub const COMMAND: Kind = Kind::Command;
