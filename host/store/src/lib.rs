@@ -7,7 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod blobs;
-mod exhausted;
+mod ends;
 mod keys;
 pub mod memory;
 pub mod model;
@@ -16,11 +16,10 @@ pub mod sqlite;
 #[cfg(test)]
 mod conformance;
 
-use exhausted::exhausted;
 pub use model::*;
 
 use async_trait::async_trait;
-use wasmill_core::{JobId, ScriptPath, VersionHash, WorkspaceId};
+use wasmill_core::{Digest, JobId, ScriptPath, VersionHash, WorkspaceId};
 
 /// Why a verb could not be done, as the decisions a caller can take.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +61,8 @@ pub trait Accounts: Send + Sync {
     async fn find_token(&self, digest: &[u8; 32]) -> Result<Option<TokenOwner>>;
     /// A user's tokens, newest first, then by digest.
     async fn list_tokens(&self, user: &str) -> Result<Vec<TokenInfo>>;
+    /// The tokens of this one workspace that have this very scope, newest first, then by digest: those of a webhook.
+    async fn tokens_for_scope(&self, workspace: &WorkspaceId, scope: &str) -> Result<Vec<TokenInfo>>;
     /// Deletes the user's tokens with this prefix and returns their digests, so that caches can forget them.
     async fn revoke_tokens(&self, user: &str, prefix: &str) -> Result<Vec<[u8; 32]>>;
     /// Notes last uses; unknown digests are skipped, and so is a use older than the one noted.
@@ -73,37 +74,65 @@ pub trait Accounts: Send + Sync {
 pub trait Scripts: Send + Sync {
     /// Deploys a version. The same hash as the path's newest one changes nothing (`created: false`); the hash of an
     /// older version of that path deploys that one again as the newest, without a second row in the history of hashes.
-    /// `NotFound` when the workspace is missing.
+    /// A deleted version comes back by it, as new. `NotFound` when the workspace is missing.
     async fn deploy(&self, workspace: &WorkspaceId, version: &NewVersion) -> Result<Deployed>;
-    /// The newest deployed version of a path; `None` when there is none or the path is archived.
+    /// The newest deployed version of a path that is not deleted; `None` when there is none or the path is archived.
     async fn newest(&self, workspace: &WorkspaceId, path: &ScriptPath) -> Result<Option<Version>>;
-    /// The version of this hash in this workspace, archived paths included. A hash of another workspace is `None`.
+    /// The version of this hash in this workspace, also a deleted one or one of an archived path. A hash of another
+    /// workspace is `None`.
     async fn version(&self, workspace: &WorkspaceId, hash: &VersionHash) -> Result<Option<Version>>;
-    /// The newest version of each path that is not archived, by path, after `after`, at most `limit`.
+    /// What `newest` finds for each path, by path, after `after`, at most `limit`.
     async fn list_scripts(&self, workspace: &WorkspaceId, after: Option<&ScriptPath>, limit: u32) -> Result<Vec<Version>>;
-    /// A path's versions, newest deployment first.
+    /// A path's versions, deleted ones included, newest deployment first.
     async fn history(&self, workspace: &WorkspaceId, path: &ScriptPath, limit: u32) -> Result<Vec<Version>>;
     /// Archives a path: `newest` no longer finds it, `version` still does. False when there is no such path. Deploying to it again brings it back.
     async fn archive(&self, workspace: &WorkspaceId, path: &ScriptPath) -> Result<bool>;
+    /// Deletes a version: nothing new can be queued for it, and what is left of it tells that it was there. False when
+    /// there is no such version or it is deleted already.
+    async fn delete_version(&self, workspace: &WorkspaceId, hash: &VersionHash) -> Result<bool>;
+    /// True when a version of any workspace that is not deleted needs this module.
+    async fn module_in_use(&self, module: &Digest) -> Result<bool>;
 }
 
 /// The durable queue, and the record of what ran.
 #[async_trait]
 pub trait Jobs: Send + Sync {
-    /// Queues jobs; returns once they are durable. All or none.
+    /// Queues jobs; returns once they are durable. All or none. `Conflict` when an id is taken, `NotFound` when the
+    /// workspace has no such version or it is deleted.
     async fn enqueue(&self, jobs: Vec<NewJob>) -> Result<()>;
-    /// Takes up to `limit` waiting jobs that are due at `now`, oldest first, under `worker`'s lease, and counts the attempt.
-    async fn claim(&self, worker: WorkerId, now: Micros, limit: u32) -> Result<Vec<ClaimedJob>>;
+    /// Queues a job unless one was queued under this key before, in the job's workspace and not yet expired when the
+    /// job was `created`. Errors as of `enqueue`; the key is then not used up.
+    async fn enqueue_once(&self, key: &IdempotencyKey, job: NewJob) -> Result<Enqueued>;
+    /// Forgets up to `limit` keys that have expired at `now`, the oldest first, and returns how many.
+    async fn purge_idempotency(&self, now: Micros, limit: u32) -> Result<u64>;
+    /// Takes up to `limit` waiting jobs that are due at `now` and have one of `tags` (none: any tag) under `worker`'s
+    /// lease, and counts the attempt. Larger priorities come first, then earlier times, then older jobs.
+    async fn claim(&self, worker: WorkerId, now: Micros, limit: u32, tags: &[String]) -> Result<Vec<ClaimedJob>>;
+    /// Cancels jobs, and tells of each what became of it. A waiting one is over at once; a running one is marked and
+    /// never starts again, whatever becomes of its worker. What was said first stays.
+    async fn cancel(
+        &self,
+        workspace: &WorkspaceId,
+        ids: &[JobId],
+        by: &str,
+        reason: Option<&str>,
+        at: Micros,
+    ) -> Result<Vec<CancelOutcome>>;
+    /// Which of a worker's jobs are marked as cancelled, oldest first.
+    async fn canceled(&self, worker: WorkerId) -> Result<Vec<Claim>>;
     /// Notes that a worker is alive: its jobs are its own until `until`. Registers an unknown worker.
     async fn extend_lease(&self, worker: WorkerId, until: Micros) -> Result<()>;
     /// Gives running jobs whose worker's lease ended before `now` back to the queue and returns how many; the attempt
-    /// stays counted. A job without further attempts becomes a failed run record instead and is not among them. With
-    /// `everything`, all running jobs: for the start of a host that is alone with its file.
+    /// stays counted. A job without further attempts becomes a failed run record instead, and one that is marked as
+    /// cancelled a cancelled one; they are not among them. With `everything`, all running jobs: for the start of a host
+    /// that is alone with its file.
     async fn rescue(&self, now: Micros, everything: bool) -> Result<u64>;
-    /// Gives a worker's claimed jobs back without counting the attempt: they were cut off by a shutdown.
+    /// Gives a worker's claimed jobs back without counting the attempt: they were cut off by a shutdown. One that is
+    /// marked as cancelled becomes a run record instead and is not among those counted.
     async fn release(&self, worker: WorkerId, jobs: &[Claim]) -> Result<u64>;
     /// Moves claimed jobs to the run records in one atomic step; durable on return. Returns which of them were still
-    /// held under that claim, in order: a stale attempt changes nothing.
+    /// held under that claim, in order: a stale attempt changes nothing. What the worker reports of a job that is marked
+    /// as cancelled is kept as it is.
     async fn complete(&self, runs: Vec<Completion>) -> Result<Vec<bool>>;
     /// Records finished synchronous runs without waiting: false when the channel is full and this record was dropped
     /// (the drop is counted in `dropped_records`). When room is merely short, the record is kept without arguments (read
@@ -113,18 +142,53 @@ pub trait Jobs: Send + Sync {
     async fn record_durably(&self, run: RunRecord) -> Result<()>;
     /// How many records `record` has dropped since the start, those with a taken id or an unknown version included.
     fn dropped_records(&self) -> u64;
+    /// Empties finished jobs of their arguments, result and log, and marks them as deleted. Returns how many; those
+    /// that are not over, unknown or deleted already are skipped. What was stored is overwritten in the file soon after.
+    async fn erase(&self, workspace: &WorkspaceId, ids: &[JobId]) -> Result<u64>;
     /// Writes out everything recorded so far.
     async fn flush(&self) -> Result<()>;
     /// One job, waiting, running or finished, with arguments, result and log.
     async fn job(&self, workspace: &WorkspaceId, id: JobId) -> Result<Option<Job>>;
-    /// Jobs newest first, without arguments, result and log.
+    /// The jobs that fit a filter, without result and log, and without arguments unless the filter asks for them.
     async fn list_jobs(&self, workspace: &WorkspaceId, filter: &JobFilter) -> Result<Vec<Job>>;
     /// Jobs waiting or running in a workspace.
     async fn queue_depth(&self, workspace: &WorkspaceId) -> Result<u64>;
-    /// When the next waiting job becomes due, if any waits.
-    async fn next_due(&self) -> Result<Option<Micros>>;
+    /// How many jobs a workspace has.
+    async fn counts(&self, workspace: &WorkspaceId) -> Result<Counts>;
+    /// How many of a workspace's waiting jobs are meant to start before `at`.
+    async fn queue_position(&self, workspace: &WorkspaceId, at: Micros) -> Result<u64>;
+    /// When the next waiting job with one of `tags` (none: any tag) becomes due, if any waits.
+    async fn next_due(&self, tags: &[String]) -> Result<Option<Micros>>;
+}
+
+/// Variables and resources. Their values are bytes that only the host can open.
+#[async_trait]
+pub trait Values: Send + Sync {
+    /// Puts a variable. `NotFound` when the workspace is missing, and both errors as the mode has it.
+    async fn put_variable(&self, workspace: &WorkspaceId, variable: &Variable, mode: &PutMode) -> Result<()>;
+    /// The variable at a path.
+    async fn variable(&self, workspace: &WorkspaceId, path: &str) -> Result<Option<Variable>>;
+    /// The variables whose paths begin with `prefix`, by path, after `after`, at most `limit`.
+    async fn list_variables(&self, workspace: &WorkspaceId, prefix: &str, after: Option<&str>, limit: u32) -> Result<Vec<Variable>>;
+    /// Deletes a variable; `NotFound` when there is none.
+    async fn delete_variable(&self, workspace: &WorkspaceId, path: &str) -> Result<()>;
+    /// Puts a resource. `NotFound` when the workspace is missing, and both errors as the mode has it.
+    async fn put_resource(&self, workspace: &WorkspaceId, resource: &Resource, mode: &PutMode) -> Result<()>;
+    /// The resource at a path.
+    async fn resource(&self, workspace: &WorkspaceId, path: &str) -> Result<Option<Resource>>;
+    /// The resources, of one type if given, whose paths begin with `prefix`, by path, after `after`, at most `limit`.
+    async fn list_resources(
+        &self,
+        workspace: &WorkspaceId,
+        resource_type: Option<&str>,
+        prefix: &str,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Resource>>;
+    /// Deletes a resource; `NotFound` when there is none.
+    async fn delete_resource(&self, workspace: &WorkspaceId, path: &str) -> Result<()>;
 }
 
 /// Everything the host stores but module bytes, which are in [`blobs::Blobs`].
-pub trait Store: Accounts + Scripts + Jobs {}
-impl<T: Accounts + Scripts + Jobs> Store for T {}
+pub trait Store: Accounts + Scripts + Jobs + Values {}
+impl<T: Accounts + Scripts + Jobs + Values> Store for T {}

@@ -4,11 +4,14 @@
 //! over random sequences of verbs. Nothing survives the process.
 
 mod accounts;
+mod fits;
 mod jobs;
+mod keeping;
 mod scripts;
+mod values;
 
-use crate::{Job, Micros, NewToken, NewVersion, Role, StoreError, User, WorkerId, Workspace};
-use std::collections::{BTreeMap, HashMap};
+use crate::{IdempotencyKey, Job, Micros, NewToken, NewVersion, Resource, Role, StoreError, User, Variable, WorkerId, Workspace};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use wasmill_core::{JobId, ScriptPath, VersionHash, WorkspaceId};
 
@@ -25,11 +28,16 @@ struct State {
     members: BTreeMap<(String, WorkspaceId), Role>,
     tokens: BTreeMap<[u8; 32], (NewToken, Option<Micros>)>,
     versions: HashMap<(WorkspaceId, VersionHash), NewVersion>,
+    deleted: HashSet<(WorkspaceId, VersionHash)>,
     scripts: BTreeMap<(WorkspaceId, ScriptPath), Script>,
     /// Jobs by their integer key, which orders them.
     jobs: BTreeMap<i64, Entry>,
     keys: HashMap<JobId, i64>,
     leases: HashMap<WorkerId, Micros>,
+    /// Used keys by their workspace and digest, each with the job it was used for.
+    used: BTreeMap<(WorkspaceId, [u8; 32]), (IdempotencyKey, JobId)>,
+    variables: BTreeMap<(WorkspaceId, String), Variable>,
+    resources: BTreeMap<(WorkspaceId, String), Resource>,
     dropped: u64,
 }
 

@@ -114,3 +114,25 @@ pub(super) async fn uses(store: &dyn Store) {
     assert_eq!(store.list_tokens("ann").await.unwrap()[0].last_used, Some(500));
     store.touch_tokens(&[]).await.unwrap();
 }
+
+pub(super) async fn scoped_tokens(store: &dyn Store) {
+    store.create_workspace(&workspace("one"), "One", 1).await.unwrap();
+    store.create_workspace(&workspace("two"), "Two", 1).await.unwrap();
+    store.put_user(&user("ann")).await.unwrap();
+    store.put_user(&user("bob")).await.unwrap();
+    let scope = "jobs:run:scripts:f/a/x";
+    let put = async |n: u8, of: &str, at: Option<&str>, scopes: Option<&[&str]>| {
+        let scopes = scopes.map(|scopes| scopes.iter().map(ToString::to_string).collect());
+        store.put_token(&NewToken { workspace: at.map(workspace), scopes, ..token(n, of) }).await.unwrap();
+    };
+    put(1, "ann", Some("one"), Some(&[scope])).await;
+    put(2, "bob", Some("one"), Some(&["jobs:read", scope])).await;
+    put(3, "ann", Some("two"), Some(&[scope])).await;
+    put(4, "ann", None, Some(&[scope])).await;
+    put(5, "ann", Some("one"), Some(&["jobs:run:scripts:f/a/xy"])).await;
+    put(6, "ann", Some("one"), None).await;
+    let found = store.tokens_for_scope(&workspace("one"), scope).await.unwrap();
+    let digests: Vec<u8> = found.iter().map(|info| info.token.digest[0]).collect();
+    assert_eq!(digests, [2, 1]);
+    assert!(store.tokens_for_scope(&workspace("none"), scope).await.unwrap().is_empty());
+}

@@ -18,7 +18,7 @@ pub(super) async fn life_of_a_job(store: &dyn Store) {
     let guess = JobId::from_key(id(1).key(), id(1).tail() ^ 1);
     assert!(store.job(&one, guess).await.unwrap().is_none());
 
-    let claimed = store.claim(1, NOW + 5, 10).await.unwrap();
+    let claimed = store.claim(1, NOW + 5, 10, &[]).await.unwrap();
     assert_eq!(shown(&claimed[0].job), shown(&new));
     assert_eq!((claimed[0].attempt, &claimed[0].path), (1, &path("f/a/x")));
     let running = store.job(&one, id(1)).await.unwrap().unwrap();
@@ -66,12 +66,12 @@ pub(super) async fn order_of_claims(store: &dyn Store) {
     let at = |n: u16, run_at: Micros| NewJob { run_at, ..job(id(n), &one, x) };
     store.enqueue(vec![at(3, NOW), at(1, NOW), at(4, NOW - 1), at(2, NOW + 10), at(5, NOW)]).await.unwrap();
     let claimed = |jobs: Vec<ClaimedJob>| -> Vec<JobId> { jobs.iter().map(|job| job.job.id).collect() };
-    assert!(store.claim(1, NOW - 2, 10).await.unwrap().is_empty());
-    assert!(store.claim(1, NOW, 0).await.unwrap().is_empty());
-    assert_eq!(claimed(store.claim(1, NOW, 2).await.unwrap()), [id(4), id(1)]);
-    assert_eq!(claimed(store.claim(2, NOW, 10).await.unwrap()), [id(3), id(5)]);
-    assert!(store.claim(3, NOW, 10).await.unwrap().is_empty());
-    assert_eq!(claimed(store.claim(3, NOW + 10, 10).await.unwrap()), [id(2)]);
+    assert!(store.claim(1, NOW - 2, 10, &[]).await.unwrap().is_empty());
+    assert!(store.claim(1, NOW, 0, &[]).await.unwrap().is_empty());
+    assert_eq!(claimed(store.claim(1, NOW, 2, &[]).await.unwrap()), [id(4), id(1)]);
+    assert_eq!(claimed(store.claim(2, NOW, 10, &[]).await.unwrap()), [id(3), id(5)]);
+    assert!(store.claim(3, NOW, 10, &[]).await.unwrap().is_empty());
+    assert_eq!(claimed(store.claim(3, NOW + 10, 10, &[]).await.unwrap()), [id(2)]);
 }
 
 pub(super) async fn fencing(store: &dyn Store) {
@@ -81,11 +81,11 @@ pub(super) async fn fencing(store: &dyn Store) {
     store.enqueue(vec![job(id(1), &one, x), job(id(2), &one, x)]).await.unwrap();
     // Not claimed yet.
     assert_eq!(store.complete(vec![done(1, 0, "0"), done(1, 1, "0")]).await.unwrap(), [false, false]);
-    store.claim(1, NOW, 10).await.unwrap();
+    store.claim(1, NOW, 10, &[]).await.unwrap();
     store.rescue(NOW, true).await.unwrap();
     // Back in the queue, then with somebody else.
     assert_eq!(store.complete(vec![done(1, 1, "0")]).await.unwrap(), [false]);
-    store.claim(2, NOW, 10).await.unwrap();
+    store.claim(2, NOW, 10, &[]).await.unwrap();
     let results = store.complete(vec![done(1, 1, "0"), done(2, 2, "2"), done(1, 2, "1"), done(2, 2, "3"), done(9, 1, "0")]);
     assert_eq!(results.await.unwrap(), [false, true, true, false, false]);
     let Some(Job { state: JobState::Finished(end), attempt: 2, .. }) = store.job(&one, id(2)).await.unwrap() else {
@@ -99,7 +99,7 @@ pub(super) async fn rescue_and_exhaustion(store: &dyn Store) {
     let (one, x, _) = furnish(store).await;
     store.enqueue(vec![job(id(1), &one, x), job(id(2), &one, x), job(id(3), &one, x)]).await.unwrap();
     for worker in [1, 2, 3] {
-        store.claim(worker, NOW, 1).await.unwrap();
+        store.claim(worker, NOW, 1, &[]).await.unwrap();
     }
     store.extend_lease(1, NOW + 10).await.unwrap();
     store.extend_lease(2, NOW + 20).await.unwrap();
@@ -112,9 +112,9 @@ pub(super) async fn rescue_and_exhaustion(store: &dyn Store) {
     assert_eq!(store.rescue(NOW + 31, true).await.unwrap(), 0);
 
     // The second attempt is the last one of these jobs.
-    assert_eq!(store.claim(4, NOW + 40, 10).await.unwrap().len(), 3);
+    assert_eq!(store.claim(4, NOW + 40, 10, &[]).await.unwrap().len(), 3);
     assert_eq!(store.rescue(NOW + 90, false).await.unwrap(), 0);
-    assert!(store.claim(4, NOW + 99, 10).await.unwrap().is_empty());
+    assert!(store.claim(4, NOW + 99, 10, &[]).await.unwrap().is_empty());
     assert_eq!(store.queue_depth(&one).await.unwrap(), 0);
     let given_up = store.job(&one, id(1)).await.unwrap().unwrap();
     let JobState::Finished(end) = given_up.state else { panic!("it must be over") };
@@ -130,13 +130,41 @@ pub(super) async fn releasing(store: &dyn Store) {
     let (one, x, _) = furnish(store).await;
     let once = NewJob { max_attempts: 0, ..job(id(1), &one, x) };
     store.enqueue(vec![once, job(id(2), &one, x)]).await.unwrap();
-    store.claim(1, NOW, 10).await.unwrap();
+    store.claim(1, NOW, 10, &[]).await.unwrap();
     let claim = |n: u16, attempt: u32| Claim { id: id(n), attempt };
     assert_eq!(store.release(2, &[claim(1, 1)]).await.unwrap(), 0);
     assert_eq!(store.release(1, &[claim(1, 2), claim(9, 1)]).await.unwrap(), 0);
     assert_eq!(store.release(1, &[claim(1, 1), claim(1, 1)]).await.unwrap(), 1);
     // The attempt was not counted, and so even this job may start once more.
-    let back = store.claim(3, NOW, 10).await.unwrap();
+    let back = store.claim(3, NOW, 10, &[]).await.unwrap();
     assert_eq!((back.len(), back[0].job.id, back[0].attempt), (1, id(1), 1));
     assert_eq!(back[0].job.max_attempts, 1);
+}
+
+pub(super) async fn tags_and_priorities(store: &dyn Store) {
+    let (one, x, _) = furnish(store).await;
+    let tagged = |n: u16, tag: &str, priority: i16, run_at: Micros| NewJob { tag: tag.into(), priority, run_at, ..job(id(n), &one, x) };
+    let jobs = vec![
+        tagged(1, "wasm", 0, NOW),
+        tagged(2, "big", 0, NOW - 1),
+        tagged(3, "wasm", 9, NOW + 50),
+        tagged(4, "big", 9, NOW),
+        tagged(5, "wasm", i16::MIN, NOW - 9),
+        tagged(6, "wasm", i16::MAX, NOW),
+    ];
+    store.enqueue(jobs).await.unwrap();
+    let claimed = async |now: Micros, limit: u32, tags: &[&str]| -> Vec<JobId> {
+        let tags: Vec<String> = tags.iter().map(ToString::to_string).collect();
+        store.claim(1, now, limit, &tags).await.unwrap().iter().map(|job| job.job.id).collect()
+    };
+    assert_eq!(store.next_due(&[]).await.unwrap(), Some(NOW - 9));
+    assert_eq!(store.next_due(&["big".into()]).await.unwrap(), Some(NOW - 1));
+    assert_eq!(store.next_due(&["none".into()]).await.unwrap(), None);
+    assert_eq!(claimed(NOW, 10, &["none"]).await, []);
+    assert_eq!(claimed(NOW, 1, &["big", "none"]).await, [id(4)]);
+    // A job that is due later holds up none of a lower priority.
+    assert_eq!(claimed(NOW, 3, &[]).await, [id(6), id(2), id(1)]);
+    assert_eq!(claimed(NOW + 50, 10, &["wasm", "big", "wasm"]).await, [id(3), id(5)]);
+    let found = store.job(&one, id(5)).await.unwrap().unwrap();
+    assert_eq!((found.job.tag.as_str(), found.job.priority), ("wasm", i16::MIN));
 }

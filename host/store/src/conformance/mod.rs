@@ -1,10 +1,14 @@
 //! One suite for every back end: what the traits promise, verb by verb, and random sequences compared with memory.
 
 mod accounts;
+mod cancel;
 mod jobs;
+mod keys;
+mod lists;
 mod random;
 mod records;
 mod scripts;
+mod values;
 
 use crate::memory::MemoryStore;
 use crate::sqlite::{Options, SqliteStore};
@@ -40,10 +44,14 @@ macro_rules! conformance {
 }
 
 conformance! {
-    accounts: workspaces users_and_members tokens token_owners revocation uses;
-    scripts: deploying redeploying archiving listing borders;
-    jobs: life_of_a_job enqueue_is_all_or_none order_of_claims fencing rescue_and_exhaustion releasing;
-    records: recording lists foreign_ids depth_and_due;
+    accounts: workspaces users_and_members tokens token_owners revocation uses scoped_tokens;
+    scripts: deploying redeploying archiving listing borders deleting;
+    jobs: life_of_a_job enqueue_is_all_or_none order_of_claims tags_and_priorities fencing rescue_and_exhaustion releasing;
+    cancel: cancelling canceled_ones_never_start_again;
+    keys: idempotency;
+    records: recording lists foreign_ids ids_of_another_time depth_and_due counting deleting without_payload;
+    lists: filters spans pages kinship;
+    values: variables resources renaming;
 }
 
 pub(crate) fn open() -> (TempDir, SqliteStore) {
@@ -95,8 +103,18 @@ pub(crate) fn job(id: JobId, workspace: &WorkspaceId, version: VersionHash) -> N
         run_at: 1_700_000_000_000_000,
         timeout: Some(Duration::from_millis(2_500)),
         max_attempts: 2,
+        parent: None,
+        root: None,
+        tag: DEFAULT_TAG.into(),
+        priority: 0,
+        label: None,
         args: Bytes::from_static(br#"{"name":"Ann"}"#),
     }
+}
+
+/// The end of a run whose payload is not kept.
+pub(crate) fn deleted_end() -> RunEnd {
+    RunEnd { deleted: true, ..end(RunStatus::Success, r#""SECRET-RESULT""#) }
 }
 
 pub(crate) fn end(status: RunStatus, result: &str) -> RunEnd {
@@ -107,6 +125,7 @@ pub(crate) fn end(status: RunStatus, result: &str) -> RunEnd {
         memory_peak_bytes: 1 << 20,
         result: RawValue::from_string(result.into()).unwrap(),
         log: Bytes::from_static(b"hello\n"),
+        deleted: false,
     }
 }
 

@@ -11,16 +11,23 @@ const START: Micros = 1_700_000_000_000_000;
 #[derive(Debug, Clone)]
 enum Step {
     Enqueue(Vec<Ask>),
-    Claim { worker: WorkerId, now: Micros, limit: u32 },
+    Once { key: u8, body: u8, expires: Micros, ask: Ask },
+    Purge { now: Micros, limit: u32 },
+    Claim { worker: WorkerId, now: Micros, limit: u32, tags: Vec<String> },
+    Cancel { ids: Vec<usize>, in_two: bool, at: Micros },
+    Canceled(WorkerId),
+    Erase { ids: Vec<usize>, in_two: bool },
+    DeleteVersion(bool),
+    Deploy(bool),
     Extend { worker: WorkerId, until: Micros },
     Rescue { now: Micros, everything: bool },
     Release { worker: WorkerId, claims: Vec<(usize, u32)> },
-    Complete(Vec<(usize, u32, u8)>),
+    Complete(Vec<(usize, u32, u8, bool)>),
     Record(Ask, u8),
     RecordDurably(Ask, u8),
     Job(usize, bool),
-    List { path: u8, success: Option<bool>, queued: Option<bool>, before: Option<usize>, limit: u32 },
-    Counts,
+    List(Box<JobFilter>),
+    Counts(Micros),
     Reopen,
 }
 
@@ -31,7 +38,13 @@ struct Ask {
     second: bool,
     run_at: Micros,
     max_attempts: u32,
+    created: Micros,
+    tag: u8,
+    priority: i16,
+    parent: Option<usize>,
 }
+
+const TAGS: [&str; 2] = [DEFAULT_TAG, "big"];
 
 /// Ids of every sort: plain ones, twins of their keys, foreign ones, and one whose key a foreign one would be given.
 fn pool() -> Vec<JobId> {
@@ -47,15 +60,37 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let instant = START - 2..START + 12;
     let worker = 1..4i64;
     let which = 0..pool().len();
-    let ask = (which.clone(), prop::bool::weighted(0.2), any::<bool>(), instant.clone(), 1..4u32)
-        .prop_map(|(id, in_two, second, run_at, max_attempts)| Ask { id, in_two, second, run_at, max_attempts });
+    let kin = (0..2u8, -1..2i16, prop::option::of(0..3usize), prop_oneof![3 => Just(START), 1 => Just(START + 5_000_000)]);
+    let ask = (which.clone(), prop::bool::weighted(0.2), any::<bool>(), instant.clone(), 1..4u32, kin).prop_map(
+        |(id, in_two, second, run_at, max_attempts, (tag, priority, parent, created))| Ask {
+            id,
+            in_two,
+            second,
+            run_at,
+            max_attempts,
+            created,
+            tag,
+            priority,
+            parent,
+        },
+    );
+    let some = prop::collection::vec(which.clone(), 0..4);
+    let tags = prop::sample::subsequence(vec!["wasm", "big", "none"], 0..3);
+    let tags = tags.prop_map(|tags| tags.into_iter().map(str::to_owned).collect::<Vec<_>>());
     let claims = prop::collection::vec((which.clone(), 0..4u32), 1..6);
-    let ends = prop::collection::vec((which.clone(), 1..4u32, 0..3u8), 1..6);
-    let list = (0..4u8, any::<Option<bool>>(), any::<Option<bool>>(), prop::option::of(which.clone()), 0..6u32);
+    let ends = prop::collection::vec((which.clone(), 1..4u32, 0..3u8, prop::bool::weighted(0.2)), 1..6);
     let step = prop_oneof![
         4 => prop::collection::vec(ask.clone(), 0..3).prop_map(Step::Enqueue),
-        5 => (worker.clone(), instant.clone(), 0..4u32)
-            .prop_map(|(worker, now, limit)| Step::Claim { worker, now, limit }),
+        2 => (0..2u8, 0..2u8, instant.clone(), ask.clone())
+            .prop_map(|(key, body, expires, ask)| Step::Once { key, body, expires, ask }),
+        1 => (instant.clone(), 0..3u32).prop_map(|(now, limit)| Step::Purge { now, limit }),
+        5 => (worker.clone(), instant.clone(), 0..4u32, tags)
+            .prop_map(|(worker, now, limit, tags)| Step::Claim { worker, now, limit, tags }),
+        3 => (some.clone(), prop::bool::weighted(0.2), instant.clone()).prop_map(|(ids, in_two, at)| Step::Cancel { ids, in_two, at }),
+        1 => worker.clone().prop_map(Step::Canceled),
+        1 => (some, prop::bool::weighted(0.2)).prop_map(|(ids, in_two)| Step::Erase { ids, in_two }),
+        1 => any::<bool>().prop_map(Step::DeleteVersion),
+        1 => any::<bool>().prop_map(Step::Deploy),
         1 => (worker.clone(), instant.clone()).prop_map(|(worker, until)| Step::Extend { worker, until }),
         2 => (instant.clone(), prop::bool::weighted(0.2))
             .prop_map(|(now, everything)| Step::Rescue { now, everything }),
@@ -64,11 +99,49 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (ask.clone(), 0..3u8).prop_map(|(ask, status)| Step::Record(ask, status)),
         1 => (ask, 0..3u8).prop_map(|(ask, status)| Step::RecordDurably(ask, status)),
         4 => (which, any::<bool>()).prop_map(|(id, in_two)| Step::Job(id, in_two)),
-        3 => list.prop_map(|(path, success, queued, before, limit)| Step::List { path, success, queued, before, limit }),
-        2 => Just(Step::Counts),
+        4 => filters().prop_map(|filter| Step::List(Box::new(filter))),
+        2 => instant.prop_map(Step::Counts),
         1 => Just(Step::Reopen),
     ];
     prop::collection::vec(step, 1..50)
+}
+
+fn filters() -> impl Strategy<Value = JobFilter> {
+    let rare = prop::option::weighted(0.2, any::<bool>());
+    let choice = |texts: [&'static str; 2]| prop::option::weighted(0.2, prop::sample::select(texts.to_vec()));
+    let moment = prop::option::weighted(0.15, prop_oneof![START - 2..START + 12, Just(START + 5_000_000)]);
+    let span = (moment.clone(), moment.clone()).prop_map(|(after, before)| Span { after, before });
+    let cursor = prop::option::weighted(0.3, prop::sample::select(pool()));
+    let statuses = vec![RunStatus::Success, RunStatus::Failure, RunStatus::Canceled];
+    let statuses = prop_oneof![3 => Just(vec![]), 1 => prop::sample::subsequence(statuses, 0..3)];
+    let names = (choice(["f/a/x", "f/a/y"]), choice(["f/a", "f/a/y"]), choice(["admin", "bob"]), choice(TAGS));
+    let flags = (rare.clone(), rare.clone(), rare.clone(), rare, statuses);
+    let spans = (span.clone(), span.clone(), span, moment);
+    let page = (cursor.clone(), cursor, any::<bool>(), any::<bool>(), 0..8u32);
+    let parent = prop::option::weighted(0.2, 0..3usize);
+    (names, flags, spans, page, parent).prop_map(|(names, flags, spans, page, parent)| JobFilter {
+        path: names.0.map(path),
+        path_start: names.1.map(str::to_owned),
+        version: flags.0.map(|second| if second { version("f/a/y", "y").hash } else { version("f/a/x", "x").hash }),
+        created_by: names.2.map(str::to_owned),
+        label: None,
+        parent: parent.map(|n| pool()[n]),
+        tag: names.3.map(str::to_owned),
+        trigger: None,
+        success: flags.1,
+        statuses: flags.4,
+        queued: flags.2,
+        running: flags.3,
+        due_by: spans.3,
+        created: spans.0,
+        started: spans.1,
+        completed: spans.2,
+        before: page.0,
+        after: page.1,
+        ascending: page.2,
+        with_args: page.3,
+        limit: page.4,
+    })
 }
 
 /// Does a step and prints the answer; errors by their kind, for their words may differ.
@@ -78,13 +151,37 @@ async fn answer(store: &dyn Store, step: &Step, versions: [VersionHash; 2]) -> S
     let status = |n: u8| [RunStatus::Success, RunStatus::Failure, RunStatus::Canceled][usize::from(n)];
     let ask = |ask: &Ask| NewJob {
         run_at: ask.run_at,
-        created: START,
+        created: ask.created,
         max_attempts: ask.max_attempts,
+        tag: TAGS[usize::from(ask.tag)].into(),
+        priority: ask.priority,
+        parent: ask.parent.map(|n| pool[n]),
+        created_by: if ask.second { "bob".into() } else { "admin".into() },
         ..job(pool[ask.id], if ask.in_two { &two } else { &one }, versions[usize::from(ask.second)])
     };
     match step {
         Step::Enqueue(asks) => kind(store.enqueue(asks.iter().map(ask).collect()).await),
-        Step::Claim { worker, now, limit } => kind(store.claim(*worker, *now, *limit).await),
+        Step::Once { key, body, expires, ask: what } => {
+            let key = IdempotencyKey { digest: [*key; 32], body: [*body; 32], expires: *expires };
+            kind(store.enqueue_once(&key, ask(what)).await)
+        }
+        Step::Purge { now, limit } => kind(store.purge_idempotency(*now, *limit).await),
+        Step::Claim { worker, now, limit, tags } => kind(store.claim(*worker, *now, *limit, tags).await),
+        Step::Cancel { ids, in_two, at } => {
+            let ids: Vec<JobId> = ids.iter().map(|n| pool[*n]).collect();
+            let reason = (at % 2 == 0).then_some("because");
+            kind(store.cancel(if *in_two { &two } else { &one }, &ids, &format!("user{at}"), reason, *at).await)
+        }
+        Step::Canceled(worker) => kind(store.canceled(*worker).await),
+        Step::Erase { ids, in_two } => {
+            let ids: Vec<JobId> = ids.iter().map(|n| pool[*n]).collect();
+            kind(store.erase(if *in_two { &two } else { &one }, &ids).await)
+        }
+        Step::DeleteVersion(second) => kind(store.delete_version(&one, &versions[usize::from(*second)]).await),
+        Step::Deploy(second) => {
+            let new = if *second { version("f/a/y", "y") } else { version("f/a/x", "x") };
+            kind(store.deploy(&one, &new).await)
+        }
         Step::Extend { worker, until } => kind(store.extend_lease(*worker, *until).await),
         Step::Rescue { now, everything } => kind(store.rescue(*now, *everything).await),
         Step::Release { worker, claims } => {
@@ -92,28 +189,22 @@ async fn answer(store: &dyn Store, step: &Step, versions: [VersionHash; 2]) -> S
             kind(store.release(*worker, &claims).await)
         }
         Step::Complete(ends) => {
-            let completion = |(n, attempt, how): &(usize, u32, u8)| Completion {
+            let completion = |(n, attempt, how, deleted): &(usize, u32, u8, bool)| Completion {
                 claim: Claim { id: pool[*n], attempt: *attempt },
-                end: end(status(*how), &how.to_string()),
+                end: RunEnd { deleted: *deleted, ..end(status(*how), &how.to_string()) },
             };
             kind(store.complete(ends.iter().map(completion).collect()).await)
         }
         Step::Record(run, how) => store.record(RunRecord { job: ask(run), end: end(status(*how), "1") }).to_string(),
         Step::RecordDurably(run, how) => kind(store.record_durably(RunRecord { job: ask(run), end: end(status(*how), "1") }).await),
         Step::Job(n, in_two) => kind(store.job(if *in_two { &two } else { &one }, pool[*n]).await),
-        Step::List { path: at, success, queued, before, limit } => {
-            let filter = JobFilter {
-                path: ["f/a/x", "f/a/y"].get(usize::from(*at)).map(|text| path(text)),
-                success: *success,
-                queued: *queued,
-                before: before.map(|n| pool[n]),
-                limit: *limit,
-            };
-            kind(store.list_jobs(&one, &filter).await)
-        }
-        Step::Counts => {
+        Step::List(filter) => kind(store.list_jobs(&one, filter).await),
+        Step::Counts(at) => {
             let depths = (store.queue_depth(&one).await.unwrap(), store.queue_depth(&two).await.unwrap());
-            format!("{depths:?} {:?}", store.next_due().await.unwrap())
+            let counts = (store.counts(&one).await.unwrap(), store.counts(&two).await.unwrap());
+            let ahead = store.queue_position(&one, *at).await.unwrap();
+            let due = (store.next_due(&[]).await.unwrap(), store.next_due(&["big".into()]).await.unwrap());
+            format!("{depths:?} {counts:?} {ahead} {due:?}")
         }
         Step::Reopen => String::new(),
     }
@@ -129,7 +220,7 @@ fn kind<T: std::fmt::Debug>(result: Result<T>) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
 
     #[test]
     fn sqlite_answers_as_memory_does(steps in steps()) {

@@ -35,7 +35,7 @@ pub(super) async fn lists(store: &dyn Store) {
     let (one, x, y) = furnish(store).await;
     let run = |n: u16, version, status| RunRecord { job: job(id(n), &one, version), end: end(status, "1") };
     store.enqueue(vec![job(id(1), &one, x), job(id(5), &one, y), job(id(7), &one, x)]).await.unwrap();
-    store.claim(1, NOW, 1).await.unwrap();
+    store.claim(1, NOW, 1, &[]).await.unwrap();
     for record in
         [run(2, x, RunStatus::Success), run(3, y, RunStatus::Failure), run(4, x, RunStatus::Canceled), run(6, y, RunStatus::Success)]
     {
@@ -94,7 +94,7 @@ pub(super) async fn foreign_ids(store: &dyn Store) {
     let next = JobFilter { before: Some(unknown), ..all };
     assert!(store.list_jobs(&one, &next).await.unwrap().is_empty());
 
-    let claimed = store.claim(1, NOW, 10).await.unwrap();
+    let claimed = store.claim(1, NOW, 10, &[]).await.unwrap();
     assert_eq!(claimed.len(), 3);
     let claims: Vec<Claim> = claimed.iter().map(|job| Claim { id: job.job.id, attempt: 1 }).collect();
     assert_eq!(store.release(1, &claims[..1]).await.unwrap(), 1);
@@ -109,18 +109,105 @@ pub(super) async fn foreign_ids(store: &dyn Store) {
 
 pub(super) async fn depth_and_due(store: &dyn Store) {
     let (one, x, _) = furnish(store).await;
-    assert_eq!(store.next_due().await.unwrap(), None);
+    assert_eq!(store.next_due(&[]).await.unwrap(), None);
     assert_eq!(store.queue_depth(&one).await.unwrap(), 0);
     let at = |n: u16, run_at: Micros| NewJob { run_at, ..job(id(n), &one, x) };
     store.enqueue(vec![at(1, NOW + 9), at(2, NOW + 3), at(3, NOW + 6)]).await.unwrap();
-    assert_eq!(store.next_due().await.unwrap(), Some(NOW + 3));
+    assert_eq!(store.next_due(&[]).await.unwrap(), Some(NOW + 3));
     assert_eq!(store.queue_depth(&one).await.unwrap(), 3);
-    store.claim(1, NOW + 5, 10).await.unwrap();
-    assert_eq!(store.next_due().await.unwrap(), Some(NOW + 6));
+    store.claim(1, NOW + 5, 10, &[]).await.unwrap();
+    assert_eq!(store.next_due(&[]).await.unwrap(), Some(NOW + 6));
     assert_eq!(store.queue_depth(&one).await.unwrap(), 3);
     let done = Completion { claim: Claim { id: id(2), attempt: 1 }, end: end(RunStatus::Canceled, "null") };
     store.complete(vec![done]).await.unwrap();
     assert_eq!(store.queue_depth(&one).await.unwrap(), 2);
     assert_eq!(store.queue_depth(&workspace("two")).await.unwrap(), 0);
     assert_eq!(store.queue_depth(&workspace("none")).await.unwrap(), 0);
+}
+
+/// A caller's id may claim any time; where its job is in lists goes by when it was created.
+pub(super) async fn ids_of_another_time(store: &dyn Store) {
+    let (one, x, _) = furnish(store).await;
+    let (future, past) = (JobId::from_parts(9_000_000_000_000, 1, 1), JobId::from_parts(5, 1, 1));
+    let made = |of: JobId, created: Micros| NewJob { created, ..job(of, &one, x) };
+    store.enqueue(vec![made(future, NOW), made(id(50), NOW + 50_000), made(past, NOW + 90_000)]).await.unwrap();
+    let all = JobFilter { limit: 10, ..JobFilter::default() };
+    assert_eq!(ids(&store.list_jobs(&one, &all).await.unwrap()), [past, id(50), future]);
+    for known in [past, future] {
+        assert!(store.job(&one, known).await.unwrap().is_some());
+        let again = store.enqueue(vec![made(known, NOW)]).await.unwrap_err();
+        assert!(matches!(again, StoreError::Conflict(_)));
+    }
+    // Taken also when the second one says that it was made at another time than the first.
+    let again = store.enqueue(vec![made(id(50), 0)]).await.unwrap_err();
+    assert!(matches!(again, StoreError::Conflict(_)));
+    let created = Span { after: None, before: Some(NOW + 50_000) };
+    assert_eq!(ids(&store.list_jobs(&one, &JobFilter { created, ..all }).await.unwrap()), [future]);
+    let claims = store.claim(1, NOW + 1_000_000, 10, &[]).await.unwrap();
+    let done = claims.iter().map(|job| Completion { claim: Claim { id: job.job.id, attempt: 1 }, end: end(RunStatus::Success, "1") });
+    assert_eq!(store.complete(done.collect()).await.unwrap(), [true, true, true]);
+}
+
+pub(super) async fn counting(store: &dyn Store) {
+    let (one, x, _) = furnish(store).await;
+    assert_eq!(store.counts(&one).await.unwrap(), Counts::default());
+    let at = |n: u16, run_at: Micros| NewJob { run_at, ..job(id(n), &one, x) };
+    store.enqueue(vec![at(1, NOW), at(2, NOW), at(3, NOW + 5), at(4, NOW + 9)]).await.unwrap();
+    store.claim(1, NOW, 10, &[]).await.unwrap();
+    assert!(store.record(RunRecord { job: job(id(9), &one, x), end: end(RunStatus::Success, "1") }));
+    let expected = Counts { queued: 2, running: 2, suspended: 0, completed: 1 };
+    assert_eq!(store.counts(&one).await.unwrap(), expected);
+    for (at, ahead) in [(NOW, 0), (NOW + 5, 0), (NOW + 6, 1), (NOW + 10, 2)] {
+        assert_eq!(store.queue_position(&one, at).await.unwrap(), ahead);
+    }
+    assert_eq!(store.queue_position(&workspace("two"), NOW + 10).await.unwrap(), 0);
+    let done = Completion { claim: Claim { id: id(1), attempt: 1 }, end: end(RunStatus::Success, "1") };
+    store.complete(vec![done]).await.unwrap();
+    store.release(1, &[Claim { id: id(2), attempt: 1 }]).await.unwrap();
+    assert_eq!(store.counts(&one).await.unwrap(), Counts { queued: 3, running: 0, suspended: 0, completed: 2 });
+    assert_eq!(store.counts(&workspace("two")).await.unwrap(), Counts::default());
+    assert_eq!(store.counts(&workspace("none")).await.unwrap(), Counts::default());
+}
+
+fn is_emptied(job: &Job) -> bool {
+    let JobState::Finished(end) = &job.state else { return false };
+    end.deleted && end.result.get() == "null" && end.log.is_empty() && job.job.args.is_empty()
+}
+
+pub(super) async fn deleting(store: &dyn Store) {
+    let (one, x, _) = furnish(store).await;
+    store.enqueue(vec![job(id(1), &one, x), job(id(2), &one, x)]).await.unwrap();
+    store.claim(1, NOW, 1, &[]).await.unwrap();
+    let done = Completion { claim: Claim { id: id(1), attempt: 1 }, end: end(RunStatus::Failure, "1") };
+    store.complete(vec![done]).await.unwrap();
+    store.record(RunRecord { job: job(id(3), &one, x), end: end(RunStatus::Success, "1") });
+    assert_eq!(store.erase(&workspace("two"), &[id(1)]).await.unwrap(), 0);
+    assert_eq!(store.erase(&workspace("none"), &[id(1)]).await.unwrap(), 0);
+    assert_eq!(store.erase(&one, &[id(1), id(2), id(3), id(9), id(1)]).await.unwrap(), 2);
+    assert_eq!(store.erase(&one, &[id(1), id(3)]).await.unwrap(), 0);
+    for n in [1, 3] {
+        let found = store.job(&one, id(n)).await.unwrap().unwrap();
+        assert!(is_emptied(&found), "{found:?}");
+        assert_eq!(found.attempt, 1);
+    }
+    let waiting = store.job(&one, id(2)).await.unwrap().unwrap();
+    assert!(!waiting.job.args.is_empty() && matches!(waiting.state, JobState::Waiting));
+    let listed = store.list_jobs(&one, &JobFilter { limit: 9, with_args: true, ..JobFilter::default() }).await.unwrap();
+    assert_eq!(listed.iter().map(is_emptied).collect::<Vec<_>>(), [true, false, true]);
+}
+
+pub(super) async fn without_payload(store: &dyn Store) {
+    let (one, x, _) = furnish(store).await;
+    assert!(store.record(RunRecord { job: job(id(1), &one, x), end: deleted_end() }));
+    store.record_durably(RunRecord { job: job(id(2), &one, x), end: deleted_end() }).await.unwrap();
+    store.enqueue(vec![job(id(3), &one, x)]).await.unwrap();
+    store.claim(1, NOW, 1, &[]).await.unwrap();
+    store.complete(vec![Completion { claim: Claim { id: id(3), attempt: 1 }, end: deleted_end() }]).await.unwrap();
+    for n in [1, 2, 3] {
+        let found = store.job(&one, id(n)).await.unwrap().unwrap();
+        assert!(is_emptied(&found), "{found:?}");
+        let JobState::Finished(end) = &found.state else { panic!("it must be over") };
+        assert_eq!((end.status, end.started), (RunStatus::Success, deleted_end().started));
+    }
+    assert_eq!(store.erase(&one, &[id(1), id(2), id(3)]).await.unwrap(), 0);
 }

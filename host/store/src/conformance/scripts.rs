@@ -9,7 +9,7 @@ pub(super) async fn deploying(store: &dyn Store) {
     assert!(matches!(missing, StoreError::NotFound(what) if what == "workspace one"));
     store.create_workspace(&one, "One", 1).await.unwrap();
     let deployed = store.deploy(&one, &first).await.unwrap();
-    let stored = Version { version: first.clone(), archived: false, parent: None };
+    let stored = Version { version: first.clone(), deleted: false, archived: false, parent: None };
     assert_eq!(deployed, Deployed { version: stored.clone(), created: true });
     assert_eq!(store.newest(&one, &first.path).await.unwrap(), Some(stored.clone()));
     assert_eq!(store.version(&one, &first.hash).await.unwrap(), Some(stored));
@@ -97,4 +97,43 @@ pub(super) async fn borders(store: &dyn Store) {
     assert!(store.version(&none, &x).await.unwrap().is_none());
     assert!(store.list_scripts(&none, None, 10).await.unwrap().is_empty());
     assert!(store.history(&none, &path("f/a/x"), 10).await.unwrap().is_empty());
+}
+
+pub(super) async fn deleting(store: &dyn Store) {
+    let (one, two) = (workspace("one"), workspace("two"));
+    store.create_workspace(&one, "One", 1).await.unwrap();
+    store.create_workspace(&two, "Two", 1).await.unwrap();
+    let (first, second) = (version("f/a/x", "1"), version("f/a/x", "2"));
+    for new in [&first, &second] {
+        store.deploy(&one, new).await.unwrap();
+    }
+    assert!(store.module_in_use(&second.module).await.unwrap());
+    assert!(!store.delete_version(&two, &second.hash).await.unwrap());
+    assert!(!store.delete_version(&workspace("none"), &second.hash).await.unwrap());
+    store.enqueue(vec![job(id(1), &one, second.hash)]).await.unwrap();
+    assert!(store.delete_version(&one, &second.hash).await.unwrap());
+    assert!(!store.delete_version(&one, &second.hash).await.unwrap());
+    assert!(!store.module_in_use(&second.module).await.unwrap());
+    assert!(store.module_in_use(&first.module).await.unwrap());
+
+    let gone = store.version(&one, &second.hash).await.unwrap().unwrap();
+    assert!(gone.deleted && gone.version.manifest.is_empty() && gone.version.schema.is_none() && gone.version.summary.is_empty());
+    assert_eq!(store.newest(&one, &first.path).await.unwrap().unwrap().version, first);
+    assert_eq!(store.list_scripts(&one, None, 10).await.unwrap()[0].version, first);
+    let history: Vec<bool> = store.history(&one, &first.path, 10).await.unwrap().iter().map(|version| version.deleted).collect();
+    assert_eq!(history, [true, false]);
+    // What is queued stays, nothing is added, and what ran already is still recorded.
+    let refused = store.enqueue(vec![job(id(2), &one, second.hash)]).await.unwrap_err();
+    assert!(matches!(refused, StoreError::NotFound(_)));
+    assert_eq!(store.job(&one, id(1)).await.unwrap().unwrap().path, first.path);
+    store.record_durably(RunRecord { job: job(id(3), &one, second.hash), end: end(RunStatus::Success, "1") }).await.unwrap();
+
+    assert!(store.delete_version(&one, &first.hash).await.unwrap());
+    assert!(store.newest(&one, &first.path).await.unwrap().is_none());
+    assert!(store.list_scripts(&one, None, 10).await.unwrap().is_empty());
+    let later = NewVersion { created: 9_000, ..second.clone() };
+    let back = store.deploy(&one, &later).await.unwrap();
+    assert!(back.created && !back.version.deleted);
+    assert_eq!(store.newest(&one, &first.path).await.unwrap().unwrap().version, later);
+    store.enqueue(vec![job(id(2), &one, second.hash)]).await.unwrap();
 }

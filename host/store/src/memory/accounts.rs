@@ -73,6 +73,19 @@ impl Accounts for MemoryStore {
         Ok(tokens)
     }
 
+    async fn tokens_for_scope(&self, workspace: &WorkspaceId, scope: &str) -> Result<Vec<TokenInfo>> {
+        let state = self.state();
+        let has = |token: &NewToken| token.scopes.as_ref().is_some_and(|scopes| scopes.iter().any(|one| one == scope));
+        let mut tokens: Vec<TokenInfo> = state
+            .tokens
+            .values()
+            .filter(|(token, _)| token.workspace.as_ref() == Some(workspace) && has(token))
+            .map(|(token, last_used)| TokenInfo { token: token.clone(), last_used: *last_used })
+            .collect();
+        tokens.sort_by_key(|info| (Reverse(info.token.created), info.token.digest));
+        Ok(tokens)
+    }
+
     async fn revoke_tokens(&self, user: &str, prefix: &str) -> Result<Vec<[u8; 32]>> {
         let is_meant = |token: &NewToken| token.user == user && token.prefix == prefix;
         let mut state = self.state();

@@ -1,14 +1,14 @@
-//! The queue and the run records in memory.
+//! The queue and the run records in memory: the verbs.
 
-use super::{Entry, MemoryStore, State};
-use crate::keys::first_key;
+use super::fits::fits;
+use super::keeping::{taken, without_payload};
+use super::{Entry, MemoryStore};
 use crate::{
-    Claim, ClaimedJob, Completion, Job, JobFilter, JobState, Jobs, MAX_LIST, Micros, NewJob, Result, RunRecord, RunStatus, StoreError,
-    WorkerId, exhausted,
+    CancelOutcome, Cancellation, Claim, ClaimedJob, Completion, Counts, Enqueued, IdempotencyKey, Job, JobFilter, JobState, Jobs, MAX_LIST,
+    Micros, NewJob, Result, RunRecord, WorkerId, ends,
 };
 use async_trait::async_trait;
-use bytes::Bytes;
-use serde_json::value::RawValue;
+use std::cmp::Reverse;
 use std::collections::HashSet;
 use wasmill_core::{JobId, WorkspaceId};
 
@@ -18,7 +18,7 @@ impl Jobs for MemoryStore {
         let mut state = self.state();
         let mut ids = HashSet::new();
         for job in &jobs {
-            state.check(job)?;
+            state.check_new(job)?;
             if !ids.insert(job.id) {
                 return Err(taken(&job.id));
             }
@@ -29,14 +29,45 @@ impl Jobs for MemoryStore {
         Ok(())
     }
 
-    async fn claim(&self, worker: WorkerId, now: Micros, limit: u32) -> Result<Vec<ClaimedJob>> {
+    async fn enqueue_once(&self, key: &IdempotencyKey, job: NewJob) -> Result<Enqueued> {
         let mut state = self.state();
-        let due = |entry: &Entry| matches!(entry.job.state, JobState::Waiting) && entry.job.job.run_at <= now;
-        let mut waiting: Vec<(Micros, i64, &mut Entry)> =
-            state.jobs.iter_mut().filter(|(_, entry)| due(entry)).map(|(key, entry)| (entry.job.job.run_at, *key, entry)).collect();
-        waiting.sort_by_key(|(run_at, key, _)| (*run_at, *key));
+        state.workspace(&job.workspace)?;
+        let place = (job.workspace.clone(), key.digest);
+        match state.used.get(&place) {
+            Some((used, first)) if used.expires > job.created => {
+                return Ok(if used.body == key.body { Enqueued::Existing(*first) } else { Enqueued::Mismatch });
+            }
+            _ => {}
+        }
+        state.check_new(&job)?;
+        state.used.insert(place, (*key, job.id));
+        state.insert(job, 0, JobState::Waiting)?;
+        Ok(Enqueued::New)
+    }
+
+    async fn purge_idempotency(&self, now: Micros, limit: u32) -> Result<u64> {
+        let mut state = self.state();
+        let expired = state.used.iter().filter(|(_, (used, _))| used.expires <= now);
+        let mut expired: Vec<_> = expired.map(|(place, (used, _))| (used.expires, place.1, place.0.clone())).collect();
+        expired.sort();
+        expired.truncate(limit as usize);
+        for (_, digest, workspace) in &expired {
+            state.used.remove(&(workspace.clone(), *digest));
+        }
+        Ok(expired.len() as u64)
+    }
+
+    async fn claim(&self, worker: WorkerId, now: Micros, limit: u32, tags: &[String]) -> Result<Vec<ClaimedJob>> {
+        let mut state = self.state();
+        let due = |entry: &Entry| {
+            let Job { job, state, .. } = &entry.job;
+            matches!(state, JobState::Waiting) && job.run_at <= now && (tags.is_empty() || tags.contains(&job.tag))
+        };
+        let mut waiting: Vec<(i64, &mut Entry)> =
+            state.jobs.iter_mut().filter(|(_, entry)| due(entry)).map(|(key, entry)| (*key, entry)).collect();
+        waiting.sort_by_key(|(key, entry)| (Reverse(entry.job.job.priority), entry.job.job.run_at, *key));
         let taken = waiting.into_iter().take(limit as usize);
-        let claimed = taken.map(|(_, _, entry)| {
+        let claimed = taken.map(|(_, entry)| {
             entry.worker = Some(worker);
             entry.job.attempt += 1;
             entry.job.state = JobState::Running(now);
@@ -44,6 +75,42 @@ impl Jobs for MemoryStore {
             ClaimedJob { job, attempt, path }
         });
         Ok(claimed.collect())
+    }
+
+    async fn cancel(
+        &self,
+        workspace: &WorkspaceId,
+        ids: &[JobId],
+        by: &str,
+        reason: Option<&str>,
+        at: Micros,
+    ) -> Result<Vec<CancelOutcome>> {
+        let mut state = self.state();
+        let cancellation = Cancellation { by: by.to_owned(), reason: reason.map(str::to_owned), at };
+        let cancel = |id: &JobId| {
+            let Some(entry) = state.entry(workspace, id) else {
+                return CancelOutcome::NotFound;
+            };
+            match entry.job.state {
+                JobState::Finished(_) => CancelOutcome::AlreadyCompleted,
+                JobState::Running(_) => {
+                    entry.job.canceled.get_or_insert_with(|| cancellation.clone());
+                    CancelOutcome::Running
+                }
+                JobState::Waiting => {
+                    entry.job.canceled = Some(cancellation.clone());
+                    entry.finish(ends::canceled(&cancellation, None, at));
+                    CancelOutcome::Canceled
+                }
+            }
+        };
+        Ok(ids.iter().map(cancel).collect())
+    }
+
+    async fn canceled(&self, worker: WorkerId) -> Result<Vec<Claim>> {
+        let state = self.state();
+        let marked = state.jobs.values().filter(|entry| entry.worker == Some(worker) && entry.job.canceled.is_some());
+        Ok(marked.map(|entry| Claim { id: entry.job.job.id, attempt: entry.job.attempt }).collect())
     }
 
     async fn extend_lease(&self, worker: WorkerId, until: Micros) -> Result<()> {
@@ -64,11 +131,12 @@ impl Jobs for MemoryStore {
             if alive && !everything {
                 continue;
             }
-            entry.worker = None;
-            if entry.job.attempt >= entry.job.job.max_attempts {
-                let end = exhausted(entry.job.attempt, started, now);
-                entry.job.state = JobState::Finished(end);
+            if let Some(cancellation) = &entry.job.canceled {
+                entry.finish(ends::canceled(cancellation, Some(started), now));
+            } else if entry.job.attempt >= entry.job.job.max_attempts {
+                entry.finish(ends::exhausted(entry.job.attempt, started, now));
             } else {
+                entry.worker = None;
                 entry.job.state = JobState::Waiting;
                 rescued += 1;
             }
@@ -81,28 +149,24 @@ impl Jobs for MemoryStore {
         let mut state = self.state();
         let mut released = 0;
         for claim in jobs {
-            if let Some(entry) = state.held(claim)
-                && entry.worker == Some(worker)
-            {
-                entry.worker = None;
-                entry.job.attempt -= 1;
-                entry.job.state = JobState::Waiting;
-                released += 1;
+            let Some(entry) = state.held(claim).filter(|entry| entry.worker == Some(worker)) else {
+                continue;
+            };
+            if let (Some(cancellation), JobState::Running(started)) = (&entry.job.canceled, &entry.job.state) {
+                entry.finish(ends::canceled(cancellation, Some(*started), cancellation.at));
+                continue;
             }
+            entry.worker = None;
+            entry.job.attempt -= 1;
+            entry.job.state = JobState::Waiting;
+            released += 1;
         }
         Ok(released)
     }
 
     async fn complete(&self, runs: Vec<Completion>) -> Result<Vec<bool>> {
         let mut state = self.state();
-        let finish = |run: Completion| match state.held(&run.claim) {
-            Some(entry) => {
-                entry.worker = None;
-                entry.job.state = JobState::Finished(run.end);
-                true
-            }
-            None => false,
-        };
+        let finish = |run: Completion| state.held(&run.claim).map(|entry| entry.finish(run.end)).is_some();
         Ok(runs.into_iter().map(finish).collect())
     }
 
@@ -122,119 +186,65 @@ impl Jobs for MemoryStore {
         self.state().dropped
     }
 
+    async fn erase(&self, workspace: &WorkspaceId, ids: &[JobId]) -> Result<u64> {
+        let mut state = self.state();
+        let erased = ids.iter().filter(|id| state.entry(workspace, id).is_some_and(Entry::erase));
+        Ok(erased.count() as u64)
+    }
+
     async fn flush(&self) -> Result<()> {
         Ok(())
     }
 
     async fn job(&self, workspace: &WorkspaceId, id: JobId) -> Result<Option<Job>> {
-        let state = self.state();
-        let entry = state.keys.get(&id).and_then(|key| state.jobs.get(key));
-        let job = entry.map(|entry| &entry.job).filter(|job| job.job.workspace == *workspace);
-        Ok(job.cloned())
+        Ok(self.state().entry(workspace, &id).map(|entry| entry.job.clone()))
     }
 
     async fn list_jobs(&self, workspace: &WorkspaceId, filter: &JobFilter) -> Result<Vec<Job>> {
         let state = self.state();
-        let before = match &filter.before {
-            Some(id) => match state.keys.get(id) {
-                Some(key) => *key,
-                None if id.is_native() => id.key(),
-                // An id that was never seen and carries no time: nothing is known to be older.
-                None => return Ok(Vec::new()),
-            },
-            None => i64::MAX,
+        let Some((low, high)) = state.cursors(filter) else {
+            return Ok(Vec::new());
         };
-        let newest_first = state.jobs.range(..before).rev().map(|(_, entry)| &entry.job);
-        let wanted = newest_first.filter(|job| job.job.workspace == *workspace && fits(job, filter));
-        Ok(wanted.take(filter.limit.min(MAX_LIST) as usize).map(without_payload).collect())
+        let within = |key: i64| low.is_none_or(|low| key > low) && high.is_none_or(|high| key < high);
+        let jobs = state.jobs.iter().filter(|(key, _)| within(**key)).map(|(_, entry)| &entry.job);
+        let mut wanted: Vec<&Job> = jobs.filter(|job| job.job.workspace == *workspace && fits(job, filter)).collect();
+        if !filter.ascending {
+            wanted.reverse();
+        }
+        wanted.truncate(filter.limit.min(MAX_LIST) as usize);
+        Ok(wanted.into_iter().map(|job| without_payload(job, filter.with_args)).collect())
     }
 
     async fn queue_depth(&self, workspace: &WorkspaceId) -> Result<u64> {
-        let state = self.state();
-        let jobs = state.jobs.values().map(|entry| &entry.job);
-        let queued = jobs.filter(|job| is_queued(job) && job.job.workspace == *workspace);
-        Ok(queued.count() as u64)
+        let counts = self.counts(workspace).await?;
+        Ok(counts.queued + counts.running)
     }
 
-    async fn next_due(&self) -> Result<Option<Micros>> {
+    async fn counts(&self, workspace: &WorkspaceId) -> Result<Counts> {
+        let state = self.state();
+        let mut counts = Counts::default();
+        for entry in state.jobs.values().filter(|entry| entry.job.job.workspace == *workspace) {
+            match entry.job.state {
+                JobState::Waiting => counts.queued += 1,
+                JobState::Running(_) => counts.running += 1,
+                JobState::Finished(_) => counts.completed += 1,
+            }
+        }
+        Ok(counts)
+    }
+
+    async fn queue_position(&self, workspace: &WorkspaceId, at: Micros) -> Result<u64> {
+        let state = self.state();
+        let jobs = state.jobs.values().map(|entry| &entry.job);
+        let waiting = jobs.filter(|job| matches!(job.state, JobState::Waiting) && job.job.workspace == *workspace);
+        Ok(waiting.filter(|job| job.job.run_at < at).count() as u64)
+    }
+
+    async fn next_due(&self, tags: &[String]) -> Result<Option<Micros>> {
         let state = self.state();
         let jobs = state.jobs.values().map(|entry| &entry.job);
         let waiting = jobs.filter(|job| matches!(job.state, JobState::Waiting));
-        Ok(waiting.map(|job| job.job.run_at).min())
+        let fitting = waiting.filter(|job| tags.is_empty() || tags.contains(&job.job.tag));
+        Ok(fitting.map(|job| job.job.run_at).min())
     }
-}
-
-impl State {
-    fn check(&self, job: &NewJob) -> Result<()> {
-        self.workspace(&job.workspace)?;
-        if !self.versions.contains_key(&(job.workspace.clone(), job.version)) {
-            return Err(StoreError::NotFound(format!("version {}", job.version)));
-        }
-        match self.keys.contains_key(&job.id) {
-            true => Err(taken(&job.id)),
-            false => Ok(()),
-        }
-    }
-
-    fn insert(&mut self, mut job: NewJob, attempt: u32, state: JobState) -> Result<()> {
-        let Some(version) = self.versions.get(&(job.workspace.clone(), job.version)) else {
-            return Err(StoreError::NotFound(format!("version {}", job.version)));
-        };
-        let key = match job.id.is_native() && !self.jobs.contains_key(&job.id.key()) {
-            true => job.id.key(),
-            false => {
-                let mut free = first_key(job.created);
-                while self.jobs.contains_key(&free) {
-                    free += 1;
-                }
-                free
-            }
-        };
-        job.max_attempts = job.max_attempts.max(1);
-        let (path, kind) = (version.path.clone(), version.kind);
-        self.keys.insert(job.id, key);
-        let job = Job { job, path, kind, attempt, state };
-        self.jobs.insert(key, Entry { job, worker: None });
-        Ok(())
-    }
-
-    fn record(&mut self, run: RunRecord) -> Result<()> {
-        self.check(&run.job)?;
-        self.insert(run.job, 1, JobState::Finished(run.end))
-    }
-
-    /// The running job of this claim, when it still is held under it.
-    fn held(&mut self, claim: &Claim) -> Option<&mut Entry> {
-        let entry = self.jobs.get_mut(self.keys.get(&claim.id)?)?;
-        let held = entry.worker.is_some() && entry.job.attempt == claim.attempt;
-        held.then_some(entry)
-    }
-}
-
-fn taken(id: &JobId) -> StoreError {
-    StoreError::Conflict(format!("job {id} exists already"))
-}
-
-fn is_queued(job: &Job) -> bool {
-    !matches!(job.state, JobState::Finished(_))
-}
-
-fn fits(job: &Job, filter: &JobFilter) -> bool {
-    let success = match &job.state {
-        JobState::Finished(end) => Some(end.status == RunStatus::Success),
-        _ => None,
-    };
-    filter.path.as_ref().is_none_or(|path| job.path == *path)
-        && (filter.success.is_none() || filter.success == success)
-        && filter.queued.is_none_or(|queued| queued == is_queued(job))
-}
-
-fn without_payload(job: &Job) -> Job {
-    let mut job = job.clone();
-    job.job.args = Bytes::new();
-    if let JobState::Finished(end) = &mut job.state {
-        end.result = RawValue::NULL.to_owned();
-        end.log = Bytes::new();
-    }
-    job
 }

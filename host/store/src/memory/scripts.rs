@@ -3,7 +3,7 @@
 use super::{MemoryStore, State};
 use crate::{Deployed, NewVersion, Result, Scripts, StoreError, Version};
 use async_trait::async_trait;
-use wasmill_core::{ScriptPath, VersionHash, WorkspaceId};
+use wasmill_core::{Digest, ScriptPath, VersionHash, WorkspaceId};
 
 #[async_trait]
 impl Scripts for MemoryStore {
@@ -11,12 +11,14 @@ impl Scripts for MemoryStore {
         let mut state = self.state();
         state.workspace(workspace)?;
         let key = (workspace.clone(), version.hash);
+        let revived = state.deleted.contains(&key);
         let created = match state.versions.get(&key) {
             Some(known) if known.path != version.path => {
                 return Err(StoreError::Conflict(format!("version {} exists already at the path {}", version.hash, known.path)));
             }
-            Some(_) => false,
-            None => {
+            Some(_) if !revived => false,
+            _ => {
+                state.deleted.remove(&key);
                 state.versions.insert(key, version.clone());
                 true
             }
@@ -35,9 +37,7 @@ impl Scripts for MemoryStore {
 
     async fn newest(&self, workspace: &WorkspaceId, path: &ScriptPath) -> Result<Option<Version>> {
         let state = self.state();
-        let script = state.scripts.get(&(workspace.clone(), path.clone()));
-        let newest = script.filter(|script| !script.archived).and_then(|s| s.versions.last());
-        Ok(newest.and_then(|hash| state.version(workspace, hash)))
+        Ok(state.newest(workspace, path))
     }
 
     async fn version(&self, workspace: &WorkspaceId, hash: &VersionHash) -> Result<Option<Version>> {
@@ -46,12 +46,8 @@ impl Scripts for MemoryStore {
 
     async fn list_scripts(&self, workspace: &WorkspaceId, after: Option<&ScriptPath>, limit: u32) -> Result<Vec<Version>> {
         let state = self.state();
-        let scripts = state
-            .scripts
-            .iter()
-            .filter(|((of, path), script)| of == workspace && !script.archived && after.is_none_or(|after| path > after));
-        let newest = scripts.filter_map(|(_, script)| script.versions.last());
-        let versions = newest.filter_map(|hash| state.version(workspace, hash));
+        let paths = state.scripts.keys().filter(|(of, path)| of == workspace && after.is_none_or(|after| path > after));
+        let versions = paths.filter_map(|(_, path)| state.newest(workspace, path));
         Ok(versions.take(limit as usize).collect())
     }
 
@@ -68,13 +64,38 @@ impl Scripts for MemoryStore {
         let script = state.scripts.get_mut(&(workspace.clone(), path.clone()));
         Ok(script.map(|script| script.archived = true).is_some())
     }
+
+    async fn delete_version(&self, workspace: &WorkspaceId, hash: &VersionHash) -> Result<bool> {
+        let mut state = self.state();
+        let key = (workspace.clone(), *hash);
+        let Some(version) = state.versions.get_mut(&key) else {
+            return Ok(false);
+        };
+        version.manifest.clear();
+        version.summary.clear();
+        version.schema = None;
+        Ok(state.deleted.insert(key))
+    }
+
+    async fn module_in_use(&self, module: &Digest) -> Result<bool> {
+        let state = self.state();
+        let mut users = state.versions.iter().filter(|(_, version)| version.module == *module);
+        Ok(users.any(|(key, _)| !state.deleted.contains(key)))
+    }
 }
 
 impl State {
+    fn newest(&self, workspace: &WorkspaceId, path: &ScriptPath) -> Option<Version> {
+        let script = self.scripts.get(&(workspace.clone(), path.clone())).filter(|script| !script.archived)?;
+        let versions = script.versions.iter().rev().filter_map(|hash| self.version(workspace, hash));
+        versions.into_iter().find(|version| !version.deleted)
+    }
+
     fn version(&self, workspace: &WorkspaceId, hash: &VersionHash) -> Option<Version> {
         let version = self.versions.get(&(workspace.clone(), *hash))?;
         let script = self.scripts.get(&(workspace.clone(), version.path.clone()))?;
         let older = script.versions.iter().take_while(|other| *other != hash);
-        Some(Version { version: version.clone(), archived: script.archived, parent: older.last().copied() })
+        let deleted = self.deleted.contains(&(workspace.clone(), *hash));
+        Some(Version { version: version.clone(), deleted, archived: script.archived, parent: older.last().copied() })
     }
 }

@@ -1,7 +1,7 @@
 //! Workspaces, users and tokens in SQLite.
 
 use super::fault::Fault;
-use super::tx::user_row;
+use super::tx::{user_row, workspace_row};
 use super::{Need, SqliteStore, corrupt};
 use crate::{Accounts, Micros, NewToken, Result, Role, StoreError, TokenInfo, TokenOwner, User, Workspace};
 use async_trait::async_trait;
@@ -115,6 +115,19 @@ impl Accounts for SqliteStore {
         let user = user.to_owned();
         self.read(move |conn| match user_row(conn, &user)? {
             Some(user) => tokens(conn, "WHERE t.user = ?1 ORDER BY t.created DESC, t.digest", [user]),
+            None => Ok(Vec::new()),
+        })
+        .await
+    }
+
+    async fn tokens_for_scope(&self, workspace: &WorkspaceId, scope: &str) -> Result<Vec<TokenInfo>> {
+        let (workspace, scope) = (workspace.clone(), scope.to_owned());
+        self.read(move |conn| match workspace_row(conn, &workspace)? {
+            Some(workspace) => {
+                let which = "WHERE t.workspace = ?1 AND EXISTS (SELECT 1 FROM json_each(t.scopes) WHERE value = ?2) \
+                    ORDER BY t.created DESC, t.digest";
+                tokens(conn, which, (workspace, scope))
+            }
             None => Ok(Vec::new()),
         })
         .await

@@ -1,5 +1,6 @@
 //! What the writer thread and its callers know of each other without a message: counts, and the state of the store.
 
+use super::tally::Tally;
 use crate::StoreError;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -59,11 +60,11 @@ struct Warned {
     payloads: u64,
 }
 
-/// Queued jobs by workspace, so that asking for a queue's length doesn't walk it.
+/// How many jobs each workspace has, so that asking for it doesn't walk them.
 #[derive(Debug, Default)]
 pub(super) struct Depth {
     pub(super) workspaces: HashMap<WorkspaceId, i64>,
-    pub(super) queued: HashMap<i64, i64>,
+    pub(super) tallies: HashMap<i64, Tally>,
 }
 
 impl Counters {
@@ -81,6 +82,13 @@ impl Counters {
             warned: Mutex::default(),
             depth: Mutex::new(depth),
         }
+    }
+
+    /// How many jobs a workspace has.
+    pub(super) fn tally(&self, workspace: &WorkspaceId) -> Tally {
+        let depth = self.depth();
+        let row = depth.workspaces.get(workspace);
+        row.and_then(|row| depth.tallies.get(row)).copied().unwrap_or_default()
     }
 
     pub(super) fn depth(&self) -> MutexGuard<'_, Depth> {

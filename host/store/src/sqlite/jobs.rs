@@ -1,7 +1,10 @@
 //! The verbs of the queue and of the run records as callers know them: which thread does each, and when it is answered.
 
-use super::{Need, SqliteStore, lookup, queue, runs};
-use crate::{Claim, ClaimedJob, Completion, Job, JobFilter, Jobs, Micros, NewJob, Result, RunRecord, WorkerId};
+use super::{Need, SqliteStore, cancel, claim, erase, idempotency, list, lookup, queue, runs};
+use crate::{
+    CancelOutcome, Cancellation, Claim, ClaimedJob, Completion, Counts, Enqueued, IdempotencyKey, Job, JobFilter, Jobs, Micros, NewJob,
+    Result, RunRecord, WorkerId,
+};
 use async_trait::async_trait;
 use wasmill_core::{JobId, WorkspaceId};
 
@@ -11,9 +14,36 @@ impl Jobs for SqliteStore {
         self.write(Need::Synced, move |tx| queue::enqueue(tx, &jobs)).await
     }
 
-    async fn claim(&self, worker: WorkerId, now: Micros, limit: u32) -> Result<Vec<ClaimedJob>> {
+    async fn enqueue_once(&self, key: &IdempotencyKey, job: NewJob) -> Result<Enqueued> {
+        let key = *key;
+        self.write(Need::Synced, move |tx| idempotency::enqueue_once(tx, &key, &job)).await
+    }
+
+    async fn purge_idempotency(&self, now: Micros, limit: u32) -> Result<u64> {
+        self.write(Need::Committed, move |tx| idempotency::purge(tx, now, limit)).await
+    }
+
+    async fn claim(&self, worker: WorkerId, now: Micros, limit: u32, tags: &[String]) -> Result<Vec<ClaimedJob>> {
+        let tags = tags.to_vec();
         // A claim that a power cut undoes is made again; only its attempt is not counted.
-        self.write(Need::Committed, move |tx| queue::claim(tx, worker, now, limit)).await
+        self.write(Need::Committed, move |tx| claim::claim(tx, worker, now, limit, &tags)).await
+    }
+
+    async fn cancel(
+        &self,
+        workspace: &WorkspaceId,
+        ids: &[JobId],
+        by: &str,
+        reason: Option<&str>,
+        at: Micros,
+    ) -> Result<Vec<CancelOutcome>> {
+        let (workspace, ids) = (workspace.clone(), ids.to_vec());
+        let why = Cancellation { by: by.to_owned(), reason: reason.map(str::to_owned), at };
+        self.write(Need::Synced, move |tx| cancel::cancel(tx, &workspace, &ids, &why)).await
+    }
+
+    async fn canceled(&self, worker: WorkerId) -> Result<Vec<Claim>> {
+        self.read(move |conn| cancel::marked(conn, worker)).await
     }
 
     async fn extend_lease(&self, worker: WorkerId, until: Micros) -> Result<()> {
@@ -45,6 +75,11 @@ impl Jobs for SqliteStore {
         self.stats().dropped_records
     }
 
+    async fn erase(&self, workspace: &WorkspaceId, ids: &[JobId]) -> Result<u64> {
+        let (workspace, ids) = (workspace.clone(), ids.to_vec());
+        self.write(Need::Synced, move |tx| erase::erase(tx, &workspace, &ids)).await
+    }
+
     async fn flush(&self) -> Result<()> {
         self.settle(Need::Synced).await
     }
@@ -67,20 +102,39 @@ impl Jobs for SqliteStore {
             self.settle(Need::Committed).await?;
         }
         let (workspace, filter) = (workspace.clone(), filter.clone());
-        self.read(move |conn| lookup::list(conn, &workspace, &filter)).await
+        self.read(move |conn| list::list(conn, &workspace, &filter)).await
     }
 
     async fn queue_depth(&self, workspace: &WorkspaceId) -> Result<u64> {
         if let Some(error) = self.counters.stopped() {
             return Err(error);
         }
-        let depth = self.counters.depth();
-        let row = depth.workspaces.get(workspace);
-        let queued = row.and_then(|row| depth.queued.get(row)).copied().unwrap_or(0);
-        Ok(u64::try_from(queued).unwrap_or(0))
+        let tally = self.counters.tally(workspace);
+        Ok(unsigned(tally.waiting + tally.running))
     }
 
-    async fn next_due(&self) -> Result<Option<Micros>> {
-        self.read(queue::next_due).await
+    async fn counts(&self, workspace: &WorkspaceId) -> Result<Counts> {
+        if self.has_pending_records() {
+            self.settle(Need::Committed).await?;
+        }
+        if let Some(error) = self.counters.stopped() {
+            return Err(error);
+        }
+        let tally = self.counters.tally(workspace);
+        Ok(Counts { queued: unsigned(tally.waiting), running: unsigned(tally.running), suspended: 0, completed: unsigned(tally.finished) })
     }
+
+    async fn queue_position(&self, workspace: &WorkspaceId, at: Micros) -> Result<u64> {
+        let workspace = workspace.clone();
+        self.read(move |conn| list::position(conn, &workspace, at)).await
+    }
+
+    async fn next_due(&self, tags: &[String]) -> Result<Option<Micros>> {
+        let tags = tags.to_vec();
+        self.read(move |conn| claim::next_due(conn, &tags)).await
+    }
+}
+
+fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
 }

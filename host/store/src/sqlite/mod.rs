@@ -4,9 +4,14 @@
 //! nobody ever waits for a lock and every commit carries what gathered meanwhile. The directory belongs to one process.
 
 mod accounts;
+mod cancel;
+mod claim;
 mod counters;
+mod erase;
 mod fault;
+mod idempotency;
 mod jobs;
+mod list;
 mod lock;
 mod lookup;
 mod message;
@@ -17,9 +22,11 @@ mod queue;
 mod rows;
 mod runs;
 mod scripts;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod tx;
+mod values;
 mod writer;
 
 pub use counters::Stats;
@@ -151,15 +158,21 @@ impl SqliteStore {
         let Some(inbox) = &self.inbox else {
             return false;
         };
+        if run.end.deleted {
+            // Gone before it can get anywhere.
+            run.job.args = bytes::Bytes::new();
+            run.end = run.end.emptied(true);
+        }
         let payload = run.job.args.len() + run.end.result.get().len() + run.end.log.len();
         let held = self.counters.pending_bytes.load(Ordering::Acquire);
         let is_short = inbox.capacity() < inbox.max_capacity().div_ceil(4) || held.saturating_add(payload) > self.record_bytes;
         let bytes = if is_short { 0 } else { payload };
         if is_short {
             run.job.args = bytes::Bytes::new();
-            run.end.result = serde_json::value::RawValue::NULL.to_owned();
-            run.end.log = bytes::Bytes::new();
+            let deleted = run.end.deleted;
+            run.end = run.end.emptied(deleted);
         }
+        let is_thinned = is_short && !run.end.deleted;
         let record = Record { run: Box::new(run), with_body: !is_short, bytes };
         // Counted before it is sent, so that whoever saw this return finds the record pending or written.
         self.counters.pending_bytes.fetch_add(bytes, Ordering::AcqRel);
@@ -168,7 +181,7 @@ impl SqliteStore {
         if !sent {
             self.counters.arrived(bytes);
             self.counters.dropped_record();
-        } else if is_short {
+        } else if is_thinned {
             self.counters.dropped_payload();
         }
         sent

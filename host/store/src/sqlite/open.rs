@@ -2,10 +2,12 @@
 
 use super::SqliteStore;
 use super::counters::{Counters, DeathWatch, Depth};
+use super::erase::{Overwrite, overwrite};
 use super::fault::Failure;
 use super::lock::DirLock;
 use super::migrate::migrate;
 use super::pool::Readers;
+use super::tally::Tally;
 use super::tx::Names;
 use super::writer::{BUSY_WAIT, Writer};
 use crate::{Result, StoreError};
@@ -32,6 +34,8 @@ pub struct Options {
     pub linger: Duration,
     /// How long committed records stay at the mercy of a power cut. Default 1 s.
     pub barrier: Duration,
+    /// How long erased data may still be found in the log's file. Default 5 s.
+    pub scrub: Duration,
     /// Pages of log after which it is copied into the database. Default 4,000 of 4 KiB.
     pub checkpoint_pages: u32,
     /// Payload bytes of records on their way; above it they are kept without payload. Default 256 MiB.
@@ -48,6 +52,7 @@ impl Default for Options {
             batch: 1_024,
             linger: Duration::from_millis(10),
             barrier: Duration::from_secs(1),
+            scrub: Duration::from_secs(5),
             checkpoint_pages: 4_000,
             record_bytes: 256 << 20,
             max_bytes: None,
@@ -145,6 +150,7 @@ fn prepare(conn: &Connection, options: &Options) -> rusqlite::Result<()> {
     conn.pragma_update(None, "cache_size", -65_536)?;
     conn.pragma_update(None, "temp_store", "MEMORY")?;
     conn.pragma_update(None, "foreign_keys", true)?;
+    overwrite(conn, Overwrite::Touched)?;
     if let Some(bytes) = options.max_bytes {
         conn.pragma_update(None, "max_page_count", super::signed((bytes / 4_096).max(1)))?;
     }
@@ -153,16 +159,21 @@ fn prepare(conn: &Connection, options: &Options) -> rusqlite::Result<()> {
 
 /// Counts the queues once; from then on their lengths are kept.
 fn depth(conn: &Connection) -> Result<Depth> {
-    let read = || -> rusqlite::Result<Vec<(String, i64, i64)>> {
-        let sql = "SELECT name, id, (SELECT count(*) FROM queue WHERE workspace = w.id) FROM workspace w";
-        conn.prepare(sql)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()
+    let read = || -> rusqlite::Result<Vec<(String, i64, Tally)>> {
+        let sql = "SELECT name, id, (SELECT count(*) FROM queue WHERE workspace = w.id), \
+            (SELECT count(*) FROM queue WHERE workspace = w.id AND worker IS NOT NULL), runs FROM workspace w";
+        let tally = |row: &rusqlite::Row<'_>| -> rusqlite::Result<Tally> {
+            let (queued, running): (i64, i64) = (row.get(2)?, row.get(3)?);
+            Ok(Tally { waiting: queued - running, running, finished: row.get(4)? })
+        };
+        conn.prepare(sql)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?, tally(row)?)))?.collect()
     };
     let rows = read().map_err(|error| StoreError::Unavailable(format!("counting the queued jobs: {error}")))?;
     let mut depth = Depth::default();
-    for (name, row, queued) in rows {
+    for (name, row, tally) in rows {
         let id: WorkspaceId = name.parse().map_err(|error| StoreError::Corrupt(format!("workspace {name:?}: {error}")))?;
         depth.workspaces.insert(id, row);
-        depth.queued.insert(row, queued);
+        depth.tallies.insert(row, tally);
     }
     Ok(depth)
 }

@@ -1,12 +1,11 @@
-//! The durable queue: taking jobs in, handing them to workers, getting them back, and ending them.
+//! The durable queue: taking jobs in, getting them back from workers, and ending them.
 
 use super::fault::Fault;
-use super::rows::{self, Extent};
+use super::tally::Tally;
 use super::tx::{Place, Tx, alias};
-use super::{runs, signed};
-use crate::{Claim, ClaimedJob, Completion, Job, Micros, NewJob, WorkerId, exhausted};
-use rusqlite::OptionalExtension;
-use wasmill_core::JobId;
+use super::{rows, runs, signed};
+use crate::{Cancellation, Claim, Completion, Micros, NewJob, StoreError, WorkerId, ends};
+use rusqlite::{OptionalExtension, Row};
 
 type Outcome<T> = std::result::Result<T, Fault>;
 
@@ -14,16 +13,40 @@ type Outcome<T> = std::result::Result<T, Fault>;
 struct Held {
     key: i64,
     workspace: i64,
+    worker: WorkerId,
+    attempt: u32,
+    started: Option<Micros>,
+    canceled: Option<Cancellation>,
+}
+
+/// The columns of one.
+const HELD: &str = "q.id, q.workspace, q.worker, q.attempt, q.started, x.name, x.reason, x.at";
+
+impl Held {
+    fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let canceled = match row.get(5)? {
+            Some(by) => Some(Cancellation { by, reason: row.get(6)?, at: row.get(7)? }),
+            None => None,
+        };
+        let (key, workspace, worker) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok(Self { key, workspace, worker, attempt: row.get(3)?, started: row.get(4)?, canceled })
+    }
 }
 
 pub(super) fn enqueue(tx: &mut Tx<'_>, jobs: &[NewJob]) -> Outcome<()> {
     for job in jobs {
         let workspace = tx.workspace(&job.workspace)?;
         let runnable = tx.runnable(workspace, &job.version)?;
+        if runnable.deleted {
+            return Err(StoreError::NotFound(format!("version {}", job.version)).into());
+        }
         let caller = tx.caller(&job.created_by, job.token)?;
+        let tag = tx.word(&job.tag)?;
+        let label = job.label.as_ref().map(|label| tx.word(label)).transpose()?;
         let Place { key, tail } = tx.place(&job.id, job.created)?;
         let sql = "INSERT INTO queue (id, tail, workspace, script, version, caller, trigger, created, run_at, timeout, \
-            max_attempts) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+            max_attempts, tag, priority, label, parent, root) \
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
         tx.conn.prepare_cached(sql)?.execute((
             key,
             tail,
@@ -36,34 +59,17 @@ pub(super) fn enqueue(tx: &mut Tx<'_>, jobs: &[NewJob]) -> Outcome<()> {
             job.run_at,
             job.timeout.map(|timeout| signed(timeout.as_micros())),
             job.max_attempts.max(1),
+            tag,
+            job.priority,
+            label,
+            job.parent.map(|id| id.to_string()),
+            job.root.map(|id| id.to_string()),
         ))?;
         let sql = "INSERT INTO queue_args (id, args) VALUES (?1, ?2)";
         tx.conn.prepare_cached(sql)?.execute((key, job.args.as_ref()))?;
-        tx.depth.push((workspace, 1));
+        tx.tallies.push((workspace, Tally::ENQUEUED));
     }
     Ok(())
-}
-
-pub(super) fn claim(tx: &mut Tx<'_>, worker: WorkerId, now: Micros, limit: u32) -> Outcome<Vec<ClaimedJob>> {
-    let sql = "UPDATE queue SET worker = ?1, started = ?2, attempt = attempt + 1 WHERE id IN \
-        (SELECT id FROM queue INDEXED BY queue_due WHERE worker IS NULL AND run_at <= ?2 ORDER BY run_at, id LIMIT ?3) \
-        RETURNING run_at, id";
-    let mut statement = tx.conn.prepare_cached(sql)?;
-    let keys = statement.query_map((worker, now, limit), |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let mut keys: Vec<(Micros, i64)> = keys.collect::<rusqlite::Result<_>>()?;
-    // The rows come in the order of the update, not of the selection.
-    keys.sort_unstable();
-    let sql = rows::select(true, Extent::Whole, None, "WHERE j.id = ?1");
-    let mut statement = tx.conn.prepare_cached(&sql)?;
-    let mut claimed = Vec::with_capacity(keys.len());
-    for (_, key) in keys {
-        let found = statement.query_and_then([key], |row| rows::job(row, true, Extent::Whole))?;
-        for job in found {
-            let (_, Job { job, path, attempt, .. }) = job?;
-            claimed.push(ClaimedJob { job, attempt, path });
-        }
-    }
-    Ok(claimed)
 }
 
 pub(super) fn extend_lease(tx: &mut Tx<'_>, worker: WorkerId, until: Micros) -> Outcome<()> {
@@ -74,41 +80,56 @@ pub(super) fn extend_lease(tx: &mut Tx<'_>, worker: WorkerId, until: Micros) -> 
 }
 
 /// Running jobs that nobody is alive for. A worker without a lease never showed that it was.
-const ABANDONED: &str = "worker IS NOT NULL AND (?1 OR worker NOT IN (SELECT id FROM worker WHERE lease_until >= ?2))";
+const ABANDONED: &str = "q.worker IS NOT NULL AND (?1 OR q.worker NOT IN (SELECT w.id FROM worker w WHERE w.lease_until >= ?2))";
 
 pub(super) fn rescue(tx: &mut Tx<'_>, now: Micros, everything: bool) -> Outcome<u64> {
     let sql = format!(
-        "SELECT id, workspace, attempt, started FROM queue INDEXED BY queue_running \
-         WHERE {ABANDONED} AND attempt >= max_attempts"
+        "SELECT {HELD} FROM queue q INDEXED BY queue_running LEFT JOIN cancel x ON x.id = q.id \
+         WHERE {ABANDONED} AND (q.marked = 1 OR q.attempt >= q.max_attempts)"
     );
     let mut statement = tx.conn.prepare_cached(&sql)?;
-    let lost = statement.query_map((everything, now), |row| {
-        let held = Held { key: row.get(0)?, workspace: row.get(1)? };
-        Ok((held, row.get(2)?, row.get::<_, Option<i64>>(3)?))
-    })?;
-    let lost: Vec<(Held, u32, Option<i64>)> = lost.collect::<rusqlite::Result<_>>()?;
-    for (held, attempts, started) in lost {
-        tracing::warn!(attempts, "a job ended with its process on every attempt and is given up");
-        let end = exhausted(attempts, started.unwrap_or(now), now);
-        runs::finish(tx, held.key, &end)?;
-        tx.depth.push((held.workspace, -1));
+    let lost = statement.query_map((everything, now), Held::of)?;
+    let lost: Vec<Held> = lost.collect::<rusqlite::Result<_>>()?;
+    for held in lost {
+        let end = match &held.canceled {
+            Some(cancellation) => ends::canceled(cancellation, held.started, now),
+            None => {
+                tracing::warn!(attempts = held.attempt, "a job ended with its process on every attempt and is given up");
+                ends::exhausted(held.attempt, held.started.unwrap_or(now), now)
+            }
+        };
+        runs::finish(tx, held.key, held.workspace, Tally::COMPLETED, &end)?;
     }
-    let sql = format!("UPDATE queue INDEXED BY queue_running SET worker = NULL, started = NULL WHERE {ABANDONED}");
-    let rescued = tx.conn.prepare_cached(&sql)?.execute((everything, now))?;
+    let sql = format!(
+        "UPDATE queue AS q INDEXED BY queue_running SET worker = NULL, started = NULL \
+         WHERE {ABANDONED} RETURNING workspace"
+    );
+    let mut statement = tx.conn.prepare_cached(&sql)?;
+    let rescued = statement.query_map((everything, now), |row| row.get(0))?;
+    let rescued: Vec<i64> = rescued.collect::<rusqlite::Result<_>>()?;
+    tx.tallies.extend(rescued.iter().map(|workspace| (*workspace, Tally::RETURNED)));
     let sql = "DELETE FROM worker WHERE ?1 OR lease_until < ?2";
     tx.conn.prepare_cached(sql)?.execute((everything, now))?;
-    Ok(rescued as u64)
+    Ok(rescued.len() as u64)
 }
 
 pub(super) fn release(tx: &mut Tx<'_>, worker: WorkerId, jobs: &[Claim]) -> Outcome<u64> {
     let mut released = 0;
     for claim in jobs {
-        if let Some(held) = held(tx, claim)? {
-            let sql = "UPDATE queue SET worker = NULL, started = NULL, attempt = attempt - 1 WHERE id = ?1 AND worker = ?2";
-            released += tx.conn.prepare_cached(sql)?.execute((held.key, worker))?;
+        let Some(held) = held(tx, claim)?.filter(|held| held.worker == worker) else {
+            continue;
+        };
+        if let Some(cancellation) = &held.canceled {
+            let end = ends::canceled(cancellation, held.started, cancellation.at);
+            runs::finish(tx, held.key, held.workspace, Tally::COMPLETED, &end)?;
+            continue;
         }
+        let sql = "UPDATE queue SET worker = NULL, started = NULL, attempt = attempt - 1 WHERE id = ?1";
+        tx.conn.prepare_cached(sql)?.execute([held.key])?;
+        tx.tallies.push((held.workspace, Tally::RETURNED));
+        released += 1;
     }
-    Ok(released as u64)
+    Ok(released)
 }
 
 pub(super) fn complete(tx: &mut Tx<'_>, completions: &[Completion]) -> Outcome<Vec<bool>> {
@@ -116,52 +137,30 @@ pub(super) fn complete(tx: &mut Tx<'_>, completions: &[Completion]) -> Outcome<V
     for Completion { claim, end } in completions {
         let held = held(tx, claim)?;
         if let Some(held) = &held {
-            runs::finish(tx, held.key, end)?;
-            tx.depth.push((held.workspace, -1));
+            runs::finish(tx, held.key, held.workspace, Tally::COMPLETED, end)?;
         }
         done.push(held.is_some());
     }
     Ok(done)
 }
 
-pub(super) fn next_due(conn: &rusqlite::Connection) -> Outcome<Option<Micros>> {
-    let sql = "SELECT min(run_at) FROM queue INDEXED BY queue_due WHERE worker IS NULL";
-    Ok(conn.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
-}
-
 /// The job of a claim, when it still is held under it.
 fn held(tx: &Tx<'_>, claim: &Claim) -> Outcome<Option<Held>> {
     let find = |key: i64, tail: Option<i64>| {
-        let sql = "SELECT id, workspace FROM queue \
-            WHERE id = ?1 AND tail IS ?2 AND attempt = ?3 AND worker IS NOT NULL";
-        tx.conn
-            .prepare_cached(sql)?
-            .query_row((key, tail, claim.attempt), |row| Ok(Held { key: row.get(0)?, workspace: row.get(1)? }))
-            .optional()
+        let sql = format!(
+            "SELECT {HELD} FROM queue q LEFT JOIN cancel x ON x.id = q.id \
+             WHERE q.id = ?1 AND q.tail IS ?2 AND q.attempt = ?3 AND q.worker IS NOT NULL"
+        );
+        tx.conn.prepare_cached(&sql)?.query_row((key, tail, claim.attempt), Held::of).optional()
     };
-    let JobKey { own, alias } = JobKey::of(tx, &claim.id)?;
-    let held = match own {
-        Some((key, tail)) => find(key, Some(tail))?,
-        None => None,
-    };
-    match (held, alias) {
-        (None, Some(key)) => Ok(find(key, None)?),
-        (held, _) => Ok(held),
+    if claim.id.is_native()
+        && let Some(held) = find(claim.id.key(), Some(claim.id.tail()))?
+    {
+        return Ok(Some(held));
     }
-}
-
-/// Where the job of an id may be.
-struct JobKey {
-    /// The key and the tail that the id itself carries.
-    own: Option<(i64, i64)>,
-    /// The key that it was given instead.
-    alias: Option<i64>,
-}
-
-impl JobKey {
-    fn of(tx: &Tx<'_>, id: &JobId) -> rusqlite::Result<Self> {
-        let own = id.is_native().then(|| (id.key(), id.tail()));
-        let alias = if tx.names.aliases { alias(tx.conn, id)? } else { None };
-        Ok(Self { own, alias })
+    let alias = if tx.names.aliases { alias(tx.conn, &claim.id)? } else { None };
+    match alias {
+        Some(key) => Ok(find(key, None)?),
+        None => Ok(None),
     }
 }

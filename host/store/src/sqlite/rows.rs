@@ -2,7 +2,7 @@
 
 use super::corrupt;
 use super::fault::Fault;
-use crate::{Job, JobState, NewJob, RunEnd, RunStatus, Trigger};
+use crate::{Cancellation, Job, JobState, NewJob, RunEnd, RunStatus, Trigger};
 use bytes::Bytes;
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
@@ -21,41 +21,43 @@ pub(super) enum Extent {
     Whole,
     /// What lists show: without arguments, result and log.
     Line,
+    /// The same with arguments.
+    LineWithArgs,
 }
 
 /// The query for jobs of one table; both give the columns that [`job`] reads. `CROSS JOIN` keeps the order of the loops.
 pub(super) fn select(queue: bool, extent: Extent, index: Option<&str>, which: &str) -> String {
     let state = match queue {
-        true => "j.started, NULL, NULL, NULL",
-        false => "j.started, j.status, j.duration, j.memory",
+        true => "j.started, NULL, NULL, NULL, 0",
+        false => "j.started, j.status, j.duration, j.memory, j.deleted",
     };
     let body = match (queue, extent) {
         (_, Extent::Line) => "NULL, NULL, NULL",
-        (true, Extent::Whole) => "(SELECT args FROM queue_args WHERE id = j.id), NULL, NULL",
+        (true, _) => "(SELECT args FROM queue_args WHERE id = j.id), NULL, NULL",
+        (false, Extent::LineWithArgs) => "coalesce(b.args, (SELECT args FROM queue_args WHERE id = j.id)), NULL, NULL",
         (false, Extent::Whole) => "coalesce(b.args, (SELECT args FROM queue_args WHERE id = j.id)), b.result, b.log",
     };
     let table = if queue { "queue" } else { "run" };
     let index = index.map(|name| format!("INDEXED BY {name}")).unwrap_or_default();
     let beside = match (queue, extent) {
-        (false, Extent::Whole) => "LEFT JOIN run_body b ON b.id = j.id",
+        (false, Extent::Whole | Extent::LineWithArgs) => "LEFT JOIN run_body b ON b.id = j.id",
         _ => "",
     };
     format!(
         "SELECT j.id, j.tail, CASE WHEN j.tail IS NULL THEN (SELECT uuid FROM alias WHERE key = j.id) END, \
          w.name, v.hash, s.path, v.kind, c.name, c.token, j.trigger, j.created, j.run_at, j.timeout, j.max_attempts, \
-         j.attempt, {state}, {body} \
+         j.attempt, {state}, {body}, t.text, j.priority, (SELECT text FROM word WHERE id = j.label), j.parent, j.root, \
+         x.name, x.reason, x.at \
          FROM {table} j {index} CROSS JOIN workspace w ON w.id = j.workspace CROSS JOIN version v ON v.id = j.version \
-         CROSS JOIN script s ON s.id = j.script CROSS JOIN caller c ON c.id = j.caller {beside} {which}"
+         CROSS JOIN script s ON s.id = j.script CROSS JOIN caller c ON c.id = j.caller CROSS JOIN word t ON t.id = j.tag \
+         LEFT JOIN cancel x ON x.id = j.id {beside} {which}"
     )
 }
 
 /// A job, and its key, from a row of [`select`].
 pub(super) fn job(row: &Row<'_>, queue: bool, extent: Extent) -> Result<(i64, Job), Fault> {
     let key: i64 = row.get(0)?;
-    let id = match row.get::<_, Option<i64>>(1)? {
-        Some(tail) => JobId::from_key(key, tail),
-        None => text(row, 2, "alias.uuid")?.parse().map_err(|error| corrupt("alias.uuid", error))?,
-    };
+    let id = id(key, row.get(1)?, row.get_ref(2)?)?;
     let created = row.get(10)?;
     let workspace = text(row, 3, "workspace.name")?;
     let path = text(row, 5, "script.path")?;
@@ -71,7 +73,12 @@ pub(super) fn job(row: &Row<'_>, queue: bool, extent: Extent) -> Result<(i64, Jo
         run_at: row.get::<_, Option<i64>>(11)?.unwrap_or(created),
         timeout: row.get::<_, Option<i64>>(12)?.map(duration),
         max_attempts: count(row.get(13)?),
-        args: bytes(row, 19)?,
+        tag: row.get(23)?,
+        priority: row.get(24)?,
+        label: row.get(25)?,
+        parent: job_id(row, 26, "parent")?,
+        root: job_id(row, 27, "root")?,
+        args: bytes(row, 20)?,
     };
     let started: Option<i64> = row.get(15)?;
     let state = match (queue, started) {
@@ -82,15 +89,31 @@ pub(super) fn job(row: &Row<'_>, queue: bool, extent: Extent) -> Result<(i64, Jo
     };
     let path = path.parse().map_err(|error| corrupt("script.path", error))?;
     let kind = kind.parse().map_err(|error| corrupt("version.kind", error))?;
-    Ok((key, Job { job, path, kind, attempt: count(row.get(14)?), state }))
+    let canceled = match row.get(28)? {
+        Some(by) => Some(Cancellation { by, reason: row.get(29)?, at: row.get(30)? }),
+        None => None,
+    };
+    Ok((key, Job { job, path, kind, attempt: count(row.get(14)?), canceled, state }))
+}
+
+/// A job's id from its key, its tail or, without one, what the alias table has.
+pub(super) fn id(key: i64, tail: Option<i64>, alias: ValueRef<'_>) -> Result<JobId, Fault> {
+    match tail {
+        Some(tail) => Ok(JobId::from_key(key, tail)),
+        None => {
+            let uuid = alias.as_str().map_err(|error| corrupt("alias.uuid", error))?;
+            uuid.parse().map_err(|error| corrupt("alias.uuid", error))
+        }
+    }
 }
 
 fn end(row: &Row<'_>, started: i64, extent: Extent) -> Result<RunEnd, Fault> {
-    let result: Option<Vec<u8>> = row.get(20)?;
+    let deleted: bool = row.get(19)?;
+    let result: Option<Vec<u8>> = row.get(21)?;
     let (result, log) = match (result, extent) {
-        (Some(result), _) => (json(result)?, bytes(row, 21)?),
-        (None, Extent::Line) => (RawValue::NULL.to_owned(), Bytes::new()),
-        (None, Extent::Whole) => (RawValue::NULL.to_owned(), Bytes::from_static(NOT_KEPT)),
+        (Some(result), _) => (json(result)?, bytes(row, 22)?),
+        (None, Extent::Whole) if !deleted => (RawValue::NULL.to_owned(), Bytes::from_static(NOT_KEPT)),
+        (None, _) => (RawValue::NULL.to_owned(), Bytes::new()),
     };
     Ok(RunEnd {
         status: status(row.get(16)?)?,
@@ -99,12 +122,18 @@ fn end(row: &Row<'_>, started: i64, extent: Extent) -> Result<RunEnd, Fault> {
         memory_peak_bytes: u64::try_from(row.get::<_, i64>(18)?).unwrap_or(0),
         result,
         log,
+        deleted,
     })
 }
 
 fn json(bytes: Vec<u8>) -> Result<Box<RawValue>, Fault> {
     let text = String::from_utf8(bytes).map_err(|error| corrupt("run_body.result", error))?;
     RawValue::from_string(text).map_err(|error| corrupt("run_body.result", error))
+}
+
+fn job_id(row: &Row<'_>, column: usize, name: &str) -> Result<Option<JobId>, Fault> {
+    let id = row.get_ref(column)?.as_str_or_null().map_err(|error| corrupt(name, error))?;
+    id.map(|id| id.parse().map_err(|error| corrupt(name, error))).transpose()
 }
 
 fn text<'r>(row: &'r Row<'_>, column: usize, name: &str) -> Result<&'r str, Fault> {

@@ -1,9 +1,11 @@
 //! Writing the records of what ran.
 
 use super::fault::Fault;
+use super::tally::Tally;
 use super::tx::{Place, Tx};
 use super::{rows, signed};
 use crate::{RunEnd, RunRecord};
+use rusqlite::params;
 
 type Outcome<T> = std::result::Result<T, Fault>;
 
@@ -13,11 +15,13 @@ pub(super) fn insert(tx: &mut Tx<'_>, run: &RunRecord, with_body: bool) -> Outco
     let workspace = tx.workspace(&job.workspace)?;
     let runnable = tx.runnable(workspace, &job.version)?;
     let caller = tx.caller(&job.created_by, job.token)?;
+    let tag = tx.word(&job.tag)?;
+    let label = job.label.as_ref().map(|label| tx.word(label)).transpose()?;
     let Place { key, tail } = tx.place(&job.id, job.created)?;
     let sql = "INSERT INTO run (id, tail, workspace, script, version, caller, trigger, created, run_at, timeout, \
-        max_attempts, attempt, started, status, duration, memory) \
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 1, ?12, ?13, ?14, ?15)";
-    tx.conn.prepare_cached(sql)?.execute((
+        max_attempts, tag, priority, label, parent, root, attempt, started, status, duration, memory, deleted) VALUES \
+        (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, 1, ?17, ?18, ?19, ?20, ?21)";
+    tx.conn.prepare_cached(sql)?.execute(params![
         key,
         tail,
         workspace,
@@ -29,32 +33,44 @@ pub(super) fn insert(tx: &mut Tx<'_>, run: &RunRecord, with_body: bool) -> Outco
         (job.run_at != job.created).then_some(job.run_at),
         job.timeout.map(|timeout| signed(timeout.as_micros())),
         job.max_attempts.max(1),
+        tag,
+        job.priority,
+        label,
+        job.parent.map(|id| id.to_string()),
+        job.root.map(|id| id.to_string()),
         end.started,
         rows::status_number(end.status),
         signed(end.duration.as_micros()),
         signed(end.memory_peak_bytes),
-    ))?;
-    match with_body {
+        end.deleted,
+    ])?;
+    tx.tallies.push((workspace, Tally::RECORDED));
+    match with_body && !end.deleted {
         true => body(tx, key, Some(job.args.as_ref()), end),
         false => Ok(()),
     }
 }
 
-/// Moves a job from the queue to the run records.
-pub(super) fn finish(tx: &mut Tx<'_>, key: i64, end: &RunEnd) -> Outcome<()> {
+/// Moves a job of a workspace from the queue to the run records.
+pub(super) fn finish(tx: &mut Tx<'_>, key: i64, workspace: i64, change: Tally, end: &RunEnd) -> Outcome<()> {
     let sql = "INSERT INTO run (id, tail, workspace, script, version, caller, trigger, created, run_at, timeout, \
-        max_attempts, attempt, started, status, duration, memory) \
+        max_attempts, tag, priority, label, parent, root, attempt, started, status, duration, memory, deleted) \
         SELECT id, tail, workspace, script, version, caller, trigger, created, nullif(run_at, created), timeout, \
-        max_attempts, attempt, ?2, ?3, ?4, ?5 FROM queue WHERE id = ?1";
+        max_attempts, tag, priority, label, parent, root, attempt, ?2, ?3, ?4, ?5, ?6 FROM queue WHERE id = ?1";
     tx.conn.prepare_cached(sql)?.execute((
         key,
         end.started,
         rows::status_number(end.status),
         signed(end.duration.as_micros()),
         signed(end.memory_peak_bytes),
+        end.deleted,
     ))?;
     tx.conn.prepare_cached("DELETE FROM queue WHERE id = ?1")?.execute([key])?;
-    body(tx, key, None, end)
+    tx.tallies.push((workspace, change));
+    match end.deleted {
+        true => Ok(tx.erase_payload(key)?),
+        false => body(tx, key, None, end),
+    }
 }
 
 fn body(tx: &Tx<'_>, key: i64, args: Option<&[u8]>, end: &RunEnd) -> Outcome<()> {

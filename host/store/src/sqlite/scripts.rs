@@ -10,7 +10,7 @@ use wasmill_core::{Digest, ScriptPath, VersionHash, WorkspaceId};
 
 /// The columns of a version that [`version`] reads. Its parent is the one before it in the order of deployment.
 const VERSION: &str = "SELECT v.hash, v.manifest, s.path, v.module, v.module_bytes, v.kind, v.limits, v.schema, \
-    v.summary, v.created_by, v.created, s.archived, \
+    v.summary, v.created_by, v.created, s.archived, v.deleted, \
     (SELECT p.hash FROM version p WHERE p.script = v.script AND p.deployed < v.deployed ORDER BY p.deployed DESC LIMIT 1) \
     FROM version v JOIN script s ON s.id = v.script";
 
@@ -25,7 +25,7 @@ impl Scripts for SqliteStore {
         let (workspace, path) = (workspace.clone(), path.clone());
         self.read(move |conn| {
             let which = "WHERE s.workspace = (SELECT id FROM workspace WHERE name = ?1) AND s.path = ?2 \
-                AND s.archived = 0 ORDER BY v.deployed DESC LIMIT 1";
+                AND s.archived = 0 AND v.deleted = 0 ORDER BY v.deployed DESC LIMIT 1";
             one(conn, which, (workspace.as_str(), path.as_str()))
         })
         .await
@@ -46,7 +46,7 @@ impl Scripts for SqliteStore {
         let workspace = workspace.clone();
         self.read(move |conn| {
             let which = "WHERE s.workspace = (SELECT id FROM workspace WHERE name = ?1) AND s.path > ?2 \
-                AND s.archived = 0 AND v.deployed = (SELECT max(deployed) FROM version WHERE script = s.id) \
+                AND s.archived = 0 AND v.deployed = (SELECT max(deployed) FROM version WHERE script = s.id AND deleted = 0) \
                 ORDER BY s.path LIMIT ?3";
             many(conn, which, (workspace.as_str(), after, limit))
         })
@@ -73,6 +73,29 @@ impl Scripts for SqliteStore {
         })
         .await
     }
+
+    async fn delete_version(&self, workspace: &WorkspaceId, hash: &VersionHash) -> Result<bool> {
+        let (workspace, hash) = (workspace.clone(), *hash);
+        self.write(Need::Synced, move |tx| {
+            let Some(workspace) = workspace_row(tx.conn, &workspace)? else {
+                return Ok(false);
+            };
+            tx.forget_version(workspace, hash);
+            let sql = "UPDATE version SET deleted = 1, manifest = '', schema = NULL, summary = '' \
+                WHERE workspace = ?1 AND hash = ?2 AND deleted = 0";
+            Ok(tx.conn.prepare_cached(sql)?.execute((workspace, hash.0))? > 0)
+        })
+        .await
+    }
+
+    async fn module_in_use(&self, module: &Digest) -> Result<bool> {
+        let module = *module;
+        self.read(move |conn| {
+            let sql = "SELECT EXISTS (SELECT 1 FROM version INDEXED BY version_module WHERE module = ?1 AND deleted = 0)";
+            Ok(conn.prepare_cached(sql)?.query_row([module.0], |row| row.get(0))?)
+        })
+        .await
+    }
 }
 
 const BY_HASH: &str = "WHERE v.workspace = ?1 AND v.hash = ?2";
@@ -94,23 +117,30 @@ fn deploy(tx: &mut Tx<'_>, workspace_id: &WorkspaceId, new: &NewVersion) -> std:
     let last: Option<(i64, [u8; 32])> =
         tx.conn.prepare_cached(sql)?.query_row([script], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     let next = last.map_or(1, |(deployed, _)| deployed + 1);
-    if known.is_none() {
-        insert(tx.conn, workspace, script, next, new)?;
-    } else if last.is_none_or(|(_, hash)| hash != new.hash.0) {
+    let created = known.as_ref().is_none_or(|known| known.deleted);
+    if created {
+        tx.forget_version(workspace, new.hash);
+        write(tx.conn, workspace, script, next, new)?;
+    }
+    if last.is_none_or(|(_, hash)| hash != new.hash.0) {
         let sql = "UPDATE version SET deployed = ?1 WHERE workspace = ?2 AND hash = ?3";
         tx.conn.prepare_cached(sql)?.execute((next, workspace, new.hash.0))?;
     }
     match one(tx.conn, BY_HASH, (workspace, new.hash.0))? {
-        Some(version) => Ok(Deployed { version, created: known.is_none() }),
+        Some(version) => Ok(Deployed { version, created }),
         None => Err(corrupt("version", "it is gone within its own transaction")),
     }
 }
 
-fn insert(conn: &Connection, workspace: i64, script: i64, deployed: i64, new: &NewVersion) -> std::result::Result<(), Fault> {
+/// Writes a new version, or one again that was deleted.
+fn write(conn: &Connection, workspace: i64, script: i64, deployed: i64, new: &NewVersion) -> std::result::Result<(), Fault> {
     let limits = serde_json::to_string(&new.limits);
     let limits = limits.map_err(|error| corrupt("version.limits", error))?;
     let sql = "INSERT INTO version (workspace, hash, script, deployed, manifest, module, module_bytes, kind, limits, \
-        schema, summary, created_by, created) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+        schema, summary, created_by, created) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) \
+        ON CONFLICT (workspace, hash) DO UPDATE SET deleted = 0, manifest = excluded.manifest, module = excluded.module, \
+        module_bytes = excluded.module_bytes, kind = excluded.kind, limits = excluded.limits, schema = excluded.schema, \
+        summary = excluded.summary, created_by = excluded.created_by, created = excluded.created";
     conn.prepare_cached(sql)?.execute(rusqlite::params![
         workspace,
         new.hash.0,
@@ -160,6 +190,6 @@ fn version(row: &Row<'_>) -> std::result::Result<Version, Fault> {
         created_by: row.get(9)?,
         created: row.get(10)?,
     };
-    let parent: Option<[u8; 32]> = row.get(12)?;
-    Ok(Version { version, archived: row.get(11)?, parent: parent.map(Digest) })
+    let parent: Option<[u8; 32]> = row.get(13)?;
+    Ok(Version { version, deleted: row.get(12)?, archived: row.get(11)?, parent: parent.map(Digest) })
 }

@@ -1,10 +1,11 @@
 //! One batch's transaction as operations see it: the connection, and the dictionary from names to row ids.
 //!
-//! The dictionary's rows never change, so what was looked up once is kept in memory. A name that was added within an
+//! The dictionary's rows seldom change, so what was looked up once is kept in memory. A name that was added within an
 //! operation which is undone must be forgotten again; that is rare, and then everything is.
 
 use super::fault::Fault;
-use crate::keys::first_key;
+use super::tally::Tally;
+use crate::keys::{first_key, own_key};
 use crate::{Micros, StoreError};
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::HashMap;
@@ -20,6 +21,7 @@ pub(super) struct Names {
     versions: HashMap<(i64, VersionHash), Runnable>,
     callers: HashMap<String, HashMap<Option<[u8; 32]>, i64>>,
     caller_count: usize,
+    words: HashMap<String, i64>,
     /// True when something was added since the last savepoint.
     fresh: bool,
     /// False while there are no aliases at all, so that nobody looks for any.
@@ -31,6 +33,8 @@ pub(super) struct Names {
 pub(super) struct Runnable {
     pub(super) version: i64,
     pub(super) script: i64,
+    /// Nothing new may be queued for it.
+    pub(super) deleted: bool,
 }
 
 /// The place of a new job in the order of jobs.
@@ -45,20 +49,22 @@ pub(super) struct Place {
 pub(crate) struct Tx<'a> {
     pub(super) conn: &'a Connection,
     pub(super) names: &'a mut Names,
-    /// Changes to the queues' lengths: workspace row and difference.
-    pub(super) depth: Vec<(i64, i64)>,
+    /// Changes to the numbers of jobs, by workspace row.
+    pub(super) tallies: Vec<(i64, Tally)>,
+    /// Set when something was erased that the log's file still has.
+    pub(super) erased: bool,
 }
 
 /// A point to come back to.
 pub(super) struct Savepoint {
-    depth: usize,
+    tallies: usize,
 }
 
 impl Tx<'_> {
     pub(super) fn savepoint(&mut self) -> rusqlite::Result<Savepoint> {
         self.conn.prepare_cached("SAVEPOINT operation")?.execute([])?;
         self.names.fresh = false;
-        Ok(Savepoint { depth: self.depth.len() })
+        Ok(Savepoint { tallies: self.tallies.len() })
     }
 
     pub(super) fn keep(&mut self, _: Savepoint) -> rusqlite::Result<()> {
@@ -68,7 +74,7 @@ impl Tx<'_> {
     pub(super) fn undo(&mut self, savepoint: Savepoint) -> rusqlite::Result<()> {
         self.conn.prepare_cached("ROLLBACK TO operation")?.execute([])?;
         self.conn.prepare_cached("RELEASE operation")?.execute([])?;
-        self.depth.truncate(savepoint.depth);
+        self.tallies.truncate(savepoint.tallies);
         if self.names.fresh {
             self.names.forget();
         }
@@ -102,11 +108,11 @@ impl Tx<'_> {
         if let Some(runnable) = self.names.versions.get(&(workspace, *hash)) {
             return Ok(*runnable);
         }
-        let sql = "SELECT id, script FROM version WHERE workspace = ?1 AND hash = ?2";
+        let sql = "SELECT id, script, deleted FROM version WHERE workspace = ?1 AND hash = ?2";
         let found = self
             .conn
             .prepare_cached(sql)?
-            .query_row((workspace, hash.0), |row| Ok(Runnable { version: row.get(0)?, script: row.get(1)? }))
+            .query_row((workspace, hash.0), |row| Ok(Runnable { version: row.get(0)?, script: row.get(1)?, deleted: row.get(2)? }))
             .optional()?;
         match found {
             Some(runnable) => {
@@ -117,6 +123,29 @@ impl Tx<'_> {
             }
             None => Err(StoreError::NotFound(format!("version {hash}")).into()),
         }
+    }
+
+    /// Forgets a version that is about to change.
+    pub(super) fn forget_version(&mut self, workspace: i64, hash: VersionHash) {
+        self.names.versions.remove(&(workspace, hash));
+    }
+
+    /// The row of a tag or a label, made when it is new.
+    pub(super) fn word(&mut self, text: &str) -> Result<i64, Fault> {
+        if let Some(row) = self.names.words.get(text) {
+            return Ok(*row);
+        }
+        let row = match word_row(self.conn, text)? {
+            Some(row) => row,
+            None => {
+                let sql = "INSERT INTO word (text) VALUES (?1) RETURNING id";
+                self.conn.prepare_cached(sql)?.query_row([text], |row| row.get(0))?
+            }
+        };
+        self.names.fresh = true;
+        make_room(&mut self.names.words);
+        self.names.words.insert(text.to_owned(), row);
+        Ok(row)
     }
 
     /// The row of a caller, made when it is new.
@@ -147,20 +176,18 @@ impl Tx<'_> {
 
     /// Finds the place of a new job, or `Conflict` when its id is taken.
     ///
-    /// That an id has this host's form proves nothing, for callers may choose theirs: when the key is taken by another
-    /// job, this one gets an alias too.
+    /// That an id has this host's form proves nothing, for callers may choose theirs: when its time is not about that of
+    /// the creation, or the key is taken by another job, this one gets an alias too.
     pub(super) fn place(&mut self, id: &JobId, created: Micros) -> Result<Place, Fault> {
         let taken = || StoreError::Conflict(format!("job {id} exists already"));
         if self.names.aliases && alias(self.conn, id)?.is_some() {
             return Err(taken().into());
         }
         if id.is_native() {
-            match self.occupant(id.key())? {
-                None => {
-                    return Ok(Place { key: id.key(), tail: Some(id.tail()) });
-                }
-                Some(Some(tail)) if tail == id.tail() => return Err(taken().into()),
-                Some(_) => {}
+            match (self.occupant(id.key())?, own_key(id, created)) {
+                (None, Some(key)) => return Ok(Place { key, tail: Some(id.tail()) }),
+                (Some(Some(tail)), _) if tail == id.tail() => return Err(taken().into()),
+                _ => {}
             }
         }
         let mut key = first_key(created);
@@ -202,6 +229,12 @@ fn make_room<K, V>(map: &mut HashMap<K, V>) {
 pub(super) fn workspace_row(conn: &Connection, id: &WorkspaceId) -> rusqlite::Result<Option<i64>> {
     let sql = "SELECT id FROM workspace WHERE name = ?1";
     conn.prepare_cached(sql)?.query_row([id.as_str()], |row| row.get(0)).optional()
+}
+
+/// The row of a tag or a label.
+pub(super) fn word_row(conn: &Connection, text: &str) -> rusqlite::Result<Option<i64>> {
+    let sql = "SELECT id FROM word WHERE text = ?1";
+    conn.prepare_cached(sql)?.query_row([text], |row| row.get(0)).optional()
 }
 
 /// The row of a user.

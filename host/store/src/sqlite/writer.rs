@@ -11,11 +11,13 @@ use super::counters::{Counters, State};
 use super::fault::Failure;
 use super::lock::DirLock;
 use super::message::{Message, Verdict};
+use super::tally::{self, Tally};
 use super::tx::{Names, Tx};
 use super::{Options, runs};
 use crate::Result;
 use checkpoint::{STARVED, checkpoint};
 use rusqlite::Connection;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -35,6 +37,8 @@ pub(super) struct Writer {
     syncing: bool,
     /// When a barrier is due, because commits that were not synced are outstanding.
     barrier: Option<Instant>,
+    /// When the log must be emptied, because something was erased.
+    scrub: Option<Instant>,
     /// Pages of log at which readers are waited for next.
     starved: i64,
     closing: Option<oneshot::Sender<Result<()>>>,
@@ -44,10 +48,12 @@ pub(super) struct Writer {
 
 /// What a batch did besides what is in the file.
 struct Applied {
-    /// Changes to the queues' lengths: workspace row and difference.
-    depth: Vec<(i64, i64)>,
+    /// Changes to the numbers of jobs, by workspace row.
+    tallies: HashMap<i64, Tally>,
     /// Records that were refused.
     refused: u64,
+    /// Something was erased.
+    erased: bool,
 }
 
 impl Writer {
@@ -61,7 +67,20 @@ impl Writer {
     ) -> Self {
         let batch = Vec::with_capacity(options.batch);
         let starved = i64::from(options.checkpoint_pages).saturating_mul(STARVED);
-        Self { conn, names, inbox, counters, options, batch, syncing: true, barrier: None, starved, closing: None, _lock: lock }
+        Self {
+            conn,
+            names,
+            inbox,
+            counters,
+            options,
+            batch,
+            syncing: true,
+            barrier: None,
+            scrub: None,
+            starved,
+            closing: None,
+            _lock: lock,
+        }
     }
 
     /// Works until the store is closed or dead. What is returned is to be answered once this value is gone.
@@ -159,10 +178,13 @@ impl Writer {
             }
         };
         let mut shared = self.counters.depth();
-        for (workspace, difference) in applied.depth {
-            *shared.queued.entry(workspace).or_default() += difference;
+        for (workspace, change) in applied.tallies {
+            *shared.tallies.entry(workspace).or_default() += change;
         }
         drop(shared);
+        if applied.erased && self.scrub.is_none() {
+            self.scrub = Some(Instant::now() + self.options.scrub);
+        }
         self.counters.dropped_records.fetch_add(applied.refused, Ordering::Relaxed);
         self.counters.commits.fetch_add(1, Ordering::Relaxed);
         self.counters.operations.fetch_add(self.batch.len() as u64, Ordering::Relaxed);
@@ -179,7 +201,7 @@ impl Writer {
     /// Runs the batch's operations.
     fn apply(&mut self, durable: bool) -> std::result::Result<Applied, Failure> {
         let sql = |error: rusqlite::Error| Failure::of(&error);
-        let mut tx = Tx { conn: &self.conn, names: &mut self.names, depth: Vec::new() };
+        let mut tx = Tx { conn: &self.conn, names: &mut self.names, tallies: Vec::new(), erased: false };
         let mut refused = 0;
         for message in &mut self.batch {
             match message {
@@ -206,7 +228,8 @@ impl Writer {
             // A transaction that writes nothing syncs nothing, and what an operation found may itself not be synced yet.
             execute(&self.conn, "UPDATE barrier SET n = n + 1").map_err(sql)?;
         }
-        Ok(Applied { depth: tx.depth, refused })
+        let tallies = tally::sum(&self.conn, tx.tallies).map_err(sql)?;
+        Ok(Applied { tallies, refused, erased: tx.erased })
     }
 
     fn settle(&mut self, failure: Option<&Failure>) {

@@ -104,29 +104,3 @@ async fn only_the_owner_may_read_the_file() {
         assert_eq!(mode & 0o077, 0, "{name}");
     }
 }
-
-/// Every statement of the lists must find its index: without one, a list walks the whole table.
-#[tokio::test]
-async fn lists_use_indexes_and_never_sort() {
-    let (dir, store) = open();
-    furnish(&store).await;
-    store.close().await.unwrap();
-    let conn = rusqlite::Connection::open(dir.path().join("wasmill.db")).unwrap();
-    use crate::sqlite::rows::{Extent, select};
-    for (queue, index, of) in [
-        (true, "queue_workspace", "j.workspace = ?1"),
-        (true, "queue_script", "j.script = ?1"),
-        (false, "run_workspace", "j.workspace = ?1"),
-        (false, "run_script", "j.script = ?1"),
-        (false, "run_workspace_failed", "j.status <> 0 AND j.workspace = ?1"),
-        (false, "run_script_failed", "j.status <> 0 AND j.script = ?1"),
-    ] {
-        let which = format!("WHERE {of} AND j.id < ?2 ORDER BY j.id DESC LIMIT ?3");
-        let sql = select(queue, Extent::Line, Some(index), &which);
-        let mut plan = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-        let lines = plan.query_map((1, 2, 3), |row| row.get::<_, String>(3)).unwrap();
-        let lines: Vec<String> = lines.map(|line| line.unwrap()).collect();
-        assert!(lines[0].contains(&format!("USING INDEX {index}")), "{lines:?}");
-        assert!(lines.iter().all(|line| !line.contains("TEMP B-TREE") && !line.starts_with("SCAN")), "{lines:?}");
-    }
-}

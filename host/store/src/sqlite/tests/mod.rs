@@ -1,4 +1,6 @@
 //! What only this back end promises: the file, the thread and its limits.
 
+mod erasure;
 mod files;
+mod plans;
 mod writer;

@@ -134,7 +134,7 @@ async fn a_full_file_refuses_and_goes_on() {
     assert!(store.job(&one, id(kept)).await.unwrap().is_none());
     // What fits still goes in.
     store.enqueue(vec![job(id(kept + 1), &one, x)]).await.unwrap();
-    assert_eq!(store.claim(1, i64::MAX, 100).await.unwrap().len(), usize::from(kept) + 1);
+    assert_eq!(store.claim(1, i64::MAX, 100, &[]).await.unwrap().len(), usize::from(kept) + 1);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@
 use super::{BUSY_WAIT, Writer};
 use crate::sqlite::fault::Failure;
 use rusqlite::Connection;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How much larger than usual the log may grow before the writer waits for readers to let go of it.
 pub(super) const STARVED: i64 = 16;
@@ -16,8 +16,13 @@ const STARVED_WAIT: Duration = Duration::from_millis(500);
 impl Writer {
     /// Copies the log when it is long enough.
     pub(super) fn checkpoint(&mut self) -> std::result::Result<(), Failure> {
+        if self.scrub.is_some_and(|due| due <= Instant::now()) {
+            return self.scrub();
+        }
         let pages = i64::from(self.options.checkpoint_pages);
-        let (log, copied) = checkpoint(&self.conn, "NOOP")?;
+        let Some((log, copied)) = checkpoint(&self.conn, "NOOP")? else {
+            return Ok(());
+        };
         if log >= self.starved {
             // Should this be in vain, the next attempt is made when the log has doubled once more.
             self.starved = self.starved.saturating_mul(2);
@@ -32,10 +37,21 @@ impl Writer {
         }
         Ok(())
     }
+
+    /// Copies the log and empties its file, which else keeps what was erased from the database until it is written over.
+    fn scrub(&mut self) -> std::result::Result<(), Failure> {
+        let sql = |error: rusqlite::Error| Failure::of(&error);
+        self.conn.busy_timeout(STARVED_WAIT).map_err(sql)?;
+        let left = checkpoint(&self.conn, "TRUNCATE")?;
+        self.conn.busy_timeout(BUSY_WAIT).map_err(sql)?;
+        // In vain when a reader was in the way.
+        self.scrub = (left != Some((0, 0))).then(|| Instant::now() + self.options.scrub.max(STARVED_WAIT));
+        Ok(())
+    }
 }
 
-/// Runs a checkpoint and returns the log's pages and how many of them are in the database. A full disk only puts it off.
-pub(super) fn checkpoint(conn: &Connection, mode: &str) -> std::result::Result<(i64, i64), Failure> {
+/// Runs a checkpoint and returns the log's pages and how many of them are in the database. `None`: a full disk puts it off.
+pub(super) fn checkpoint(conn: &Connection, mode: &str) -> std::result::Result<Option<(i64, i64)>, Failure> {
     let sql = match mode {
         "NOOP" => "PRAGMA wal_checkpoint(NOOP)",
         "PASSIVE" => "PRAGMA wal_checkpoint(PASSIVE)",
@@ -44,12 +60,12 @@ pub(super) fn checkpoint(conn: &Connection, mode: &str) -> std::result::Result<(
     };
     let counts = |statement: &mut rusqlite::CachedStatement<'_>| statement.query_row([], |row| Ok((row.get(1)?, row.get(2)?)));
     match conn.prepare_cached(sql).and_then(|mut statement| counts(&mut statement)) {
-        Ok(counts) => Ok(counts),
+        Ok(counts) => Ok(Some(counts)),
         Err(error) => match Failure::of(&error) {
             Failure::Fatal(text) => Err(Failure::Fatal(text)),
             failure => {
                 tracing::warn!(reason = failure.text(), "the database's log could not be copied into it");
-                Ok((0, 0))
+                Ok(None)
             }
         },
     }

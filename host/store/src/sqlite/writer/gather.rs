@@ -25,14 +25,14 @@ impl Writer {
             if !open {
                 return false;
             }
-            match self.barrier {
+            match self.deadline() {
                 None => {
                     if self.inbox.blocking_recv_many(&mut self.batch, self.options.batch) == 0 {
                         return false;
                     }
                     break;
                 }
-                // The turn that follows has no messages and makes the barrier.
+                // The turn that follows has no messages and does what is due.
                 Some(due) if due <= Instant::now() => return true,
                 // Records don't wake a thread that waits here, so it looks now and then.
                 Some(due) => self.park(due.min(Instant::now() + self.options.linger.max(MIN_NAP))),
@@ -49,6 +49,11 @@ impl Writer {
         }
         self.fill();
         true
+    }
+
+    /// When something is to be done although nobody asks for it.
+    fn deadline(&self) -> Option<Instant> {
+        self.barrier.into_iter().chain(self.scrub).min()
     }
 
     /// Takes what has arrived. False: nobody can send any more, and nothing is left.

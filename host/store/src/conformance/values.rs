@@ -1,0 +1,111 @@
+//! What every back end promises of variables and resources.
+
+use super::*;
+
+fn variable(path: &str, value: &str) -> Variable {
+    Variable {
+        path: path.into(),
+        value: value.into(),
+        is_secret: true,
+        description: "for tests".into(),
+        changed_by: "ann".into(),
+        changed: 5,
+    }
+}
+
+fn resource(path: &str, resource_type: &str) -> Resource {
+    Resource {
+        path: path.into(),
+        value: vec![0, 255, 1],
+        resource_type: resource_type.into(),
+        description: String::new(),
+        changed_by: "bob".into(),
+        changed: 6,
+    }
+}
+
+async fn two(store: &dyn Store) -> (WorkspaceId, WorkspaceId) {
+    for name in ["one", "two"] {
+        store.create_workspace(&workspace(name), name, 1).await.unwrap();
+    }
+    (workspace("one"), workspace("two"))
+}
+
+pub(super) async fn variables(store: &dyn Store) {
+    let (one, two) = two(store).await;
+    let first = variable("f/a/x", "sealed");
+    let missing = store.put_variable(&workspace("none"), &first, &PutMode::Upsert).await.unwrap_err();
+    assert!(matches!(missing, StoreError::NotFound(what) if what == "workspace none"));
+    let missing = store.put_variable(&one, &first, &PutMode::Update).await.unwrap_err();
+    assert!(matches!(missing, StoreError::NotFound(what) if what == "variable f/a/x"));
+    store.put_variable(&one, &first, &PutMode::Create).await.unwrap();
+    let taken = store.put_variable(&one, &first, &PutMode::Create).await.unwrap_err();
+    assert!(matches!(taken, StoreError::Conflict(_)));
+    assert_eq!(store.variable(&one, "f/a/x").await.unwrap(), Some(first.clone()));
+    assert_eq!(store.variable(&two, "f/a/x").await.unwrap(), None);
+    let changed = Variable { is_secret: false, changed: 9, ..variable("f/a/x", "new") };
+    store.put_variable(&one, &changed, &PutMode::Update).await.unwrap();
+    assert_eq!(store.variable(&one, "f/a/x").await.unwrap(), Some(changed.clone()));
+    store.put_variable(&one, &first, &PutMode::Upsert).await.unwrap();
+    store.put_variable(&two, &changed, &PutMode::Upsert).await.unwrap();
+    assert_eq!(store.variable(&one, "f/a/x").await.unwrap(), Some(first));
+
+    for path in ["f/b/y", "f/a/xy", "u/ann/z"] {
+        store.put_variable(&one, &variable(path, "v"), &PutMode::Create).await.unwrap();
+    }
+    let list = async |prefix: &str, after: Option<&str>, limit: u32| -> Vec<String> {
+        let found = store.list_variables(&one, prefix, after, limit).await.unwrap();
+        found.into_iter().map(|variable| variable.path).collect()
+    };
+    assert_eq!(list("", None, 10).await, ["f/a/x", "f/a/xy", "f/b/y", "u/ann/z"]);
+    assert_eq!(list("f/a/x", None, 10).await, ["f/a/x", "f/a/xy"]);
+    assert_eq!(list("f/", Some("f/a/x"), 1).await, ["f/a/xy"]);
+    assert!(list("", None, 0).await.is_empty());
+    assert!(store.list_variables(&workspace("none"), "", None, 9).await.unwrap().is_empty());
+
+    store.delete_variable(&one, "f/a/x").await.unwrap();
+    assert!(matches!(store.delete_variable(&one, "f/a/x").await.unwrap_err(), StoreError::NotFound(_)));
+    assert!(matches!(store.delete_variable(&workspace("none"), "f/a/x").await.unwrap_err(), StoreError::NotFound(_)));
+    assert_eq!(store.variable(&two, "f/a/x").await.unwrap(), Some(changed));
+}
+
+pub(super) async fn resources(store: &dyn Store) {
+    let (one, two) = two(store).await;
+    // A resource and a variable may have the same path.
+    store.put_variable(&one, &variable("f/a/x", "v"), &PutMode::Create).await.unwrap();
+    for (path, resource_type) in [("f/a/x", "state"), ("f/a/y", "postgres"), ("f/b/z", "state")] {
+        store.put_resource(&one, &resource(path, resource_type), &PutMode::Create).await.unwrap();
+    }
+    let taken = store.put_resource(&one, &resource("f/a/x", "state"), &PutMode::Create).await.unwrap_err();
+    assert!(matches!(taken, StoreError::Conflict(_)));
+    let missing = store.put_resource(&two, &resource("f/a/x", "state"), &PutMode::Update).await.unwrap_err();
+    assert!(matches!(missing, StoreError::NotFound(what) if what == "resource f/a/x"));
+    assert_eq!(store.resource(&one, "f/a/x").await.unwrap(), Some(resource("f/a/x", "state")));
+    assert_eq!(store.resource(&two, "f/a/x").await.unwrap(), None);
+    let list = async |resource_type: Option<&str>, prefix: &str, after: Option<&str>| -> Vec<String> {
+        let found = store.list_resources(&one, resource_type, prefix, after, 10).await.unwrap();
+        found.into_iter().map(|resource| resource.path).collect()
+    };
+    assert_eq!(list(None, "", None).await, ["f/a/x", "f/a/y", "f/b/z"]);
+    assert_eq!(list(Some("state"), "", None).await, ["f/a/x", "f/b/z"]);
+    assert_eq!(list(Some("state"), "f/", Some("f/a/x")).await, ["f/b/z"]);
+    assert_eq!(list(Some("none"), "", None).await, [""; 0]);
+    store.delete_resource(&one, "f/a/x").await.unwrap();
+    assert!(matches!(store.delete_resource(&one, "f/a/x").await.unwrap_err(), StoreError::NotFound(_)));
+    assert!(store.variable(&one, "f/a/x").await.unwrap().is_some());
+}
+
+pub(super) async fn renaming(store: &dyn Store) {
+    let (one, _) = two(store).await;
+    for path in ["f/a/x", "f/a/y"] {
+        store.put_variable(&one, &variable(path, "old"), &PutMode::Create).await.unwrap();
+    }
+    let rename = async |from: &str, to: &str| store.put_variable(&one, &variable(to, "new"), &PutMode::Rename(from.into())).await;
+    assert!(matches!(rename("f/a/none", "f/a/z").await.unwrap_err(), StoreError::NotFound(what) if what.contains("none")));
+    assert!(matches!(rename("f/a/x", "f/a/y").await.unwrap_err(), StoreError::Conflict(_)));
+    assert!(store.variable(&one, "f/a/x").await.unwrap().is_some());
+    rename("f/a/x", "f/a/z").await.unwrap();
+    rename("f/a/y", "f/a/y").await.unwrap();
+    let found = store.list_variables(&one, "", None, 9).await.unwrap();
+    assert_eq!(found, [variable("f/a/y", "new"), variable("f/a/z", "new")]);
+}

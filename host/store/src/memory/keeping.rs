@@ -1,0 +1,133 @@
+//! The queue and the run records in memory: what the verbs are made of.
+
+use super::{Entry, State};
+use crate::keys::{first_key, own_key};
+use crate::{Claim, Job, JobFilter, JobState, NewJob, Result, RunEnd, RunRecord, StoreError};
+use bytes::Bytes;
+use wasmill_core::{JobId, WorkspaceId};
+
+impl Entry {
+    /// Moves the job to the run records.
+    pub(super) fn finish(&mut self, end: RunEnd) {
+        self.worker = None;
+        let deleted = end.deleted;
+        self.job.state = JobState::Finished(end);
+        if deleted {
+            self.empty();
+        }
+    }
+
+    /// Empties a finished job. False when it is not over, or was emptied before.
+    pub(super) fn erase(&mut self) -> bool {
+        let has_payload = matches!(&self.job.state, JobState::Finished(end) if !end.deleted);
+        if has_payload {
+            self.empty();
+        }
+        has_payload
+    }
+
+    fn empty(&mut self) {
+        self.job.job.args = Bytes::new();
+        if let JobState::Finished(end) = &self.job.state {
+            self.job.state = JobState::Finished(end.clone().emptied(true));
+        }
+    }
+}
+
+impl State {
+    /// Refuses what cannot be queued.
+    pub(super) fn check_new(&self, job: &NewJob) -> Result<()> {
+        match self.deleted.contains(&(job.workspace.clone(), job.version)) {
+            true => Err(StoreError::NotFound(format!("version {}", job.version))),
+            false => self.check(job),
+        }
+    }
+
+    fn check(&self, job: &NewJob) -> Result<()> {
+        self.workspace(&job.workspace)?;
+        if !self.versions.contains_key(&(job.workspace.clone(), job.version)) {
+            return Err(StoreError::NotFound(format!("version {}", job.version)));
+        }
+        match self.keys.contains_key(&job.id) {
+            true => Err(taken(&job.id)),
+            false => Ok(()),
+        }
+    }
+
+    pub(super) fn insert(&mut self, mut job: NewJob, attempt: u32, state: JobState) -> Result<()> {
+        let Some(version) = self.versions.get(&(job.workspace.clone(), job.version)) else {
+            return Err(StoreError::NotFound(format!("version {}", job.version)));
+        };
+        let key = match own_key(&job.id, job.created).filter(|key| !self.jobs.contains_key(key)) {
+            Some(key) => key,
+            None => {
+                let mut free = first_key(job.created);
+                while self.jobs.contains_key(&free) {
+                    free += 1;
+                }
+                free
+            }
+        };
+        job.max_attempts = job.max_attempts.max(1);
+        let (path, kind) = (version.path.clone(), version.kind);
+        self.keys.insert(job.id, key);
+        let job = Job { job, path, kind, attempt, canceled: None, state };
+        self.jobs.insert(key, Entry { job, worker: None });
+        Ok(())
+    }
+
+    pub(super) fn record(&mut self, run: RunRecord) -> Result<()> {
+        self.check(&run.job)?;
+        let RunRecord { mut job, mut end } = run;
+        if end.deleted {
+            job.args = Bytes::new();
+            end = end.emptied(true);
+        }
+        self.insert(job, 1, JobState::Finished(end))
+    }
+
+    /// A job of this workspace.
+    pub(super) fn entry(&mut self, workspace: &WorkspaceId, id: &JobId) -> Option<&mut Entry> {
+        let entry = self.jobs.get_mut(self.keys.get(id)?)?;
+        (entry.job.job.workspace == *workspace).then_some(entry)
+    }
+
+    /// The running job of this claim, when it still is held under it.
+    pub(super) fn held(&mut self, claim: &Claim) -> Option<&mut Entry> {
+        let entry = self.jobs.get_mut(self.keys.get(&claim.id)?)?;
+        let held = entry.worker.is_some() && entry.job.attempt == claim.attempt;
+        held.then_some(entry)
+    }
+
+    /// The keys that a filter's cursors stand for. `None`: one was never seen and carries no time, so that nothing is
+    /// known to lie beyond it.
+    pub(super) fn cursors(&self, filter: &JobFilter) -> Option<(Option<i64>, Option<i64>)> {
+        let key = |id: &JobId| self.keys.get(id).copied().or_else(|| id.is_native().then(|| id.key()));
+        let after = match &filter.after {
+            Some(id) => Some(key(id)?),
+            None => None,
+        };
+        let before = match &filter.before {
+            Some(id) => Some(key(id)?),
+            None => None,
+        };
+        Some((after, before))
+    }
+}
+
+pub(super) fn taken(id: &JobId) -> StoreError {
+    StoreError::Conflict(format!("job {id} exists already"))
+}
+
+/// A job as lists show it.
+pub(super) fn without_payload(job: &Job, with_args: bool) -> Job {
+    let mut job = job.clone();
+    if !with_args {
+        job.job.args = Bytes::new();
+    }
+    if let JobState::Finished(end) = job.state {
+        let deleted = end.deleted;
+        job.state = JobState::Finished(end.emptied(deleted));
+    }
+    job
+}

@@ -1,0 +1,80 @@
+//! Workspaces, users and tokens.
+
+use super::Micros;
+use wasmill_core::WorkspaceId;
+
+/// A tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Workspace {
+    /// Its name in addresses.
+    pub id: WorkspaceId,
+    /// Its name for people.
+    pub name: String,
+    /// When it was made.
+    pub created: Micros,
+}
+
+/// A person or a machine account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// Unique name, also the `<user>` of `u/<user>/...` paths.
+    pub name: String,
+    /// Address shown in job records.
+    pub email: String,
+    /// May administer every workspace.
+    pub super_admin: bool,
+    /// When it was made.
+    pub created: Micros,
+}
+
+/// What a user may do in one workspace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Everything in the workspace.
+    Admin,
+    /// Deploys and runs scripts.
+    Developer,
+    /// Runs scripts, deploys nothing.
+    Operator,
+}
+
+/// A token to keep. The secret itself is never stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewToken {
+    /// SHA-256 of the whole token text.
+    pub digest: [u8; 32],
+    /// The first characters of the token, for lists and revocation.
+    pub prefix: String,
+    /// Whose it is.
+    pub user: String,
+    /// The one workspace it works in; `None` for all of the user's.
+    pub workspace: Option<WorkspaceId>,
+    /// For people.
+    pub label: String,
+    /// `None`: all of the user's rights.
+    pub scopes: Option<Vec<String>>,
+    /// When it was made.
+    pub created: Micros,
+    /// When it stops working.
+    pub expires: Option<Micros>,
+}
+
+/// A token as its owner sees it in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenInfo {
+    /// What was stored.
+    pub token: NewToken,
+    /// Last use, to about a minute.
+    pub last_used: Option<Micros>,
+}
+
+/// A token with everything that decides what its bearer may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenOwner {
+    /// The token.
+    pub token: NewToken,
+    /// Its user.
+    pub user: User,
+    /// The user's roles.
+    pub roles: Vec<(WorkspaceId, Role)>,
+}

@@ -1,0 +1,197 @@
+//! Jobs: what is queued, claimed and read back.
+
+use super::{Micros, RunEnd};
+use bytes::Bytes;
+use std::time::Duration;
+use wasmill_core::{JobId, Kind, ScriptPath, VersionHash, WorkspaceId};
+
+/// A worker process, for leases: chosen at random at its start.
+pub type WorkerId = i64;
+
+/// The tag of a job that asks for no special workers.
+pub const DEFAULT_TAG: &str = "wasm";
+
+/// How a job came to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Trigger {
+    /// A webhook call.
+    Webhook,
+    /// A person, by the page or the command line.
+    Manual,
+}
+
+/// A job to queue.
+#[derive(Debug, Clone)]
+pub struct NewJob {
+    /// Its id, which also orders it as long as the time within it is about `created`.
+    pub id: JobId,
+    /// Its tenant.
+    pub workspace: WorkspaceId,
+    /// What it runs; must be a version of this workspace.
+    pub version: VersionHash,
+    /// Who started it.
+    pub created_by: String,
+    /// SHA-256 of the token that started it, so that a narrow token may read the jobs it started and no others.
+    pub token: Option<[u8; 32]>,
+    /// Where it came from.
+    pub trigger: Trigger,
+    /// When it was queued.
+    pub created: Micros,
+    /// When it may start.
+    pub run_at: Micros,
+    /// Wall-clock limit of one run, when narrower than the version's.
+    pub timeout: Option<Duration>,
+    /// How often it may be started at most, counting the first. At least 1.
+    pub max_attempts: u32,
+    /// The job that it is a part of, which need not be in this store.
+    pub parent: Option<JobId>,
+    /// The outermost of the jobs that it is a part of.
+    pub root: Option<JobId>,
+    /// Which workers may take it.
+    pub tag: String,
+    /// Larger ones are taken first.
+    pub priority: i16,
+    /// For finding it again.
+    pub label: Option<String>,
+    /// One JSON object as text.
+    pub args: Bytes,
+}
+
+impl NewJob {
+    /// A job of the default tag and priority that may start at once, one time, and belongs to no other.
+    pub fn new(
+        id: JobId,
+        workspace: WorkspaceId,
+        version: VersionHash,
+        created_by: impl Into<String>,
+        trigger: Trigger,
+        created: Micros,
+        args: impl Into<Bytes>,
+    ) -> Self {
+        Self {
+            id,
+            workspace,
+            version,
+            created_by: created_by.into(),
+            token: None,
+            trigger,
+            created,
+            run_at: created,
+            timeout: None,
+            max_attempts: 1,
+            parent: None,
+            root: None,
+            tag: DEFAULT_TAG.into(),
+            priority: 0,
+            label: None,
+            args: args.into(),
+        }
+    }
+}
+
+/// What makes two requests the same one. The workspace is the job's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    /// Digest of the caller's key and of what is to be run.
+    pub digest: [u8; 32],
+    /// Digest of the request's body.
+    pub body: [u8; 32],
+    /// From this moment on the key is as if it had never been used.
+    pub expires: Micros,
+}
+
+/// What queueing under an idempotency key did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Enqueued {
+    /// The job was queued.
+    New,
+    /// This job was queued under the key before, for the same body; nothing was done.
+    Existing(JobId),
+    /// The key was used for another body; nothing was done.
+    Mismatch,
+}
+
+/// The fencing pair of a claim: a completion counts only while both still hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Claim {
+    /// Which job.
+    pub id: JobId,
+    /// Which attempt, counted from 1.
+    pub attempt: u32,
+}
+
+/// A job under a worker's lease.
+#[derive(Debug, Clone)]
+pub struct ClaimedJob {
+    /// The job as it was queued.
+    pub job: NewJob,
+    /// Which attempt this is, counted from 1.
+    pub attempt: u32,
+    /// The path of its version.
+    pub path: ScriptPath,
+}
+
+/// What cancelling one job did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CancelOutcome {
+    /// It was waiting and is over now.
+    Canceled,
+    /// It is running: it is marked, and its worker has to stop it.
+    Running,
+    /// It was over already.
+    AlreadyCompleted,
+    /// The workspace has no such job.
+    NotFound,
+}
+
+/// That somebody asked for a job to be cancelled. The first one counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cancellation {
+    /// Who.
+    pub by: String,
+    /// Why, if it was said.
+    pub reason: Option<String>,
+    /// When.
+    pub at: Micros,
+}
+
+/// Where a job is in its life.
+#[derive(Debug, Clone)]
+pub enum JobState {
+    /// In the queue, not yet due or not yet taken.
+    Waiting,
+    /// Taken by a worker at this time.
+    Running(Micros),
+    /// Over. In lists, `result` is `null` and `log` is empty.
+    Finished(RunEnd),
+}
+
+/// A job as it is read back.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// What was asked for. In lists, `args` is empty unless it was asked for.
+    pub job: NewJob,
+    /// The path of its version.
+    pub path: ScriptPath,
+    /// Kind of its version.
+    pub kind: Kind,
+    /// Starts so far. A cancelled job with none was never started, and its `started` is when it was cancelled.
+    pub attempt: u32,
+    /// Set when somebody wanted it cancelled. Its worker may have been faster: how it ended is in `state`.
+    pub canceled: Option<Cancellation>,
+    /// Where it is.
+    pub state: JobState,
+}
+
+/// How many jobs a workspace has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Waiting, due or not.
+    pub queued: u64,
+    /// Under a worker's lease.
+    pub running: u64,
+    /// Waiting for somebody's approval; always 0 so far.
+    pub suspended: u64,
+    /// Over.
+    pub completed: u64,
+}

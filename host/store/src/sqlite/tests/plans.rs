@@ -1,0 +1,76 @@
+//! Every statement of the lists and of the queue must find its index: without one it walks, or sorts, a whole table.
+
+use crate::conformance::*;
+use crate::sqlite::list::{Resolved, statement};
+use crate::sqlite::{claim, migrate};
+use crate::*;
+use rusqlite::Connection;
+
+fn empty() -> Connection {
+    let mut conn = Connection::open_in_memory().unwrap();
+    migrate::migrate(&mut conn).unwrap();
+    conn
+}
+
+fn plan(conn: &Connection, sql: &str) -> Vec<String> {
+    let mut plan = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+    let lines = plan.raw_query().mapped(|row| row.get::<_, String>(3)).collect::<rusqlite::Result<Vec<_>>>().unwrap();
+    assert!(lines.iter().all(|line| !line.contains("TEMP B-TREE") && !line.starts_with("SCAN")), "{sql}: {lines:?}");
+    lines
+}
+
+#[test]
+fn lists_are_ranges_of_an_index() {
+    let conn = empty();
+    let all = Resolved { workspace: 1, script: None, version: None, tag: None, label: None, keys: (0, i64::MAX) };
+    let of_script = Resolved { script: Some(1), ..all };
+    let of_version = Resolved { version: Some(1), ..of_script };
+    let any = JobFilter { limit: 9, ..JobFilter::default() };
+    let failed = JobFilter { success: Some(false), ..any.clone() };
+    let canceled = JobFilter { statuses: vec![RunStatus::Canceled], ..any.clone() };
+    let children = JobFilter { parent: Some(id(1)), ..any.clone() };
+    let running = JobFilter { running: Some(true), ..any.clone() };
+    let span = Span { after: Some(1), before: Some(2) };
+    let narrow = JobFilter {
+        path_start: Some("f/a".into()),
+        created_by: Some("ann".into()),
+        trigger: Some(Trigger::Manual),
+        created: span,
+        started: span,
+        completed: span,
+        with_args: true,
+        ..any.clone()
+    };
+    for (queue, resolved, filter, index) in [
+        (true, all, &any, "queue_workspace (workspace=? AND rowid>? AND rowid<?)"),
+        (true, all, &running, "queue_running (workspace=? AND rowid>? AND rowid<?)"),
+        (true, of_script, &any, "queue_script (script=? AND rowid>? AND rowid<?)"),
+        (true, all, &children, "queue_parent (parent=? AND rowid>? AND rowid<?)"),
+        (false, all, &any, "run_workspace (workspace=? AND rowid>? AND rowid<?)"),
+        (false, all, &narrow, "run_workspace (workspace=? AND rowid>? AND rowid<?)"),
+        (false, all, &failed, "run_workspace_failed (workspace=? AND rowid>? AND rowid<?)"),
+        (false, all, &canceled, "run_workspace_failed (workspace=? AND rowid>? AND rowid<?)"),
+        (false, of_script, &any, "run_script (script=? AND rowid>? AND rowid<?)"),
+        (false, of_version, &any, "run_script (script=? AND rowid>? AND rowid<?)"),
+        (false, of_script, &failed, "run_script_failed (script=? AND rowid>? AND rowid<?)"),
+        (false, all, &children, "run_parent (parent=? AND rowid>? AND rowid<?)"),
+    ] {
+        for ascending in [false, true] {
+            let (sql, values) = statement(queue, &resolved, &JobFilter { ascending, ..filter.clone() });
+            assert_eq!(sql.matches('?').count(), values.len());
+            let lines = plan(&conn, &sql);
+            assert!(lines[0].ends_with(&format!("USING INDEX {index}")), "{lines:?}");
+        }
+    }
+}
+
+#[test]
+fn the_queue_leaps_over_what_is_not_due() {
+    let conn = empty();
+    for (sql, range) in
+        [(claim::LEAP, "(tag,priority)>(?,?)"), (claim::DUE, "tag=? AND priority=? AND run_at<?"), (claim::FIRST, "tag=? AND priority=?")]
+    {
+        let lines = plan(&conn, sql);
+        assert!(lines[0].contains("INDEX queue_due") && lines[0].contains(range), "{lines:?}");
+    }
+}

@@ -1,0 +1,234 @@
+//! Variables and resources in SQLite: two tables of one form.
+
+use super::fault::Fault;
+use super::tx::{Tx, workspace_row};
+use super::{Need, SqliteStore};
+use crate::{PutMode, Resource, Result, StoreError, Values, Variable};
+use async_trait::async_trait;
+use rusqlite::types::{FromSql, Value};
+use rusqlite::{Connection, Row};
+use wasmill_core::WorkspaceId;
+
+type Outcome<T> = std::result::Result<T, Fault>;
+
+/// The statements of one of the two tables.
+struct Table {
+    /// What a row of it is called.
+    what: &'static str,
+    insert: &'static str,
+    replace: &'static str,
+    delete: &'static str,
+    one: &'static str,
+    page: &'static str,
+}
+
+const VARIABLES: Table = Table {
+    what: "variable",
+    insert: "INSERT INTO variable (workspace, path, value, is_secret, description, changed_by, changed) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING",
+    replace: "UPDATE variable SET value = ?3, is_secret = ?4, description = ?5, changed_by = ?6, changed = ?7 \
+        WHERE workspace = ?1 AND path = ?2",
+    delete: "DELETE FROM variable WHERE workspace = ?1 AND path = ?2",
+    one: "SELECT path, value, is_secret, description, changed_by, changed FROM variable WHERE workspace = ?1 AND path = ?2",
+    page: "SELECT path, value, is_secret, description, changed_by, changed FROM variable \
+        WHERE workspace = ?1 AND path >= ?2 AND path < ?3 AND path > ?4 AND ?5 IS NULL ORDER BY path LIMIT ?6",
+};
+
+const RESOURCES: Table = Table {
+    what: "resource",
+    insert: "INSERT INTO resource (workspace, path, value, resource_type, description, changed_by, changed) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING",
+    replace: "UPDATE resource SET value = ?3, resource_type = ?4, description = ?5, changed_by = ?6, changed = ?7 \
+        WHERE workspace = ?1 AND path = ?2",
+    delete: "DELETE FROM resource WHERE workspace = ?1 AND path = ?2",
+    one: "SELECT path, value, resource_type, description, changed_by, changed FROM resource WHERE workspace = ?1 AND path = ?2",
+    page: "SELECT path, value, resource_type, description, changed_by, changed FROM resource \
+        WHERE workspace = ?1 AND path >= ?2 AND path < ?3 AND path > ?4 AND (?5 IS NULL OR resource_type = ?5) \
+        ORDER BY path LIMIT ?6",
+};
+
+/// A row of either; `kind` is the column that only one of them has.
+struct Item<K> {
+    path: String,
+    value: Vec<u8>,
+    kind: K,
+    description: String,
+    changed_by: String,
+    changed: i64,
+}
+
+impl From<Variable> for Item<bool> {
+    fn from(variable: Variable) -> Self {
+        let Variable { path, value, is_secret: kind, description, changed_by, changed } = variable;
+        Self { path, value, kind, description, changed_by, changed }
+    }
+}
+
+impl From<Item<bool>> for Variable {
+    fn from(item: Item<bool>) -> Self {
+        let Item { path, value, kind: is_secret, description, changed_by, changed } = item;
+        Self { path, value, is_secret, description, changed_by, changed }
+    }
+}
+
+impl From<Resource> for Item<String> {
+    fn from(resource: Resource) -> Self {
+        let Resource { path, value, resource_type: kind, description, changed_by, changed } = resource;
+        Self { path, value, kind, description, changed_by, changed }
+    }
+}
+
+impl From<Item<String>> for Resource {
+    fn from(item: Item<String>) -> Self {
+        let Item { path, value, kind: resource_type, description, changed_by, changed } = item;
+        Self { path, value, resource_type, description, changed_by, changed }
+    }
+}
+
+#[async_trait]
+impl Values for SqliteStore {
+    async fn put_variable(&self, workspace: &WorkspaceId, variable: &Variable, mode: &PutMode) -> Result<()> {
+        self.put(&VARIABLES, workspace, Item::<bool>::from(variable.clone()), mode).await
+    }
+
+    async fn variable(&self, workspace: &WorkspaceId, path: &str) -> Result<Option<Variable>> {
+        Ok(self.value(&VARIABLES, workspace, path).await?.map(Item::<bool>::into))
+    }
+
+    async fn list_variables(&self, workspace: &WorkspaceId, prefix: &str, after: Option<&str>, limit: u32) -> Result<Vec<Variable>> {
+        let page = self.page::<bool>(&VARIABLES, workspace, None, prefix, after, limit).await?;
+        Ok(page.into_iter().map(Item::into).collect())
+    }
+
+    async fn delete_variable(&self, workspace: &WorkspaceId, path: &str) -> Result<()> {
+        self.delete(&VARIABLES, workspace, path).await
+    }
+
+    async fn put_resource(&self, workspace: &WorkspaceId, resource: &Resource, mode: &PutMode) -> Result<()> {
+        self.put(&RESOURCES, workspace, Item::<String>::from(resource.clone()), mode).await
+    }
+
+    async fn resource(&self, workspace: &WorkspaceId, path: &str) -> Result<Option<Resource>> {
+        Ok(self.value(&RESOURCES, workspace, path).await?.map(Item::<String>::into))
+    }
+
+    async fn list_resources(
+        &self,
+        workspace: &WorkspaceId,
+        resource_type: Option<&str>,
+        prefix: &str,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Resource>> {
+        let page = self.page::<String>(&RESOURCES, workspace, resource_type, prefix, after, limit).await?;
+        Ok(page.into_iter().map(Item::into).collect())
+    }
+
+    async fn delete_resource(&self, workspace: &WorkspaceId, path: &str) -> Result<()> {
+        self.delete(&RESOURCES, workspace, path).await
+    }
+}
+
+impl SqliteStore {
+    async fn put<K>(&self, table: &'static Table, workspace: &WorkspaceId, item: Item<K>, mode: &PutMode) -> Result<()>
+    where
+        K: Into<Value> + Send + 'static,
+    {
+        let (workspace, mode) = (workspace.clone(), mode.clone());
+        self.write(Need::Synced, move |tx| {
+            let workspace = tx.workspace(&workspace)?;
+            put(tx, table, workspace, item, &mode)
+        })
+        .await
+    }
+
+    async fn value<K>(&self, table: &'static Table, workspace: &WorkspaceId, path: &str) -> Result<Option<Item<K>>>
+    where
+        K: FromSql + Send + 'static,
+    {
+        let (workspace, path) = (workspace.clone(), path.to_owned());
+        self.read(move |conn| match workspace_row(conn, &workspace)? {
+            Some(workspace) => Ok(items(conn, table.one, (workspace, path))?.into_iter().next()),
+            None => Ok(None),
+        })
+        .await
+    }
+
+    async fn page<K>(
+        &self,
+        table: &'static Table,
+        workspace: &WorkspaceId,
+        kind: Option<&str>,
+        prefix: &str,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Item<K>>>
+    where
+        K: FromSql + Send + 'static,
+    {
+        let (workspace, kind, prefix) = (workspace.clone(), kind.map(str::to_owned), prefix.to_owned());
+        // Every path is larger than the empty text, and none has characters beyond the one that ends the range.
+        let (after, end) = (after.unwrap_or_default().to_owned(), format!("{prefix}\u{10ffff}"));
+        self.read(move |conn| match workspace_row(conn, &workspace)? {
+            Some(workspace) => items(conn, table.page, (workspace, prefix, end, after, kind, limit)),
+            None => Ok(Vec::new()),
+        })
+        .await
+    }
+
+    async fn delete(&self, table: &'static Table, workspace: &WorkspaceId, path: &str) -> Result<()> {
+        let (workspace, path) = (workspace.clone(), path.to_owned());
+        self.write(Need::Synced, move |tx| {
+            let removed = match workspace_row(tx.conn, &workspace)? {
+                Some(workspace) => tx.conn.prepare_cached(table.delete)?.execute((workspace, &path))?,
+                None => 0,
+            };
+            if removed == 0 { Err(missing(table, &path)) } else { Ok(()) }
+        })
+        .await
+    }
+}
+
+fn put<K: Into<Value>>(tx: &Tx<'_>, table: &Table, workspace: i64, item: Item<K>, mode: &PutMode) -> Outcome<()> {
+    let Item { path, value, kind, description, changed_by, changed } = item;
+    if let PutMode::Rename(old) = mode
+        && tx.conn.prepare_cached(table.delete)?.execute((workspace, old))? == 0
+    {
+        return Err(missing(table, old));
+    }
+    let values = (workspace, &path, value, kind.into(), description, changed_by, changed);
+    let replaced = match mode {
+        PutMode::Update | PutMode::Upsert => tx.conn.prepare_cached(table.replace)?.execute(values.clone())?,
+        PutMode::Create | PutMode::Rename(_) => 0,
+    };
+    if replaced > 0 {
+        return Ok(());
+    }
+    if *mode == PutMode::Update {
+        return Err(missing(table, &path));
+    }
+    match tx.conn.prepare_cached(table.insert)?.execute(values)? {
+        0 => Err(StoreError::Conflict(format!("{} {path} exists already", table.what)).into()),
+        _ => Ok(()),
+    }
+}
+
+fn missing(table: &Table, path: &str) -> Fault {
+    StoreError::NotFound(format!("{} {path}", table.what)).into()
+}
+
+fn items<K: FromSql>(conn: &Connection, sql: &str, values: impl rusqlite::Params) -> Outcome<Vec<Item<K>>> {
+    let item = |row: &Row<'_>| {
+        Ok(Item {
+            path: row.get(0)?,
+            value: row.get(1)?,
+            kind: row.get(2)?,
+            description: row.get(3)?,
+            changed_by: row.get(4)?,
+            changed: row.get(5)?,
+        })
+    };
+    let mut statement = conn.prepare_cached(sql)?;
+    let found = statement.query_map(values, item)?;
+    Ok(found.collect::<rusqlite::Result<_>>()?)
+}
