@@ -171,6 +171,15 @@ mod tests {
     }
 
     #[test]
+    fn pools_of_all_sizes_can_be_mapped() {
+        for runs in [1, 16, 256] {
+            let mut config = run_settings().unwrap();
+            config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(runs)));
+            Engine::new(&config).unwrap_or_else(|error| panic!("{runs}: {error:#}"));
+        }
+    }
+
+    #[test]
     fn host_and_compiler_agree() {
         assert_eq!(fingerprint(&host(4).unwrap()), fingerprint(&compiler().unwrap()));
     }

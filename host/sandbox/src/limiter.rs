@@ -84,10 +84,15 @@ impl Limiter {
     }
 }
 
+/// Beyond a maximum of its own, one that is below the run's limit, a memory or table can't grow anyway: the guest is told so
+/// by the language's rules. The maximum given here may also be the pool's.
+fn beyond_own(desired: usize, maximum: Option<usize>, limit: u64) -> bool {
+    maximum.is_some_and(|maximum| desired > maximum && (maximum as u64) < limit)
+}
+
 impl ResourceLimiter for Limiter {
     fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
-        // Beyond its declared maximum a memory can't grow anyway; the guest is told so by the language's own rules.
-        if maximum.is_some_and(|maximum| desired > maximum) {
+        if beyond_own(desired, maximum, self.limit) {
             return Ok(false);
         }
         self.grow(desired.saturating_sub(current) as u64, 0)?;
@@ -101,7 +106,7 @@ impl ResourceLimiter for Limiter {
     }
 
     fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
-        if maximum.is_some_and(|maximum| desired > maximum) {
+        if beyond_own(desired, maximum, self.element_limit) {
             return Ok(false);
         }
         let more = desired.saturating_sub(current) as u64;
@@ -158,8 +163,9 @@ mod tests {
         let mut limiter = limiter(1000, 100);
         assert!(limiter.memory_growing(0, 900, None).unwrap());
         limiter.memory_grow_failed(wasmtime::Error::msg("no")).unwrap();
-        assert!(limiter.memory_growing(0, 900, None).unwrap());
-        assert!(!limiter.memory_growing(900, 2000, Some(1500)).unwrap(), "its own maximum is not our error");
+        assert!(limiter.memory_growing(0, 600, None).unwrap());
+        assert!(!limiter.memory_growing(600, 2000, Some(900)).unwrap(), "its own maximum is not our error");
+        assert!(limiter.memory_growing(600, 2000, Some(1500)).is_err(), "but ours comes first");
     }
 
     #[test]

@@ -171,3 +171,105 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasmill_core::scope::Action;
+    use wasmill_store::memory::MemoryStore;
+    use wasmill_store::{Accounts as _, NewToken, User};
+
+    fn request(uri: &str, authorization: Option<&str>) -> request::Parts {
+        let mut builder = http::Request::builder().uri(uri);
+        if let Some(value) = authorization {
+            builder = builder.header(AUTHORIZATION, value);
+        }
+        builder.body(()).unwrap().into_parts().0
+    }
+
+    async fn store_with(scopes: Option<Vec<String>>, expires: Option<Micros>, role: Role) -> (MemoryStore, PlainToken) {
+        let (store, main) = (MemoryStore::new(), "main".parse::<WorkspaceId>().unwrap());
+        store.create_workspace(&main, "Main", 0).await.unwrap();
+        let user = User { name: "ann".into(), email: "ann@localhost".into(), super_admin: false, created: 0 };
+        store.put_user(&user).await.unwrap();
+        store.put_member(&main, "ann", role).await.unwrap();
+        let token = PlainToken::from_random(&[9; 32]);
+        let stored = NewToken {
+            digest: token.digest(),
+            prefix: token.prefix().into(),
+            user: "ann".into(),
+            workspace: None,
+            label: String::new(),
+            scopes,
+            created: 0,
+            expires,
+        };
+        store.put_token(&stored).await.unwrap();
+        (store, token)
+    }
+
+    #[tokio::test]
+    async fn where_a_token_is_found() {
+        let (store, token) = store_with(None, None, Role::Admin).await;
+        let tokens = Tokens::default();
+        let secret = token.reveal();
+        let (in_query, bearer) = (format!("/x?a=1&token={secret}"), format!("Bearer {secret}"));
+        for (uri, header, found) in [
+            ("/x", Some(bearer.as_str()), true),
+            ("/x", Some(&*format!("bearer {secret}")), true),
+            (in_query.as_str(), None, true),
+            // Another scheme is for the script, and does not hide the query's token.
+            (in_query.as_str(), Some("Basic YTpi"), true),
+            // A wrong bearer token is not made good by the query's.
+            (in_query.as_str(), Some("Bearer wrong"), false),
+            ("/x", Some("Basic YTpi"), false),
+            ("/x?token=", None, false),
+            ("/x", None, false),
+        ] {
+            let identified = tokens.identify(&store, &request(uri, header)).await;
+            assert_eq!(identified.is_ok(), found, "{uri} {header:?}");
+            if let Err(problem) = identified {
+                assert_eq!(problem.code, Code::Unauthorized);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn revoked_and_expired() {
+        let (store, token) = store_with(None, None, Role::Admin).await;
+        let tokens = Tokens::default();
+        let asked = request("/x", Some(&format!("Bearer {}", token.reveal())));
+        assert!(tokens.identify(&store, &asked).await.is_ok());
+        assert_eq!(tokens.take_uses().len(), 1);
+        assert!(tokens.take_uses().is_empty());
+        let revoked = store.revoke_tokens("ann", token.prefix()).await.unwrap();
+        tokens.forget(&revoked);
+        assert!(tokens.identify(&store, &asked).await.is_err());
+
+        let (store, _) = store_with(None, Some(clock::now() - 1), Role::Admin).await;
+        assert!(Tokens::default().identify(&store, &asked).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn rights() {
+        let (main, other): (WorkspaceId, WorkspaceId) = ("main".parse().unwrap(), "other".parse().unwrap());
+        let write = Need::one("scripts", Action::Write, "u/ann/x");
+        for (scopes, role, deploys, runs) in [
+            (None, Role::Developer, true, true),
+            (None, Role::Operator, false, true),
+            (Some(vec!["jobs:run:scripts:u/ann/x".to_owned()]), Role::Admin, false, true),
+            (Some(vec!["scripts:write".to_owned()]), Role::Operator, false, false),
+        ] {
+            let (store, token) = store_with(scopes.clone(), None, role).await;
+            let asked = request("/x", Some(&format!("Bearer {}", token.reveal())));
+            let caller = Tokens::default().identify(&store, &asked).await.unwrap();
+            assert_eq!(caller.require(&main, &write).is_ok(), deploys, "{scopes:?} {role:?}");
+            let run = caller.require(&main, &Need::run_script("u/ann/x"));
+            assert_eq!(run.is_ok(), runs, "{scopes:?} {role:?}");
+            if let Err(problem) = run {
+                assert!(problem.detail.contains("jobs:run:scripts:u/ann/x"), "names the missing scope: {problem}");
+            }
+            assert_eq!(caller.role(&other).unwrap_err().code, Code::Forbidden);
+        }
+    }
+}

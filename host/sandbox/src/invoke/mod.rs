@@ -94,13 +94,14 @@ impl Sandbox {
             guard::guarded(work, deadline, &call.cancel).await
         };
         let state = store.data();
+        let entered = state.entered;
         usage.wall = start.elapsed();
         usage.busy_ticks = state.busy_ticks;
         usage.memory_peak_bytes = state.limiter.peak();
         let errors = streams.close();
         let ended = match end {
             End::Done(Ok(ended)) => ended,
-            End::Done(Err(error)) => classify::error(&error, &errors, &call.limits),
+            End::Done(Err(error)) => classify::error(&error, entered, &errors, &call.limits),
             End::Deadline => classify::timeout(&call.limits),
             End::Canceled => Ended::failure(FailureName::Canceled, "the run was cancelled"),
             End::Panicked(message) => {
