@@ -7,6 +7,7 @@ mod demo;
 mod guests;
 mod host;
 mod process;
+mod toolchain;
 mod wasm_std;
 mod wasm_targets;
 

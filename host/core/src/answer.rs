@@ -212,7 +212,10 @@ impl<'a> Control<'a> {
                 };
             }
             Some(other) => {
-                return refuse(format!("The script set windmill_content_transfer_encoding to {}; only \"base64\" is known", shorten(other)));
+                return refuse(format!(
+                    "The script set windmill_content_transfer_encoding to {}; only \"base64\" is known",
+                    shorten(other)
+                ));
             }
         }
         Ok(match (text, result) {

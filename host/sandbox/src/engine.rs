@@ -52,7 +52,8 @@ fn code_settings() -> Result<Config, wasmtime::Error> {
     config.wasm_wide_arithmetic(false);
     // Kept: bulk memory, multi-value, reference types, SIMD, tail calls, extended constants. Current compilers emit them.
     //
-    // Ticks from outside stop endless loops; counting fuel would cost more and depend on the machine less than needed.
+    // Ticks from outside stop endless loops. Counting fuel would do it at the same instruction each time, which nobody needs,
+    // and costs more.
     config.epoch_interruption(true);
     config.cranelift_opt_level(OptLevel::Speed);
     // Function names are enough for a script's author; line tables cost space in every compiled file.

@@ -25,7 +25,7 @@ impl fmt::Display for Exceeded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Exceeded::Memory { wanted, limit } => {
-                write!(f, "the script asked for {} of memory, its limit is {}", mib(*wanted), mib(*limit))
+                write!(f, "the script asked for {} of memory, its limit is {}", mib_over(*wanted), mib(*limit))
             }
             Exceeded::TableElements { wanted, limit } => {
                 write!(f, "the script asked for {wanted} table elements, its limit is {limit}")
@@ -38,9 +38,17 @@ impl fmt::Display for Exceeded {
 
 impl std::error::Error for Exceeded {}
 
-/// A number of bytes in MiB, with one decimal where it is not a whole number.
+/// A number of bytes in MiB, with one decimal where it is not a whole number. Rounded down.
 pub(crate) fn mib(bytes: u64) -> String {
-    let tenths = u128::from(bytes) * 10 / (1 << 20);
+    in_tenths(u128::from(bytes) * 10 / (1 << 20))
+}
+
+/// The same rounded up, for what was over a limit: it must not read like the limit itself.
+fn mib_over(bytes: u64) -> String {
+    in_tenths((u128::from(bytes) * 10).div_ceil(1 << 20))
+}
+
+fn in_tenths(tenths: u128) -> String {
     if tenths.is_multiple_of(10) { format!("{} MiB", tenths / 10) } else { format!("{}.{} MiB", tenths / 10, tenths % 10) }
 }
 
@@ -172,5 +180,7 @@ mod tests {
     fn sizes_read_well() {
         assert_eq!(mib(256 << 20), "256 MiB");
         assert_eq!(mib((1 << 20) + (1 << 19)), "1.5 MiB");
+        let exceeded = Exceeded::Memory { wanted: (256 << 20) + 65_536, limit: 256 << 20 };
+        assert_eq!(exceeded.to_string(), "the script asked for 256.1 MiB of memory, its limit is 256 MiB");
     }
 }

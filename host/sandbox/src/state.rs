@@ -37,7 +37,7 @@ pub(crate) fn store(engine: &Engine, wasi: WasiP1Ctx, limits: &RunLimits, deadli
     store.limiter(|state| &mut state.limiter);
     store.set_epoch_deadline(1);
     // At each tick a busy guest gives its thread back for a moment: others get their turn, and the timers that end it
-    // by the wall clock or on request can fire.
+    // by the wall clock or because it was cancelled can fire.
     store.epoch_deadline_callback(|mut context| {
         let state = context.data_mut();
         state.busy_ticks += 1;

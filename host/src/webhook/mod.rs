@@ -1,6 +1,8 @@
 //! What all webhook calls have in common: their arguments, the invocation they become, probes and preflights.
 
+mod execute;
 pub(crate) mod queued;
+pub(crate) mod stream;
 pub(crate) mod sync;
 
 use crate::clock;
@@ -107,6 +109,14 @@ pub(crate) fn arguments(settings: &Settings, request: &request::Parts, body: &[u
         body,
     };
     Ok(args::build(&parts)?)
+}
+
+/// What every answer to a run carries.
+fn labelled(mut reply: Reply, id: JobId, version: &Deployment) -> Reply {
+    respond::with(&mut reply, "x-wasmill-job-id", &id.to_string());
+    respond::with(&mut reply, "x-wasmill-version", &version.hash_text);
+    respond::with(&mut reply, "access-control-allow-origin", "*");
+    reply
 }
 
 /// HEAD on a webhook's address, once it is known that the script is there and the token may run it.

@@ -80,12 +80,12 @@ fn result(output: String, log: &LogBuffer) -> Result<Box<RawValue>, json::Fault>
         Err(_) => {}
     }
     let content = output.trim_end();
-    if let Some((before, last)) = content.rsplit_once('\n') {
-        if let Ok(json) = json::value(last.to_owned()) {
-            log.append(before);
-            log.append("\n");
-            return Ok(json);
-        }
+    if let Some((before, last)) = content.rsplit_once('\n')
+        && let Ok(json) = json::value(last.to_owned())
+    {
+        log.append(before);
+        log.append("\n");
+        return Ok(json);
     }
     serde_json::value::to_raw_value(&output).map_err(|error| json::Fault::Syntax(error.to_string()))
 }

@@ -70,7 +70,13 @@ impl Sandbox {
         // Typed arguments are checked and converted before anything is started.
         let typed = match &script.entry {
             Entry::Typed { signature, .. } => match crate::value::arguments(signature, &call.args) {
-                Ok(values) => Some(values),
+                Ok(read) => {
+                    if !read.ignored.is_empty() {
+                        let names = crate::text::listed(read.ignored.iter().map(String::as_str));
+                        call.log.append(&format!("[wasmill] main does not take {names}: ignored\n"));
+                    }
+                    Some(read.values)
+                }
                 Err(message) => return done(failed(FailureName::InvalidArguments, message), usage, false),
             },
             _ => None,
