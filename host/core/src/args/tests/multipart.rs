@@ -194,9 +194,9 @@ proptest! {
 
     /// Whatever a sender puts in comes out, as long as it does not hold the boundary.
     #[test]
-    fn round_trip(name in "[^\r\n%]{0,10}", text in "[^-]{0,20}", files in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..30), 1..3)) {
+    fn round_trip(name in "[ -$&-~é-￼]{0,10}", text in "[^-]{0,20}", files in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..30), 1..3)) {
         let escaped = name.replace('\\', "\\\\").replace('"', "\\\"");
-        prop_assume!(!name.contains(|c: char| c.is_ascii_control()) && name != "files");
+        prop_assume!(name != "files");
         prop_assume!(!files.iter().any(|file| file.windows(3).any(|window| window == b"--B")));
         let mut body = format!("--B\r\nContent-Disposition: form-data; name=\"{escaped}\"\r\n\r\n{text}").into_bytes();
         for file in &files {
