@@ -218,3 +218,26 @@ fn documented_imports_are_the_offered_ones() {
     assert!(offered.len() > 3, "the list was not read: {list}");
     assert_eq!(documented, offered);
 }
+
+/// `docs/dependencies.md` names each crate that one of ours depends on, and no other.
+#[test]
+fn dependencies_are_explained() {
+    let metadata = metadata();
+    let packages = metadata.workspace_packages();
+    let ours: BTreeSet<&str> = packages.iter().map(|package| package.name.as_str()).collect();
+    let used: BTreeSet<&str> = packages
+        .iter()
+        .flat_map(|package| &package.dependencies)
+        .map(|dependency| dependency.name.as_str())
+        .filter(|name| !ours.contains(name))
+        .collect();
+    let page = text("docs/dependencies.md");
+    let named: BTreeSet<&str> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split(" | ").next())
+        .flat_map(|crates| crates.split(", "))
+        .filter(|name| !matches!(*name, "Crate"))
+        .collect();
+    assert_eq!(used.difference(&named).copied().collect::<Vec<_>>(), [""; 0], "used, but not on the page");
+    assert_eq!(named.difference(&used).copied().collect::<Vec<_>>(), [""; 0], "on the page, but not used");
+}

@@ -9,6 +9,7 @@ use dashmap::DashMap;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, request};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use wasmill_core::problem::Code;
 use wasmill_core::scope::{Need, Scopes};
 use wasmill_core::token::PlainToken;
@@ -32,6 +33,8 @@ pub(crate) struct Caller {
     pub(crate) super_admin: bool,
     roles: Vec<(WorkspaceId, Role)>,
     expires: Option<Micros>,
+    /// Last use that is not written down yet; 0 for none. Here, so that using a token locks nothing.
+    used: AtomicI64,
 }
 
 impl Caller {
@@ -45,6 +48,7 @@ impl Caller {
             super_admin: owner.user.super_admin,
             roles: owner.roles,
             expires: owner.token.expires,
+            used: AtomicI64::new(0),
         })
     }
 
@@ -91,7 +95,6 @@ impl Caller {
 #[derive(Default)]
 pub(crate) struct Tokens {
     known: DashMap<[u8; 32], Arc<Caller>>,
-    used: DashMap<[u8; 32], Micros>,
 }
 
 impl Tokens {
@@ -113,7 +116,7 @@ impl Tokens {
         if caller.expires.is_some_and(|expires| expires <= now) {
             return Err(unauthorized());
         }
-        self.used.insert(digest, now);
+        caller.used.store(now, Ordering::Relaxed);
         Ok(caller)
     }
 
@@ -139,15 +142,13 @@ impl Tokens {
     pub(crate) fn forget(&self, digests: &[[u8; 32]]) {
         for digest in digests {
             self.known.remove(digest);
-            self.used.remove(digest);
         }
     }
 
     /// Takes the uses noted since the last time, to be written to the store.
     pub(crate) fn take_uses(&self) -> Vec<([u8; 32], Micros)> {
-        let uses: Vec<_> = self.used.iter().map(|entry| (*entry.key(), *entry.value())).collect();
-        self.used.retain(|digest, at| !uses.contains(&(*digest, *at)));
-        uses
+        let uses = self.known.iter().map(|entry| (*entry.key(), entry.used.swap(0, Ordering::Relaxed)));
+        uses.filter(|(_, at)| *at != 0).collect()
     }
 }
 

@@ -76,7 +76,7 @@ impl Admitted {
             environment: environment(host, &invocation.workspace, &version, invocation.id),
             limits: version.limits,
             log: log.clone(),
-            cancel: host.stop.ending.child_token(),
+            cancel: host.stop.ending.clone(),
         };
         let mut record = Record { host: host.clone(), job: Some(invocation.into_job()), log, begun: Instant::now() };
         let wait = host.settings.limits.sync_wait;

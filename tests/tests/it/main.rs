@@ -6,6 +6,7 @@ mod capabilities;
 mod cli;
 mod connections;
 mod durability;
+mod events;
 mod jobs;
 mod load;
 mod requests;

@@ -126,7 +126,8 @@ impl Sandbox {
             (Ended::Exit(code), None) => command::exited(code, &errors),
         };
         usage.log_dropped_bytes = call.log.dropped();
-        done(outcome, usage, saturated)
+        // A script may return an ordinary result and declare in it that the run has failed.
+        done(outcome.or_declared_failure(), usage, saturated)
     }
 
     fn store(&self, call: &Call, streams: &Streams, deadline: Instant) -> Store<State> {
