@@ -34,8 +34,7 @@ impl<T> Returned<T> {
 }
 
 fn json(value: &impl Serialize) -> Answer {
-    serde_json::to_string(value)
-        .map_err(|error| ScriptError::new("InvalidResult", format!("the result of main has no JSON form: {error}")))
+    serde_json::to_string(value).map_err(|error| ScriptError::new("InvalidResult", format!("the result of main has no JSON form: {error}")))
 }
 
 fn finish<T: Serialize, E>(result: Result<T, E>, describe: impl FnOnce(E) -> ScriptError) -> Answer {

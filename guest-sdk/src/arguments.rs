@@ -26,9 +26,8 @@ impl<'a> Arguments<'a> {
     pub fn take<T: DeserializeOwned>(&mut self, name: &str, expected: &str) -> Result<T, ScriptError> {
         let Some(value) = self.0.remove(name) else {
             // Types such as Option have a value for this case, and serde's way to find out is to ask them.
-            return T::deserialize(Missing).map_err(|_| {
-                ScriptError::new(INVALID, format!("the argument `{name}` is missing; expected {expected}"))
-            });
+            return T::deserialize(Missing)
+                .map_err(|_| ScriptError::new(INVALID, format!("the argument `{name}` is missing; expected {expected}")));
         };
         serde_json::from_str(value.get()).map_err(|error| {
             let reason = without_position(&error);
@@ -39,9 +38,8 @@ impl<'a> Arguments<'a> {
 
 /// All arguments as one value.
 pub fn whole<T: DeserializeOwned>(text: &str) -> Result<T, ScriptError> {
-    serde_json::from_str(text).map_err(|error| {
-        ScriptError::new(INVALID, format!("the arguments are not right: {}", without_position(&error)))
-    })
+    serde_json::from_str(text)
+        .map_err(|error| ScriptError::new(INVALID, format!("the arguments are not right: {}", without_position(&error))))
 }
 
 /// The error's text without the line and column, which mean nothing to a caller who sent the arguments in another form.

@@ -102,9 +102,7 @@ pub use wasmill_guest_macro::Schema;
 /// What the macros expand to. Not for direct use: it may change in any version.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::answer::{
-        Answer, BoxedError, BoxedSendError, DataError, NamedError, Plain, Returned, TextError, TypedError,
-    };
+    pub use crate::answer::{Answer, BoxedError, BoxedSendError, DataError, NamedError, Plain, Returned, TextError, TypedError};
     pub use crate::arguments::{Arguments, whole};
     pub use crate::bindings::export;
     pub use crate::bindings::exports::wasmill::script::entry;

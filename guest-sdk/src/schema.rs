@@ -20,8 +20,7 @@ pub trait Schema {
     const MEMBERS: Node;
 
     /// The whole schema object.
-    const OBJECT: Node =
-        Node::Join(&[Node::Text("{"), Node::List(&[Self::DESCRIPTION, Self::MEMBERS]), Node::Text("}")]);
+    const OBJECT: Node = Node::Join(&[Node::Text("{"), Node::List(&[Self::DESCRIPTION, Self::MEMBERS]), Node::Text("}")]);
 
     /// What a value of this type is, in a few words for an error text: "a whole number from 0 to 255".
     const EXPECTED: &'static str;

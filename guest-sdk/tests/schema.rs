@@ -116,10 +116,7 @@ fn structs() {
     assert_eq!(schema!(Wrapper<bool>), r#"{"type":"array","items":{"type":"boolean"}}"#);
     #[derive(Schema)]
     struct Pair(bool, String);
-    assert_eq!(
-        schema!(Pair),
-        r#"{"type":"array","prefixItems":[{"type":"boolean"},{"type":"string"}],"minItems":2,"maxItems":2}"#
-    );
+    assert_eq!(schema!(Pair), r#"{"type":"array","prefixItems":[{"type":"boolean"},{"type":"string"}],"minItems":2,"maxItems":2}"#);
 }
 
 #[test]

@@ -144,3 +144,93 @@ pub(crate) fn unavailable(error: StoreError) -> Problem {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasmill_core::limits::DeclaredLimits;
+    use wasmill_store::memory::MemoryStore;
+    use wasmill_store::{Accounts as _, NewVersion, Scripts as _};
+
+    fn version(path: &str, module: &[u8]) -> NewVersion {
+        NewVersion {
+            hash: Digest::of(module),
+            manifest: "{}".into(),
+            path: path.parse().unwrap(),
+            module: Digest::of(module),
+            module_bytes: module.len() as u64,
+            kind: Kind::Typed,
+            limits: DeclaredLimits { timeout_s: Some(1), memory_mib: None },
+            schema: None,
+            summary: String::new(),
+            created_by: "admin".into(),
+            created: 1,
+        }
+    }
+
+    async fn store_with(version: &NewVersion) -> (MemoryStore, WorkspaceId) {
+        let (store, main) = (MemoryStore::new(), "main".parse::<WorkspaceId>().unwrap());
+        store.create_workspace(&main, "Main", 0).await.unwrap();
+        store.deploy(&main, version).await.unwrap();
+        (store, main)
+    }
+
+    #[tokio::test]
+    async fn a_known_path_is_not_looked_up_again() {
+        let first = version("u/a/x", b"1");
+        let (store, main) = store_with(&first).await;
+        let resolver = Resolver::new(RunLimits::default());
+        let target = Target::Path(first.path.clone());
+        let found = resolver.resolve(&store, &main, &target).await.unwrap();
+        assert_eq!((found.hash, found.limits.wall.as_secs()), (first.hash, 1));
+        // Behind the resolver's back: what it still answers can only come from memory.
+        store.archive(&main, &first.path).await.unwrap();
+        assert!(resolver.resolve(&store, &main, &target).await.is_ok());
+        resolver.archived(&main, &first.path);
+        assert!(resolver.resolve(&store, &main, &target).await.is_err());
+        assert!(resolver.resolve(&store, &main, &Target::Hash(first.hash)).await.is_ok(), "its hash still resolves");
+    }
+
+    #[tokio::test]
+    async fn a_deployment_is_right_at_once() {
+        let (first, second) = (version("u/a/x", b"1"), version("u/a/x", b"2"));
+        let (store, main) = store_with(&first).await;
+        let resolver = Resolver::new(RunLimits::default());
+        let target = Target::Path(first.path.clone());
+        resolver.resolve(&store, &main, &target).await.unwrap();
+        let deployed = store.deploy(&main, &second).await.unwrap();
+        resolver.deployed(&main, &deployed.version);
+        assert_eq!(resolver.resolve(&store, &main, &target).await.unwrap().hash, second.hash);
+    }
+
+    #[tokio::test]
+    async fn what_was_read_before_a_change_is_not_kept() {
+        let (first, second) = (version("u/a/x", b"1"), version("u/a/x", b"2"));
+        let (store, main) = store_with(&first).await;
+        let resolver = Resolver::new(RunLimits::default());
+        let key = (main.clone(), first.path.clone());
+        // A look-up that read the older version, then lost the race against a deployment.
+        let seen = resolver.changes.load(Ordering::Acquire);
+        let old = resolver.deployment(&store.newest(&main, &first.path).await.unwrap().unwrap());
+        let deployed = store.deploy(&main, &second).await.unwrap();
+        resolver.deployed(&main, &deployed.version);
+        resolver.fill(&resolver.by_path, key.clone(), seen, old.clone());
+        assert_eq!(resolver.by_path.get(&key).unwrap().hash, second.hash);
+        resolver.by_path.remove(&key);
+        resolver.fill(&resolver.by_path, key.clone(), seen, old);
+        assert!(resolver.by_path.get(&key).is_none());
+    }
+
+    #[tokio::test]
+    async fn another_workspace_finds_nothing() {
+        let first = version("u/a/x", b"1");
+        let (store, main) = store_with(&first).await;
+        let other: WorkspaceId = "other".parse().unwrap();
+        store.create_workspace(&other, "Other", 0).await.unwrap();
+        let resolver = Resolver::new(RunLimits::default());
+        resolver.resolve(&store, &main, &Target::Hash(first.hash)).await.unwrap();
+        for target in [Target::Hash(first.hash), Target::Path(first.path)] {
+            assert_eq!(resolver.resolve(&store, &other, &target).await.unwrap_err().code, wasmill_core::problem::Code::NotFound);
+        }
+    }
+}

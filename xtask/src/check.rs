@@ -7,18 +7,21 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail};
 
 use crate::process::{attempt, run, step};
-use crate::{demo, guests, host};
+use crate::{demo, guests};
 
 /// Installs what the checks need and runs them all.
 pub(crate) fn run_all(root: &Path) -> Result<()> {
     let begun = Instant::now();
     step("checking the format", || run(cargo(root).args(["fmt", "--all", "--check"])))?;
     step("checking dependencies, licences and sources", || deny(root))?;
-    guests::build_all(root)?;
-    host::build(root)?;
-    step("linting", || {
-        run(cargo(root).args(["clippy", "--quiet", "--locked", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+    let guests = guests::build_all(root)?;
+    // All of it at once and in one profile: built one by one, the packages would ask for different features of the
+    // engine, and it would be compiled for each.
+    const EVERYTHING: [&str; 5] = ["--quiet", "--locked", "--release", "--workspace", "--all-targets"];
+    step("building the host and its tests (the first time takes some minutes: there is a compiler in it)", || {
+        run(cargo(root).arg("build").args(EVERYTHING))
     })?;
+    step("linting", || run(cargo(root).arg("clippy").args(EVERYTHING).args(["--", "-D", "warnings"])))?;
     // Their output goes to stdout, so that whoever reads it finds the tests' own closing lines there.
     step("running the tests", || {
         let status = cargo(root).args(["test", "--locked", "--release", "--workspace"]).status().context("could not start cargo")?;
@@ -27,7 +30,7 @@ pub(crate) fn run_all(root: &Path) -> Result<()> {
         }
         Ok(())
     })?;
-    step("running the demo", || demo::run(root, true, None))?;
+    step("running the demo", || demo::run(root, root.join("target/release/wasmill"), guests, true, None))?;
     eprintln!("everything passed, in {:.0} s", begun.elapsed().as_secs_f64());
     Ok(())
 }

@@ -20,10 +20,15 @@ const EXAMPLES: [&str; 6] = ["greet", "hello", "csv-report", "github-push", "ima
 /// Where the examples are deployed.
 const FOLDER: &str = "f/examples";
 
-/// Runs the demo.
-pub(crate) fn run(root: &Path, once: bool, listen: Option<&str>) -> Result<()> {
+/// Builds what the demo needs, and runs it.
+pub(crate) fn build_and_run(root: &Path, once: bool, listen: Option<&str>) -> Result<()> {
     let guests = guests::build_all(root)?;
     let binary = host::build(root)?;
+    run(root, binary, guests, once, listen)
+}
+
+/// Runs the demo on a host's binary and the built guests.
+pub(crate) fn run(root: &Path, binary: PathBuf, guests: BTreeMap<String, PathBuf>, once: bool, listen: Option<&str>) -> Result<()> {
     let listen = listen.unwrap_or(if once { "127.0.0.1:0" } else { "127.0.0.1:8000" });
     let mut demo = Demo { host: Host::start(&binary, &root.join("target/demo"), listen)?, root, binary, guests, wrong: 0 };
     demo.host_says();

@@ -7,6 +7,7 @@ mod demo;
 mod guests;
 mod host;
 mod process;
+mod toolchain;
 mod wasm_std;
 mod wasm_targets;
 
@@ -39,9 +40,9 @@ fn dispatch() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
-        ["demo"] => demo::run(&root()?, false, None),
-        ["demo", "--once"] => demo::run(&root()?, true, None),
-        ["demo", "--listen", address] => demo::run(&root()?, false, Some(address)),
+        ["demo"] => demo::build_and_run(&root()?, false, None),
+        ["demo", "--once"] => demo::build_and_run(&root()?, true, None),
+        ["demo", "--listen", address] => demo::build_and_run(&root()?, false, Some(address)),
         ["test"] => check::run_all(&root()?),
         ["guests"] => guests::build_all(&root()?).map(drop),
         ["build-script", folder] => build_script::build(Path::new(folder)),

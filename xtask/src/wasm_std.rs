@@ -14,7 +14,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 
 use crate::process::{output, run};
-use crate::wasm_targets::Toolchain;
+use crate::toolchain::Toolchain;
 
 /// The Debian suite that has compilers as new as ours, and a C library that can link programs which start threads.
 const SUITE: &str = "trixie-backports";

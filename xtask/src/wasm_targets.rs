@@ -10,7 +10,8 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-use crate::process::{attempt, output, step};
+use crate::process::{attempt, step};
+use crate::toolchain::Toolchain;
 use crate::wasm_std;
 
 /// The target that all Rust guests are compiled for.
@@ -46,46 +47,11 @@ impl GuestEnv {
     }
 }
 
-/// The Rust toolchain that cargo uses in a folder.
-pub(crate) struct Toolchain {
-    /// The folder whose toolchain this is: a `rust-toolchain.toml` above it decides.
-    pub(crate) folder: PathBuf,
-    /// The version, such as `1.95.0`.
-    pub(crate) release: String,
-    /// The full hash of the commit that the compiler was built from, or what else tells it from other compilers.
-    pub(crate) commit: String,
-    /// Where the toolchain is installed.
-    pub(crate) sysroot: PathBuf,
-}
-
-impl Toolchain {
-    fn in_folder(folder: &Path) -> Result<Self> {
-        let version = output(Command::new("rustc").current_dir(folder).arg("-vV"))?;
-        let field = |name: &str| {
-            version
-                .lines()
-                .find_map(|line| line.strip_prefix(name))
-                .map(|value| value.trim().to_owned())
-                .with_context(|| format!("`rustc -vV` does not say `{name}`"))
-        };
-        let sysroot = output(Command::new("rustc").current_dir(folder).args(["--print", "sysroot"]))?;
-        let release = field("release:")?;
-        // A distribution's compiler doesn't know its commit; its version has to do.
-        let commit = field("commit-hash:")?;
-        let commit = if commit == "unknown" { format!("release-{release}") } else { commit };
-        Ok(Self { folder: folder.to_path_buf(), release, commit, sysroot: PathBuf::from(sysroot.trim()) })
-    }
-
-    fn has_target(&self) -> bool {
-        has_std(&self.sysroot)
-    }
-}
-
 /// Makes sure that cargo, run in `folder`, can compile for [`TARGET`]. Quick when there is nothing to do.
 pub(crate) fn ensure(folder: &Path) -> Result<GuestEnv> {
     let toolchain = Toolchain::in_folder(folder)?;
     let forced = std::env::var_os(FORCE_BUILD).is_some();
-    if !forced && toolchain.has_target() {
+    if !forced && toolchain.has(TARGET) {
         return Ok(GuestEnv::default());
     }
 
@@ -100,7 +66,7 @@ pub(crate) fn ensure(folder: &Path) -> Result<GuestEnv> {
             Ok(attempt(Command::new("rustup").current_dir(folder).args(["target", "add", TARGET])))
         })?;
         match added {
-            Ok(()) if toolchain.has_target() => return Ok(GuestEnv::default()),
+            Ok(()) if toolchain.has(TARGET) => return Ok(GuestEnv::default()),
             Ok(()) => eprintln!("  rustup added it to another toolchain than {}", toolchain.sysroot.display()),
             Err(reason) => eprintln!("  not possible: {}", reason.lines().last().unwrap_or("no reason given")),
         }
@@ -113,15 +79,4 @@ pub(crate) fn ensure(folder: &Path) -> Result<GuestEnv> {
         format!("the target {TARGET} is missing; where rustup can reach its server, `rustup target add {TARGET}` installs it")
     })?;
     Ok(GuestEnv { sysroot: Some(sysroot) })
-}
-
-/// Whether a sysroot has the standard library of the target.
-fn has_std(sysroot: &Path) -> bool {
-    let folder = sysroot.join("lib/rustlib").join(TARGET).join("lib");
-    let Ok(entries) = folder.read_dir() else { return false };
-    entries.flatten().any(|entry| {
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        name.starts_with("libstd-") && name.ends_with(".rlib")
-    })
 }

@@ -63,10 +63,7 @@ fn of_struct(fields: &Fields, serde: &Serde) -> Result<Described> {
     match fields {
         Fields::Named(_) => {
             let properties = properties(fields, serde.rename_all, serde.default)?;
-            Ok(Described {
-                members: object_members(&properties, None, serde.deny_unknown_fields),
-                expected: quote!("an object"),
-            })
+            Ok(Described { members: object_members(&properties, None, serde.deny_unknown_fields), expected: quote!("an object") })
         }
         Fields::Unnamed(fields) if fields.unnamed.len() == 1 => match fields.unnamed.first() {
             Some(only) => of_type(only),
@@ -142,8 +139,7 @@ fn of_enum(data: &DataEnum, serde: &Serde) -> Result<Described> {
         }
         let ident = variant.ident.unraw().to_string();
         let name = own.rename.clone();
-        let name =
-            name.unwrap_or_else(|| serde.rename_all.map_or_else(|| ident.clone(), |case| case.of_variant(&ident)));
+        let name = name.unwrap_or_else(|| serde.rename_all.map_or_else(|| ident.clone(), |case| case.of_variant(&ident)));
         variants.push(NamedVariant { name, serde: own, variant });
     }
 
@@ -167,11 +163,7 @@ fn of_enum(data: &DataEnum, serde: &Serde) -> Result<Described> {
 
     let choices = variants.iter().map(|variant| variant.object(&tagging, serde)).collect::<Result<Vec<_>>>()?;
     // Without tags a value may fit more than one variant; serde takes the first.
-    let open = if variants.iter().any(|variant| variant.serde.untagged) || serde.untagged {
-        "\"anyOf\":["
-    } else {
-        "\"oneOf\":["
-    };
+    let open = if variants.iter().any(|variant| variant.serde.untagged) || serde.untagged { "\"anyOf\":[" } else { "\"oneOf\":[" };
     Ok(Described {
         members: quote!(::wasmill_guest::__private::Node::Wrap(#open, &[#(#choices),*], "]")),
         expected: quote!("one of the variants in the schema"),

@@ -67,9 +67,8 @@ fn reads_whole(attribute: TokenStream) -> Result<bool> {
     if attribute.is_empty() {
         return Ok(false);
     }
-    let word: Ident = syn::parse2(attribute.clone()).map_err(|_| {
-        Error::new(attribute.span(), "expected `#[wasmill_guest::main]` or `#[wasmill_guest::main(args)]`")
-    })?;
+    let word: Ident = syn::parse2(attribute.clone())
+        .map_err(|_| Error::new(attribute.span(), "expected `#[wasmill_guest::main]` or `#[wasmill_guest::main(args)]`"))?;
     if word != WHOLE {
         return Err(Error::new(word.span(), format!("unknown option `{word}`; the only one is `{WHOLE}`")));
     }
@@ -86,10 +85,7 @@ fn check(function: &ItemFn) -> Result<()> {
         return Err(Error::new(word.span(), "a script's main can't be unsafe"));
     }
     if !signature.generics.params.is_empty() {
-        return Err(Error::new(
-            signature.generics.span(),
-            "a script's main can't be generic: JSON doesn't choose types",
-        ));
+        return Err(Error::new(signature.generics.span(), "a script's main can't be generic: JSON doesn't choose types"));
     }
     if let Some(dots) = &signature.variadic {
         return Err(Error::new(dots.span(), "a script's main can't be variadic"));
@@ -160,19 +156,18 @@ fn takes_whole(parameters: &[Parameter], said_so: bool) -> Result<bool> {
         ([only], false) => Ok(only.name().is_some_and(|name| name == WHOLE)),
         ([_], true) => Ok(true),
         (_, false) => Ok(false),
-        (_, true) => Err(Error::new(
-            Span::call_site(),
-            format!("`#[wasmill_guest::main({WHOLE})]` is for a function with exactly one parameter"),
-        )),
+        (_, true) => {
+            Err(Error::new(Span::call_site(), format!("`#[wasmill_guest::main({WHOLE})]` is for a function with exactly one parameter")))
+        }
     }
 }
 
 fn from_object(function: &ItemFn, parameters: &[Parameter], description: Option<String>) -> Expansion {
     let value = format_ident!("args");
     let owned = parameters.iter().map(Parameter::owned_type);
-    let reading = parameters.iter().zip(owned).map(|(parameter, owned)| {
-        quote_spanned!(blamed(&parameter.of_type)=> let #value: #owned = ::wasmill_guest::__private::whole(text)?;)
-    });
+    let reading = parameters.iter().zip(owned).map(
+        |(parameter, owned)| quote_spanned!(blamed(&parameter.of_type)=> let #value: #owned = ::wasmill_guest::__private::whole(text)?;),
+    );
     let passed: Vec<TokenStream> = parameters.iter().map(|parameter| parameter.passed(&value)).collect();
     let call = call(function, &passed);
     let body = quote! {
@@ -219,18 +214,12 @@ fn by_name(function: &ItemFn, parameters: &[Parameter], description: Option<Stri
             let #value: #owned = arguments.take(#name, ::wasmill_guest::__private::Probe::<#owned>::EXPECTED)?;
         });
         values.push(parameter.passed(&value));
-        properties.push(Property {
-            name,
-            of_type: Some(owned),
-            description: parameter.description.clone(),
-            optional: false,
-        });
+        properties.push(Property { name, of_type: Some(owned), description: parameter.description.clone(), optional: false });
     }
 
     let call = call(function, &values);
     // A function without parameters doesn't care what it is called with.
-    let open = (!parameters.is_empty())
-        .then(|| quote!(let mut arguments = ::wasmill_guest::__private::Arguments::parse(text)?;));
+    let open = (!parameters.is_empty()).then(|| quote!(let mut arguments = ::wasmill_guest::__private::Arguments::parse(text)?;));
     let ignore = parameters.is_empty().then(|| quote!(let _ = text;));
     let body = quote! {
         #ignore

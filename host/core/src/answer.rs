@@ -3,7 +3,12 @@
 //! A result is the body as it is, unless it is an object with control keys (`windmill_status_code`,
 //! `windmill_content_type`, `windmill_headers`, each also as `wm_...`): then they steer the answer and the body is its
 //! `result`.
+//!
+//! A failure is answered in the same way. Without control keys beside its error (see [`crate::outcome`]) its whole result is
+//! the body; with them the body is `result`, or `{"error": ...}` when that is absent or null. Unless they say otherwise, the
+//! status is the one for failures. A *successful* result that has an `error` beside control keys is nothing special.
 
+use crate::header::{is_token, is_value};
 use crate::outcome::Outcome;
 use crate::problem::{Code, Problem};
 use base64::Engine as _;
@@ -65,20 +70,23 @@ const REFUSED_ON_SHARED_ORIGIN: &[&str] = &["set-cookie", "strict-transport-secu
 /// `Code::InvalidAnswer` when the control keys ask for something that cannot be sent.
 pub fn answer(outcome: &Outcome, policy: &Policy) -> Result<Answer, Problem> {
     let mut answer = match outcome {
-        Outcome::Failure(failure) => {
-            let body = failure.to_result().get().as_bytes().to_vec();
-            Answer { status: policy.failure_status, headers: vec![("content-type".into(), JSON.into())], body }
-        }
-        Outcome::Success(result) => match Control::read(result)? {
-            None => Answer { status: 200, headers: vec![("content-type".into(), JSON.into())], body: result.get().as_bytes().to_vec() },
-            Some(control) => control.answer(policy)?,
-        },
+        Outcome::Success(result) => steered(result, None, policy)?,
+        Outcome::Failure(failure) => steered(&failure.to_result(), Some(&failure.to_envelope()), policy)?,
     };
     if matches!(answer.status, 204 | 205 | 304) {
         answer.body.clear();
     }
     harden(&mut answer, policy);
     Ok(answer)
+}
+
+/// A result with its control keys heard; `error` is what a failure answers in place of an absent `result`.
+fn steered(result: &RawValue, error: Option<&RawValue>, policy: &Policy) -> Result<Answer, Problem> {
+    if let Some(control) = Control::read(result)? {
+        return control.answer(error, policy);
+    }
+    let status = if error.is_some() { policy.failure_status } else { 200 };
+    Ok(Answer { status, headers: vec![("content-type".into(), JSON.into())], body: result.get().as_bytes().to_vec() })
 }
 
 /// What a script returns is never trusted with the page's origin.
@@ -133,9 +141,10 @@ impl<'a> Control<'a> {
         }
     }
 
-    fn answer(&self, policy: &Policy) -> Result<Answer, Problem> {
-        let result = self.result.filter(|result| result.get() != "null");
+    fn answer(&self, error: Option<&RawValue>, policy: &Policy) -> Result<Answer, Problem> {
+        let result = self.result.filter(|result| result.get() != "null").or(error);
         let status = match self.windmill_status_code {
+            None if error.is_some() => policy.failure_status,
             None if result.is_none() => 204,
             None => 200,
             Some(code) => match code.get().parse::<u16>() {
@@ -152,7 +161,7 @@ impl<'a> Control<'a> {
         let content_type = match self.windmill_content_type.filter(|value| value.get() != "null") {
             None => None,
             Some(value) => match serde_json::from_str::<String>(value.get()) {
-                Ok(text) if valid_value(&text) => Some(text),
+                Ok(text) if is_value(&text) => Some(text),
                 _ => {
                     return refuse(format!(
                         "The script set windmill_content_type to {}; it must be a string such as \"text/csv\"",
@@ -179,10 +188,10 @@ impl<'a> Control<'a> {
         let mut headers = Vec::with_capacity(given.len());
         for (name, value) in given {
             let name = name.to_ascii_lowercase();
-            if name.is_empty() || !name.bytes().all(is_token_byte) {
+            if !is_token(&name) {
                 return refuse(format!("The script set a header with the name {name:?}, which is not a header name"));
             }
-            if !valid_value(&value) {
+            if !is_value(&value) {
                 return refuse(format!("The script set the header {name} to a value with line breaks or control characters"));
             }
             if REFUSED.contains(&name.as_str()) || name.starts_with("x-wasmill-") {
@@ -212,7 +221,10 @@ impl<'a> Control<'a> {
                 };
             }
             Some(other) => {
-                return refuse(format!("The script set windmill_content_transfer_encoding to {}; only \"base64\" is known", shorten(other)));
+                return refuse(format!(
+                    "The script set windmill_content_transfer_encoding to {}; only \"base64\" is known",
+                    shorten(other)
+                ));
             }
         }
         Ok(match (text, result) {
@@ -228,15 +240,6 @@ impl<'a> Control<'a> {
 fn shorten(text: &str) -> String {
     const MOST: usize = 60;
     if text.chars().count() <= MOST { text.to_owned() } else { text.chars().take(MOST).chain(['…']).collect() }
-}
-
-/// RFC 9110, 5.6.2: the bytes a header name may have.
-fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
-}
-
-fn valid_value(text: &str) -> bool {
-    text.bytes().all(|byte| byte == b'\t' || (byte >= 0x20 && byte != 0x7f))
 }
 
 #[cfg(test)]

@@ -7,7 +7,9 @@
 
 pub mod answer;
 pub mod args;
+mod header;
 pub mod id;
+mod json;
 pub mod limits;
 pub mod manifest;
 pub mod outcome;

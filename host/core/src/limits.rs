@@ -182,6 +182,21 @@ impl Default for CompileLimits {
 /// Depth of JSON values, in arguments and results alike: what serde_json itself reads.
 pub const JSON_DEPTH: usize = 128;
 
+/// Names that one call may list in `include_header`, and in `include_query`. Each costs a look-up and may become an
+/// argument; a thousand is ten times the headers that a request can have.
+pub const INCLUDED_NAMES: usize = 1_000;
+
+/// Parts of one `multipart/form-data` body. Twenty bytes make a part, so that without a bound 16 MiB would be close to a
+/// million of them; the largest forms that people fill in have some hundred.
+pub const MULTIPART_PARTS: usize = 1_000;
+
+/// Bytes of the headers of one part. 8 KiB, as servers commonly allow for a whole request: a field's and a file's name
+/// fit many times over.
+pub const PART_HEADER_BYTES: usize = 8 << 10;
+
+/// Characters of a multipart boundary: what RFC 2046 allows.
+pub const BOUNDARY_CHARS: usize = 70;
+
 /// Values in the arguments of one typed call, a byte of a `list<u8>` counted as one. Default 4,000,000: each takes some 30
 /// bytes while it is handed over, and wasmtime's own bound for the way back is 128 MiB.
 pub const JSON_VALUES: usize = 4_000_000;

@@ -193,10 +193,10 @@ impl Artefacts {
 
     /// Removes the compiled script of that digest, if there is one. Blocks on the disk.
     pub(crate) fn remove(&self, digest: &Digest) {
-        if let Err(error) = fs::remove_file(self.path(digest)) {
-            if error.kind() != io::ErrorKind::NotFound {
-                tracing::warn!(%digest, %error, "a compiled script could not be removed");
-            }
+        if let Err(error) = fs::remove_file(self.path(digest))
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(%digest, %error, "a compiled script could not be removed");
         }
     }
 }

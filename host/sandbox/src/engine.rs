@@ -52,7 +52,8 @@ fn code_settings() -> Result<Config, wasmtime::Error> {
     config.wasm_wide_arithmetic(false);
     // Kept: bulk memory, multi-value, reference types, SIMD, tail calls, extended constants. Current compilers emit them.
     //
-    // Ticks from outside stop endless loops; counting fuel would cost more and depend on the machine less than needed.
+    // Ticks from outside stop endless loops. Counting fuel would do it at the same instruction each time, which nobody needs,
+    // and costs more.
     config.epoch_interruption(true);
     config.cranelift_opt_level(OptLevel::Speed);
     // Function names are enough for a script's author; line tables cost space in every compiled file.
@@ -168,6 +169,15 @@ mod tests {
         let lock = include_str!("../../../Cargo.lock");
         let version = lock.split("name = \"wasmtime\"\nversion = \"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
         assert!(CODE_VERSION.starts_with(&format!("{version}-")), "the lock file has wasmtime {version}");
+    }
+
+    #[test]
+    fn pools_of_all_sizes_can_be_mapped() {
+        for runs in [1, 16, 256] {
+            let mut config = run_settings().unwrap();
+            config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(runs)));
+            Engine::new(&config).unwrap_or_else(|error| panic!("{runs}: {error:#}"));
+        }
     }
 
     #[test]

@@ -25,7 +25,7 @@ impl fmt::Display for Exceeded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Exceeded::Memory { wanted, limit } => {
-                write!(f, "the script asked for {} of memory, its limit is {}", mib(*wanted), mib(*limit))
+                write!(f, "the script asked for {} of memory, its limit is {}", mib_over(*wanted), mib(*limit))
             }
             Exceeded::TableElements { wanted, limit } => {
                 write!(f, "the script asked for {wanted} table elements, its limit is {limit}")
@@ -38,9 +38,17 @@ impl fmt::Display for Exceeded {
 
 impl std::error::Error for Exceeded {}
 
-/// A number of bytes in MiB, with one decimal where it is not a whole number.
+/// A number of bytes in MiB, with one decimal where it is not a whole number. Rounded down.
 pub(crate) fn mib(bytes: u64) -> String {
-    let tenths = u128::from(bytes) * 10 / (1 << 20);
+    in_tenths(u128::from(bytes) * 10 / (1 << 20))
+}
+
+/// The same rounded up, for what was over a limit: it must not read like the limit itself.
+fn mib_over(bytes: u64) -> String {
+    in_tenths((u128::from(bytes) * 10).div_ceil(1 << 20))
+}
+
+fn in_tenths(tenths: u128) -> String {
     if tenths.is_multiple_of(10) { format!("{} MiB", tenths / 10) } else { format!("{}.{} MiB", tenths / 10, tenths % 10) }
 }
 
@@ -84,10 +92,15 @@ impl Limiter {
     }
 }
 
+/// Beyond a maximum of its own, one that is below the run's limit, a memory or table can't grow anyway: the guest is told so
+/// by the language's rules. The maximum given here may also be the pool's.
+fn beyond_own(desired: usize, maximum: Option<usize>, limit: u64) -> bool {
+    maximum.is_some_and(|maximum| desired > maximum && (maximum as u64) < limit)
+}
+
 impl ResourceLimiter for Limiter {
     fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
-        // Beyond its declared maximum a memory can't grow anyway; the guest is told so by the language's own rules.
-        if maximum.is_some_and(|maximum| desired > maximum) {
+        if beyond_own(desired, maximum, self.limit) {
             return Ok(false);
         }
         self.grow(desired.saturating_sub(current) as u64, 0)?;
@@ -101,7 +114,7 @@ impl ResourceLimiter for Limiter {
     }
 
     fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
-        if maximum.is_some_and(|maximum| desired > maximum) {
+        if beyond_own(desired, maximum, self.element_limit) {
             return Ok(false);
         }
         let more = desired.saturating_sub(current) as u64;
@@ -158,13 +171,16 @@ mod tests {
         let mut limiter = limiter(1000, 100);
         assert!(limiter.memory_growing(0, 900, None).unwrap());
         limiter.memory_grow_failed(wasmtime::Error::msg("no")).unwrap();
-        assert!(limiter.memory_growing(0, 900, None).unwrap());
-        assert!(!limiter.memory_growing(900, 2000, Some(1500)).unwrap(), "its own maximum is not our error");
+        assert!(limiter.memory_growing(0, 600, None).unwrap());
+        assert!(!limiter.memory_growing(600, 2000, Some(900)).unwrap(), "its own maximum is not our error");
+        assert!(limiter.memory_growing(600, 2000, Some(1500)).is_err(), "but ours comes first");
     }
 
     #[test]
     fn sizes_read_well() {
         assert_eq!(mib(256 << 20), "256 MiB");
         assert_eq!(mib((1 << 20) + (1 << 19)), "1.5 MiB");
+        let exceeded = Exceeded::Memory { wanted: (256 << 20) + 65_536, limit: 256 << 20 };
+        assert_eq!(exceeded.to_string(), "the script asked for 256.1 MiB of memory, its limit is 256 MiB");
     }
 }

@@ -168,7 +168,7 @@ impl Sandbox {
         if let Some(script) = self.prepared(&digest) {
             return Ok(script);
         }
-        if let Some(script) = self.from_disk(digest).await? {
+        if let Some(script) = self.look_on_disk(digest).await? {
             return Ok(script);
         }
         let wasm = fetch().await.map_err(PrepareError::Fetch)?;
@@ -193,17 +193,17 @@ impl Sandbox {
 
     /// From wasm bytes to a linked version; through the disk, if it is there already.
     async fn build(&self, digest: Digest, wasm: &Bytes, found: &Inspected) -> Result<Arc<Prepared>, Refusal> {
-        if let Some(script) = self.from_disk(digest).await? {
+        if let Some(script) = self.look_on_disk(digest).await? {
             return Ok(script);
         }
         if let Some(refusal) = self.refused.get(&digest) {
             return Err(refusal);
         }
         let result = self.build_anew(digest, wasm, found).await;
-        if let Err(refusal) = &result {
-            if refusal.code != RefusalCode::Internal {
-                self.refused.insert(digest, refusal.clone());
-            }
+        if let Err(refusal) = &result
+            && refusal.code != RefusalCode::Internal
+        {
+            self.refused.insert(digest, refusal.clone());
         }
         result
     }
@@ -227,7 +227,7 @@ impl Sandbox {
     }
 
     /// The version from the compiled code on disk. Nothing usable there is no error.
-    async fn from_disk(&self, digest: Digest) -> Result<Option<Arc<Prepared>>, Refusal> {
+    async fn look_on_disk(&self, digest: Digest) -> Result<Option<Arc<Prepared>>, Refusal> {
         let artefacts = self.artefacts.clone();
         let read =
             spawn_blocking(move || artefacts.read(&digest)).await.map_err(|error| Refusal::internal("reading a compiled script", error))?;

@@ -110,7 +110,10 @@ fn object(fields: &[(String, Shape)], way: Way) -> Value {
         if !required.is_empty() {
             object.insert("required".into(), required.into());
         }
-        object.insert("additionalProperties".into(), false.into());
+        // Members that nothing asks for are left aside, not refused: senders add some when they like.
+        if way == Way::Out {
+            object.insert("additionalProperties".into(), false.into());
+        }
     }
     schema
 }
@@ -199,15 +202,14 @@ mod tests {
                         {"type": "object", "properties": {"circle": {"type": "number"}}, "required": ["circle"], "additionalProperties": false}
                     ]}
                 },
-                "required": ["name", "times", "big", "pair", "color", "shape"],
-                "additionalProperties": false
+                "required": ["name", "times", "big", "pair", "color", "shape"]
             })
         );
         assert_eq!(of_result(&signature), json!({"$schema": DRAFT, "anyOf": [{"type": "number"}, {"enum": ["NaN", "inf", "-inf"]}]}));
         assert_eq!(of_result(&Signature { params: vec![], result: None }), json!({"$schema": DRAFT, "type": "null"}));
         assert_eq!(
             of_arguments(&Signature { params: vec![], result: None }),
-            json!({"$schema": DRAFT, "type": "object", "properties": {}, "additionalProperties": false})
+            json!({"$schema": DRAFT, "type": "object", "properties": {}})
         );
     }
 

@@ -14,6 +14,8 @@ pub(crate) struct State {
     pub(crate) wasi: WasiP1Ctx,
     pub(crate) limiter: Limiter,
     pub(crate) busy_ticks: u64,
+    /// The instance is there and its function is called: what goes wrong from here on is the guest's doing.
+    pub(crate) entered: bool,
     deadline: Instant,
 }
 
@@ -25,7 +27,7 @@ impl WasiView for State {
 
 /// A fresh store for one run, with every limit armed before anything of the guest is touched.
 pub(crate) fn store(engine: &Engine, wasi: WasiP1Ctx, limits: &RunLimits, deadline: Instant) -> Store<State> {
-    let mut state = State { wasi, limiter: Limiter::new(limits), busy_ticks: 0, deadline };
+    let mut state = State { wasi, limiter: Limiter::new(limits), busy_ticks: 0, entered: false, deadline };
     let handles = limits.handles as usize;
     // WASI's own bounds are opt-in: without these a guest could make the host hold what it likes.
     state.wasi.ctx().table.set_max_capacity(handles);
@@ -35,14 +37,16 @@ pub(crate) fn store(engine: &Engine, wasi: WasiP1Ctx, limits: &RunLimits, deadli
     store.limiter(|state| &mut state.limiter);
     store.set_epoch_deadline(1);
     // At each tick a busy guest gives its thread back for a moment: others get their turn, and the timers that end it
-    // by the wall clock or on request can fire.
+    // by the wall clock or because it was cancelled can fire.
     store.epoch_deadline_callback(|mut context| {
         let state = context.data_mut();
         state.busy_ticks += 1;
         if Instant::now() >= state.deadline {
             return Err(Exceeded::Deadline.into());
         }
-        Ok(UpdateDeadline::Yield(1))
+        // Not the engine's own way of yielding, which wakes the task at once: with all workers busy like that, tokio would look
+        // at its timers and sockets only every 61st turn, which is more than half a second. This one lets it look each time.
+        Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
     });
     store
 }

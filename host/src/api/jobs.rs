@@ -12,7 +12,7 @@ use wasmill_core::{JobId, Problem, ScriptPath, WorkspaceId};
 use wasmill_store::{Job, JobFilter, JobState, RunStatus, Trigger};
 
 /// Finds a job that the caller may read: with `jobs:read`, or because this very token started it.
-async fn find(host: &Host, caller: &Caller, workspace: &WorkspaceId, id: JobId) -> Result<Job, Problem> {
+pub(super) async fn find(host: &Host, caller: &Caller, workspace: &WorkspaceId, id: JobId) -> Result<Job, Problem> {
     caller.role(workspace)?;
     let found = host.store.job(workspace, id).await.map_err(unavailable)?;
     let missing = || Problem::not_found(format!("There is no job {id} in the workspace {workspace}"));
@@ -29,7 +29,7 @@ fn args(job: &Job) -> Option<&RawValue> {
 }
 
 /// A job in the API's shape. `log` replaces the stored one while the job runs.
-fn shown<'a>(workspace: &'a WorkspaceId, job: &'a Job, caller: &'a Caller, whole: bool, log: Option<String>) -> wire::Job<'a> {
+pub(super) fn shown<'a>(workspace: &'a WorkspaceId, job: &'a Job, caller: &'a Caller, whole: bool, log: Option<String>) -> wire::Job<'a> {
     let end = match &job.state {
         JobState::Finished(end) => Some(end),
         _ => None,

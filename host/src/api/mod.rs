@@ -4,6 +4,7 @@ mod jobs;
 pub(crate) mod open;
 mod scripts;
 mod tokens;
+mod updates;
 
 use crate::host::Host;
 use crate::serve::body;
@@ -20,7 +21,7 @@ use wasmill_core::Problem;
 /// # Errors
 /// The problem to be answered.
 pub(crate) async fn answer(host: &Arc<Host>, route: Api, request: &request::Parts, incoming: Incoming) -> Result<Reply, Problem> {
-    let caller = &*host.tokens.identify(&*host.store, request).await?;
+    let caller = &host.tokens.identify(&*host.store, request).await?;
     let query = request.uri.query().unwrap_or_default();
     match route {
         Api::Upload(workspace, path) => scripts::upload(host, caller, &workspace, path, request, incoming).await,
@@ -34,6 +35,8 @@ pub(crate) async fn answer(host: &Arc<Host>, route: Api, request: &request::Part
         Api::GetResult(workspace, id) => jobs::result(host, caller, &workspace, id).await,
         Api::GetResultMaybe(workspace, id) => jobs::result_maybe(host, caller, &workspace, id, query).await,
         Api::GetLogs(workspace, id) => jobs::logs(host, caller, &workspace, id).await,
+        Api::GetUpdate(workspace, id) => updates::once(host, caller, &workspace, id, query).await,
+        Api::StreamUpdates(workspace, id) => updates::stream(host, caller, &workspace, id, query).await,
         Api::ListJobs(workspace) => jobs::list(host, caller, &workspace, query).await,
         Api::WhoAmI(workspace) => tokens::whoami(caller, &workspace),
         Api::CreateToken => tokens::create(host, caller, &small_body(host, request, incoming).await?).await,

@@ -146,7 +146,7 @@ async fn outcome(host: &Arc<Host>, claimed: &ClaimedJob, log: Arc<LogBuffer>) ->
             environment: environment(host, &job.workspace, &version, job.id),
             limits: job.timeout.map_or(version.limits, |timeout| version.limits.within(timeout)),
             log: log.clone(),
-            cancel: host.stop.ending.child_token(),
+            cancel: host.stop.ending.clone(),
         };
         let run = host.sandbox.invoke(&script, call).await;
         if !run.saturated {

@@ -1,5 +1,6 @@
 //! Connections: a permit before each accept, timers on every one, and a stop in two phases.
 
+use super::greeting::Greeting;
 use super::pipeline;
 use crate::host::Host;
 use hyper::service::service_fn;
@@ -43,7 +44,8 @@ pub(crate) async fn serve(host: Arc<Host>, listener: TcpListener) {
             let host = host.clone();
             async move { Ok::<_, Infallible>(pipeline::handle(host, request).await) }
         });
-        let connection = graceful.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned());
+        let connection =
+            graceful.watch(builder.serve_connection(TokioIo::new(Greeting::new(stream, limits.header_timeout)), service).into_owned());
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "connection ended");

@@ -9,6 +9,7 @@ use dashmap::DashMap;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, request};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use wasmill_core::problem::Code;
 use wasmill_core::scope::{Need, Scopes};
 use wasmill_core::token::PlainToken;
@@ -32,6 +33,8 @@ pub(crate) struct Caller {
     pub(crate) super_admin: bool,
     roles: Vec<(WorkspaceId, Role)>,
     expires: Option<Micros>,
+    /// Last use that is not written down yet; 0 for none. Here, so that using a token locks nothing.
+    used: AtomicI64,
 }
 
 impl Caller {
@@ -45,6 +48,7 @@ impl Caller {
             super_admin: owner.user.super_admin,
             roles: owner.roles,
             expires: owner.token.expires,
+            used: AtomicI64::new(0),
         })
     }
 
@@ -91,7 +95,6 @@ impl Caller {
 #[derive(Default)]
 pub(crate) struct Tokens {
     known: DashMap<[u8; 32], Arc<Caller>>,
-    used: DashMap<[u8; 32], Micros>,
 }
 
 impl Tokens {
@@ -113,7 +116,7 @@ impl Tokens {
         if caller.expires.is_some_and(|expires| expires <= now) {
             return Err(unauthorized());
         }
-        self.used.insert(digest, now);
+        caller.used.store(now, Ordering::Relaxed);
         Ok(caller)
     }
 
@@ -139,15 +142,13 @@ impl Tokens {
     pub(crate) fn forget(&self, digests: &[[u8; 32]]) {
         for digest in digests {
             self.known.remove(digest);
-            self.used.remove(digest);
         }
     }
 
     /// Takes the uses noted since the last time, to be written to the store.
     pub(crate) fn take_uses(&self) -> Vec<([u8; 32], Micros)> {
-        let uses: Vec<_> = self.used.iter().map(|entry| (*entry.key(), *entry.value())).collect();
-        self.used.retain(|digest, at| !uses.contains(&(*digest, *at)));
-        uses
+        let uses = self.known.iter().map(|entry| (*entry.key(), entry.used.swap(0, Ordering::Relaxed)));
+        uses.filter(|(_, at)| *at != 0).collect()
     }
 }
 
@@ -170,4 +171,106 @@ fn credential(headers: &HeaderMap, query: &str) -> Option<String> {
 pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasmill_core::scope::Action;
+    use wasmill_store::memory::MemoryStore;
+    use wasmill_store::{Accounts as _, NewToken, User};
+
+    fn request(uri: &str, authorization: Option<&str>) -> request::Parts {
+        let mut builder = http::Request::builder().uri(uri);
+        if let Some(value) = authorization {
+            builder = builder.header(AUTHORIZATION, value);
+        }
+        builder.body(()).unwrap().into_parts().0
+    }
+
+    async fn store_with(scopes: Option<Vec<String>>, expires: Option<Micros>, role: Role) -> (MemoryStore, PlainToken) {
+        let (store, main) = (MemoryStore::new(), "main".parse::<WorkspaceId>().unwrap());
+        store.create_workspace(&main, "Main", 0).await.unwrap();
+        let user = User { name: "ann".into(), email: "ann@localhost".into(), super_admin: false, created: 0 };
+        store.put_user(&user).await.unwrap();
+        store.put_member(&main, "ann", role).await.unwrap();
+        let token = PlainToken::from_random(&[9; 32]);
+        let stored = NewToken {
+            digest: token.digest(),
+            prefix: token.prefix().into(),
+            user: "ann".into(),
+            workspace: None,
+            label: String::new(),
+            scopes,
+            created: 0,
+            expires,
+        };
+        store.put_token(&stored).await.unwrap();
+        (store, token)
+    }
+
+    #[tokio::test]
+    async fn where_a_token_is_found() {
+        let (store, token) = store_with(None, None, Role::Admin).await;
+        let tokens = Tokens::default();
+        let secret = token.reveal();
+        let (in_query, bearer) = (format!("/x?a=1&token={secret}"), format!("Bearer {secret}"));
+        for (uri, header, found) in [
+            ("/x", Some(bearer.as_str()), true),
+            ("/x", Some(&*format!("bearer {secret}")), true),
+            (in_query.as_str(), None, true),
+            // Another scheme is for the script, and does not hide the query's token.
+            (in_query.as_str(), Some("Basic YTpi"), true),
+            // A wrong bearer token is not made good by the query's.
+            (in_query.as_str(), Some("Bearer wrong"), false),
+            ("/x", Some("Basic YTpi"), false),
+            ("/x?token=", None, false),
+            ("/x", None, false),
+        ] {
+            let identified = tokens.identify(&store, &request(uri, header)).await;
+            assert_eq!(identified.is_ok(), found, "{uri} {header:?}");
+            if let Err(problem) = identified {
+                assert_eq!(problem.code, Code::Unauthorized);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn revoked_and_expired() {
+        let (store, token) = store_with(None, None, Role::Admin).await;
+        let tokens = Tokens::default();
+        let asked = request("/x", Some(&format!("Bearer {}", token.reveal())));
+        assert!(tokens.identify(&store, &asked).await.is_ok());
+        assert_eq!(tokens.take_uses().len(), 1);
+        assert!(tokens.take_uses().is_empty());
+        let revoked = store.revoke_tokens("ann", token.prefix()).await.unwrap();
+        tokens.forget(&revoked);
+        assert!(tokens.identify(&store, &asked).await.is_err());
+
+        let (store, _) = store_with(None, Some(clock::now() - 1), Role::Admin).await;
+        assert!(Tokens::default().identify(&store, &asked).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn rights() {
+        let (main, other): (WorkspaceId, WorkspaceId) = ("main".parse().unwrap(), "other".parse().unwrap());
+        let write = Need::one("scripts", Action::Write, "u/ann/x");
+        for (scopes, role, deploys, runs) in [
+            (None, Role::Developer, true, true),
+            (None, Role::Operator, false, true),
+            (Some(vec!["jobs:run:scripts:u/ann/x".to_owned()]), Role::Admin, false, true),
+            (Some(vec!["scripts:write".to_owned()]), Role::Operator, false, false),
+        ] {
+            let (store, token) = store_with(scopes.clone(), None, role).await;
+            let asked = request("/x", Some(&format!("Bearer {}", token.reveal())));
+            let caller = Tokens::default().identify(&store, &asked).await.unwrap();
+            assert_eq!(caller.require(&main, &write).is_ok(), deploys, "{scopes:?} {role:?}");
+            let run = caller.require(&main, &Need::run_script("u/ann/x"));
+            assert_eq!(run.is_ok(), runs, "{scopes:?} {role:?}");
+            if let Err(problem) = run {
+                assert!(problem.detail.contains("jobs:run:scripts:u/ann/x"), "names the missing scope: {problem}");
+            }
+            assert_eq!(caller.role(&other).unwrap_err().code, Code::Forbidden);
+        }
+    }
 }

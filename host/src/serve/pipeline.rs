@@ -42,6 +42,7 @@ async fn answer(host: &Arc<Host>, request: Request<Incoming>) -> Result<Reply, P
     match mode {
         Mode::Queued => webhook::queued::enqueue(host, invocation).await,
         Mode::Sync => webhook::sync::run(host, invocation).await,
+        Mode::Stream => webhook::stream::open(host, invocation).await,
         Mode::Probe => Ok(webhook::probe(&invocation)),
     }
 }

@@ -3,14 +3,55 @@
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
-use http_body_util::Full;
+use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use serde::Serialize;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio::sync::mpsc;
 use wasmill_core::Problem;
 use wasmill_core::answer::Answer;
 use wasmill_core::problem::Code;
 
 /// What the front end answers.
-pub(crate) type Reply = Response<Full<Bytes>>;
+pub(crate) type Reply = Response<Body>;
+
+/// An answer's body: whole, or as it comes.
+pub(crate) enum Body {
+    /// All of it, until it is sent.
+    Whole(Option<Bytes>),
+    /// Pieces from a task that ends when nobody reads them any more.
+    Stream(mpsc::Receiver<Bytes>),
+}
+
+impl Body {
+    fn whole(bytes: impl Into<Bytes>) -> Self {
+        Body::Whole(Some(bytes.into()).filter(|bytes| !bytes.is_empty()))
+    }
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match self.get_mut() {
+            Body::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Body::Stream(pieces) => pieces.poll_recv(context).map(|piece| piece.map(|piece| Ok(Frame::data(piece)))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Body::Whole(None))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Body::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Body::Stream(_) => SizeHint::default(),
+        }
+    }
+}
 
 /// A text, `text/plain`.
 pub(crate) fn text(status: u16, text: impl Into<Bytes>) -> Reply {
@@ -30,7 +71,7 @@ pub(crate) fn json<T: Serialize>(status: u16, value: &T) -> Reply {
 
 /// Bytes of a content type. Everything the host itself answers is private and not to be sniffed.
 pub(crate) fn bytes(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Reply {
-    let mut reply = Response::new(Full::new(body.into()));
+    let mut reply = Response::new(Body::whole(body));
     *reply.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = reply.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -57,7 +98,7 @@ pub(crate) fn problem(problem: &Problem) -> Reply {
 
 /// A run's answer. Its headers were checked when it was built; one that the HTTP library refuses all the same makes it a problem.
 pub(crate) fn answer(answer: Answer) -> Reply {
-    let mut reply = Response::new(Full::new(Bytes::from(answer.body)));
+    let mut reply = Response::new(Body::whole(answer.body));
     *reply.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     for (name, value) in answer.headers {
         match (HeaderName::try_from(&name), HeaderValue::try_from(value)) {
@@ -67,6 +108,16 @@ pub(crate) fn answer(answer: Answer) -> Reply {
             _ => return problem(&Problem::new(Code::InvalidAnswer, format!("The script set the header {name:?}, which cannot be sent"))),
         }
     }
+    reply
+}
+
+/// Server-sent events (WHATWG HTML, section 9.2), as they come.
+pub(crate) fn events(pieces: mpsc::Receiver<Bytes>) -> Reply {
+    let mut reply = bytes(200, "text/event-stream", "");
+    *reply.body_mut() = Body::Stream(pieces);
+    // Proxies would otherwise gather what is meant to arrive at once.
+    with(&mut reply, "x-accel-buffering", "no");
+    with(&mut reply, "cache-control", "no-cache");
     reply
 }
 

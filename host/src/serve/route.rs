@@ -33,6 +33,8 @@ pub(crate) enum Mode {
     Sync,
     /// With the job's id.
     Queued,
+    /// With its log as it comes, then the result: server-sent events.
+    Stream,
     /// With nothing: HEAD asks whether it exists, and whether this token may run it.
     Probe,
 }
@@ -61,6 +63,8 @@ pub(crate) enum Api {
     GetResult(WorkspaceId, JobId),
     GetResultMaybe(WorkspaceId, JobId),
     GetLogs(WorkspaceId, JobId),
+    GetUpdate(WorkspaceId, JobId),
+    StreamUpdates(WorkspaceId, JobId),
     ListJobs(WorkspaceId),
     WhoAmI(WorkspaceId),
     CreateToken,
@@ -107,6 +111,9 @@ fn jobs(method: &Method, workspace: WorkspaceId, rest: &str) -> Result<Route, Pr
     match verb {
         "run" => run(method, workspace, Mode::Queued, what),
         "run_wait_result" => run(method, workspace, Mode::Sync, what),
+        "run_and_stream" => run(method, workspace, Mode::Stream, what),
+        "getupdate" => api(method, "GET", || Ok(Api::GetUpdate(workspace, job()?))),
+        "getupdate_sse" => api(method, "GET", || Ok(Api::StreamUpdates(workspace, job()?))),
         "get" => api(method, "GET", || Ok(Api::GetJob(workspace, job()?))),
         "get_result" => api(method, "GET", || Ok(Api::GetResult(workspace, job()?))),
         "get_result_maybe" => api(method, "GET", || Ok(Api::GetResultMaybe(workspace, job()?))),
@@ -118,10 +125,10 @@ fn jobs(method: &Method, workspace: WorkspaceId, rest: &str) -> Result<Route, Pr
 fn run(method: &Method, workspace: WorkspaceId, mode: Mode, what: &str) -> Result<Route, Problem> {
     let target = target(what)?;
     match (method, mode) {
-        (&Method::POST, _) | (&Method::GET, Mode::Sync) => Ok(Route::Run { workspace, mode, target }),
+        (&Method::POST, _) | (&Method::GET, Mode::Sync | Mode::Stream) => Ok(Route::Run { workspace, mode, target }),
         (&Method::HEAD, _) => Ok(Route::Run { workspace, mode: Mode::Probe, target }),
         (&Method::OPTIONS, _) => Ok(Route::Preflight),
-        (_, Mode::Sync) => Err(not_allowed("GET, POST, HEAD, OPTIONS")),
+        (_, Mode::Sync | Mode::Stream) => Err(not_allowed("GET, POST, HEAD, OPTIONS")),
         (_, Mode::Queued | Mode::Probe) => Err(not_allowed("POST, HEAD, OPTIONS")),
     }
 }
@@ -228,12 +235,13 @@ mod tests {
             "/api/w/main/jobs/run/p/u/a/%ff",
             "/api/w/main/jobs/run/h/abc",
             "/api/w/ma in/jobs/run/p/u/a/b",
-            "/api/w/main/jobs/get/not-a-uuid",
-            "/api/w/main/scripts/exists/h/x",
             "//api/version",
             "/api/version/",
         ] {
             assert_eq!(at("POST", path).unwrap_err().code, Code::NotFound, "{path}");
+        }
+        for path in ["/api/w/main/jobs/get/not-a-uuid", "/api/w/main/scripts/exists/h/x", "/api/w/main/scripts/get/u/a/b"] {
+            assert_eq!(at("GET", path).unwrap_err().code, Code::NotFound, "{path}");
         }
         // A slash that was escaped is a slash: decoded once, then the grammar.
         assert!(at("POST", "/api/w/main/jobs/run/p/u%2Fa%2Fb").is_ok());

@@ -1,6 +1,8 @@
 //! What all webhook calls have in common: their arguments, the invocation they become, probes and preflights.
 
+mod execute;
 pub(crate) mod queued;
+pub(crate) mod stream;
 pub(crate) mod sync;
 
 use crate::clock;
@@ -12,7 +14,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method, request};
 use std::borrow::Cow;
 use std::sync::Arc;
-use wasmill_core::args::{self, Arguments, Parts};
+use wasmill_core::args::{self, Arguments, EVENT_HEADER_PREFIX, Parts};
 use wasmill_core::{JobId, Problem, WorkspaceId};
 use wasmill_store::{Micros, NewJob, Trigger};
 
@@ -87,7 +89,7 @@ pub(crate) fn environment(host: &Host, workspace: &WorkspaceId, version: &Deploy
 /// The arguments of a call.
 ///
 /// # Errors
-/// 400 or 415, as the body or the query has it.
+/// 400, when the body, the query or an event's headers are wrong.
 pub(crate) fn arguments(settings: &Settings, request: &request::Parts, body: &[u8]) -> Result<Arguments, Problem> {
     let headers = &request.headers;
     let header = |name: &str| {
@@ -98,15 +100,29 @@ pub(crate) fn arguments(settings: &Settings, request: &request::Parts, body: &[u
         // A value that is not visible ASCII reads as an empty string, as callers of the older host know it.
         headers.get(name).map(|value| Cow::Borrowed(value.to_str().unwrap_or_default()))
     };
+    let event_headers: Vec<(&str, &[u8])> = headers
+        .iter()
+        .filter(|(name, _)| name.as_str().starts_with(EVENT_HEADER_PREFIX))
+        .map(|(name, value)| (name.as_str(), value.as_bytes()))
+        .collect();
     let parts = Parts {
         get: request.method == Method::GET,
         content_type: headers.get(http::header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or("?")),
         query: request.uri.query().unwrap_or_default(),
         header: &header,
+        event_headers: &event_headers,
         include_headers: &settings.include_headers,
         body,
     };
     Ok(args::build(&parts)?)
+}
+
+/// What every answer to a run carries.
+fn labelled(mut reply: Reply, id: JobId, version: &Deployment) -> Reply {
+    respond::with(&mut reply, "x-wasmill-job-id", &id.to_string());
+    respond::with(&mut reply, "x-wasmill-version", &version.hash_text);
+    respond::with(&mut reply, "access-control-allow-origin", "*");
+    reply
 }
 
 /// HEAD on a webhook's address, once it is known that the script is there and the token may run it.

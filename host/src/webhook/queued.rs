@@ -1,6 +1,6 @@
 //! A call that is answered with its job's id, once the job is on disk.
 
-use super::Invocation;
+use super::{Invocation, labelled};
 use crate::host::Host;
 use crate::resolve::unavailable;
 use crate::serve::respond::{self, Reply};
@@ -14,9 +14,5 @@ pub(crate) async fn enqueue(host: &Host, invocation: Invocation) -> Result<Reply
     let (id, version) = (invocation.id, invocation.version.clone());
     host.store.enqueue(vec![invocation.into_job()]).await.map_err(unavailable)?;
     host.queued.notify_one();
-    let mut reply = respond::text(201, id.to_string());
-    respond::with(&mut reply, "x-wasmill-job-id", &id.to_string());
-    respond::with(&mut reply, "x-wasmill-version", &version.hash_text);
-    respond::with(&mut reply, "access-control-allow-origin", "*");
-    Ok(reply)
+    Ok(labelled(respond::text(201, id.to_string()), id, &version))
 }

@@ -1,11 +1,13 @@
 //! The body layer: what a body of each content type becomes.
 
-use super::ArgsError;
-use super::object::{self, quote};
+use super::object;
+use super::{ArgsError, cloudevents, multipart};
+use crate::json::{Writer, quote};
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 /// Standard alphabet, padded or not.
 const STANDARD: GeneralPurpose =
@@ -23,52 +25,82 @@ pub(super) struct Layer<'a> {
     pub(super) wrapped: bool,
     /// True for texts, whose `raw_string` does not have to be asked for.
     pub(super) always_raw: bool,
+    /// The attributes of an event that is its own envelope: one JSON object as text.
+    pub(super) metadata: Option<String>,
 }
 
 impl<'a> Layer<'a> {
-    fn object(object: impl Into<Cow<'a, str>>) -> Self {
-        Layer { object: object.into(), wrapped: false, always_raw: false }
+    pub(super) fn object(object: impl Into<Cow<'a, str>>) -> Self {
+        Layer { object: object.into(), wrapped: false, always_raw: false, metadata: None }
     }
 
-    fn none() -> Self {
+    pub(super) fn none() -> Self {
         Layer::object("{}")
     }
+
+    /// What a JSON value becomes: an object its keys, anything else the key `body`.
+    pub(super) fn value(text: impl Into<Cow<'a, str>>) -> Self {
+        let text = text.into();
+        match text.starts_with('{') {
+            true => Layer::object(text),
+            false => Layer { wrapped: true, ..Layer::object(format!("{{\"body\":{text}}}")) },
+        }
+    }
+
+    fn into_owned(self) -> Layer<'static> {
+        Layer { object: Cow::Owned(self.object.into_owned()), ..self }
+    }
+}
+
+/// A content type without its parameters, in lower case.
+pub(super) fn essence(content_type: &str) -> String {
+    content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// Whether a type, without parameters and in lower case, means JSON.
+pub(super) fn is_json(essence: &str) -> bool {
+    essence == "application/json" || essence.ends_with("+json")
 }
 
 pub(super) fn from_body<'a>(content_type: Option<&str>, body: &'a [u8]) -> Result<Layer<'a>, ArgsError> {
     let Some(content_type) = content_type.filter(|text| !text.trim().is_empty()) else {
         return json(body);
     };
-    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    match essence.as_str() {
-        "application/json" => json(body),
-        "application/cloudevents+json" => {
-            Err(ArgsError::Media("Structured CloudEvents are not understood yet; send the data itself as application/json".into()))
-        }
-        "application/cloudevents-batch+json" => {
+    match essence(content_type).as_str() {
+        "application/cloudevents+json" => cloudevents::structured(utf8(body)?),
+        batch if batch.starts_with("application/cloudevents-batch") => {
             Err(ArgsError::Body("Batches of CloudEvents are not supported; send one event per request".into()))
         }
         "application/x-www-form-urlencoded" => form(body),
-        "multipart/form-data" => Err(ArgsError::Media("multipart/form-data is not understood yet; send JSON, with files in base64".into())),
+        "multipart/form-data" => Ok(Layer::object(multipart::form(content_type, body)?)),
         "application/xml" => text(body),
         other if other.starts_with("text/") || other.ends_with("+xml") => text(body),
-        other if other.ends_with("+json") => json(body),
+        other if is_json(other) => json(body),
         _ => Ok(binary(content_type, body)),
     }
 }
 
-/// The arguments of a GET: base64 of a JSON value, in either alphabet, padded or not.
+/// The arguments of a GET: base64 of a JSON value.
 pub(super) fn from_payload<'a>(payload: Option<&str>) -> Result<Layer<'a>, ArgsError> {
     let Some(payload) = payload else {
         return Ok(Layer::none());
     };
     // In a query an unescaped '+' reads as a space; base64 has no spaces, so it can be put back.
     let payload = payload.trim_matches(['\r', '\n']).replace(' ', "+");
-    let decoded = if payload.contains(['-', '_']) { URL_SAFE.decode(&payload) } else { STANDARD.decode(&payload) };
-    let bytes = decoded.map_err(|error| ArgsError::Body(format!("The query parameter payload is not base64: {error}")))?;
+    let bytes = decoded(&payload).map_err(|error| ArgsError::Body(format!("The query parameter payload is not base64: {error}")))?;
     let layer =
         json(&bytes).map_err(|error| ArgsError::Body(format!("The query parameter payload is base64, but not of JSON: {error}")))?;
-    Ok(Layer { object: Cow::Owned(layer.object.into_owned()), ..layer })
+    Ok(layer.into_owned())
+}
+
+/// Base64 in either alphabet, padded or not.
+pub(super) fn decoded(base64: &str) -> Result<Vec<u8>, base64::DecodeError> {
+    if base64.contains(['-', '_']) { URL_SAFE.decode(base64) } else { STANDARD.decode(base64) }
+}
+
+/// Base64 in the standard alphabet, padded.
+pub(super) fn encoded(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
 }
 
 fn utf8(body: &[u8]) -> Result<&str, ArgsError> {
@@ -77,28 +109,38 @@ fn utf8(body: &[u8]) -> Result<&str, ArgsError> {
 }
 
 fn json(body: &[u8]) -> Result<Layer<'_>, ArgsError> {
-    let text = utf8(body)?.trim_matches([' ', '\t', '\r', '\n']);
+    let whole = utf8(body)?;
+    let text = trimmed(whole);
     if text.is_empty() {
         return Ok(Layer::none());
     }
-    object::check(text, utf8(body)?)?;
-    if text.starts_with('{') {
-        return Ok(Layer::object(text));
-    }
-    Ok(Layer { object: Cow::Owned(format!("{{\"body\":{text}}}")), wrapped: true, always_raw: false })
+    object::check(text, whole)?;
+    Ok(Layer::value(text))
+}
+
+/// A text without what JSON counts as white space around it.
+pub(super) fn trimmed(text: &str) -> &str {
+    text.trim_matches([' ', '\t', '\r', '\n'])
 }
 
 fn form(body: &[u8]) -> Result<Layer<'_>, ArgsError> {
     utf8(body)?;
     let mut fields: Vec<(Cow<'_, str>, Cow<'_, str>)> = Vec::new();
+    let mut places: HashMap<Cow<'_, str>, usize> = HashMap::new();
     for (key, value) in form_urlencoded::parse(body) {
-        match fields.iter_mut().find(|(known, _)| *known == key) {
+        match places.get(&key).and_then(|place| fields.get_mut(*place)) {
             Some(field) => field.1 = value,
-            None => fields.push((key, value)),
+            None => {
+                places.insert(key.clone(), fields.len());
+                fields.push((key, value));
+            }
         }
     }
-    let members: Vec<String> = fields.iter().map(|(key, value)| format!("{}:{}", quote(key), quote(value))).collect();
-    Ok(Layer::object(format!("{{{}}}", members.join(","))))
+    let mut object = Writer::new(body.len() + 2);
+    for (key, value) in &fields {
+        object.member(key, &quote(value));
+    }
+    Ok(Layer::object(object.finish()))
 }
 
 fn text(body: &[u8]) -> Result<Layer<'_>, ArgsError> {
@@ -107,5 +149,5 @@ fn text(body: &[u8]) -> Result<Layer<'_>, ArgsError> {
 }
 
 fn binary<'a>(content_type: &str, body: &[u8]) -> Layer<'a> {
-    Layer::object(format!("{{\"raw_base64\":{},\"content_type\":{}}}", quote(&STANDARD.encode(body)), quote(content_type)))
+    Layer::object(format!("{{\"raw_base64\":{},\"content_type\":{}}}", quote(&encoded(body)), quote(content_type)))
 }

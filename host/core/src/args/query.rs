@@ -1,5 +1,6 @@
 //! The query parameters that shape the arguments.
 
+use std::collections::HashMap;
 use std::fmt;
 
 /// A parameter whose value cannot be what it is.
@@ -17,7 +18,7 @@ impl fmt::Display for QueryError {
     }
 }
 
-/// What the query says about arguments, and the query itself for `include_query`.
+/// What the query says about arguments, and the query itself for `include_query`. Of a repeated parameter the last counts.
 #[derive(Debug, Default)]
 pub(super) struct RunQuery {
     pub(super) raw: bool,
@@ -25,7 +26,7 @@ pub(super) struct RunQuery {
     pub(super) payload: Option<String>,
     pub(super) include_header: Option<String>,
     pub(super) include_query: Option<String>,
-    pairs: Vec<(String, String)>,
+    values: HashMap<String, String>,
 }
 
 impl RunQuery {
@@ -45,7 +46,7 @@ impl RunQuery {
             }
             // The credential is not an argument, whatever the caller lists.
             if key != "token" {
-                parsed.pairs.push((key.into_owned(), value.into_owned()));
+                parsed.values.insert(key.into_owned(), value.into_owned());
             }
         }
         Ok(parsed)
@@ -53,7 +54,7 @@ impl RunQuery {
 
     /// The last value of a key.
     pub(super) fn last(&self, key: &str) -> Option<&str> {
-        self.pairs.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
+        self.values.get(key).map(String::as_str)
     }
 }
 

@@ -61,8 +61,9 @@ pub(super) fn script_error(name: &str, message: &str, stack: Option<&str>) -> Fa
     failure
 }
 
-/// Reads an error. `errors` is the end of what the guest wrote to standard error.
-pub(super) fn error(error: &Error, errors: &str, limits: &RunLimits) -> Ended {
+/// Reads an error. `errors` is the end of what the guest wrote to standard error; `entered` tells that its instance was there
+/// and its function was called.
+pub(super) fn error(error: &Error, entered: bool, errors: &str, limits: &RunLimits) -> Ended {
     if let Some(I32Exit(code)) = error.downcast_ref() {
         return Ended::Exit(*code);
     }
@@ -102,19 +103,19 @@ pub(super) fn error(error: &Error, errors: &str, limits: &RunLimits) -> Ended {
             format!("the script holds more than {} streams, pollables and the like at once", limits.handles),
         );
     }
-    // What is left are rules of the component model broken by the guest, and refusals by host functions: both come with the
-    // guest's backtrace. Without one, no guest code was running.
+    // What is left are rules of the component model broken by the guest, and refusals by host functions. A result that breaks
+    // the rules is found after the guest has returned, and so has no backtrace.
     let detail = text::tamed(&error.root_cause().to_string(), 500);
-    if trace.is_some_and(|trace| !trace.frames().is_empty()) || is_bound(&detail) {
+    if entered || trace.is_some_and(|trace| !trace.frames().is_empty()) || is_bound(&detail) {
         return failure(FailureName::Trap, detail);
     }
     tracing::error!(error = %format_args!("{error:#}"), "a run failed in a way that is not the script's doing");
     Ended::failure(FailureName::Internal, "the host failed to run the script; this is not the script's fault")
 }
 
-/// Bounds that the engine tells of in words alone: instances of a run, bytes over the border.
+/// Bounds on the instances of a run, which the engine tells of in words alone.
 fn is_bound(detail: &str) -> bool {
-    detail.contains("resource limit exceeded") || detail.contains("fuel allocated for hostcalls")
+    detail.contains("resource limit exceeded")
 }
 
 fn trap_message(trap: Trap, errors: &str) -> String {
@@ -122,7 +123,7 @@ fn trap_message(trap: Trap, errors: &str) -> String {
         // Languages abort by this instruction, after saying why.
         (Trap::UnreachableCodeReached, Some(words)) => format!("the script aborted: {words}"),
         (Trap::UnreachableCodeReached, None) => "the script aborted: it ran into an `unreachable` instruction".into(),
-        (trap, _) => format!("the script trapped: {trap}"),
+        (trap, _) => format!("the script trapped: {}", trap.to_string().trim_start_matches("wasm trap: ")),
     }
 }
 

@@ -19,6 +19,7 @@ pub(super) async fn call(
 ) -> wasmtime::Result<Ended> {
     let instance = pre.instantiate_async(&mut *store).await?;
     let function = instance.get_typed_func::<(), (Result<(), ()>,)>(&mut *store, run)?;
+    store.data_mut().entered = true;
     let (result,) = function.call_async(&mut *store, ()).await?;
     Ok(Ended::Exit(i32::from(result.is_err())))
 }
@@ -28,6 +29,7 @@ pub(super) async fn call_core(store: &mut Store<State>, pre: &InstancePre<State>
     let instance = pre.instantiate_async(&mut *store).await?;
     let export = instance.get_module_export(&mut *store, start).and_then(wasmtime::Extern::into_func);
     let function = export.ok_or_else(|| wasmtime::Error::msg("_start is gone"))?.typed::<(), ()>(&*store)?;
+    store.data_mut().entered = true;
     function.call_async(&mut *store, ()).await?;
     Ok(Ended::Exit(0))
 }
@@ -78,12 +80,12 @@ fn result(output: String, log: &LogBuffer) -> Result<Box<RawValue>, json::Fault>
         Err(_) => {}
     }
     let content = output.trim_end();
-    if let Some((before, last)) = content.rsplit_once('\n') {
-        if let Ok(json) = json::value(last.to_owned()) {
-            log.append(before);
-            log.append("\n");
-            return Ok(json);
-        }
+    if let Some((before, last)) = content.rsplit_once('\n')
+        && let Ok(json) = json::value(last.to_owned())
+    {
+        log.append(before);
+        log.append("\n");
+        return Ok(json);
     }
     serde_json::value::to_raw_value(&output).map_err(|error| json::Fault::Syntax(error.to_string()))
 }

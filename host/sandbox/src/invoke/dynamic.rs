@@ -34,6 +34,7 @@ pub(super) async fn call(
 ) -> wasmtime::Result<Ended> {
     let instance = pre.instantiate_async(&mut *store).await?;
     let function = instance.get_typed_func::<Params<'_>, Results>(&mut *store, main)?;
+    store.data_mut().entered = true;
     let (result,) = function.call_async(&mut *store, (args,)).await?;
     Ok(match result {
         Ok(text) if text.len() as u64 > limit => classify::result_too_large(limit),

@@ -70,7 +70,13 @@ impl Sandbox {
         // Typed arguments are checked and converted before anything is started.
         let typed = match &script.entry {
             Entry::Typed { signature, .. } => match crate::value::arguments(signature, &call.args) {
-                Ok(values) => Some(values),
+                Ok(read) => {
+                    if !read.ignored.is_empty() {
+                        let names = crate::text::listed(read.ignored.iter().map(String::as_str));
+                        call.log.append(&format!("[wasmill] main does not take {names}: ignored\n"));
+                    }
+                    Some(read.values)
+                }
                 Err(message) => return done(failed(FailureName::InvalidArguments, message), usage, false),
             },
             _ => None,
@@ -94,13 +100,14 @@ impl Sandbox {
             guard::guarded(work, deadline, &call.cancel).await
         };
         let state = store.data();
+        let entered = state.entered;
         usage.wall = start.elapsed();
         usage.busy_ticks = state.busy_ticks;
         usage.memory_peak_bytes = state.limiter.peak();
         let errors = streams.close();
         let ended = match end {
             End::Done(Ok(ended)) => ended,
-            End::Done(Err(error)) => classify::error(&error, &errors, &call.limits),
+            End::Done(Err(error)) => classify::error(&error, entered, &errors, &call.limits),
             End::Deadline => classify::timeout(&call.limits),
             End::Canceled => Ended::failure(FailureName::Canceled, "the run was cancelled"),
             End::Panicked(message) => {
@@ -119,7 +126,8 @@ impl Sandbox {
             (Ended::Exit(code), None) => command::exited(code, &errors),
         };
         usage.log_dropped_bytes = call.log.dropped();
-        done(outcome, usage, saturated)
+        // A script may return an ordinary result and declare in it that the run has failed.
+        done(outcome.or_declared_failure(), usage, saturated)
     }
 
     fn store(&self, call: &Call, streams: &Streams, deadline: Instant) -> Store<State> {

@@ -20,6 +20,7 @@ pub(super) async fn call(
     let instance = pre.instantiate_async(&mut *store).await?;
     let function = instance.get_func(&mut *store, main).ok_or_else(|| wasmtime::Error::msg("main is gone"))?;
     let mut results = vec![Val::Bool(false); usize::from(signature.result.is_some())];
+    store.data_mut().entered = true;
     function.call_async(&mut *store, &args, &mut results).await?;
     Ok(ended(signature.result.as_ref().zip(results.first()), limit))
 }

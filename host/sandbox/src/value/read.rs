@@ -24,11 +24,24 @@ struct Fault {
 
 type Read<T> = Result<T, Fault>;
 
+/// The parameters for a call, and what of its object nothing was asked for.
+#[derive(Debug)]
+pub(crate) struct Arguments {
+    /// One value for each parameter.
+    pub(crate) values: Vec<Val>,
+    /// Names that neither the signature nor a record in it has, at most [`IGNORED`] of them. Senders of webhooks add keys
+    /// when they like, so these are no error; but a misspelt name should not stay a riddle either.
+    pub(crate) ignored: Vec<String>,
+}
+
+/// Ignored names that are remembered.
+const IGNORED: usize = 10;
+
 /// The parameters for a call, from the text of one JSON object.
 ///
 /// # Errors
 /// A sentence such as `argument "times": expected an integer from 0 to 4294967295, got "two"`.
-pub(crate) fn arguments(signature: &Signature, args: &str) -> Result<Vec<Val>, String> {
+pub(crate) fn arguments(signature: &Signature, args: &str) -> Result<Arguments, String> {
     if may_hold_too_many(args) {
         return Err(format!("the arguments hold more than {JSON_VALUES} values"));
     }
@@ -37,24 +50,25 @@ pub(crate) fn arguments(signature: &Signature, args: &str) -> Result<Vec<Val>, S
         Ok(other) => return Err(format!("the arguments must be a JSON object, got {}", text::brief(&other.to_string()))),
         Err(error) => return Err(format!("the arguments are not JSON: {error}")),
     };
-    if let Some(unknown) = object.keys().find(|key| !signature.params.iter().any(|(name, _)| same_name(key, name))) {
-        let known = text::listed(signature.params.iter().map(|(name, _)| name.as_str()));
-        return Err(format!("unknown argument \"{}\"; main takes {known}", text::brief(unknown)));
-    }
-    let mut reader = Reader { left: JSON_VALUES };
+    let mut reader = Reader { left: JSON_VALUES, ignored: Vec::new() };
+    reader.ignore(&object, signature.params.iter().map(|(name, _)| name));
     let mut values = Vec::with_capacity(signature.params.len());
     for (name, shape) in &signature.params {
         let value = match (take(&mut object, name), shape) {
             (Some(value), shape) => reader.value(shape, value),
             (None, Shape::Option(_)) => Ok(Val::Option(None)),
-            (None, _) => return Err(format!("argument \"{name}\" is missing")),
+            (None, _) if reader.ignored.is_empty() => return Err(format!("argument \"{name}\" is missing")),
+            (None, _) => {
+                let given = text::listed(reader.ignored.iter().map(String::as_str));
+                return Err(format!("argument \"{name}\" is missing; the call has {given}, which main does not take"));
+            }
         };
         values.push(value.map_err(|fault| {
             let path: String = fault.path.iter().rev().map(String::as_str).collect();
             format!("argument \"{}\": {}", text::brief(&format!("{name}{path}")), fault.what)
         })?);
     }
-    Ok(values)
+    Ok(Arguments { values, ignored: reader.ignored })
 }
 
 /// True when the text has more commas and brackets than values are allowed; counted before anything is built of them.
@@ -87,9 +101,17 @@ fn quote(value: &Value) -> String {
 
 struct Reader {
     left: usize,
+    ignored: Vec<String>,
 }
 
 impl Reader {
+    /// Notes the names of an object that nothing asks for.
+    fn ignore<'a>(&mut self, object: &Map<String, Value>, known: impl Iterator<Item = &'a String> + Clone) {
+        let unknown = object.keys().filter(|key| !known.clone().any(|name| same_name(key, name)));
+        let room = IGNORED.saturating_sub(self.ignored.len());
+        self.ignored.extend(unknown.take(room).map(|key| text::brief(key)));
+    }
+
     fn spend(&mut self, values: usize) -> Read<()> {
         self.left = self
             .left
@@ -160,10 +182,7 @@ impl Reader {
     }
 
     fn record(&mut self, fields: &[(String, Shape)], mut object: Map<String, Value>) -> Read<Val> {
-        if let Some(unknown) = object.keys().find(|key| !fields.iter().any(|(name, _)| same_name(key, name))) {
-            let known = text::listed(fields.iter().map(|(name, _)| name.as_str()));
-            return Err(Fault { path: Vec::new(), what: format!("unknown key \"{}\"; known are {known}", text::brief(unknown)) });
-        }
+        self.ignore(&object, fields.iter().map(|(name, _)| name));
         let mut values = Vec::with_capacity(fields.len());
         for (name, shape) in fields {
             let value = match (take(&mut object, name), shape) {

@@ -58,7 +58,7 @@ async fn spinners_do_not_hold_the_executor() {
     for _ in 0..5 {
         run_prepared(shared(), &good, "{}", limits()).await.result();
     }
-    assert!(start.elapsed() < Duration::from_millis(1500), "took {:?} beside four spinners", start.elapsed());
+    assert!(start.elapsed() < Duration::from_millis(1000), "took {:?} beside four spinners", start.elapsed());
     for spinner in spinners {
         assert_eq!(spinner.await.unwrap().name(), "Timeout");
     }
@@ -151,7 +151,7 @@ async fn log_flood() {
 #[tokio::test]
 async fn log_forgery() {
     let text = r#"(data (i32.const 1024) "\1b]0;owned\07ok\0d[ERROR] no\0a")"#;
-    let ran = run(&command(text, "(call $write (i32.const 2) (i32.const 1024) (i32.const 25))"), "{}").await;
+    let ran = run(&command(text, "(call $write (i32.const 2) (i32.const 1024) (i32.const 24))"), "{}").await;
     assert_eq!(ran.log, "\\u{1b}]0;owned\\u{7}ok\\u{d}[ERROR] no\n");
 }
 
@@ -168,7 +168,7 @@ async fn large_values_over_the_border() {
     let wat = dynamic(
         r#"(func (export "main") (param i32 i32) (result i32)
             (drop (memory.grow (i32.const 300)))
-            (i32.store (i32.const 20) (i32.const 0)) (i32.store (i32.const 24) (i32.const 16000000)) (i32.const 16))"#,
+            (i32.store (i32.const 20) (i32.const 4096)) (i32.store (i32.const 24) (i32.const 16000000)) (i32.const 16))"#,
     );
     let ran = run_bytes(wasm(&wat), "{}", RunLimits { hostcall_bytes: 1 << 20, ..limits() }).await;
     assert_eq!(ran.name(), "Trap");
@@ -239,7 +239,8 @@ async fn all_places_taken() {
     let ran = run_prepared(&sandbox, &quick, "{}", limits()).await;
     assert!(ran.run.saturated, "{:?}", ran.run.outcome);
     assert_eq!(ran.name(), "Internal");
-    busy.await.unwrap();
+    let slow = busy.await.unwrap();
+    assert!(slow.usage.busy_ticks > 10, "{slow:?}");
     let ran = run_prepared(&sandbox, &quick, "{}", limits()).await;
     assert_eq!((ran.result(), ran.run.saturated), ("7", false));
 }

@@ -156,7 +156,7 @@ pub(crate) fn typed(signature: &str, core: &str) -> String {
                 {core})
             (core instance $i (instantiate $m))
             (func (export "main") {signature}
-                (canon lift (core func $i "main") (memory $i "memory") (realloc (func $i "realloc")))))"#
+                (canon lift (core func $i "main") (memory (core memory $i "memory")) (realloc (core func $i "realloc")))))"#
     )
 }
 
@@ -169,7 +169,7 @@ pub(crate) fn dynamic(core: &str) -> String {
             {module}
             (type $raw (record (field "name" string) (field "message" string) (field "stack" (option string))))
             (func $main (param "args" string) (result (result string (error $raw)))
-                (canon lift (core func $i "main") (memory $i "memory") (realloc (func $i "realloc"))))
+                (canon lift (core func $i "main") (memory (core memory $i "memory")) (realloc (core func $i "realloc"))))
             (component $shim
                 (type $same (record (field "name" string) (field "message" string) (field "stack" (option string))))
                 (import "script-error" (type $given (eq $same)))

@@ -1,0 +1,346 @@
+//! Requests to the real host beside the same to a server without WebAssembly, and to routes that do part of the work.
+//!
+//! The rate depends on who else uses the processors, and on this program, which takes its share of them. What a server
+//! spends of processor time on a request depends on neither, so that is the figure to compare; the rate is shown as well.
+
+pub(crate) mod bare;
+mod load;
+mod server;
+
+use crate::figures::{self, Spread};
+use crate::machine::{Cpu, Machine};
+use crate::{guests_folder, read_guest, table, write_json};
+use anyhow::{Context as _, Result, ensure};
+use bytes::Bytes;
+use clap::ValueEnum;
+use http::{Method, StatusCode};
+use load::{Expect, Shot, Volley};
+use serde::Serialize;
+use server::{Host, Server};
+use std::path::PathBuf;
+use std::time::Duration;
+
+const JSON: &str = "application/json";
+const ARGUMENTS: &str = r#"{"name":"Ann","times":2}"#;
+/// Where `hello` is called.
+const CALL: &str = "jobs/run_wait_result/p/u/admin/hello";
+/// How long a server may go on working after the last answer of a round.
+const SETTLE: Duration = Duration::from_secs(4);
+/// The thread that writes to the database.
+const WRITER: &str = "store-writer";
+
+/// Arguments of `http`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Rounds over everything that is measured
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Seconds of load on each server in a round; the partial routes get half of it
+    #[arg(long, default_value_t = 2.0)]
+    seconds: f64,
+    /// Few short rounds: shows that it works, measures little
+    #[arg(long)]
+    quick: bool,
+    /// Put the servers on processor 0 and the load on processor 1, by taskset
+    #[arg(long)]
+    pin: bool,
+    /// Also a host that answers after the run's record is on disk
+    #[arg(long)]
+    durable_sync: bool,
+    /// Only these, for a profiler; without layers then
+    #[arg(long, value_enum)]
+    only: Vec<Name>,
+    /// Where the compiled scripts are
+    #[arg(long)]
+    guests: Option<PathBuf>,
+    /// Write the report to this file as well
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Name {
+    /// The server without WebAssembly.
+    Bare,
+    /// The host, a whole synchronous call.
+    Call,
+    /// The same, answered after the record is on disk.
+    CallDurable,
+    /// `GET /api/version`: the front end alone.
+    Version,
+    /// HEAD on the webhook: and token, version, rights.
+    Probe,
+    /// A body that breaks off: and reading the body, looking for the arguments.
+    BrokenBody,
+    /// An argument of another type than `hello` takes: and everything of a call but the instance.
+    WrongArgument,
+    /// An asynchronous call, and the run that follows.
+    Enqueue,
+}
+
+impl Name {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Bare => "bare hyper",
+            Self::Call => "wasmill, hello",
+            Self::CallDurable => "wasmill, hello, durable",
+            Self::Version => "GET version",
+            Self::Probe => "HEAD hello",
+            Self::BrokenBody => "hello, broken body",
+            Self::WrongArgument => "hello, wrong argument",
+            Self::Enqueue => "hello, queued and run",
+        }
+    }
+}
+
+/// One thing to measure.
+struct Cell<'a> {
+    name: Name,
+    server: &'a Server,
+    shot: Shot,
+    expect: Expect,
+    connections: usize,
+    /// Of the round's time.
+    share: f64,
+    rounds: Vec<Round>,
+}
+
+/// What a round of it came to.
+struct Round {
+    volley: Volley,
+    /// Microseconds of the server's processor time for a request.
+    cpu: f64,
+    /// The same, of the thread that writes to the database.
+    writer: f64,
+}
+
+#[derive(Serialize)]
+struct Figures {
+    measured: Name,
+    connections: usize,
+    requests: u64,
+    rate: Spread,
+    p50_us: Spread,
+    p99_us: Spread,
+    cpu_us: Spread,
+    writer_us: Spread,
+    /// Rate against the bare server's of the same round.
+    rate_ratio: Spread,
+    /// Processor time against the bare server's of the same round.
+    cpu_ratio: Spread,
+}
+
+/// A layer of a call and its processor time.
+#[derive(Serialize)]
+struct Layer {
+    layer: &'static str,
+    cpu_us: Spread,
+}
+
+#[derive(Serialize)]
+struct Report {
+    machine: Machine,
+    rounds: usize,
+    seconds: f64,
+    pinned: bool,
+    figures: Vec<Figures>,
+    layers: Vec<Layer>,
+}
+
+impl Cell<'_> {
+    fn measure(&mut self, runtime: &tokio::runtime::Runtime, seconds: f64) -> Result<Round> {
+        let pid = self.server.pid();
+        let before = Cpu::settle(pid, SETTLE)?;
+        let duration = Duration::from_secs_f64(seconds * self.share);
+        let volley = runtime
+            .block_on(load::fire(self.server.address, &self.shot, &self.expect, self.connections, duration))
+            .with_context(|| format!("{:?}", self.name))?;
+        // Records are written after the answer, and belong to it all the same.
+        let after = Cpu::settle(pid, SETTLE)?;
+        let per_request = |time: Duration| time.as_secs_f64() * 1e6 / volley.requests.max(1) as f64;
+        let writer = after.of_threads(WRITER).saturating_sub(before.of_threads(WRITER));
+        Ok(Round { volley, cpu: per_request(after.total.saturating_sub(before.total)), writer: per_request(writer) })
+    }
+
+    fn each(&self, figure: impl Fn(&Round) -> f64) -> Vec<f64> {
+        self.rounds.iter().map(figure).collect()
+    }
+}
+
+/// Measures and reports.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let mut machine = Machine::look();
+    let (rounds, seconds) = if args.quick { (1, 0.5) } else { (args.rounds.max(1), args.seconds) };
+    let processor = args.pin.then_some(0);
+    if args.pin {
+        pin_this()?;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let wasm = read_guest(&args.guests.clone().unwrap_or_else(guests_folder), "hello")?;
+    let host = Host::start(&runtime, wasm.clone(), processor, false)?;
+    let durable = args.durable_sync.then(|| Host::start(&runtime, wasm, processor, true)).transpose()?;
+    let bare = server::bare(processor)?;
+    let mut cells = cells(&runtime, &bare, &host, durable.as_ref())?;
+    cells.retain(|cell| args.only.is_empty() || args.only.contains(&cell.name));
+    for round in 0..=rounds {
+        let mut order: Vec<&mut Cell<'_>> = cells.iter_mut().collect();
+        if round % 2 == 1 {
+            order.reverse();
+        }
+        for cell in order {
+            // The first round warms up.
+            let measured = cell.measure(&runtime, if round == 0 { 0.2 } else { seconds })?;
+            if round > 0 {
+                cell.rounds.push(measured);
+            }
+        }
+    }
+    let figures = figures(&cells);
+    let layers = if args.only.is_empty() { layers(&cells) } else { Vec::new() };
+    print(&figures, &layers);
+    machine.close();
+    println!(
+        "{rounds} rounds of {seconds} s{}; medians over the rounds, ratios taken within each round",
+        if args.pin { ", pinned" } else { "" }
+    );
+    write_json(args.json.as_deref(), &Report { machine, rounds, seconds, pinned: args.pin, figures, layers })
+}
+
+/// Moves this program to processor 1, before it has threads.
+fn pin_this() -> Result<()> {
+    let pid = std::process::id().to_string();
+    let status = std::process::Command::new("taskset")
+        .args(["--all-tasks", "--cpu-list", "--pid", "1", &pid])
+        .stdout(std::process::Stdio::null())
+        .status();
+    ensure!(status.context("--pin needs taskset")?.success(), "taskset could not pin this program");
+    Ok(())
+}
+
+fn cells<'a>(runtime: &tokio::runtime::Runtime, bare: &'a Server, host: &'a Host, durable: Option<&'a Host>) -> Result<Vec<Cell<'a>>> {
+    let call = host.shot(Method::POST, CALL, JSON, ARGUMENTS);
+    let plain = |method, path: &str, body: &'static str| Shot {
+        method,
+        path: path.into(),
+        token: None,
+        content_type: JSON,
+        body: Bytes::from_static(body.as_bytes()),
+    };
+    let mut wanted: Vec<(Name, &'a Server, Shot, usize, f64)> = Vec::new();
+    for connections in [1, 32] {
+        wanted.push((Name::Bare, bare, plain(Method::POST, "/", ARGUMENTS), connections, 1.0));
+        wanted.push((Name::Call, host.server(), call.clone(), connections, 1.0));
+        if let Some(durable) = durable {
+            wanted.push((Name::CallDurable, durable.server(), durable.shot(Method::POST, CALL, JSON, ARGUMENTS), connections, 1.0));
+        }
+    }
+    let partial = [
+        (Name::Version, plain(Method::GET, "/api/version", ""), 0.5),
+        (Name::Probe, host.shot(Method::HEAD, CALL, JSON, ""), 0.5),
+        (Name::BrokenBody, host.shot(Method::POST, CALL, JSON, r#"{"name":"Ann","times":2"#), 0.5),
+        (Name::WrongArgument, host.shot(Method::POST, CALL, JSON, r#"{"name":"Ann","times":[]}"#), 0.5),
+        // Less of it: what is queued faster than it runs is waited for.
+        (Name::Enqueue, host.shot(Method::POST, "jobs/run/p/u/admin/hello", JSON, ARGUMENTS), 0.2),
+    ];
+    wanted.extend(partial.into_iter().map(|(name, shot, share)| (name, host.server(), shot, 32, share)));
+    wanted
+        .into_iter()
+        .map(|(name, server, shot, connections, share)| {
+            let answer = runtime.block_on(load::once(server.address, &shot))?;
+            let status = match name {
+                Name::BrokenBody => StatusCode::BAD_REQUEST,
+                Name::Enqueue => StatusCode::CREATED,
+                _ => StatusCode::OK,
+            };
+            ensure!(answer.status == status, "{name:?} is answered with {} {}", answer.status, String::from_utf8_lossy(&answer.body));
+            let greets = matches!(name, Name::Bare | Name::Call | Name::CallDurable);
+            let expected = r#"{"greeting":"Hello Ann! Hello Ann!","times":2}"#;
+            ensure!(!greets || answer.body == expected, "{name:?} answers {}", String::from_utf8_lossy(&answer.body));
+            let expect = if name == Name::Enqueue { Expect::Status(status) } else { Expect::Exactly(answer) };
+            Ok(Cell { name, server, shot, expect, connections, share, rounds: Vec::new() })
+        })
+        .collect()
+}
+
+fn figures(cells: &[Cell<'_>]) -> Vec<Figures> {
+    let bare = |connections: usize| cells.iter().find(|cell| cell.name == Name::Bare && cell.connections == connections);
+    let (rate, cpu) = (|round: &Round| round.volley.rate, |round: &Round| round.cpu);
+    let of = |cell: &Cell<'_>| {
+        let theirs = bare(cell.connections);
+        let ratio =
+            |figure: &dyn Fn(&Round) -> f64| figures::ratios(&cell.each(figure), &theirs.map(|cell| cell.each(figure)).unwrap_or_default());
+        Figures {
+            measured: cell.name,
+            connections: cell.connections,
+            requests: cell.rounds.iter().map(|round| round.volley.requests).sum(),
+            rate: figures::spread(cell.each(rate)),
+            p50_us: figures::spread(cell.each(|round| round.volley.times.p50)),
+            p99_us: figures::spread(cell.each(|round| round.volley.times.p99)),
+            cpu_us: figures::spread(cell.each(cpu)),
+            writer_us: figures::spread(cell.each(|round| round.writer)),
+            rate_ratio: ratio(&rate),
+            cpu_ratio: ratio(&cpu),
+        }
+    };
+    cells.iter().map(of).collect()
+}
+
+/// What each part of a call takes, from the differences between routes that do more and more of it, within each round.
+fn layers(cells: &[Cell<'_>]) -> Vec<Layer> {
+    let each = |name: Name, figure: &dyn Fn(&Round) -> f64| {
+        cells.iter().find(|cell| cell.name == name && cell.connections == 32).map(|cell| cell.each(figure)).unwrap_or_default()
+    };
+    // The writer's share is a layer of its own.
+    let front = |round: &Round| round.cpu - round.writer;
+    let between =
+        |less: Name, more: Name| figures::spread(each(more, &front).iter().zip(each(less, &front)).map(|(more, less)| more - less));
+    vec![
+        Layer { layer: "bare hyper, for comparison", cpu_us: figures::spread(each(Name::Bare, &|round| round.cpu)) },
+        Layer { layer: "HTTP and route", cpu_us: figures::spread(each(Name::Version, &front)) },
+        Layer { layer: "token, version, rights", cpu_us: between(Name::Version, Name::Probe) },
+        Layer { layer: "body and arguments", cpu_us: between(Name::Probe, Name::BrokenBody) },
+        Layer { layer: "call, answer, record made", cpu_us: between(Name::BrokenBody, Name::WrongArgument) },
+        Layer { layer: "instance", cpu_us: between(Name::WrongArgument, Name::Call) },
+        Layer { layer: "record written", cpu_us: figures::spread(each(Name::Call, &|round| round.writer)) },
+        Layer { layer: "all of a call", cpu_us: figures::spread(each(Name::Call, &|round| round.cpu)) },
+    ]
+}
+
+fn print(figures: &[Figures], layers: &[Layer]) {
+    for connections in [1, 32] {
+        let rows: Vec<[String; 8]> = figures
+            .iter()
+            .filter(|figures| figures.connections == connections)
+            .map(|figures| {
+                let whole = |spread: Spread| format!("{:.0} ({:.0}..{:.0})", spread.median, spread.min, spread.max);
+                let fine = |spread: Spread| format!("{:.1} ({:.1}..{:.1})", spread.median, spread.min, spread.max);
+                let ratio = |spread: Spread| format!("{:.2}", spread.median);
+                [
+                    figures.measured.words().to_owned(),
+                    whole(figures.rate),
+                    ratio(figures.rate_ratio),
+                    format!("{:.0}", figures.p50_us.median),
+                    format!("{:.0}", figures.p99_us.median),
+                    fine(figures.cpu_us),
+                    format!("{:.1}", figures.writer_us.median),
+                    ratio(figures.cpu_ratio),
+                ]
+            })
+            .collect();
+        if rows.is_empty() {
+            continue;
+        }
+        let head = format!("{connections} connection{}", if connections == 1 { "" } else { "s" });
+        table::print([&head, "requests/s (min..max)", "to bare", "p50 µs", "p99 µs", "cpu µs/request", "writer", "cpu to bare"], &rows);
+    }
+    if layers.is_empty() {
+        return;
+    }
+    let rows: Vec<[String; 2]> = layers
+        .iter()
+        .map(|layer| [layer.layer.to_owned(), format!("{:.1} ({:.1}..{:.1})", layer.cpu_us.median, layer.cpu_us.min, layer.cpu_us.max)])
+        .collect();
+    table::print(["layers of a call, 32 connections", "cpu µs (min..max)"], &rows);
+}

@@ -1,0 +1,77 @@
+//! Measures what a call costs, next to the least that it could cost on the same machine in the same minute.
+//!
+//! `in-process` calls the sandbox in a loop, beside an engine with nothing around it. `http` sends requests to the real
+//! binary, beside a server that answers the same natively. Both go over their candidates in rounds and report medians and
+//! ratios, because a machine that is shared is never the same twice.
+
+#![forbid(unsafe_code)]
+
+mod figures;
+mod http;
+mod in_process;
+mod machine;
+mod table;
+
+use anyhow::{Context as _, Result};
+use clap::{Parser, Subcommand};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Measures what a call costs, next to the least that it could cost.
+#[derive(Parser)]
+#[command(name = "wasmill-bench", max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Fresh-instance calls within one process: the sandbox beside a bare engine
+    InProcess(in_process::Args),
+    /// Requests to the real host, beside a server without WebAssembly
+    Http(http::Args),
+    /// One candidate of `in-process` in a loop, for a profiler
+    Repeat(in_process::RepeatArgs),
+    /// The server that `http` compares with
+    #[command(hide = true)]
+    Bare,
+    /// The compile child of the sandbox
+    #[command(hide = true)]
+    Compile,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::InProcess(args) => in_process::run(&args),
+        Command::Http(args) => http::run(&args),
+        Command::Repeat(args) => in_process::repeat(&args),
+        Command::Bare => http::bare::serve(),
+        Command::Compile => return wasmill_sandbox::compile_child(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("wasmill-bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Where `cargo xtask guests` puts the scripts.
+fn guests_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/guests")
+}
+
+fn read_guest(folder: &Path, name: &str) -> Result<Vec<u8>> {
+    let file = folder.join(format!("{name}.wasm"));
+    std::fs::read(&file).with_context(|| format!("{} cannot be read; `cargo xtask guests` builds it", file.display()))
+}
+
+/// Writes a report for programs.
+fn write_json(file: Option<&Path>, report: &impl Serialize) -> Result<()> {
+    let Some(file) = file else { return Ok(()) };
+    let text = serde_json::to_string_pretty(report)?;
+    std::fs::write(file, text + "\n").with_context(|| format!("{} cannot be written", file.display()))
+}

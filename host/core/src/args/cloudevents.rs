@@ -1,0 +1,129 @@
+//! CloudEvents 1.0: an event's data becomes the arguments, its attributes the argument `WEBHOOK__METADATA__`.
+//!
+//! * *Structured mode*: the body is the envelope. `data` goes the way of a JSON body. `data_base64` does too when its
+//!   `datacontenttype` means JSON or is absent and the bytes are JSON; otherwise it becomes the argument `raw_base64`, as it
+//!   was sent. An event without data has no arguments of its own. Every other attribute is metadata, as it was written.
+//! * *Binary mode*: the headers `ce-*` are the attributes, decoded by the HTTP binding, and the body goes the way of its own
+//!   content type, which becomes `datacontenttype`.
+//!
+//! Metadata is no part of what `wrap_body` wraps: it stays at the top, where scripts look for it.
+
+use super::body::{self, Layer};
+use super::{ArgsError, EVENT_HEADER_PREFIX, object};
+use crate::header;
+use crate::json::{Members, Writer, quote};
+use serde_json::value::RawValue;
+use std::collections::HashSet;
+
+/// The attributes without which nothing is an event.
+const REQUIRED: [&str; 4] = ["id", "source", "specversion", "type"];
+
+fn refuse<T>(detail: impl Into<String>) -> Result<T, ArgsError> {
+    Err(ArgsError::Body(detail.into()))
+}
+
+/// The arguments of a body that is an envelope.
+pub(super) fn structured(whole: &str) -> Result<Layer<'_>, ArgsError> {
+    let text = body::trimmed(whole);
+    object::check(text, whole)?;
+    if !text.starts_with('{') {
+        return refuse("The body is application/cloudevents+json but no JSON object; an event is an object, and batches are not supported");
+    }
+    let envelope = Members::read(text).map_err(|error| object::invalid(&error))?.last_of_equal();
+    let mut required = [None, None, None, None];
+    for (slot, name) in required.iter_mut().zip(REQUIRED) {
+        *slot = text_of(&envelope, name)?;
+    }
+    check(&required)?;
+
+    let mut metadata = Writer::new(256);
+    for (key, value) in envelope.0.iter().filter(|(key, _)| key != "data" && key != "data_base64") {
+        metadata.member(key, value.get());
+    }
+    Ok(Layer { metadata: Some(metadata.finish()), ..data(&envelope)? })
+}
+
+/// An attribute which can only be a string. `null` means that it is absent.
+fn text_of(envelope: &Members<'_>, name: &str) -> Result<Option<String>, ArgsError> {
+    let Some(value) = envelope.get(name).map(RawValue::get).filter(|value| *value != "null") else {
+        return Ok(None);
+    };
+    match serde_json::from_str(value) {
+        Ok(text) => Ok(Some(text)),
+        Err(_) => refuse(format!("The CloudEvent's {name} is not a string")),
+    }
+}
+
+/// Checks the values of the required attributes, in their order.
+fn check(values: &[Option<String>; REQUIRED.len()]) -> Result<(), ArgsError> {
+    let given = |value: &&Option<String>| value.as_ref().is_none_or(String::is_empty);
+    let missing: Vec<&str> = REQUIRED.into_iter().zip(values).filter(|(_, value)| given(value)).map(|(name, _)| name).collect();
+    if !missing.is_empty() {
+        return refuse(format!("The CloudEvent lacks {}; id, source, specversion and type are required", missing.join(", ")));
+    }
+    let [_, _, version, _] = values;
+    match version.as_deref() {
+        Some("1.0") => Ok(()),
+        other => refuse(format!("The CloudEvent's specversion is {:?}; only 1.0 is understood", other.unwrap_or_default())),
+    }
+}
+
+/// The data as arguments. A member that is `null` gives way to the other; `"data": null` alone is data.
+fn data<'a>(envelope: &Members<'a>) -> Result<Layer<'a>, ArgsError> {
+    let data = envelope.get("data").map(RawValue::get);
+    let Some(base64) = text_of(envelope, "data_base64")? else {
+        return Ok(data.map_or_else(Layer::none, Layer::value));
+    };
+    if data.is_some_and(|data| data != "null") {
+        return refuse("The CloudEvent has both data and data_base64; it can have only one of them");
+    }
+    let bytes = match body::decoded(&base64) {
+        Ok(bytes) => bytes,
+        Err(error) => return refuse(format!("The CloudEvent's data_base64 is not base64: {error}")),
+    };
+    let says_json = text_of(envelope, "datacontenttype")?.is_none_or(|of| body::is_json(&body::essence(&of)));
+    let text = String::from_utf8(bytes).ok().filter(|text| says_json && serde_json::from_str::<&RawValue>(text).is_ok());
+    Ok(match text {
+        Some(text) => {
+            object::check(&text, &text)?;
+            Layer::value(body::trimmed(&text).to_owned())
+        }
+        None => Layer::object(format!("{{\"raw_base64\":{}}}", quote(&base64))),
+    })
+}
+
+/// The metadata of an event in binary mode, or `None` when the request holds no event.
+///
+/// Any of the required attributes makes it one, so that a sender who forgets another is told. `ce-datacontenttype` gives
+/// way to the content type, which is what the binding has in its place.
+pub(super) fn from_headers(headers: &[(&str, &[u8])], content_type: Option<&str>) -> Result<Option<String>, ArgsError> {
+    let attributes = || headers.iter().filter_map(|(name, value)| Some((name.strip_prefix(EVENT_HEADER_PREFIX)?, *value)));
+    if !attributes().any(|(name, _)| REQUIRED.contains(&name)) {
+        return Ok(None);
+    }
+    let content_type = content_type.filter(|text| !text.trim().is_empty());
+    let mut required = [None, None, None, None];
+    let mut seen = HashSet::new();
+    let mut metadata = Writer::new(256);
+    for (name, value) in attributes() {
+        if !seen.insert(name) {
+            return refuse(format!("The header {EVENT_HEADER_PREFIX}{name} was sent more than once"));
+        }
+        let Some(text) = header::attribute(value) else {
+            return refuse(format!(
+                "The header {EVENT_HEADER_PREFIX}{name} is not percent-encoded UTF-8, or has a quote that is not closed"
+            ));
+        };
+        if name != "datacontenttype" || content_type.is_none() {
+            metadata.member(name, &quote(&text));
+        }
+        if let Some((slot, _)) = required.iter_mut().zip(REQUIRED).find(|(_, required)| *required == name) {
+            *slot = Some(text);
+        }
+    }
+    check(&required)?;
+    if let Some(content_type) = content_type {
+        metadata.member("datacontenttype", &quote(content_type));
+    }
+    Ok(Some(metadata.finish()))
+}

@@ -1,0 +1,100 @@
+//! A folder that hosts are started on, one after the other: data, client configuration, logs.
+
+use crate::cli::Cli;
+use crate::host::Host;
+use crate::root;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use tempfile::TempDir;
+
+/// Variables that would change what the host or its client does.
+const CLEARED: [&str; 14] = [
+    "WASMILL_DATA",
+    "WASMILL_LISTEN",
+    "WASMILL_BASE_URL",
+    "WASMILL_URL",
+    "WASMILL_TOKEN",
+    "WASMILL_WORKSPACE",
+    "WASMILL_CONFIG",
+    "WASMILL_LOG",
+    "TIMEOUT_WAIT_RESULT",
+    "INCLUDE_HEADERS",
+    "HTTP_PROXY",
+    "http_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+];
+
+/// The folder. It goes away with the last copy of this value, and so outlives a host that is killed.
+#[derive(Clone)]
+pub struct Home {
+    folder: Arc<TempDir>,
+    starts: Arc<AtomicU32>,
+}
+
+impl Default for Home {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Home {
+    /// An empty one.
+    pub fn new() -> Self {
+        let folder = tempfile::Builder::new().prefix("wasmill-tests-").tempdir().expect("a temporary folder");
+        Self { folder: Arc::new(folder), starts: Arc::default() }
+    }
+
+    /// A file or folder in it.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The data directory.
+    pub fn data(&self) -> PathBuf {
+        self.path("data")
+    }
+
+    /// Starts a host on it with further arguments of `serve`.
+    pub fn start(&self, args: &[&str]) -> Host {
+        self.start_with(args, &[])
+    }
+
+    /// Starts a host on it with further arguments and variables.
+    pub fn start_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Host {
+        let mut command = self.command();
+        command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(self.data()).args(args);
+        command.envs(variables.iter().copied());
+        let number = self.starts.fetch_add(1, Ordering::Relaxed);
+        Host::spawn(self.clone(), command, self.path(&format!("log-{number}.txt")))
+    }
+
+    /// The command line, reading the configuration that a host on this home writes.
+    pub fn cli(&self, args: &[&str]) -> Cli {
+        let mut command = self.command();
+        command.args(args);
+        Cli::new(command)
+    }
+
+    /// The binary in an environment that knows nothing but this home.
+    fn command(&self) -> Command {
+        let mut command = Command::new(binary());
+        for name in CLEARED {
+            command.env_remove(name);
+        }
+        command.env("WASMILL_CONFIG", self.path("client/config.json")).env("HOME", self.folder.path()).current_dir(self.folder.path());
+        command
+    }
+}
+
+/// `$WASMILL_BIN`, else the release build of this tree.
+fn binary() -> PathBuf {
+    let file = match std::env::var_os("WASMILL_BIN") {
+        Some(file) => PathBuf::from(file),
+        None => root().join("target/release/wasmill"),
+    };
+    assert!(Path::exists(&file), "there is no {}; run the tests by `cargo xtask test`, which builds what they need", file.display());
+    file
+}

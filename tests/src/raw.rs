@@ -1,0 +1,96 @@
+//! HTTP by hand over a socket: for requests that no decent client sends.
+
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+/// A connection.
+pub struct Wire {
+    stream: TcpStream,
+    read: Vec<u8>,
+}
+
+/// An answer read by hand.
+#[derive(Debug)]
+pub struct RawAnswer {
+    /// The status.
+    pub status: u16,
+    /// Status line and headers.
+    pub head: String,
+    /// The body, by its `Content-Length`.
+    pub body: Vec<u8>,
+}
+
+impl Wire {
+    /// Connects.
+    pub fn open(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).expect("the host listens");
+        stream.set_read_timeout(Some(Duration::from_millis(100))).expect("a timeout can be set");
+        Self { stream, read: Vec::new() }
+    }
+
+    /// Sends bytes; false when the other side has closed.
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.stream.write_all(bytes.as_ref()).is_ok()
+    }
+
+    /// Reads one answer, or `None` when the connection ends without one.
+    pub fn answer(&mut self, within: u64) -> Option<RawAnswer> {
+        let end = Instant::now() + Duration::from_secs(within);
+        loop {
+            if let Some(answer) = self.take() {
+                return Some(answer);
+            }
+            match self.more() {
+                Some(0) => return None,
+                Some(_) => {}
+                None => {
+                    assert!(Instant::now() < end, "no answer within {within} s; read so far: {:?}", String::from_utf8_lossy(&self.read))
+                }
+            }
+        }
+    }
+
+    /// Waits until the other side closes, and tells how long that took.
+    pub fn closed(&mut self, within: u64) -> Duration {
+        let begun = Instant::now();
+        while self.more() != Some(0) {
+            assert!(begun.elapsed() < Duration::from_secs(within), "the connection is still open after {within} s");
+        }
+        begun.elapsed()
+    }
+
+    /// Hangs up.
+    pub fn hang_up(self) {
+        let _ = self.stream.shutdown(Shutdown::Both);
+    }
+
+    /// Reads what is there: the number of bytes, 0 at the end, `None` when there is nothing yet.
+    fn more(&mut self) -> Option<usize> {
+        let mut piece = [0; 4096];
+        match self.stream.read(&mut piece) {
+            Ok(count) => {
+                self.read.extend_from_slice(&piece[..count]);
+                Some(count)
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => None,
+            Err(_) => Some(0),
+        }
+    }
+
+    fn take(&mut self) -> Option<RawAnswer> {
+        let end = self.read.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
+        let head = String::from_utf8_lossy(&self.read[..end]).into_owned();
+        let status = head.split(' ').nth(1)?.parse().ok()?;
+        let length = head.lines().find_map(|line| {
+            line.to_ascii_lowercase().strip_prefix("content-length:").map(|text| text.trim().parse::<usize>().expect("a length"))
+        });
+        let body_end = end + length.unwrap_or(0);
+        if self.read.len() < body_end {
+            return None;
+        }
+        let body = self.read[end..body_end].to_vec();
+        self.read.drain(..body_end);
+        Some(RawAnswer { status, head, body })
+    }
+}

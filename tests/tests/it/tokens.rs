@@ -1,0 +1,199 @@
+//! Who may call.
+
+use serde_json::{Value, json};
+use wasmill_tests::{Answer, Home, Host, guest, shared};
+
+fn create(host: &Host, description: &Value) -> String {
+    let answer = host.request("POST", "/api/users/tokens/create").json(description).send();
+    assert_eq!(answer.status, 201, "{answer:?}");
+    answer.text()
+}
+
+fn call_with(host: &Host, token: &str, target: &str) -> Answer {
+    host.calling(target).token(token).json(&json!({"name": "Ann"})).send()
+}
+
+fn refused(answer: &Answer) {
+    answer.problem(401);
+    assert_eq!(answer.header("www-authenticate"), "Bearer");
+}
+
+#[test]
+fn no_token() {
+    let host = shared();
+    refused(&host.calling("p/u/tests/hello").anonymous().json(&json!({"name": "Ann"})).send());
+    refused(&host.request("GET", "/api/w/main/scripts/list").anonymous().send());
+    refused(&host.calling("p/u/tests/hello").anonymous().header("authorization", "Basic YTpi").json(&json!({"name": "Ann"})).send());
+    host.still_serves();
+}
+
+#[test]
+fn unknown_tokens() {
+    let host = shared();
+    let mut altered = host.token.clone();
+    let last = altered.pop().expect("a letter");
+    altered.push(if last == 'A' { 'B' } else { 'A' });
+    for token in ["nonsense", "", &altered, &format!("{}x", host.token), "wml_"] {
+        refused(&call_with(&host, token, "p/u/tests/hello"));
+    }
+    host.still_serves();
+}
+
+#[test]
+fn expired_tokens() {
+    let host = shared();
+    let expired = create(&host, &json!({"label": "old", "expiration": "2020-01-01T00:00:00Z"}));
+    refused(&call_with(&host, &expired, "p/u/tests/hello"));
+    let lasting = create(&host, &json!({"expiration": "2099-01-01T00:00:00Z"}));
+    assert_eq!(call_with(&host, &lasting, "p/u/tests/hello").status, 200);
+    let detail = host.request("POST", "/api/users/tokens/create").json(&json!({"expiration": "tomorrow"})).send().problem(400);
+    assert!(detail.contains("tomorrow"), "{detail}");
+}
+
+#[test]
+fn revoked_tokens() {
+    let host = shared();
+    let token = create(&host, &json!({"label": "short-lived"}));
+    // Used first, so that the host knows it by heart.
+    assert_eq!(call_with(&host, &token, "p/u/tests/hello").status, 200);
+    let answer = host.request("DELETE", &format!("/api/users/tokens/delete/{}", &token[..10])).send();
+    assert_eq!(answer.status, 200, "{answer:?}");
+    refused(&call_with(&host, &token, "p/u/tests/hello"));
+    host.request("DELETE", "/api/users/tokens/delete/wml_nobody").send().problem(404);
+    host.request("DELETE", "/api/users/tokens/delete/wml").send().problem(400);
+}
+
+#[test]
+fn in_the_query() {
+    let host = shared();
+    let by_query = |token: &str| host.calling(&format!("p/u/tests/hello?token={token}")).anonymous().json(&json!({"name": "Ann"})).send();
+    assert_eq!(by_query(&host.token).status, 200);
+    refused(&by_query("nonsense"));
+    // The header counts when both are there.
+    refused(&host.calling(&format!("p/u/tests/hello?token={}", host.token)).token("nonsense").json(&json!({"name": "Ann"})).send());
+    // It is no argument: a typed script would refuse it, and an echo does not show it.
+    let echo = host.calling(&format!("p/u/tests/misbehave?token={}", host.token)).anonymous().json(&json!({"op": "echo"})).send();
+    assert_eq!(echo.json(), json!({"op": "echo"}));
+}
+
+#[test]
+fn a_narrow_token_runs_its_script_alone() {
+    let host = shared();
+    let own = host.push("u/tokens/own", &guest("hello"));
+    let other = host.push("u/tokens/other", &guest("hello"));
+    for scope in ["jobs:run:scripts:u/tokens/own", "run:script/u/tokens/own", "jobs:run:scripts:u/tokens/own,u/tokens/third"] {
+        let token = create(&host, &json!({"scopes": [scope]}));
+        for target in ["p/u/tokens/own".to_owned(), format!("h/{}", own.hash)] {
+            assert_eq!(call_with(&host, &token, &target).status, 200, "{scope} {target}");
+        }
+        for target in ["p/u/tokens/other".to_owned(), format!("h/{}", other.hash)] {
+            let detail = call_with(&host, &token, &target).problem(403);
+            assert!(detail.contains("jobs:run:scripts:u/tokens/other"), "{scope}: {detail}");
+        }
+        let queued = host.request("POST", "/api/w/main/jobs/run/p/u/tokens/other").token(&token).json(&json!({"name": "Ann"})).send();
+        queued.problem(403);
+        for (method, path, scope) in [
+            ("GET", "/api/w/main/scripts/list", "scripts:read"),
+            ("GET", "/api/w/main/jobs/list", "jobs:read"),
+            ("GET", "/api/w/main/scripts/get/p/u/tokens/own", "scripts:read:u/tokens/own"),
+            ("GET", "/api/w/main/scripts/raw/p/u/tokens/own", "scripts:read:u/tokens/own"),
+            ("POST", "/api/w/main/scripts/upload/p/u/tokens/own", "scripts:write:u/tokens/own"),
+            ("POST", "/api/w/main/scripts/archive/p/u/tokens/own", "scripts:write:u/tokens/own"),
+            ("GET", "/api/users/tokens/list", "users:read"),
+            ("POST", "/api/users/tokens/create", "users:write"),
+        ] {
+            let detail = host.request(method, path).token(&token).send().problem(403);
+            assert!(detail.contains(scope), "{method} {path}: {detail}");
+        }
+    }
+    // An overwritten version is still the script of that path.
+    let token = create(&host, &json!({"scopes": ["jobs:run:scripts:u/tokens/own"]}));
+    host.push("u/tokens/own", &guest("hello-loud"));
+    assert_eq!(call_with(&host, &token, &format!("h/{}", own.hash)).status, 200);
+}
+
+#[test]
+fn a_prefix_reaches_what_is_under_it() {
+    let host = shared();
+    host.push("f/tokens/inner/one", &guest("hello"));
+    host.push("f/tokens/innermost", &guest("hello"));
+    let token = create(&host, &json!({"scopes": ["jobs:run:scripts:f/tokens/inner/*"]}));
+    assert_eq!(call_with(&host, &token, "p/f/tokens/inner/one").status, 200);
+    call_with(&host, &token, "p/f/tokens/innermost").problem(403);
+}
+
+#[test]
+fn a_narrow_token_reads_the_jobs_that_it_started() {
+    let host = shared();
+    host.push("u/tokens/jobs", &guest("hello"));
+    let token = create(&host, &json!({"scopes": ["jobs:run:scripts:u/tokens/jobs"]}));
+    let queued = host.request("POST", "/api/w/main/jobs/run/p/u/tokens/jobs").token(&token).json(&json!({"name": "Ann"})).send();
+    assert_eq!(queued.status, 201, "{queued:?}");
+    let own = queued.text();
+    let admins = host.queue("u/tokens/jobs", &json!({"name": "Bo"}));
+    host.wait(&own, 20);
+    host.wait(&admins, 20);
+    for address in ["jobs_u/get", "jobs_u/completed/get_result", "jobs_u/completed/get_result_maybe", "jobs_u/get_logs"] {
+        let read = |id: &str| host.request("GET", &format!("/api/w/main/{address}/{id}")).token(&token).send();
+        assert_eq!(read(&own).status, 200, "{address}");
+        // Not even that it exists.
+        read(&admins).problem(404);
+    }
+}
+
+#[test]
+fn no_token_makes_a_broader_one() {
+    let host = shared();
+    let narrow = create(&host, &json!({"scopes": ["users:write", "jobs:run:scripts:u/tokens/*"]}));
+    let make = |scopes: Value| host.request("POST", "/api/users/tokens/create").token(&narrow).json(&json!({"scopes": scopes})).send();
+    assert_eq!(make(json!(["jobs:run:scripts:u/tokens/own"])).status, 201);
+    for broader in [
+        json!(["jobs:run:scripts:u/other/x"]),
+        json!(["jobs:run"]),
+        json!(["jobs:run:scripts:*"]),
+        json!(["scripts:write"]),
+        json!([]),
+        Value::Null,
+    ] {
+        make(broader).problem(403);
+    }
+    let detail = make(json!(["jobs"])).problem(400);
+    assert!(detail.contains("domain:action"), "{detail}");
+}
+
+#[test]
+fn of_one_workspace() {
+    let host = shared();
+    let token = create(&host, &json!({"workspace_id": "main"}));
+    assert_eq!(call_with(&host, &token, "p/u/tests/hello").status, 200);
+    let elsewhere = host.request("GET", "/api/w/elsewhere/scripts/list").token(&token).send();
+    let detail = elsewhere.problem(403);
+    assert!(detail.contains("elsewhere"), "{detail}");
+}
+
+/// Everything that touches a token, with the host at its most talkative: no log line may hold one.
+#[test]
+fn tokens_are_never_logged() {
+    let home = Home::new();
+    let mut host = home.start_with(&[], &[("WASMILL_LOG", "debug")]);
+    host.push("u/tests/hello", &guest("hello"));
+    let other = create(&host, &json!({"label": "other"}));
+    let args = json!({"name": "Ann"});
+    host.calling(&format!("p/u/tests/hello?token={}", host.token)).anonymous().json(&args).send();
+    host.calling(&format!("p/u/tests/hello?token={other}&raw=nonsense")).anonymous().json(&args).send();
+    host.calling(&format!("p/u/tests/none?token={other}")).json(&args).send();
+    host.get(&format!("/api/nowhere?token={other}")).problem(404);
+    host.queue("u/tests/hello", &args);
+    let wrong = format!("{}wrong", host.token);
+    call_with(&host, &wrong, "p/u/tests/hello").problem(401);
+    host.request("DELETE", &format!("/api/users/tokens/delete/{}", &other[..10])).send();
+    call_with(&host, &other, "p/u/tests/hello").problem(401);
+    host.terminate();
+    host.ended(20);
+    let log = host.log();
+    assert!(log.contains("/jobs/run_wait_result/p/u/tests/hello"), "requests are not logged at all: {log}");
+    for token in [&host.token, &other] {
+        // Of the part behind the prefix, which is shown on purpose.
+        assert!(!log.contains(&token[10..]), "a token is in the log");
+    }
+}
