@@ -80,6 +80,9 @@ impl Resolver {
                 let found = store.version(workspace, hash).await.map_err(unavailable)?;
                 let version =
                     found.ok_or_else(|| Problem::not_found(format!("There is no version {hash} in the workspace {workspace}")))?;
+                if version.deleted {
+                    return Err(Problem::new(wasmill_core::problem::Code::Gone, format!("The version {hash} was deleted")));
+                }
                 Ok(self.fill(&self.by_hash, key, seen, self.deployment(&version)))
             }
         }

@@ -12,6 +12,7 @@ pub mod id;
 mod json;
 pub mod limits;
 pub mod manifest;
+pub mod options;
 pub mod outcome;
 pub mod problem;
 pub mod scope;

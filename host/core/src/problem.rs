@@ -70,6 +70,8 @@ codes! {
     TooLarge = 413, "too-large", "The body is too large";
     /// A body of a kind that is not understood.
     UnsupportedMedia = 415, "unsupported-media-type", "A body of this kind is not understood";
+    /// An idempotency key was used before, for something else.
+    KeyReused = 422, "idempotency-key-reused", "This idempotency key was used for another body";
     /// Compiling would cost too much.
     TooCostly = 422, "too-costly", "The script is too costly to compile";
     /// The caller asks too often or has too much in flight.

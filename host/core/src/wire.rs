@@ -173,6 +173,21 @@ pub struct Job<'a> {
     pub language: &'static str,
     /// Whether it was cancelled.
     pub canceled: bool,
+    /// Who cancelled it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub canceled_by: Option<&'a str>,
+    /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub canceled_reason: Option<&'a str>,
+    /// The job that this one is part of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent_job: Option<String>,
+    /// The job at the top of the tree.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub root_job: Option<String>,
+    /// Jobs of a higher one start first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<i16>,
     /// Completed jobs only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deleted: Option<bool>,
@@ -194,7 +209,7 @@ pub struct Job<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mem_peak: Option<u64>,
     /// Group of workers.
-    pub tag: &'static str,
+    pub tag: &'a str,
     /// `webhook` or `manual`.
     pub trigger_kind: &'static str,
     /// Starts so far.

@@ -1,6 +1,6 @@
 //! Jobs: what became of a call.
 
-use super::{per_page, typed_parameter};
+use super::typed_parameter;
 use crate::host::Host;
 use crate::resolve::unavailable;
 use crate::serve::auth::Caller;
@@ -8,8 +8,8 @@ use crate::serve::respond::{self, Reply};
 use serde_json::value::RawValue;
 use wasmill_core::scope::{Action, Need};
 use wasmill_core::wire::{self, ResultMaybe};
-use wasmill_core::{JobId, Problem, ScriptPath, WorkspaceId};
-use wasmill_store::{Job, JobFilter, JobState, RunStatus, Trigger};
+use wasmill_core::{JobId, Problem, WorkspaceId};
+use wasmill_store::{Job, JobState, RunStatus, Trigger};
 
 /// Finds a job that the caller may read: with `jobs:read`, or because this very token started it.
 pub(super) async fn find(host: &Host, caller: &Caller, workspace: &WorkspaceId, id: JobId) -> Result<Job, Problem> {
@@ -54,13 +54,18 @@ pub(super) fn shown<'a>(workspace: &'a WorkspaceId, job: &'a Job, caller: &'a Ca
         duration_ms: end.map(|end| end.duration.as_millis() as u64),
         script_hash: job.job.version.to_hex(),
         script_path: job.path.as_str(),
-        args: if whole { args(job) } else { None },
+        args: args(job),
         result: end.filter(|_| whole).map(|end| &*end.result),
         logs: whole.then(|| log.or_else(|| end.map(|end| String::from_utf8_lossy(&end.log).into_owned()))).flatten(),
         job_kind: "script",
         language: "wasm",
-        canceled: end.is_some_and(|end| end.status == RunStatus::Canceled),
-        deleted: end.map(|_| false),
+        canceled: job.canceled.is_some() || end.is_some_and(|end| end.status == RunStatus::Canceled),
+        canceled_by: job.canceled.as_ref().map(|canceled| canceled.by.as_str()),
+        canceled_reason: job.canceled.as_ref().and_then(|canceled| canceled.reason.as_deref()),
+        parent_job: job.job.parent.map(|id| id.to_string()),
+        root_job: job.job.root.map(|id| id.to_string()),
+        priority: Some(job.job.priority).filter(|priority| *priority != 0),
+        deleted: end.map(|end| end.deleted),
         is_skipped: end.map(|_| false),
         permissioned_as: format!("u/{}", job.job.created_by),
         // Another user's address is not the caller's to know.
@@ -69,7 +74,7 @@ pub(super) fn shown<'a>(workspace: &'a WorkspaceId, job: &'a Job, caller: &'a Ca
         visible_to_owner: true,
         same_worker: queued.then_some(false),
         mem_peak: end.map(|end| end.memory_peak_bytes / 1024),
-        tag: "wasm",
+        tag: &job.job.tag,
         trigger_kind: match job.job.trigger {
             Trigger::Webhook => "webhook",
             Trigger::Manual => "manual",
@@ -126,22 +131,8 @@ pub(crate) async fn logs(host: &Host, caller: &Caller, workspace: &WorkspaceId, 
     })
 }
 
-/// Jobs newest first. Query: `script_path_exact`, `success`, `running`, `before` (a job's id), `per_page`.
-pub(crate) async fn list(host: &Host, caller: &Caller, workspace: &WorkspaceId, query: &str) -> Result<Reply, Problem> {
-    caller.require(workspace, &Need::all("jobs", Action::Read))?;
-    let success = typed_parameter::<bool>(query, "success", "true or false")?;
-    let running = typed_parameter::<bool>(query, "running", "true or false")?;
-    if success.is_some() && running.is_some() {
-        return Err(Problem::bad_request("success and running cannot be asked for together: a running job has no success yet"));
-    }
-    let filter = JobFilter {
-        path: typed_parameter::<ScriptPath>(query, "script_path_exact", "a script's path")?,
-        success,
-        queued: running.or(success.map(|_| false)),
-        before: typed_parameter::<JobId>(query, "before", "a job's id")?,
-        limit: per_page(query)?,
-    };
-    let jobs = host.store.list_jobs(workspace, &filter).await.map_err(unavailable)?;
-    let shown: Vec<_> = jobs.iter().map(|job| shown(workspace, job, caller, false, None)).collect();
-    Ok(respond::json(200, &shown))
+/// The arguments.
+pub(crate) async fn arguments(host: &Host, caller: &Caller, workspace: &WorkspaceId, id: JobId) -> Result<Reply, Problem> {
+    let job = find(host, caller, workspace, id).await?;
+    Ok(respond::json(200, &args(&job)))
 }

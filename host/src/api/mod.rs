@@ -1,6 +1,8 @@
 //! The management routes, a file per resource.
 
+mod cancel;
 mod jobs;
+pub(crate) mod lists;
 pub(crate) mod open;
 mod scripts;
 mod tokens;
@@ -37,7 +39,11 @@ pub(crate) async fn answer(host: &Arc<Host>, route: Api, request: &request::Part
         Api::GetLogs(workspace, id) => jobs::logs(host, caller, &workspace, id).await,
         Api::GetUpdate(workspace, id) => updates::once(host, caller, &workspace, id, query).await,
         Api::StreamUpdates(workspace, id) => updates::stream(host, caller, &workspace, id, query).await,
-        Api::ListJobs(workspace) => jobs::list(host, caller, &workspace, query).await,
+        Api::GetArgs(workspace, id) => jobs::arguments(host, caller, &workspace, id).await,
+        Api::ListJobs(workspace, which) => lists::list(host, caller, &workspace, which, query).await,
+        Api::CountJobs(workspace, which) => lists::count(host, caller, &workspace, which).await,
+        Api::Cancel(workspace, id) => cancel::one(host, caller, &workspace, id, &small_body(host, request, incoming).await?).await,
+        Api::CancelSelection(workspace) => cancel::selection(host, caller, &workspace, &small_body(host, request, incoming).await?).await,
         Api::WhoAmI(workspace) => tokens::whoami(caller, &workspace),
         Api::CreateToken => tokens::create(host, caller, &small_body(host, request, incoming).await?).await,
         Api::ListTokens => tokens::list(host, caller).await,

@@ -179,7 +179,7 @@ async fn serve(args: Args) -> CliResult {
 
     let worker_id = getrandom::u64().map_err(|error| format!("the system has no randomness: {error}"))? as i64 & i64::MAX;
     let worker = tokio::spawn(worker::work(host.clone(), worker_id));
-    let uses = tokio::spawn(note_uses(host.clone()));
+    let uses = tokio::spawn(keep_house(host.clone()));
     let front = tokio::spawn(accept::serve(host.clone(), listener));
     let code = wait_for_end(&host, &sqlite, front, worker).await;
     uses.abort();
@@ -294,13 +294,19 @@ fn greet(address: std::net::SocketAddr, token_file: &Path, first: bool) {
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
-/// Writes the tokens' last uses now and then.
-async fn note_uses(host: Arc<Host>) {
+/// What is done now and then: tokens' last uses are written, expired idempotency keys deleted.
+async fn keep_house(host: Arc<Host>) {
     loop {
         tokio::time::sleep(Duration::from_secs(30)).await;
         write_uses(&host).await;
+        if let Err(error) = host.store.purge_idempotency(clock::now(), PURGED_KEYS).await {
+            tracing::warn!(%error, "expired idempotency keys could not be deleted");
+        }
     }
 }
+
+/// Expired idempotency keys deleted at once: few enough that nothing waits for it.
+const PURGED_KEYS: u32 = 10_000;
 
 async fn write_uses(host: &Host) {
     let uses = host.tokens.take_uses();

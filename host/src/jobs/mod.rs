@@ -15,5 +15,5 @@ pub(crate) fn end_of(run: Run, started: Micros, log: Bytes) -> RunEnd {
         Outcome::Failure(failure) if failure.name == FailureName::Canceled => (RunStatus::Canceled, failure.to_result()),
         Outcome::Failure(failure) => (RunStatus::Failure, failure.to_result()),
     };
-    RunEnd { status, started, duration: run.usage.wall, memory_peak_bytes: run.usage.memory_peak_bytes, result, log }
+    RunEnd { status, started, duration: run.usage.wall, memory_peak_bytes: run.usage.memory_peak_bytes, result, log, deleted: false }
 }

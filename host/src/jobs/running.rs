@@ -1,18 +1,44 @@
-//! The jobs that this process runs right now: their logs can be read while they grow.
+//! The jobs that this process runs right now: their logs can be read while they grow, and they can be stopped.
 
 use dashmap::DashMap;
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 use wasmill_core::JobId;
 use wasmill_sandbox::LogBuffer;
+use wasmill_store::Cancellation;
 
-/// Logs of running jobs.
+/// What is known of one.
 #[derive(Default)]
-pub(crate) struct RunningJobs(DashMap<JobId, Arc<LogBuffer>>);
+struct Running {
+    /// Absent while it is claimed, but not yet begun.
+    log: Option<Arc<LogBuffer>>,
+    stop: CancellationToken,
+    canceled: Option<Cancellation>,
+}
+
+/// Running jobs by id.
+#[derive(Default)]
+pub(crate) struct RunningJobs(DashMap<JobId, Running>);
 
 impl RunningJobs {
-    /// Notes a started job. `end` takes the note back.
-    pub(crate) fn begin(&self, id: JobId, log: Arc<LogBuffer>) {
-        self.0.insert(id, log);
+    /// Notes a started job, and returns what stops it. `end` takes the note back.
+    /// `ending` stops it as well.
+    pub(crate) fn begin(&self, id: JobId, log: Arc<LogBuffer>, ending: &CancellationToken) -> CancellationToken {
+        let mut running = self.0.entry(id).or_insert_with(|| Running { stop: ending.child_token(), ..Running::default() });
+        running.log = Some(log);
+        running.stop.clone()
+    }
+
+    /// Stops a job. One that was claimed a moment ago and is about to begin finds itself stopped.
+    pub(crate) fn cancel(&self, id: JobId, cancellation: Cancellation) {
+        let mut running = self.0.entry(id).or_default();
+        running.canceled.get_or_insert(cancellation);
+        running.stop.cancel();
+    }
+
+    /// Who stopped it, if somebody did.
+    pub(crate) fn cancellation(&self, id: JobId) -> Option<Cancellation> {
+        self.0.get(&id)?.canceled.clone()
     }
 
     /// Takes the note back. To be called after the job's end was stored, so that its log is always found somewhere.
@@ -22,6 +48,6 @@ impl RunningJobs {
 
     /// The growing log of a running job.
     pub(crate) fn log(&self, id: JobId) -> Option<Arc<LogBuffer>> {
-        self.0.get(&id).map(|log| log.clone())
+        self.0.get(&id)?.log.clone()
     }
 }

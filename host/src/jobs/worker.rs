@@ -8,14 +8,14 @@ use crate::clock;
 use crate::host::Host;
 use crate::resolve::Target;
 use crate::webhook::environment;
-use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wasmill_core::{Failure, FailureName, Outcome, Usage};
 use wasmill_sandbox::{Call, LogBuffer, Run};
-use wasmill_store::{Claim, ClaimedJob, Completion, Micros, WorkerId};
+use wasmill_store::{Claim, ClaimedJob, Completion, Micros, WorkerId, canceled_result};
 
 /// How long a worker's jobs stay its own without a sign of life.
 const LEASE: Duration = Duration::from_secs(20);
@@ -43,7 +43,7 @@ pub(crate) async fn work(host: Arc<Host>, worker: WorkerId) {
         let free = (places.available_permits() as u32).min(CLAIM);
         let claimed = match free {
             0 => Vec::new(),
-            free => host.store.claim(worker, clock::now(), free).await.unwrap_or_else(|error| {
+            free => host.store.claim(worker, clock::now(), free, &[]).await.unwrap_or_else(|error| {
                 tracing::error!(%error, "queued jobs cannot be claimed");
                 Vec::new()
             }),
@@ -74,7 +74,7 @@ pub(crate) async fn work(host: Arc<Host>, worker: WorkerId) {
 
 /// How long nothing is due.
 async fn until_next(host: &Host) -> Duration {
-    match host.store.next_due().await {
+    match host.store.next_due(&[]).await {
         Ok(Some(due)) => Duration::from_micros(due.saturating_sub(clock::now()).max(10_000) as u64).min(POLL),
         _ => POLL,
     }
@@ -100,16 +100,21 @@ async fn keep_lease(host: Arc<Host>, worker: WorkerId) {
 async fn run(host: &Arc<Host>, worker: WorkerId, claimed: ClaimedJob) {
     let (id, claim) = (claimed.job.id, Claim { id: claimed.job.id, attempt: claimed.attempt });
     let log = Arc::new(LogBuffer::new(host.settings.run_limits.log_bytes));
-    host.running.begin(id, log.clone());
+    let cancel = host.running.begin(id, log.clone(), &host.stop.ending);
     let started = clock::now();
-    let run = outcome(host, &claimed, log.clone()).await;
-    if host.stop.ending.is_cancelled() && matches!(&run.outcome, Outcome::Failure(failure) if failure.name == FailureName::Canceled) {
+    let run = outcome(host, &claimed, log.clone(), &cancel).await;
+    let canceled = matches!(&run.outcome, Outcome::Failure(failure) if failure.name == FailureName::Canceled);
+    let by = host.running.cancellation(id).filter(|_| canceled);
+    if canceled && by.is_none() {
         // Cut off by the shutdown: it goes back to the queue and this start does not count.
         if let Err(error) = host.store.release(worker, &[claim]).await {
             tracing::error!(%error, job = %id, "a job could not be given back; it is queued again when its lease ends");
         }
     } else {
-        let end = end_of(run, started, Bytes::from(log.finish()));
+        let mut end = end_of(run, started, log.finish());
+        if let Some(by) = &by {
+            end.result = canceled_result(by);
+        }
         match host.store.complete(vec![Completion { claim, end }]).await {
             Ok(held) if held.first() == Some(&true) => {}
             Ok(_) => tracing::warn!(job = %id, attempt = claim.attempt, "the job was no longer held; this attempt's result is dropped"),
@@ -119,7 +124,7 @@ async fn run(host: &Arc<Host>, worker: WorkerId, claimed: ClaimedJob) {
     host.running.end(id);
 }
 
-async fn outcome(host: &Arc<Host>, claimed: &ClaimedJob, log: Arc<LogBuffer>) -> Run {
+async fn outcome(host: &Arc<Host>, claimed: &ClaimedJob, log: Arc<LogBuffer>, cancel: &CancellationToken) -> Run {
     let failed = |message: String| Run {
         outcome: Outcome::Failure(Failure::new(FailureName::Internal, message)),
         usage: Usage::default(),
@@ -146,7 +151,7 @@ async fn outcome(host: &Arc<Host>, claimed: &ClaimedJob, log: Arc<LogBuffer>) ->
             environment: environment(host, &job.workspace, &version, job.id),
             limits: job.timeout.map_or(version.limits, |timeout| version.limits.within(timeout)),
             log: log.clone(),
-            cancel: host.stop.ending.clone(),
+            cancel: cancel.clone(),
         };
         let run = host.sandbox.invoke(&script, call).await;
         if !run.saturated {

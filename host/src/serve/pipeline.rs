@@ -38,9 +38,9 @@ async fn answer(host: &Arc<Host>, request: Request<Incoming>) -> Result<Reply, P
     let limits = &host.settings.limits;
     let body = body::read(&parts.headers, incoming, limits.body_bytes, limits.body_timeout).await?;
     let arguments = webhook::arguments(&host.settings, &parts, &body)?;
-    let invocation = Invocation::new(host, workspace, version, caller, arguments)?;
+    let invocation = Invocation::new(host, workspace, version, caller, arguments, parts.uri.query().unwrap_or_default())?;
     match mode {
-        Mode::Queued => webhook::queued::enqueue(host, invocation).await,
+        Mode::Queued => webhook::queued::enqueue(host, &target, &parts.headers, invocation).await,
         Mode::Sync => webhook::sync::run(host, invocation).await,
         Mode::Stream => webhook::stream::open(host, invocation).await,
         Mode::Probe => Ok(webhook::probe(&invocation)),

@@ -1,5 +1,6 @@
 //! From method and path to a route. Pure: 404 and 405 are decided here and nowhere else.
 
+use crate::api::lists::Which;
 use crate::resolve::Target;
 use http::Method;
 use percent_encoding::percent_decode_str;
@@ -65,7 +66,11 @@ pub(crate) enum Api {
     GetLogs(WorkspaceId, JobId),
     GetUpdate(WorkspaceId, JobId),
     StreamUpdates(WorkspaceId, JobId),
-    ListJobs(WorkspaceId),
+    GetArgs(WorkspaceId, JobId),
+    ListJobs(WorkspaceId, Which),
+    CountJobs(WorkspaceId, Which),
+    Cancel(WorkspaceId, JobId),
+    CancelSelection(WorkspaceId),
     WhoAmI(WorkspaceId),
     CreateToken,
     ListTokens,
@@ -102,8 +107,18 @@ pub(crate) fn parse(method: &Method, path: &str) -> Result<Route, Problem> {
 }
 
 fn jobs(method: &Method, workspace: WorkspaceId, rest: &str) -> Result<Route, Problem> {
-    if rest == "list" {
-        return api(method, "GET", || Ok(Api::ListJobs(workspace)));
+    match rest {
+        "list" => return api(method, "GET", || Ok(Api::ListJobs(workspace, Which::All))),
+        "queue/list" => return api(method, "GET", || Ok(Api::ListJobs(workspace, Which::Queued))),
+        "completed/list" => return api(method, "GET", || Ok(Api::ListJobs(workspace, Which::Completed))),
+        "queue/count" => return api(method, "GET", || Ok(Api::CountJobs(workspace, Which::Queued))),
+        "completed/count" => return api(method, "GET", || Ok(Api::CountJobs(workspace, Which::Completed))),
+        "queue/cancel_selection" => return api(method, "POST", || Ok(Api::CancelSelection(workspace))),
+        _ => {}
+    }
+    // A sandbox is stopped at once and without asking: there is nothing left to force.
+    if let Some(("cancel" | "force_cancel", id)) = rest.strip_prefix("queue/").and_then(|rest| rest.split_once('/')) {
+        return api(method, "POST", || Ok(Api::Cancel(workspace, id.parse().map_err(named)?)));
     }
     // Whether a job is completed is for the job to say: the longer addresses mean the same.
     let (verb, what) = rest.strip_prefix("completed/").unwrap_or(rest).split_once('/').ok_or_else(unknown)?;
@@ -117,6 +132,7 @@ fn jobs(method: &Method, workspace: WorkspaceId, rest: &str) -> Result<Route, Pr
         "get" => api(method, "GET", || Ok(Api::GetJob(workspace, job()?))),
         "get_result" => api(method, "GET", || Ok(Api::GetResult(workspace, job()?))),
         "get_result_maybe" => api(method, "GET", || Ok(Api::GetResultMaybe(workspace, job()?))),
+        "get_args" => api(method, "GET", || Ok(Api::GetArgs(workspace, job()?))),
         "get_logs" => api(method, "GET", || Ok(Api::GetLogs(workspace, job()?))),
         _ => Err(unknown()),
     }

@@ -74,7 +74,7 @@ impl Admitted {
         let call = Call {
             args: invocation.arguments.as_str().into(),
             environment: environment(host, &invocation.workspace, &version, invocation.id),
-            limits: version.limits,
+            limits: invocation.options.timeout.map_or(version.limits, |timeout| version.limits.within(timeout)),
             log: log.clone(),
             cancel: host.stop.ending.clone(),
         };

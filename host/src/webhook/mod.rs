@@ -15,12 +15,16 @@ use http::{HeaderMap, Method, request};
 use std::borrow::Cow;
 use std::sync::Arc;
 use wasmill_core::args::{self, Arguments, EVENT_HEADER_PREFIX, Parts};
+use wasmill_core::options::RunOptions;
 use wasmill_core::{JobId, Problem, WorkspaceId};
-use wasmill_store::{Micros, NewJob, Trigger};
+use wasmill_store::{DEFAULT_TAG, Micros, NewJob, Trigger};
 
 /// How often a queued job is started at most. A run that ends in an error is an answer and is not repeated; this counts
 /// runs whose process went away.
 const MAX_ATTEMPTS: u32 = 5;
+
+/// Priority of a job that is part of another.
+const PART_PRIORITY: i16 = 2;
 
 /// A version plus arguments plus where they came from: what the front end builds and a runner takes.
 pub(crate) struct Invocation {
@@ -34,43 +38,49 @@ pub(crate) struct Invocation {
     pub(crate) caller: Arc<Caller>,
     /// With what.
     pub(crate) arguments: Arguments,
+    /// When, as part of what, for how long.
+    pub(crate) options: RunOptions,
     /// When it arrived.
     pub(crate) created: Micros,
 }
 
 impl Invocation {
-    /// Gives a call its id.
+    /// Gives a call its id, and reads from its query how it is to be run.
     ///
     /// # Errors
-    /// 500 when the system has no randomness to give.
+    /// 400 for a query parameter that cannot be what it is, 500 when the system has no randomness to give.
     pub(crate) fn new(
         host: &Host,
         workspace: WorkspaceId,
         version: Arc<Deployment>,
         caller: Arc<Caller>,
         arguments: Arguments,
+        query: &str,
     ) -> Result<Self, Problem> {
+        let created = clock::now();
+        let options = RunOptions::parse(query, created).map_err(Problem::bad_request)?;
         let id = host.ids.next().map_err(|error| {
             tracing::error!(%error, "no randomness for a job id");
             Problem::internal()
         })?;
-        Ok(Self { id, workspace, version, caller, arguments, created: clock::now() })
+        Ok(Self { id, workspace, version, caller, arguments, options, created })
     }
 
     /// The job that records this call.
     pub(crate) fn into_job(self) -> NewJob {
+        let Self { id, workspace, version, caller, arguments, options, created } = self;
+        let args = arguments.into_string();
         NewJob {
-            id: self.id,
-            workspace: self.workspace,
-            version: self.version.hash,
-            created_by: self.caller.user.clone(),
-            token: Some(self.caller.digest),
-            trigger: Trigger::Webhook,
-            created: self.created,
-            run_at: self.created,
-            timeout: None,
+            token: Some(caller.digest),
             max_attempts: MAX_ATTEMPTS,
-            args: self.arguments.into_string().into(),
+            run_at: options.run_at.unwrap_or(created).max(created),
+            timeout: options.timeout,
+            tag: options.tag.unwrap_or_else(|| DEFAULT_TAG.into()),
+            // What others wait for goes first.
+            priority: if options.parent.is_some() || options.root.is_some() { PART_PRIORITY } else { 0 },
+            parent: options.parent,
+            root: options.root,
+            ..NewJob::new(id, workspace, version.hash, caller.user.clone(), Trigger::Webhook, created, args)
         }
     }
 }

@@ -36,7 +36,8 @@ pub(crate) fn canceled(cancellation: &Cancellation, started: Option<Micros>, now
     }
 }
 
-fn canceled_result(cancellation: &Cancellation) -> Box<RawValue> {
+/// The result of a cancelled job: `{"error":{"name":"Canceled","message","reason","canceler"}}`.
+pub fn canceled_result(cancellation: &Cancellation) -> Box<RawValue> {
     let Cancellation { by, reason, .. } = cancellation;
     let reason = reason.as_deref().unwrap_or("no reason given");
     let message = format!("Job canceled: {reason} by {by}");

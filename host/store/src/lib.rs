@@ -16,6 +16,7 @@ pub mod sqlite;
 #[cfg(test)]
 mod conformance;
 
+pub use ends::canceled_result;
 pub use model::*;
 
 use async_trait::async_trait;
