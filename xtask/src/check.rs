@@ -30,6 +30,11 @@ pub(crate) fn run_all(root: &Path) -> Result<()> {
         }
         Ok(())
     })?;
+    step("trying the benchmarks", || {
+        let bench = root.join("target/release/wasmill-bench");
+        run(Command::new(&bench).current_dir(root).args(["in-process", "--quick"]))?;
+        run(Command::new(&bench).current_dir(root).args(["http", "--quick"]))
+    })?;
     step("running the demo", || demo::run(root, root.join("target/release/wasmill"), guests, true, None))?;
     eprintln!("everything passed, in {:.0} s", begun.elapsed().as_secs_f64());
     Ok(())
