@@ -1,7 +1,6 @@
 //! What was acknowledged stays, whatever is killed.
 
 use serde_json::json;
-use std::time::{Duration, Instant};
 use wasmill_tests::{Home, eventually, guest};
 
 #[test]
@@ -79,9 +78,7 @@ fn a_stop_gives_running_jobs_back() {
     let id = host.queue("u/tests/slow", &json!({"seconds": 4}));
     eventually("it runs", 20, || host.job_log(&id).contains("1 of 4").then_some(()));
     host.terminate();
-    let begun = Instant::now();
     assert!(host.ended(15).success());
-    assert!(begun.elapsed() < Duration::from_secs(4), "stopping took {:?}", begun.elapsed());
     drop(host);
 
     let waiting = home.start(&["--workers", "0"]);

@@ -17,7 +17,8 @@ async fn times_out(wat: &str) {
     let ran = run_bytes(wasm(wat), "{}", brief()).await;
     assert_eq!(ran.name(), "Timeout");
     assert_eq!(ran.failure().message, "the script did not end within 0.15 s");
-    assert!(start.elapsed() < Duration::from_secs(5));
+    // Far below what it takes to wait for anything else, far above what a busy machine adds.
+    assert!(start.elapsed() < Duration::from_secs(30));
 }
 
 #[tokio::test]
@@ -50,15 +51,15 @@ async fn spinners_do_not_hold_the_executor() {
     let spinners: Vec<_> = (0..4)
         .map(|_| {
             let spin = spin.clone();
-            tokio::spawn(async move { run_prepared(shared(), &spin, "{}", RunLimits { wall: Duration::from_secs(2), ..limits() }).await })
+            tokio::spawn(async move { run_prepared(shared(), &spin, "{}", RunLimits { wall: Duration::from_secs(6), ..limits() }).await })
         })
         .collect();
     tokio::time::sleep(Duration::from_millis(50)).await;
-    let start = Instant::now();
     for _ in 0..5 {
         run_prepared(shared(), &good, "{}", limits()).await.result();
     }
-    assert!(start.elapsed() < Duration::from_millis(1000), "took {:?} beside four spinners", start.elapsed());
+    // Had they held the two workers, the calls would have had to wait for their end.
+    assert!(spinners.iter().all(|spinner| !spinner.is_finished()), "five calls took as long as the spinners' six seconds");
     for spinner in spinners {
         assert_eq!(spinner.await.unwrap().name(), "Timeout");
     }
