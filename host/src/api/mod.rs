@@ -45,6 +45,7 @@ pub(crate) async fn answer(host: &Arc<Host>, route: Api, request: &request::Part
         Api::Cancel(workspace, id) => cancel::one(host, caller, &workspace, id, &small_body(host, request, incoming).await?).await,
         Api::CancelSelection(workspace) => cancel::selection(host, caller, &workspace, &small_body(host, request, incoming).await?).await,
         Api::WhoAmI(workspace) => tokens::whoami(caller, &workspace),
+        Api::WhoAmIAnywhere => Ok(tokens::whoami_anywhere(caller)),
         Api::CreateToken => tokens::create(host, caller, &small_body(host, request, incoming).await?).await,
         Api::ListTokens => tokens::list(host, caller).await,
         Api::DeleteToken(prefix) => tokens::delete(host, caller, &prefix).await,

@@ -72,6 +72,7 @@ pub(crate) enum Api {
     Cancel(WorkspaceId, JobId),
     CancelSelection(WorkspaceId),
     WhoAmI(WorkspaceId),
+    WhoAmIAnywhere,
     CreateToken,
     ListTokens,
     DeleteToken(String),
@@ -88,6 +89,7 @@ pub(crate) fn parse(method: &Method, path: &str) -> Result<Route, Problem> {
     match rest {
         "version" => return only(method, "GET", || Ok(Route::Open(Open::Version))),
         "health/status" => return only(method, "GET", || Ok(Route::Open(Open::Health))),
+        "users/whoami" => return api(method, "GET", || Ok(Api::WhoAmIAnywhere)),
         "users/tokens/create" => return api(method, "POST", || Ok(Api::CreateToken)),
         "users/tokens/list" => return api(method, "GET", || Ok(Api::ListTokens)),
         _ => {}

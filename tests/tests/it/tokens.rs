@@ -197,3 +197,13 @@ fn tokens_are_never_logged() {
         assert!(!log.contains(&token[10..]), "a token is in the log");
     }
 }
+
+#[test]
+fn who_a_token_belongs_to() {
+    let host = shared();
+    let anywhere = host.get("/api/users/whoami").json();
+    assert_eq!((&anywhere["username"], &anywhere["super_admin"]), (&json!("admin"), &json!(true)));
+    let here = host.get("/api/w/main/users/whoami").json();
+    assert_eq!((&here["username"], &here["is_admin"], &here["operator"]), (&json!("admin"), &json!(true), &json!(false)));
+    assert!(!host.request("GET", "/api/users/whoami").anonymous().send().problem(401).is_empty());
+}
