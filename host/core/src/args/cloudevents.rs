@@ -8,7 +8,7 @@
 //!
 //! Metadata is no part of what `wrap_body` wraps: it stays at the top, where scripts look for it.
 
-use super::body::{self, Layer};
+use super::layer::{self, Layer};
 use super::{ArgsError, EVENT_HEADER_PREFIX, object};
 use crate::header;
 use crate::json::{Members, Writer, quote};
@@ -24,7 +24,7 @@ fn refuse<T>(detail: impl Into<String>) -> Result<T, ArgsError> {
 
 /// The arguments of a body that is an envelope.
 pub(super) fn structured(whole: &str) -> Result<Layer<'_>, ArgsError> {
-    let text = body::trimmed(whole);
+    let text = layer::trimmed(whole);
     object::check(text, whole)?;
     if !text.starts_with('{') {
         return refuse("The body is application/cloudevents+json but no JSON object; an event is an object, and batches are not supported");
@@ -77,16 +77,16 @@ fn data<'a>(envelope: &Members<'a>) -> Result<Layer<'a>, ArgsError> {
     if data.is_some_and(|data| data != "null") {
         return refuse("The CloudEvent has both data and data_base64; it can have only one of them");
     }
-    let bytes = match body::decoded(&base64) {
+    let bytes = match layer::decoded(&base64) {
         Ok(bytes) => bytes,
         Err(error) => return refuse(format!("The CloudEvent's data_base64 is not base64: {error}")),
     };
-    let says_json = text_of(envelope, "datacontenttype")?.is_none_or(|of| body::is_json(&body::essence(&of)));
+    let says_json = text_of(envelope, "datacontenttype")?.is_none_or(|of| layer::is_json(&layer::essence(&of)));
     let text = String::from_utf8(bytes).ok().filter(|text| says_json && serde_json::from_str::<&RawValue>(text).is_ok());
     Ok(match text {
         Some(text) => {
             object::check(&text, &text)?;
-            Layer::value(body::trimmed(&text).to_owned())
+            Layer::value(layer::trimmed(&text).to_owned())
         }
         None => Layer::object(format!("{{\"raw_base64\":{}}}", quote(&base64))),
     })

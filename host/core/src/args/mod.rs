@@ -6,6 +6,7 @@
 
 mod body;
 mod cloudevents;
+mod layer;
 mod multipart;
 mod object;
 mod query;

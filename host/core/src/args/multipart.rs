@@ -5,7 +5,7 @@
 //! `%0D` and `%0A`.
 
 use super::ArgsError;
-use super::body::{encoded, essence};
+use super::layer::{encoded, essence};
 use crate::header::{is_token, is_value, parameters};
 use crate::json::{Writer, quote};
 use crate::limits::{BOUNDARY_CHARS, MULTIPART_PARTS, PART_HEADER_BYTES};

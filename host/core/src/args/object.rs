@@ -1,7 +1,7 @@
 //! The two layers of arguments as one object's text.
 
 use super::ArgsError;
-use super::body::Layer;
+use super::layer::Layer;
 use crate::json::{Members, Writer, too_deep};
 use crate::limits::JSON_DEPTH;
 use serde_json::value::RawValue;
