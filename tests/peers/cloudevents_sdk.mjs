@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { CloudEvent, HTTP, Mode, emitterFor, httpTransport } from "cloudevents";
 
-const script = `/api/w/${process.env.WM_WORKSPACE}/jobs/run_wait_result/p/u/peers/echo?include_query=op&op=echo`;
+const script = `/api/w/${process.env.WM_WORKSPACE}/jobs/run_wait_result/p/${process.env.SCRIPTS}/echo?include_query=op&op=echo`;
 const url = process.env.BASE_INTERNAL_URL + script;
 const authorization = `Bearer ${process.env.WM_TOKEN}`;
 

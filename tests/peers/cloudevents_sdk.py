@@ -10,7 +10,7 @@ from cloudevents.core.bindings import http
 from cloudevents.core.bindings.http import HTTPMessage
 from cloudevents.core.v1.event import CloudEvent
 
-SCRIPT = f"/api/w/{os.environ['WM_WORKSPACE']}/jobs/run_wait_result/p/u/peers/echo?include_query=op&op=echo"
+SCRIPT = f"/api/w/{os.environ['WM_WORKSPACE']}/jobs/run_wait_result/p/{os.environ['SCRIPTS']}/echo?include_query=op&op=echo"
 client = httpx.Client(
     base_url=os.environ["BASE_INTERNAL_URL"], headers={"Authorization": f"Bearer {os.environ['WM_TOKEN']}"}, trust_env=False
 )

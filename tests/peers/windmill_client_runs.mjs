@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import * as wmill from "windmill-client";
 
-const [hello, helloHash, sleepy] = ["u/peers/hello", process.env.HELLO_HASH, "u/peers/sleepy"];
+const { SCRIPTS: scripts, HELLO_HASH: helloHash } = process.env;
+const [hello, sleepy] = [`${scripts}/hello`, `${scripts}/sleepy`];
 const workspace = process.env.WM_WORKSPACE;
 const ann = { greeting: "Hello Ann!", times: 1 };
 console.warn = console.info = () => {};

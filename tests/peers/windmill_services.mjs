@@ -6,7 +6,8 @@ import {
   setClient, usernameToEmail,
 } from "windmill-client";
 
-const [path, hash, sleepy] = ["u/peers/hello", process.env.HELLO_HASH, "u/peers/sleepy"];
+const { SCRIPTS: scripts, HELLO_HASH: hash } = process.env;
+const [path, sleepy] = [`${scripts}/hello`, `${scripts}/sleepy`];
 const workspace = process.env.WM_WORKSPACE;
 const [requestBody, ann] = [{ name: "Ann" }, { greeting: "Hello Ann!", times: 1 }];
 
@@ -30,7 +31,7 @@ async function completed(id) {
 assert.deepEqual(await JobService.runWaitResultScriptByPath({ workspace, path, requestBody }), ann);
 const payload = Buffer.from(JSON.stringify(requestBody)).toString("base64");
 assert.deepEqual(await JobService.runWaitResultScriptByPathGet({ workspace, path, payload }), ann);
-assert.equal(await status(JobService.runWaitResultScriptByPath({ workspace, path: "u/peers/nobody", requestBody })), 404);
+assert.equal(await status(JobService.runWaitResultScriptByPath({ workspace, path: `${scripts}/nobody`, requestBody })), 404);
 assert.equal(await status(JobService.runWaitResultScriptByPathGet({ workspace, path, payload: "!" })), 400);
 
 // Jobs.
@@ -80,13 +81,13 @@ assert.deepEqual([script.path, script.hash, script.workspace_id, script.archived
 assert.deepEqual(script.schema.required, ["name"]);
 assert.equal((await ScriptService.getScriptByHash({ workspace, hash })).path, path);
 assert.equal(await ScriptService.existsScriptByPath({ workspace, path }), true);
-assert.equal(await ScriptService.existsScriptByPath({ workspace, path: "u/peers/nobody" }), false);
-assert.equal(await status(ScriptService.getScriptByPath({ workspace, path: "u/peers/nobody" })), 404);
-const scripts = await ScriptService.listScripts({ workspace });
-assert.ok(scripts.some((listed) => listed.path === path && listed.hash === hash), JSON.stringify(scripts));
+assert.equal(await ScriptService.existsScriptByPath({ workspace, path: `${scripts}/nobody` }), false);
+assert.equal(await status(ScriptService.getScriptByPath({ workspace, path: `${scripts}/nobody` })), 404);
+const all_scripts = await ScriptService.listScripts({ workspace });
+assert.ok(all_scripts.some((listed) => listed.path === path && listed.hash === hash), JSON.stringify(all_scripts));
 assert.equal((await ScriptService.getScriptHistoryByPath({ workspace, path }))[0].script_hash, hash);
-await ScriptService.archiveScriptByPath({ workspace, path: "u/peers/archived" });
-assert.equal(await status(JobService.runScriptByPath({ workspace, path: "u/peers/archived", requestBody })), 404);
+await ScriptService.archiveScriptByPath({ workspace, path: `${scripts}/echo` });
+assert.equal(await status(JobService.runScriptByPath({ workspace, path: `${scripts}/echo`, requestBody })), 404);
 
 // Users and tokens.
 assert.equal((await UserService.globalWhoami()).email, "admin@localhost");

@@ -9,7 +9,8 @@ import wmill
 
 logging.disable()
 client = wmill.Windmill()
-HELLO, HELLO_HASH, SLEEPY = "u/peers/hello", os.environ["HELLO_HASH"], "u/peers/sleepy"
+SCRIPTS, HELLO_HASH = os.environ["SCRIPTS"], os.environ["HELLO_HASH"]
+HELLO, SLEEPY = f"{SCRIPTS}/hello", f"{SCRIPTS}/sleepy"
 ANN = {"greeting": "Hello Ann!", "times": 1}
 
 
@@ -64,7 +65,7 @@ assert "greeting Ann" in client.get(f"/w/{client.workspace}/jobs_u/get_logs/{job
 
 # The error of a script, and of a script that is not there.
 assert "101 times is too often" in str(raised(client.run_script_by_path, HELLO, args={"name": "Ann", "times": 101}))
-assert "404" in str(raised(client.run_script_by_path, "u/peers/nobody", args={}))
+assert "404" in str(raised(client.run_script_by_path, f"{SCRIPTS}/nobody", args={}))
 assert "404" in str(raised(client.run_script_by_hash, "0" * 64, args={}))
 assert "404" in str(raised(client.get_job, "01937f4e-0000-7000-8000-000000000000"))
 

@@ -202,6 +202,8 @@ impl Host {
     pub fn still_serves(&self) {
         let answer = self.call("u/tests/hello", &serde_json::json!({"name": "Bo"}));
         assert_eq!((answer.status, answer.json()["greeting"].as_str()), (200, Some("Hello Bo!")), "{answer:?}");
+        let log = self.log();
+        assert!(!log.contains("panicked"), "{log}");
     }
 }
 

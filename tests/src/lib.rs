@@ -8,6 +8,7 @@ mod home;
 mod host;
 mod http;
 mod modules;
+mod peers;
 mod raw;
 mod shared;
 
@@ -17,6 +18,7 @@ pub use home::Home;
 pub use host::{Deployed, Host};
 pub use http::{Answer, Request};
 pub use modules::{Bomb, command, component, entry_answering, many_functions, many_locals, typed};
+pub use peers::{Caddy, peer};
 pub use raw::{RawAnswer, Wire};
 pub use shared::shared;
 

@@ -1,6 +1,7 @@
 //! Tests of the built host from outside. One binary, because linking is the dear part.
 
 mod answers;
+mod bad_input;
 mod bodies;
 mod capabilities;
 mod cli;
@@ -9,6 +10,8 @@ mod durability;
 mod events;
 mod jobs;
 mod load;
+mod peers;
+mod proxy;
 mod queue;
 mod requests;
 mod runs;
