@@ -46,8 +46,18 @@ fn windmill_client_keeps_values() {
 }
 
 #[test]
-fn windmill_client_services() {
-    passes("windmill_services.mjs");
+fn windmill_client_services_of_jobs() {
+    passes("windmill_services_jobs.mjs");
+}
+
+#[test]
+fn windmill_client_services_of_scripts() {
+    passes("windmill_services_scripts.mjs");
+}
+
+#[test]
+fn windmill_client_services_of_accounts() {
+    passes("windmill_services_accounts.mjs");
 }
 
 #[test]
