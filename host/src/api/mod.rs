@@ -10,11 +10,11 @@ mod updates;
 
 use crate::host::Host;
 use crate::serve::body;
+use crate::serve::body::Incoming;
 use crate::serve::respond::Reply;
 use crate::serve::route::Api;
 use bytes::Bytes;
 use http::request;
-use hyper::body::Incoming;
 use std::sync::Arc;
 use wasmill_core::Problem;
 

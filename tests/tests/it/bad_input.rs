@@ -218,6 +218,42 @@ fn as_large_as_allowed_and_a_byte_more() {
     }
 }
 
+/// A refusal is decided before the body is read. Whoever sends a large one gets to read it all the same, and can go on with
+/// the connection.
+#[test]
+fn refusals_reach_whoever_is_still_sending() {
+    let host = shared();
+    let body = vec![b' '; 8 << 20];
+    for (line, token, status) in [
+        (format!("POST {HELLO}"), "nonsense", 401),
+        ("POST /api/w/main/jobs/run_wait_result/p/u/tests/none".to_owned(), &host.token, 404),
+        ("POST /api/w/main/jobs/list".to_owned(), &host.token, 405),
+        ("POST /nowhere".to_owned(), &host.token, 404),
+        (format!("POST {HELLO}?raw=x"), &host.token, 400),
+    ] {
+        for headers in [format!("content-length: {}\r\n", body.len()), "transfer-encoding: chunked\r\n".to_owned()] {
+            let mut wire = Wire::open(host.address);
+            wire.send(format!("{line} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n{headers}\r\n"));
+            if headers.starts_with('t') {
+                wire.send(format!("{:x}\r\n", body.len()));
+            }
+            assert!(wire.send(&body), "{line}: cut off while it was sending");
+            if headers.starts_with('t') {
+                wire.send("\r\n0\r\n\r\n");
+            }
+            problem(&wire.answer(20).expect("an answer"), status);
+            wire.send("GET /api/version HTTP/1.1\r\nhost: x\r\n\r\n");
+            assert_eq!(wire.answer(20).map(|answer| answer.status), Some(200), "{line}: the connection cannot be used again");
+        }
+    }
+    // Whoever asks first is told before anything is sent.
+    let mut wire = Wire::open(host.address);
+    let length = body.len();
+    wire.send(format!("POST {HELLO} HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: {length}\r\n\r\n"));
+    problem(&wire.answer(20).expect("an answer"), 401);
+    host.still_serves();
+}
+
 #[test]
 fn a_body_that_does_not_come() {
     let host = Host::start(&["--body-timeout", "1"]);
