@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, RwLock};
 use wasmill_core::answer::Policy;
 use wasmill_core::limits::CompileLimits;
 use wasmill_core::token::PlainToken;
@@ -167,6 +167,7 @@ async fn serve(args: Args) -> CliResult {
         base_url: base_url.clone(),
         store,
         blobs,
+        modules: RwLock::new(()),
         sandbox,
         tokens: Tokens::default(),
         running: RunningJobs::default(),
