@@ -12,7 +12,7 @@ await assert.rejects(wmill.getVariable(plain), /not found/);
 await wmill.setVariable(plain, "one", false, "a description");
 assert.equal(await wmill.getVariable(plain), "one");
 await wmill.setVariable(plain, 'zwei "ä" 🦀\n');
-assert.equal(await wmill.getVariable(`$var:${plain}`), 'zwei "ä" 🦀\n');
+assert.equal(await wmill.getVariable(`var://${plain}`), 'zwei "ä" 🦀\n');
 await wmill.setVariable(secret, "hunter2", true);
 assert.equal(await wmill.getVariable(secret), "hunter2");
 

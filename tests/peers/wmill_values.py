@@ -22,7 +22,7 @@ def raised(call, *args, **kwargs):
 PLAIN, SECRET = "u/admin/py_plain", "u/admin/py_secret"
 assert "404" in str(raised(client.get_variable, PLAIN))
 client.set_variable(PLAIN, "one")
-assert client.get_variable(PLAIN) == wmill.get_variable(f"$var:{PLAIN}") == "one"
+assert client.get_variable(PLAIN) == wmill.get_variable(f"var://{PLAIN}") == "one"
 wmill.set_variable(PLAIN, 'zwei "ä" 🦀\n')
 assert client.get_variable(PLAIN) == 'zwei "ä" 🦀\n'
 client.set_variable(SECRET, "hunter2", is_secret=True)
