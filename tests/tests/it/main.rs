@@ -11,6 +11,7 @@ mod jobs;
 mod load;
 mod queue;
 mod requests;
+mod rights;
 mod runs;
 mod scripts;
 mod tokens;
