@@ -14,6 +14,7 @@ mod peers;
 mod proxy;
 mod queue;
 mod requests;
+mod rights;
 mod runs;
 mod scripts;
 mod tokens;
