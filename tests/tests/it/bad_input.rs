@@ -1,7 +1,7 @@
 //! What no sender should send: each is refused in words or taken in a defined way, and the next caller feels nothing.
 
 use serde_json::{Value, json};
-use wasmill_tests::{Answer, Host, RawAnswer, Wire, entry_answering, eventually, guest, shared};
+use wasmill_tests::{Answer, Host, Operation, RawAnswer, Wire, entry_answering, eventually, guest, operations, shared};
 
 /// Bytes of a body that the host takes unless it is told otherwise.
 const BODY_LIMIT: usize = 16 << 20;
@@ -356,20 +356,69 @@ fn deep_json_wherever_it_stands() {
     assert_eq!((answer.status, answer.text()), (200, format!(r#"{{"a":{most},"op":"echo"}}"#)));
 }
 
+/// Every operation that takes JSON is given some that is none, too deep, or something else.
 #[test]
-fn deep_json_in_management_requests() {
+fn management_requests_that_are_none() {
     let host = shared();
-    for (path, inner) in [
-        ("/api/users/tokens/create", r#"{"scopes":DEEP}"#),
-        ("/api/users/tokens/create", "DEEP"),
-        ("/api/w/main/jobs/queue/cancel_selection", "DEEP"),
-        ("/api/w/main/jobs/queue/cancel_selection", r#"[{"a":DEEP}]"#),
-    ] {
-        let body = inner.replace("DEEP", &nested(100_000));
-        let answer = host.request("POST", path).body("application/json", body.as_bytes()).send();
-        assert!(!answer.problem(400).is_empty());
-        for body in [&b"\xff"[..], b"null", b"7", b"\"", b"{", b"[1"] {
-            host.request("POST", path).body("application/json", body).send().problem(400);
+    let deep = nested(100_000);
+    for Operation { method, address, takes } in operations(&host) {
+        if takes.as_deref() != Some("application/json") || address.contains("/jobs/run") {
+            continue;
+        }
+        let send = |body: &[u8]| host.request(&method, &address).body("application/json", body).send();
+        let other = br#"{"path":1,"id":{},"email":[],"scopes":"x","reason":7,"label":[],"webhook":{}}"#;
+        for body in [deep.as_bytes(), other, b"\xff", b"7", b"\"", b"{", b"[1"] {
+            let answer = send(body);
+            // Where what it is about is not there, that may be found out first.
+            assert!(matches!(answer.status, 400 | 404), "{method} {address}: {answer:?}");
+            assert!(!answer.problem(answer.status).is_empty(), "{method} {address}");
+        }
+        // What need not be sent may be left out; and whatever text there is, nothing breaks.
+        for body in ["", "{}", "null", "[]", r#"{"label":"\u0000 🦀","reason":"\u0000"}"#] {
+            let answer = send(body.as_bytes());
+            assert!(answer.status < 500, "{method} {address} {body}: {answer:?}");
+        }
+    }
+    host.still_serves();
+}
+
+/// Every operation that looks at something, with parameters that are none.
+#[test]
+fn management_queries_that_are_none() {
+    const NAMES: [&str; 16] = [
+        "per_page",
+        "before",
+        "status",
+        "success",
+        "running",
+        "created_after",
+        "completed_before",
+        "script_hash",
+        "tag",
+        "script_path_start",
+        "order_desc",
+        "include_args",
+        "log_offset",
+        "get_started",
+        "path_start",
+        "resource_type",
+    ];
+    let host = shared();
+    let lists = |operation: &Operation| {
+        operation.method == "GET" && ["list", "count", "position"].iter().any(|word| operation.address.contains(word))
+    };
+    let operations: Vec<Operation> = operations(&host).into_iter().filter(lists).collect();
+    let long = "x".repeat(10_000);
+    for value in ["", "-1", "99999999999999999999", "NaN", "%00", "%ff", "%", "9999-12-31T23:59:59Z", "-0001-01-01T00:00:00Z", &long] {
+        for Operation { address, .. } in &operations {
+            // One at a time: what is wrong with the first would hide the others.
+            for name in NAMES {
+                let answer = host.get(&format!("{address}?{name}={value}"));
+                assert!(answer.status < 500, "{address}?{name}={value:.30}: {answer:?}");
+                if answer.status >= 400 {
+                    answer.problem(answer.status);
+                }
+            }
         }
     }
     host.still_serves();

@@ -1,7 +1,7 @@
 //! Who may call.
 
 use serde_json::{Value, json};
-use wasmill_tests::{Answer, Home, Host, Wire, guest, shared};
+use wasmill_tests::{Answer, Home, Host, Wire, guest, operations, shared};
 
 fn create(host: &Host, description: &Value) -> String {
     let answer = host.request("POST", "/api/users/tokens/create").json(description).send();
@@ -173,42 +173,30 @@ fn of_one_workspace() {
 
 /// A request of each kind with a token wherever one may stand, in its query above all.
 fn talk_of(host: &Host, token: &str) {
-    let run = "jobs/run_wait_result/p/u/tests/hello";
-    let id = "01937f4e-0000-7000-8000-000000000000";
-    let here = |path: &str| format!("/api/w/main/{path}");
-    let mut addresses: Vec<String> =
-        [run, "jobs/run/p/u/tests/hello", "jobs/run_and_stream/p/u/tests/hello", "scripts/upload/p/u/tokens/said"]
-            .into_iter()
-            .chain(["jobs/list", "jobs/queue/list", "jobs/queue/count", "scripts/list", "scripts/get/p/u/tests/hello", "users/whoami"])
-            .map(here)
-            .chain(
-                ["get", "completed/get_result", "get_logs", "get_args", "getupdate", "queue/cancel"]
-                    .map(|verb| here(&format!("jobs_u/{verb}/{id}"))),
-            )
-            .collect();
-    addresses.extend(
-        ["/api/version", "/api/health/status", "/api/users/whoami", "/api/users/tokens/create", "/api/nowhere", "/"].map(str::to_owned),
-    );
+    let run = "/api/w/main/jobs/run_wait_result/p/u/tests/hello";
     let args = json!({"name": "Ann"});
-    for address in &addresses {
-        for method in ["GET", "POST", "HEAD", "OPTIONS", "PUT", "DELETE"] {
-            let asked = |query: String| host.request(method, &format!("{address}?{query}"));
-            asked(format!("token={token}")).anonymous().json(&args).send();
-            asked(format!("token={token}")).token(token).json(&args).send();
-        }
+    let mut asked: Vec<(String, String)> = operations(host).into_iter().map(|operation| (operation.method, operation.address)).collect();
+    for method in ["GET", "POST", "HEAD", "OPTIONS", "PUT"] {
+        let others = [run, "/api/w/main/jobs/run/p/u/tests/hello", "/api/w/main/jobs/run_and_stream/p/u/tests/hello", "/api/nowhere", "/"];
+        asked.extend(others.map(|address| (method.to_owned(), address.to_owned())));
+    }
+    for (method, address) in &asked {
+        let request = || host.request(method, &format!("{address}?token={token}")).json(&args);
+        request().anonymous().send();
+        request().token(token).send();
     }
     // Where something is wrong, it is told what; and where another parameter asks for the token.
     for query in ["raw=nonsense", "payload=!", "timeout=x", "include_query=token&include_header=authorization", "job_id=x", "%ff=%"] {
-        host.request("POST", &format!("{}?{query}&token={token}", here(run))).token(token).json(&args).send();
-        host.request("GET", &format!("{}?{query}&token={token}", here(run))).anonymous().send();
+        host.request("POST", &format!("{run}?{query}&token={token}")).token(token).json(&args).send();
+        host.request("GET", &format!("{run}?{query}&token={token}")).anonymous().send();
     }
     for line in [
         format!("GET /api/version?token={token} HTTP/9.9"),
         format!("GET /api version?token={token} HTTP/1.1"),
         format!("GET /api/version?token={token}\0 HTTP/1.1"),
         format!("GET /api/version HTTP/1.1\r\nauthorization: Bearer {token}\r\nbad header"),
-        format!("POST {}?token={token} HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2", here(run)),
-        format!("POST {}?token={token} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz", here(run)),
+        format!("POST {run}?token={token} HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2"),
+        format!("POST {run}?token={token} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz"),
     ] {
         let mut wire = Wire::open(host.address);
         wire.send(line + "\r\n\r\n");
@@ -219,8 +207,10 @@ fn talk_of(host: &Host, token: &str) {
         let stream = tokio::net::TcpStream::connect(host.address).await.expect("the host listens");
         let (client, connection) = h2::client::handshake(stream).await.expect("HTTP/2 is spoken");
         let connection = tokio::spawn(connection);
-        for address in &addresses {
-            let request = http::Request::get(format!("{}{address}?token={token}", host.url()))
+        for (method, address) in &asked {
+            let request = http::Request::builder()
+                .method(method.as_str())
+                .uri(format!("{}{address}?token={token}", host.url()))
                 .header("authorization", format!("Bearer {token}"))
                 .body(())
                 .expect("a request");
