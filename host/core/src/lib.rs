@@ -13,6 +13,7 @@ mod json;
 pub mod limits;
 pub mod manifest;
 pub mod options;
+pub mod outbox;
 pub mod outcome;
 pub mod problem;
 pub mod scope;
