@@ -165,7 +165,7 @@ pub(crate) async fn history(host: &Host, caller: &Caller, workspace: &WorkspaceI
 /// Archives a path: `/p/` no longer finds it, `/h/` still does.
 pub(crate) async fn archive(host: &Host, caller: &Caller, workspace: &WorkspaceId, path: &ScriptPath) -> Result<Reply, Problem> {
     caller.require(workspace, &Need::one("scripts", Action::Write, path.as_str()))?;
-    if !host.store.archive(workspace, path).await.map_err(unavailable)? {
+    if !host.store.archive(workspace, path, clock::now()).await.map_err(unavailable)? {
         return Err(Problem::not_found(format!("There is no script at {path} in the workspace {workspace}")));
     }
     host.resolver.archived(workspace, path);

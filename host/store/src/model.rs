@@ -4,6 +4,7 @@ mod accounts;
 mod ends;
 mod filter;
 mod jobs;
+mod outbox;
 mod scripts;
 mod values;
 
@@ -11,6 +12,7 @@ pub use accounts::*;
 pub use ends::*;
 pub use filter::*;
 pub use jobs::*;
+pub use outbox::*;
 pub use scripts::*;
 pub use values::*;
 

@@ -5,6 +5,7 @@ mod cancel;
 mod jobs;
 mod keys;
 mod lists;
+mod outbox;
 mod random;
 mod records;
 mod scripts;
@@ -52,6 +53,7 @@ conformance! {
     records: recording lists foreign_ids ids_of_another_time depth_and_due counting deleting without_payload;
     lists: filters spans pages kinship;
     values: variables resources renaming;
+    outbox: setting changes_of_scripts changes_of_values order giving_up_and_moving tests_and_redeliveries the_log wakes;
 }
 
 pub(crate) fn open() -> (TempDir, SqliteStore) {

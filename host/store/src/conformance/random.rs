@@ -19,6 +19,15 @@ enum Step {
     Erase { ids: Vec<usize>, in_two: bool },
     DeleteVersion(bool),
     Deploy(bool),
+    Archive(bool),
+    Change { in_two: bool, sort: u8, path: u8, mode: u8, at: Micros },
+    Webhook { in_two: bool, set: bool, at: Micros },
+    Test { in_two: bool, at: Micros },
+    Note { event: EventId, at: Micros, next: u8 },
+    Redeliver { in_two: bool, event: EventId, at: Micros },
+    PurgeDeliveries { before: Micros, limit: u32 },
+    NextDeliveries(u32),
+    Deliveries { in_two: bool, before: Option<EventId>, limit: u32 },
     Extend { worker: WorkerId, until: Micros },
     Rescue { now: Micros, everything: bool },
     Release { worker: WorkerId, claims: Vec<(usize, u32)> },
@@ -91,6 +100,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (some, prop::bool::weighted(0.2)).prop_map(|(ids, in_two)| Step::Erase { ids, in_two }),
         1 => any::<bool>().prop_map(Step::DeleteVersion),
         1 => any::<bool>().prop_map(Step::Deploy),
+        1 => any::<bool>().prop_map(Step::Archive),
+        12 => outbox_steps(),
         1 => (worker.clone(), instant.clone()).prop_map(|(worker, until)| Step::Extend { worker, until }),
         2 => (instant.clone(), prop::bool::weighted(0.2))
             .prop_map(|(now, everything)| Step::Rescue { now, everything }),
@@ -104,6 +115,25 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Step::Reopen),
     ];
     prop::collection::vec(step, 1..50)
+}
+
+/// What touches webhooks and what they are told. Few events, so that attempts meet settled ones and such as are not there.
+fn outbox_steps() -> impl Strategy<Value = Step> {
+    let instant = START - 2..START + 12;
+    let in_two = prop::bool::weighted(0.2);
+    let event = 0..12i64;
+    prop_oneof![
+        4 => (in_two.clone(), 0..3u8, 0..3u8, 0..4u8, instant.clone())
+            .prop_map(|(in_two, sort, path, mode, at)| Step::Change { in_two, sort, path, mode, at }),
+        2 => (in_two.clone(), prop::bool::weighted(0.8), instant.clone()).prop_map(|(in_two, set, at)| Step::Webhook { in_two, set, at }),
+        1 => (in_two.clone(), instant.clone()).prop_map(|(in_two, at)| Step::Test { in_two, at }),
+        4 => (event.clone(), instant.clone(), 0..5u8).prop_map(|(event, at, next)| Step::Note { event, at, next }),
+        1 => (in_two.clone(), event.clone(), instant.clone()).prop_map(|(in_two, event, at)| Step::Redeliver { in_two, event, at }),
+        1 => (instant, 0..4u32).prop_map(|(before, limit)| Step::PurgeDeliveries { before, limit }),
+        3 => (0..4u32).prop_map(Step::NextDeliveries),
+        3 => (in_two, prop::option::of(event), 0..6u32)
+            .prop_map(|(in_two, before, limit)| Step::Deliveries { in_two, before, limit }),
+    ]
 }
 
 fn filters() -> impl Strategy<Value = JobFilter> {
@@ -177,11 +207,20 @@ async fn answer(store: &dyn Store, step: &Step, versions: [VersionHash; 2]) -> S
             let ids: Vec<JobId> = ids.iter().map(|n| pool[*n]).collect();
             kind(store.erase(if *in_two { &two } else { &one }, &ids).await)
         }
-        Step::DeleteVersion(second) => kind(store.delete_version(&one, &versions[usize::from(*second)]).await),
+        Step::DeleteVersion(second) => kind(store.delete_version(&one, &versions[usize::from(*second)], 5).await),
         Step::Deploy(second) => {
             let new = if *second { version("f/a/y", "y") } else { version("f/a/x", "x") };
             kind(store.deploy(&one, &new).await)
         }
+        Step::Archive(second) => kind(store.archive(&one, &path(if *second { "f/a/y" } else { "f/a/x" }), START + 3).await),
+        Step::Change { .. }
+        | Step::Webhook { .. }
+        | Step::Test { .. }
+        | Step::Note { .. }
+        | Step::Redeliver { .. }
+        | Step::PurgeDeliveries { .. }
+        | Step::NextDeliveries(_)
+        | Step::Deliveries { .. } => outbox_answer(store, step).await,
         Step::Extend { worker, until } => kind(store.extend_lease(*worker, *until).await),
         Step::Rescue { now, everything } => kind(store.rescue(*now, *everything).await),
         Step::Release { worker, claims } => {
@@ -207,6 +246,59 @@ async fn answer(store: &dyn Store, step: &Step, versions: [VersionHash; 2]) -> S
             format!("{depths:?} {counts:?} {ahead} {due:?}")
         }
         Step::Reopen => String::new(),
+    }
+}
+
+async fn outbox_answer(store: &dyn Store, step: &Step) -> String {
+    let of = |in_two: &bool| workspace(if *in_two { "two" } else { "one" });
+    match step {
+        Step::Change { in_two, sort, path, mode, at } => {
+            let path = format!("f/a/{path}");
+            let mode = match mode {
+                0 => PutMode::Create,
+                1 => PutMode::Update,
+                2 => PutMode::Upsert,
+                _ => PutMode::Rename("f/a/1".into()),
+            };
+            let (description, changed_by, changed, value) = (String::new(), "ann".into(), *at, vec![7]);
+            match sort {
+                0 => {
+                    let variable = Variable { path, value, is_secret: true, description, changed_by, changed };
+                    kind(store.put_variable(&of(in_two), &variable, &mode).await)
+                }
+                1 => {
+                    let resource = Resource { path, value, resource_type: "any".into(), description, changed_by, changed };
+                    kind(store.put_resource(&of(in_two), &resource, &mode).await)
+                }
+                _ if at % 2 == 0 => kind(store.delete_variable(&of(in_two), &path, *at).await),
+                _ => kind(store.delete_resource(&of(in_two), &path, *at).await),
+            }
+        }
+        Step::Webhook { in_two, set: true, at } => {
+            let webhook = Webhook { url: format!("https://{at}.example/"), secret: vec![1], changed_by: "ann".into(), changed: *at };
+            kind(store.set_webhook(&of(in_two), &webhook).await)
+        }
+        Step::Webhook { in_two, set: false, at } => {
+            let cleared = store.clear_webhook(&of(in_two), *at).await;
+            format!("{} {:?}", kind(cleared), store.webhook(&of(in_two)).await.unwrap())
+        }
+        Step::Test { in_two, at } => kind(store.begin_test(&of(in_two), *at).await),
+        Step::Note { event, at, next } => {
+            let status = (at % 3 != 0).then_some(500);
+            let attempt = Attempt { at: *at, duration: Duration::from_millis(2), status, error: None, answer: "no".into() };
+            let next = match next {
+                0 | 1 => Next::Delivered,
+                2 => Next::Retry(at + 3),
+                3 => Next::GiveUp { before: Micros::MIN },
+                _ => Next::GiveUp { before: *at },
+            };
+            kind(store.note_attempt(*event, &attempt, next).await)
+        }
+        Step::Redeliver { in_two, event, at } => kind(store.redeliver(&of(in_two), *event, *at).await),
+        Step::PurgeDeliveries { before, limit } => kind(store.purge_deliveries(*before, *limit).await),
+        Step::NextDeliveries(limit) => kind(store.next_deliveries(*limit).await),
+        Step::Deliveries { in_two, before, limit } => kind(store.deliveries(&of(in_two), *before, *limit).await),
+        other => panic!("no step of the outbox: {other:?}"),
     }
 }
 
@@ -245,6 +337,8 @@ proptest! {
                 let expected = shown(&memory.list_jobs(&workspace(of), &everything).await.unwrap());
                 let found = shown(&sqlite.list_jobs(&workspace(of), &everything).await.unwrap());
                 assert_eq!(found, expected);
+                let expected = memory.deliveries(&workspace(of), None, MAX_LIST).await.unwrap();
+                assert_eq!(sqlite.deliveries(&workspace(of), None, MAX_LIST).await.unwrap(), expected);
             }
         });
     }

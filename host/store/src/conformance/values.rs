@@ -63,9 +63,9 @@ pub(super) async fn variables(store: &dyn Store) {
     assert!(list("", None, 0).await.is_empty());
     assert!(store.list_variables(&workspace("none"), "", None, 9).await.unwrap().is_empty());
 
-    store.delete_variable(&one, "f/a/x").await.unwrap();
-    assert!(matches!(store.delete_variable(&one, "f/a/x").await.unwrap_err(), StoreError::NotFound(_)));
-    assert!(matches!(store.delete_variable(&workspace("none"), "f/a/x").await.unwrap_err(), StoreError::NotFound(_)));
+    store.delete_variable(&one, "f/a/x", 5).await.unwrap();
+    assert!(matches!(store.delete_variable(&one, "f/a/x", 5).await.unwrap_err(), StoreError::NotFound(_)));
+    assert!(matches!(store.delete_variable(&workspace("none"), "f/a/x", 5).await.unwrap_err(), StoreError::NotFound(_)));
     assert_eq!(store.variable(&two, "f/a/x").await.unwrap(), Some(changed));
 }
 
@@ -90,8 +90,8 @@ pub(super) async fn resources(store: &dyn Store) {
     assert_eq!(list(Some("state"), "", None).await, ["f/a/x", "f/b/z"]);
     assert_eq!(list(Some("state"), "f/", Some("f/a/x")).await, ["f/b/z"]);
     assert_eq!(list(Some("none"), "", None).await, [""; 0]);
-    store.delete_resource(&one, "f/a/x").await.unwrap();
-    assert!(matches!(store.delete_resource(&one, "f/a/x").await.unwrap_err(), StoreError::NotFound(_)));
+    store.delete_resource(&one, "f/a/x", 5).await.unwrap();
+    assert!(matches!(store.delete_resource(&one, "f/a/x", 5).await.unwrap_err(), StoreError::NotFound(_)));
     assert!(store.variable(&one, "f/a/x").await.unwrap().is_some());
 }
 

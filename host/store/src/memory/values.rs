@@ -1,10 +1,11 @@
 //! Variables and resources in memory.
 
 use super::MemoryStore;
-use crate::{PutMode, Resource, Result, StoreError, Values, Variable};
+use crate::{Micros, PutMode, Resource, Result, StoreError, Values, Variable};
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use wasmill_core::WorkspaceId;
+use wasmill_core::outbox::Change;
 
 /// Values of one sort by workspace and path.
 type Map<T> = BTreeMap<(WorkspaceId, String), T>;
@@ -14,7 +15,14 @@ impl Values for MemoryStore {
     async fn put_variable(&self, workspace: &WorkspaceId, variable: &Variable, mode: &PutMode) -> Result<()> {
         let mut state = self.state();
         state.workspace(workspace)?;
-        put(&mut state.variables, workspace, &variable.path, variable, mode, "variable")
+        let old = put(&mut state.variables, workspace, &variable.path, variable, mode, "variable")?;
+        let new_path = variable.path.clone();
+        let change = match old {
+            Some(old_path) => Change::VariableUpdated { old_path, new_path },
+            None => Change::VariableCreated { path: new_path },
+        };
+        self.tell(&mut state, workspace, variable.changed, change);
+        Ok(())
     }
 
     async fn variable(&self, workspace: &WorkspaceId, path: &str) -> Result<Option<Variable>> {
@@ -25,14 +33,24 @@ impl Values for MemoryStore {
         Ok(list(&self.state().variables, workspace, prefix, after).take(limit as usize).collect())
     }
 
-    async fn delete_variable(&self, workspace: &WorkspaceId, path: &str) -> Result<()> {
-        delete(&mut self.state().variables, workspace, path, "variable")
+    async fn delete_variable(&self, workspace: &WorkspaceId, path: &str, at: Micros) -> Result<()> {
+        let mut state = self.state();
+        delete(&mut state.variables, workspace, path, "variable")?;
+        self.tell(&mut state, workspace, at, Change::VariableDeleted { path: path.to_owned() });
+        Ok(())
     }
 
     async fn put_resource(&self, workspace: &WorkspaceId, resource: &Resource, mode: &PutMode) -> Result<()> {
         let mut state = self.state();
         state.workspace(workspace)?;
-        put(&mut state.resources, workspace, &resource.path, resource, mode, "resource")
+        let old = put(&mut state.resources, workspace, &resource.path, resource, mode, "resource")?;
+        let new_path = resource.path.clone();
+        let change = match old {
+            Some(old_path) => Change::ResourceUpdated { old_path, new_path },
+            None => Change::ResourceCreated { path: new_path },
+        };
+        self.tell(&mut state, workspace, resource.changed, change);
+        Ok(())
     }
 
     async fn resource(&self, workspace: &WorkspaceId, path: &str) -> Result<Option<Resource>> {
@@ -53,12 +71,16 @@ impl Values for MemoryStore {
         Ok(wanted.take(limit as usize).collect())
     }
 
-    async fn delete_resource(&self, workspace: &WorkspaceId, path: &str) -> Result<()> {
-        delete(&mut self.state().resources, workspace, path, "resource")
+    async fn delete_resource(&self, workspace: &WorkspaceId, path: &str, at: Micros) -> Result<()> {
+        let mut state = self.state();
+        delete(&mut state.resources, workspace, path, "resource")?;
+        self.tell(&mut state, workspace, at, Change::ResourceDeleted { path: path.to_owned() });
+        Ok(())
     }
 }
 
-fn put<T: Clone>(map: &mut Map<T>, workspace: &WorkspaceId, path: &str, value: &T, mode: &PutMode, what: &str) -> Result<()> {
+/// Puts a value and returns the path that it was at before, if it was.
+fn put<T: Clone>(map: &mut Map<T>, workspace: &WorkspaceId, path: &str, value: &T, mode: &PutMode, what: &str) -> Result<Option<String>> {
     let key = |path: &str| (workspace.clone(), path.to_owned());
     let is_there = map.contains_key(&key(path));
     let taken = || Err(StoreError::Conflict(format!("{what} {path} exists already")));
@@ -72,7 +94,10 @@ fn put<T: Clone>(map: &mut Map<T>, workspace: &WorkspaceId, path: &str, value: &
         PutMode::Create | PutMode::Update | PutMode::Upsert => {}
     }
     map.insert(key(path), value.clone());
-    Ok(())
+    Ok(match mode {
+        PutMode::Rename(old) => Some(old.clone()),
+        _ => is_there.then(|| path.to_owned()),
+    })
 }
 
 fn list<T: Clone>(map: &Map<T>, workspace: &WorkspaceId, prefix: &str, after: Option<&str>) -> impl Iterator<Item = T> {

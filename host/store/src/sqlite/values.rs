@@ -3,11 +3,12 @@
 use super::fault::Fault;
 use super::tx::{Tx, workspace_row};
 use super::{Need, SqliteStore};
-use crate::{PutMode, Resource, Result, StoreError, Values, Variable};
+use crate::{Micros, PutMode, Resource, Result, StoreError, Values, Variable};
 use async_trait::async_trait;
 use rusqlite::types::{FromSql, Value};
 use rusqlite::{Connection, Row};
 use wasmill_core::WorkspaceId;
+use wasmill_core::outbox::Change;
 
 type Outcome<T> = std::result::Result<T, Fault>;
 
@@ -20,6 +21,10 @@ struct Table {
     delete: &'static str,
     one: &'static str,
     page: &'static str,
+    /// What is told of a new row, of one that is gone, and of one that was changed and has the paths before and now.
+    created: fn(String) -> Change,
+    deleted: fn(String) -> Change,
+    updated: fn(String, String) -> Change,
 }
 
 const VARIABLES: Table = Table {
@@ -32,6 +37,9 @@ const VARIABLES: Table = Table {
     one: "SELECT path, value, is_secret, description, changed_by, changed FROM variable WHERE workspace = ?1 AND path = ?2",
     page: "SELECT path, value, is_secret, description, changed_by, changed FROM variable \
         WHERE workspace = ?1 AND path >= ?2 AND path < ?3 AND path > ?4 AND ?5 IS NULL ORDER BY path LIMIT ?6",
+    created: |path| Change::VariableCreated { path },
+    deleted: |path| Change::VariableDeleted { path },
+    updated: |old_path, new_path| Change::VariableUpdated { old_path, new_path },
 };
 
 const RESOURCES: Table = Table {
@@ -45,6 +53,9 @@ const RESOURCES: Table = Table {
     page: "SELECT path, value, resource_type, description, changed_by, changed FROM resource \
         WHERE workspace = ?1 AND path >= ?2 AND path < ?3 AND path > ?4 AND (?5 IS NULL OR resource_type = ?5) \
         ORDER BY path LIMIT ?6",
+    created: |path| Change::ResourceCreated { path },
+    deleted: |path| Change::ResourceDeleted { path },
+    updated: |old_path, new_path| Change::ResourceUpdated { old_path, new_path },
 };
 
 /// A row of either; `kind` is the column that only one of them has.
@@ -100,8 +111,8 @@ impl Values for SqliteStore {
         Ok(page.into_iter().map(Item::into).collect())
     }
 
-    async fn delete_variable(&self, workspace: &WorkspaceId, path: &str) -> Result<()> {
-        self.delete(&VARIABLES, workspace, path).await
+    async fn delete_variable(&self, workspace: &WorkspaceId, path: &str, at: Micros) -> Result<()> {
+        self.delete(&VARIABLES, workspace, path, at).await
     }
 
     async fn put_resource(&self, workspace: &WorkspaceId, resource: &Resource, mode: &PutMode) -> Result<()> {
@@ -124,8 +135,8 @@ impl Values for SqliteStore {
         Ok(page.into_iter().map(Item::into).collect())
     }
 
-    async fn delete_resource(&self, workspace: &WorkspaceId, path: &str) -> Result<()> {
-        self.delete(&RESOURCES, workspace, path).await
+    async fn delete_resource(&self, workspace: &WorkspaceId, path: &str, at: Micros) -> Result<()> {
+        self.delete(&RESOURCES, workspace, path, at).await
     }
 }
 
@@ -176,40 +187,43 @@ impl SqliteStore {
         .await
     }
 
-    async fn delete(&self, table: &'static Table, workspace: &WorkspaceId, path: &str) -> Result<()> {
+    async fn delete(&self, table: &'static Table, workspace: &WorkspaceId, path: &str, at: Micros) -> Result<()> {
         let (workspace, path) = (workspace.clone(), path.to_owned());
         self.write(Need::Synced, move |tx| {
-            let removed = match workspace_row(tx.conn, &workspace)? {
-                Some(workspace) => tx.conn.prepare_cached(table.delete)?.execute((workspace, &path))?,
-                None => 0,
-            };
-            if removed == 0 { Err(missing(table, &path)) } else { Ok(()) }
+            let workspace = workspace_row(tx.conn, &workspace)?.ok_or_else(|| missing(table, &path))?;
+            if tx.conn.prepare_cached(table.delete)?.execute((workspace, &path))? == 0 {
+                return Err(missing(table, &path));
+            }
+            tx.tell(workspace, at, &(table.deleted)(path))
         })
         .await
     }
 }
 
-fn put<K: Into<Value>>(tx: &Tx<'_>, table: &Table, workspace: i64, item: Item<K>, mode: &PutMode) -> Outcome<()> {
+fn put<K: Into<Value>>(tx: &mut Tx<'_>, table: &Table, workspace: i64, item: Item<K>, mode: &PutMode) -> Outcome<()> {
     let Item { path, value, kind, description, changed_by, changed } = item;
     if let PutMode::Rename(old) = mode
         && tx.conn.prepare_cached(table.delete)?.execute((workspace, old))? == 0
     {
         return Err(missing(table, old));
     }
-    let values = (workspace, &path, value, kind.into(), description, changed_by, changed);
+    let values = (workspace, path.clone(), value, kind.into(), description, changed_by, changed);
     let replaced = match mode {
         PutMode::Update | PutMode::Upsert => tx.conn.prepare_cached(table.replace)?.execute(values.clone())?,
         PutMode::Create | PutMode::Rename(_) => 0,
     };
     if replaced > 0 {
-        return Ok(());
+        return tx.tell(workspace, changed, &(table.updated)(path.clone(), path));
     }
     if *mode == PutMode::Update {
         return Err(missing(table, &path));
     }
-    match tx.conn.prepare_cached(table.insert)?.execute(values)? {
-        0 => Err(StoreError::Conflict(format!("{} {path} exists already", table.what)).into()),
-        _ => Ok(()),
+    if tx.conn.prepare_cached(table.insert)?.execute(values)? == 0 {
+        return Err(StoreError::Conflict(format!("{} {path} exists already", table.what)).into());
+    }
+    match mode {
+        PutMode::Rename(old) => tx.tell(workspace, changed, &(table.updated)(old.clone(), path)),
+        PutMode::Create | PutMode::Update | PutMode::Upsert => tx.tell(workspace, changed, &(table.created)(path)),
     }
 }
 

@@ -78,10 +78,13 @@ async fn a_newer_file_is_refused_and_left_alone() {
     let (dir, store) = open();
     store.close().await.unwrap();
     let file = dir.path().join("wasmill.db");
-    rusqlite::Connection::open(&file).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    let conn = rusqlite::Connection::open(&file).unwrap();
+    let version: u32 = conn.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    conn.pragma_update(None, "user_version", 99).unwrap();
+    drop(conn);
     let text = SqliteStore::open(dir.path(), Options::default()).unwrap_err().to_string();
     assert!(text.contains("schema version 99") && text.contains("newer wasmill"), "{text}");
-    rusqlite::Connection::open(&file).unwrap().pragma_update(None, "user_version", 1).unwrap();
+    rusqlite::Connection::open(&file).unwrap().pragma_update(None, "user_version", version).unwrap();
     reopen(dir.path());
 }
 
