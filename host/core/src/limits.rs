@@ -112,6 +112,8 @@ pub struct HostLimits {
     pub compile: CompileLimits,
     /// Bytes of compiled scripts kept ready in memory. Default 1 GiB.
     pub warm_bytes: u64,
+    /// Telling workspaces' webhooks of changes.
+    pub delivery: DeliveryLimits,
 }
 
 impl Default for HostLimits {
@@ -132,6 +134,40 @@ impl Default for HostLimits {
             admit_wait: Duration::from_secs(2),
             compile: CompileLimits::default(),
             warm_bytes: 1024 * MIB,
+            delivery: DeliveryLimits::default(),
+        }
+    }
+}
+
+/// What telling workspaces' webhooks of changes may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeliveryLimits {
+    /// Time of one attempt, from looking up the receiver's name to the end of its answer. Default 10 s.
+    pub timeout: Duration,
+    /// Attempts at the same time, each of another workspace. Default 32.
+    pub concurrent: u32,
+    /// Bytes of the receiver's answer that are read, so that it sees its answer taken. Default 64 KiB.
+    pub answer_bytes: u64,
+    /// Bytes of them that the delivery log keeps. Default 1 KiB.
+    pub kept_answer_bytes: u64,
+    /// How long the delivery log keeps an event that was delivered or given up. Default 30 days.
+    pub log: Duration,
+    /// How long the secret before a rotation is used beside the new one. Default 24 h.
+    pub old_secret: Duration,
+    /// Bytes of a webhook's URL. Default 2,048.
+    pub url_bytes: u32,
+}
+
+impl Default for DeliveryLimits {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(10),
+            concurrent: 32,
+            answer_bytes: 64 << 10,
+            kept_answer_bytes: 1 << 10,
+            log: Duration::from_secs(30 * 86_400),
+            old_secret: Duration::from_secs(86_400),
+            url_bytes: 2_048,
         }
     }
 }

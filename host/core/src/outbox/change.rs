@@ -33,6 +33,11 @@ pub enum Change {
         /// The version.
         hash: VersionHash,
     },
+    /// The last version of a path was deleted: nothing is there any more.
+    ScriptPathDeleted {
+        /// Where they were.
+        path: ScriptPath,
+    },
     /// A new variable.
     VariableCreated {
         /// Its path.
@@ -78,6 +83,7 @@ impl Change {
             Change::ScriptCreated { .. } => "CreateScript",
             Change::ScriptUpdated { .. } => "UpdateScript",
             Change::ScriptArchived { .. } | Change::ScriptDeleted { .. } => "DeleteScript",
+            Change::ScriptPathDeleted { .. } => "DeleteScriptPath",
             Change::VariableCreated { .. } => "CreateVariable",
             Change::VariableUpdated { .. } => "UpdateVariable",
             Change::VariableDeleted { .. } => "DeleteVariable",
@@ -95,6 +101,7 @@ impl Change {
             Change::ScriptUpdated { .. } => "dev.wasmill.script.updated",
             Change::ScriptArchived { .. } => "dev.wasmill.script.archived",
             Change::ScriptDeleted { .. } => "dev.wasmill.script.deleted",
+            Change::ScriptPathDeleted { .. } => "dev.wasmill.script.removed",
             Change::VariableCreated { .. } => "dev.wasmill.variable.created",
             Change::VariableUpdated { .. } => "dev.wasmill.variable.updated",
             Change::VariableDeleted { .. } => "dev.wasmill.variable.deleted",
@@ -111,7 +118,8 @@ impl Change {
             Change::ScriptCreated { path, .. }
             | Change::ScriptUpdated { path, .. }
             | Change::ScriptArchived { path, .. }
-            | Change::ScriptDeleted { path, .. } => Some(path.as_str()),
+            | Change::ScriptDeleted { path, .. }
+            | Change::ScriptPathDeleted { path } => Some(path.as_str()),
             Change::VariableCreated { path }
             | Change::VariableDeleted { path }
             | Change::ResourceCreated { path }

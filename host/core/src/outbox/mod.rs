@@ -10,4 +10,4 @@ mod secret;
 pub use backoff::Backoff;
 pub use change::Change;
 pub use notice::Notice;
-pub use secret::Secret;
+pub use secret::{Secret, SigningKeys};

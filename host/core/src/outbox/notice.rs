@@ -59,6 +59,7 @@ impl Notice<'_> {
                 (body.path, body.hash) = (Some(path.as_str()), hex(hash));
             }
             Change::ScriptArchived { hash, .. } | Change::ScriptDeleted { hash, .. } => body.hash = hex(hash),
+            Change::ScriptPathDeleted { path } => body.path = Some(path.as_str()),
             Change::VariableCreated { path }
             | Change::VariableDeleted { path }
             | Change::ResourceCreated { path }
@@ -105,7 +106,8 @@ mod tests {
             Change::ScriptCreated { path: script.clone(), hash },
             Change::ScriptUpdated { path: script.clone(), hash },
             Change::ScriptArchived { path: script.clone(), hash },
-            Change::ScriptDeleted { path: script, hash },
+            Change::ScriptDeleted { path: script.clone(), hash },
+            Change::ScriptPathDeleted { path: script },
             Change::VariableCreated { path: path.clone() },
             Change::VariableUpdated { old_path: old_path.clone(), new_path: path.clone() },
             Change::VariableDeleted { path: path.clone() },
@@ -124,6 +126,7 @@ mod tests {
             (format!(r#"{{"type":"UpdateScript","workspace":"main","path":"f/a/x","hash":"{hex}"}}"#), "script.updated", "f/a/x"),
             (format!(r#"{{"type":"DeleteScript","workspace":"main","hash":"{hex}"}}"#), "script.archived", "f/a/x"),
             (format!(r#"{{"type":"DeleteScript","workspace":"main","hash":"{hex}"}}"#), "script.deleted", "f/a/x"),
+            (r#"{"type":"DeleteScriptPath","workspace":"main","path":"f/a/x"}"#.into(), "script.removed", "f/a/x"),
             (r#"{"type":"CreateVariable","workspace":"main","path":"f/a/v"}"#.into(), "variable.created", "f/a/v"),
             (r#"{"type":"UpdateVariable","workspace":"main","old_path":"f/a/o","new_path":"f/a/v"}"#.into(), "variable.updated", "f/a/v"),
             (r#"{"type":"DeleteVariable","workspace":"main","path":"f/a/v"}"#.into(), "variable.deleted", "f/a/v"),
@@ -174,7 +177,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn receivers_read_back_what_was_meant(path in ".{1,30}", old_path in ".{1,30}", which in 0..11usize, at in 0..4_000_000_000_000_000i64) {
+        fn receivers_read_back_what_was_meant(path in ".{1,30}", old_path in ".{1,30}", which in 0..12usize, at in 0..4_000_000_000_000_000i64) {
             let (main, changes) = (main(), changes(&path, &old_path));
             let notice = Notice { workspace: &main, number: 1, at, change: &changes[which] };
             let headers = notice.headers("http://127.0.0.1:8000");

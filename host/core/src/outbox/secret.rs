@@ -47,6 +47,65 @@ impl Secret {
     }
 }
 
+/// What a workspace signs with: its secret, and for a while the one before it, so that receivers can change theirs without
+/// refusing anything meanwhile. It has no readable `Debug` text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SigningKeys {
+    /// The secret.
+    pub current: Secret,
+    /// The one before it, and when it is no longer used, in microseconds since 1970.
+    pub previous: Option<(Secret, i64)>,
+}
+
+impl SigningKeys {
+    /// Keys of one secret.
+    pub fn new(current: Secret) -> Self {
+        Self { current, previous: None }
+    }
+
+    /// Puts a new secret before these, whose own is used until then.
+    pub fn rotated(self, new: Secret, until: i64) -> Self {
+        Self { current: new, previous: Some((self.current, until)) }
+    }
+
+    /// The secret before, while it is used.
+    pub fn previous_at(&self, now: i64) -> Option<&(Secret, i64)> {
+        self.previous.as_ref().filter(|(_, until)| now < *until)
+    }
+
+    /// The value of `webhook-signature`: one signature, or two with a space between them. `now` is in microseconds since
+    /// 1970; what is signed are whole seconds.
+    pub fn sign(&self, id: &str, now: i64, body: &str) -> String {
+        let timestamp = now.div_euclid(1_000_000);
+        let current = self.current.sign(id, timestamp, body);
+        match self.previous_at(now) {
+            Some((previous, _)) => format!("{current} {}", previous.sign(id, timestamp, body)),
+            None => current,
+        }
+    }
+
+    /// The form in which they are kept, which is to be sealed.
+    pub fn to_text(&self) -> String {
+        match &self.previous {
+            Some((previous, until)) => format!("{} {} {until}", self.current.reveal(), previous.reveal()),
+            None => self.current.reveal(),
+        }
+    }
+
+    /// Reads the form in which they are kept. `None` when it is not that.
+    pub fn from_text(text: &str) -> Option<Self> {
+        let words: Vec<&str> = text.split(' ').collect();
+        match words.as_slice() {
+            [current] => Secret::parse(current).map(Self::new),
+            [current, previous, until] => {
+                let previous = (Secret::parse(previous)?, until.parse().ok()?);
+                Some(Self { current: Secret::parse(current)?, previous: Some(previous) })
+            }
+            _ => None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,6 +135,25 @@ mod tests {
         }
         let secret = Secret::from_random(&[7; 32]);
         assert!(!format!("{secret:?}").contains(&secret.reveal()));
+    }
+
+    #[test]
+    fn rotation() {
+        let (old, new) = (Secret::from_random(&[1; 32]), Secret::from_random(&[2; 32]));
+        let keys = SigningKeys::new(old.clone());
+        assert_eq!(keys.sign("msg_1", 5_999_999, "{}"), old.sign("msg_1", 5, "{}"));
+        let keys = keys.rotated(new.clone(), 10_000_000);
+        let both = format!("{} {}", new.sign("msg_1", 9, "{}"), old.sign("msg_1", 9, "{}"));
+        assert_eq!(keys.sign("msg_1", 9_999_999, "{}"), both);
+        assert_eq!(keys.sign("msg_1", 10_000_000, "{}"), new.sign("msg_1", 10, "{}"));
+        for kept in [keys.clone(), SigningKeys::new(new)] {
+            assert_eq!(SigningKeys::from_text(&kept.to_text()), Some(kept));
+        }
+        let text = keys.to_text();
+        for bad in ["", "x", &format!("{text} 1"), text.trim_end_matches(char::is_numeric), &text.replace("whsec_", "")] {
+            assert_eq!(SigningKeys::from_text(bad), None, "{bad}");
+        }
+        assert!(!format!("{keys:?}").contains("whsec_"));
     }
 
     proptest! {

@@ -111,6 +111,7 @@ pub(super) async fn changes_of_scripts(store: &dyn Store) {
         (Change::ScriptUpdated { path: path.clone(), hash: a }, 70),
         (Change::ScriptDeleted { path: path.clone(), hash: a }, 80),
         (Change::ScriptDeleted { path: path.clone(), hash: b }, 81),
+        (Change::ScriptPathDeleted { path: path.clone() }, 81),
         (Change::ScriptUpdated { path, hash: b }, 95),
     ];
     assert_eq!(told(store, &one).await, expected);

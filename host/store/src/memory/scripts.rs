@@ -91,12 +91,17 @@ impl Scripts for MemoryStore {
         version.manifest.clear();
         version.summary.clear();
         version.schema = None;
-        let change = Change::ScriptDeleted { path: version.path.clone(), hash: *hash };
-        let deleted = state.deleted.insert(key);
-        if deleted {
-            self.tell(&mut state, workspace, at, change);
+        let path = version.path.clone();
+        if !state.deleted.insert(key) {
+            return Ok(false);
         }
-        Ok(deleted)
+        self.tell(&mut state, workspace, at, Change::ScriptDeleted { path: path.clone(), hash: *hash });
+        let script = state.scripts.get(&(workspace.clone(), path.clone()));
+        let mut versions = script.into_iter().flat_map(|script| &script.versions);
+        if versions.all(|hash| state.deleted.contains(&(workspace.clone(), *hash))) {
+            self.tell(&mut state, workspace, at, Change::ScriptPathDeleted { path });
+        }
+        Ok(true)
     }
 
     async fn module_in_use(&self, module: &Digest) -> Result<bool> {

@@ -87,16 +87,7 @@ impl Scripts for SqliteStore {
             let Some(workspace) = workspace_row(tx.conn, &workspace)? else {
                 return Ok(false);
             };
-            tx.forget_version(workspace, hash);
-            let sql = "UPDATE version SET deleted = 1, manifest = '', schema = NULL, summary = '' \
-                WHERE workspace = ?1 AND hash = ?2 AND deleted = 0 RETURNING (SELECT path FROM script s WHERE s.id = version.script)";
-            let path = tx.conn.prepare_cached(sql)?.query_row((workspace, hash.0), |row| row.get::<_, String>(0)).optional()?;
-            let Some(path) = path else {
-                return Ok(false);
-            };
-            let path = path.parse().map_err(|error| corrupt("script.path", error))?;
-            tx.tell(workspace, at, &Change::ScriptDeleted { path, hash })?;
-            Ok(true)
+            delete_version(tx, workspace, hash, at)
         })
         .await
     }
@@ -150,6 +141,24 @@ fn deploy(tx: &mut Tx<'_>, workspace_id: &WorkspaceId, new: &NewVersion) -> std:
         Some(version) => Ok(Deployed { version, created }),
         None => Err(corrupt("version", "it is gone within its own transaction")),
     }
+}
+
+fn delete_version(tx: &mut Tx<'_>, workspace: i64, hash: VersionHash, at: Micros) -> std::result::Result<bool, Fault> {
+    tx.forget_version(workspace, hash);
+    let sql = "UPDATE version SET deleted = 1, manifest = '', schema = NULL, summary = '' \
+        WHERE workspace = ?1 AND hash = ?2 AND deleted = 0 RETURNING script";
+    let script: Option<i64> = tx.conn.prepare_cached(sql)?.query_row((workspace, hash.0), |row| row.get(0)).optional()?;
+    let Some(script) = script else {
+        return Ok(false);
+    };
+    let sql = "SELECT path, NOT EXISTS (SELECT 1 FROM version WHERE script = ?1 AND deleted = 0) FROM script WHERE id = ?1";
+    let (path, was_last): (String, bool) = tx.conn.prepare_cached(sql)?.query_row([script], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let path: ScriptPath = path.parse().map_err(|error| corrupt("script.path", error))?;
+    tx.tell(workspace, at, &Change::ScriptDeleted { path: path.clone(), hash })?;
+    if was_last {
+        tx.tell(workspace, at, &Change::ScriptPathDeleted { path })?;
+    }
+    Ok(true)
 }
 
 /// The hash of what `newest` finds.
