@@ -2,12 +2,13 @@
 
 use crate::clock::IdSource;
 use crate::jobs::running::RunningJobs;
+use crate::outbox::Outbox;
 use crate::resolve::Resolver;
 use crate::serve::admit::Admission;
 use crate::serve::auth::Tokens;
 use crate::stop::Stop;
 use std::sync::Arc;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, RwLock};
 use wasmill_core::answer::Policy;
 use wasmill_core::{HostLimits, RunLimits};
 use wasmill_sandbox::Sandbox;
@@ -41,6 +42,8 @@ pub(crate) struct Host {
     pub(crate) store: Arc<dyn Store>,
     /// Module bytes.
     pub(crate) blobs: Blobs,
+    /// Held for reading while a module is deployed, for writing while one is collected.
+    pub(crate) modules: RwLock<()>,
     /// Where scripts run.
     pub(crate) sandbox: Arc<Sandbox>,
     /// Paths and hashes to versions.
@@ -55,6 +58,8 @@ pub(crate) struct Host {
     pub(crate) ids: IdSource,
     /// Wakes the worker when something was queued.
     pub(crate) queued: Notify,
+    /// How workspaces' webhooks are told of changes.
+    pub(crate) outbox: Outbox,
     /// The two stop signals.
     pub(crate) stop: Stop,
 }

@@ -7,6 +7,7 @@ mod cli;
 mod clock;
 mod host;
 mod jobs;
+mod outbox;
 mod resolve;
 mod serve;
 mod stop;

@@ -120,6 +120,14 @@ impl Resolver {
         self.by_path.insert((workspace.clone(), deployment.path.clone()), deployment);
     }
 
+    /// Notes that a version is no more: its path may mean another one now, or none. To be called after its commit and
+    /// before it is answered.
+    pub(crate) fn deleted(&self, workspace: &WorkspaceId, path: &ScriptPath, hash: VersionHash) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        self.by_path.remove(&(workspace.clone(), path.clone()));
+        self.by_hash.remove(&(workspace.clone(), hash));
+    }
+
     /// Notes that a path no longer runs. To be called after its commit and before it is answered.
     pub(crate) fn archived(&self, workspace: &WorkspaceId, path: &ScriptPath) {
         self.changes.fetch_add(1, Ordering::AcqRel);
@@ -187,7 +195,7 @@ mod tests {
         let found = resolver.resolve(&store, &main, &target).await.unwrap();
         assert_eq!((found.hash, found.limits.wall.as_secs()), (first.hash, 1));
         // Behind the resolver's back: what it still answers can only come from memory.
-        store.archive(&main, &first.path).await.unwrap();
+        store.archive(&main, &first.path, 9).await.unwrap();
         assert!(resolver.resolve(&store, &main, &target).await.is_ok());
         resolver.archived(&main, &first.path);
         assert!(resolver.resolve(&store, &main, &target).await.is_err());

@@ -2,11 +2,12 @@
 
 use crate::id::{Digest, ScriptPath, VersionHash};
 use crate::limits::DeclaredLimits;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// What an upload turned out to be, which decides how it is called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// A component that exports a function `main` of any WIT signature.

@@ -6,6 +6,7 @@ use crate::clock::{self, IdSource};
 use crate::host::{Host, Settings};
 use crate::jobs::running::RunningJobs;
 use crate::jobs::worker;
+use crate::outbox::{Outbox, dispatcher};
 use crate::resolve::Resolver;
 use crate::serve::accept;
 use crate::serve::admit::Admission;
@@ -18,9 +19,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, RwLock};
 use wasmill_core::answer::Policy;
 use wasmill_core::limits::CompileLimits;
+use wasmill_core::outbox::Backoff;
 use wasmill_core::token::PlainToken;
 use wasmill_core::{Digest, HostLimits, RunLimits, WorkspaceId};
 use wasmill_sandbox::{Sandbox, SandboxConfig};
@@ -79,6 +81,12 @@ pub(crate) struct Args {
     /// Make synchronous callers wait until their run's record is on disk
     #[arg(long)]
     durable_sync: bool,
+    /// Let workspaces' webhooks be on addresses that are not public: loopback, private networks
+    #[arg(long)]
+    allow_private_webhooks: bool,
+    /// Milliseconds between the first two attempts to tell a workspace's webhook; all later times scale with it
+    #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
+    webhook_retry_base: u64,
 }
 
 impl Args {
@@ -163,11 +171,17 @@ async fn serve(args: Args) -> CliResult {
         base_url: base_url.clone(),
         store,
         blobs,
+        modules: RwLock::new(()),
         sandbox,
         tokens: Tokens::default(),
         running: RunningJobs::default(),
         ids: IdSource::default(),
         queued: Notify::new(),
+        outbox: Outbox::new(
+            args.allow_private_webhooks,
+            Backoff::with_base(Duration::from_millis(args.webhook_retry_base)),
+            settings.limits.delivery,
+        ),
         stop: Stop::default(),
         settings,
     });
@@ -179,9 +193,10 @@ async fn serve(args: Args) -> CliResult {
 
     let worker_id = getrandom::u64().map_err(|error| format!("the system has no randomness: {error}"))? as i64 & i64::MAX;
     let worker = tokio::spawn(worker::work(host.clone(), worker_id));
+    let telling = tokio::spawn(dispatcher::run(host.clone()));
     let uses = tokio::spawn(keep_house(host.clone()));
     let front = tokio::spawn(accept::serve(host.clone(), listener));
-    let code = wait_for_end(&host, &sqlite, front, worker).await;
+    let code = wait_for_end(&host, &sqlite, [front, worker, telling]).await;
     uses.abort();
     write_uses(&host).await;
     if let Err(error) = sqlite.close().await {
@@ -192,12 +207,7 @@ async fn serve(args: Args) -> CliResult {
 }
 
 /// Waits for a signal or the store's death, then stops in two phases. A second signal ends the process at once.
-async fn wait_for_end(
-    host: &Arc<Host>,
-    sqlite: &SqliteStore,
-    front: tokio::task::JoinHandle<()>,
-    worker: tokio::task::JoinHandle<()>,
-) -> ExitCode {
+async fn wait_for_end(host: &Arc<Host>, sqlite: &SqliteStore, tasks: [tokio::task::JoinHandle<()>; 3]) -> ExitCode {
     let code = tokio::select! {
         signal = stop::signal() => match signal {
             Ok(()) => ExitCode::SUCCESS,
@@ -221,8 +231,10 @@ async fn wait_for_end(
         }
         ending.stop.ending.cancel();
     });
-    // Both end by themselves: at the latest when `ending` tells them to.
-    let _ = tokio::join!(front, worker);
+    // They end by themselves: at the latest when `ending` tells them to.
+    for task in tasks {
+        let _ = task.await;
+    }
     grace.abort();
     code
 }

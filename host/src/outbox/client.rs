@@ -112,10 +112,11 @@ struct Resolver {
 impl Resolver {
     async fn look_up(self, name: &str) -> io::Result<Vec<SocketAddr>> {
         let found: Vec<SocketAddr> = tokio::net::lookup_host((name, 0)).await?.collect();
-        let allowed: Vec<SocketAddr> =
-            found.iter().filter(|found| self.allow_private || address::is_public(found.ip())).copied().collect();
+        let allowed: Vec<SocketAddr> = found.iter().filter(|found| self.allow_private || address::is_public(found.ip())).copied().collect();
         match (found.first(), allowed.is_empty()) {
-            (Some(private), true) => Err(io::Error::new(io::ErrorKind::PermissionDenied, not_public(&format!("{name} ({})", private.ip())))),
+            (Some(private), true) => {
+                Err(io::Error::new(io::ErrorKind::PermissionDenied, not_public(&format!("{name} ({})", private.ip()))))
+            }
             (None, _) => Err(io::Error::new(io::ErrorKind::NotFound, format!("{name} has no address"))),
             (Some(_), false) => Ok(allowed),
         }

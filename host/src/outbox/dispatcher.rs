@@ -6,13 +6,17 @@ use crate::clock;
 use crate::host::Host;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::task::{Id, JoinError, JoinSet};
 use wasmill_core::WorkspaceId;
 use wasmill_store::{Delivery, Next};
 
 /// Looked for due events at least so often, should the clock be set.
 const POLL: Duration = Duration::from_secs(60);
+/// Between two looks for what the log has kept for long enough.
+const PURGE: Duration = Duration::from_secs(600);
+/// Events forgotten at once: few enough that nothing waits for it.
+const PURGED: u32 = 10_000;
 /// Wait after a failure of the store.
 const PAUSE: Duration = Duration::from_secs(5);
 
@@ -21,7 +25,12 @@ const PAUSE: Duration = Duration::from_secs(5);
 pub(crate) async fn run(host: Arc<Host>) {
     let mut changes = host.store.outbox_changes();
     let mut flights = Flights::default();
+    let mut purged: Option<Instant> = None;
     while !host.stop.draining.is_cancelled() {
+        if purged.is_none_or(|at| at.elapsed() > PURGE) {
+            purge(&host).await;
+            purged = Some(Instant::now());
+        }
         changes.mark_unchanged();
         let wait = flights.depart(&host).await;
         tokio::select! {
@@ -89,6 +98,13 @@ impl Flights {
             }
         };
         self.workspaces.remove(&id);
+    }
+}
+
+async fn purge(host: &Host) {
+    let kept = i64::try_from(host.outbox.limits.log.as_micros()).unwrap_or(i64::MAX);
+    if let Err(error) = host.store.purge_deliveries(clock::now().saturating_sub(kept), PURGED).await {
+        tracing::warn!(%error, "old deliveries could not be deleted");
     }
 }
 
