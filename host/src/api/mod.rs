@@ -6,6 +6,7 @@ mod jobs;
 pub(crate) mod lists;
 mod members;
 mod open;
+mod openapi;
 pub(crate) mod operations;
 mod queue;
 mod scripts;
@@ -76,7 +77,9 @@ async fn dispatch(asked: Asked<'_>, operation: Operation, incoming: Incoming) ->
     let Asked { host, caller, query, .. } = asked;
     let which = operation.which();
     match operation {
-        Operation::Version {} | Operation::UpToDate {} | Operation::Health {} => open::answer(host, operation).await,
+        Operation::Version {} | Operation::UpToDate {} | Operation::Health {} | Operation::Document {} => {
+            open::answer(host, operation).await
+        }
 
         Operation::WhoAmIAnywhere {} => Ok(users::whoami(caller)),
         Operation::MyEmail {} => Ok(respond::text(200, caller.email.clone())),
@@ -102,8 +105,10 @@ async fn dispatch(asked: Asked<'_>, operation: Operation, incoming: Incoming) ->
         }
         Operation::TestWebhook { workspace } => webhook::test(host, &workspace).await,
         Operation::WebhookDeliveries { workspace } => webhook::deliveries(host, &workspace, query).await,
-        Operation::RedeliverWebhook { workspace, id } => webhook::redeliver(host, &workspace, id).await,
+        Operation::RedeliverWebhook { workspace, delivery } => webhook::redeliver(host, &workspace, delivery).await,
         Operation::UsernameExists {} => workspaces::username_exists(host, caller, &asked.json(incoming).await?).await,
+
+        Operation::WorkspaceDocument { workspace } => openapi::of_workspace(host, caller, &workspace).await,
 
         Operation::AddMember { workspace } => members::add(host, &workspace, &asked.json(incoming).await?).await,
         Operation::WhoAmI { workspace } => members::whoami(caller, &workspace),

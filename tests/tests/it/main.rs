@@ -12,6 +12,7 @@ mod load;
 mod outbox;
 mod queue;
 mod requests;
+mod rights;
 mod runs;
 mod scripts;
 mod tokens;
