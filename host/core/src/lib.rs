@@ -16,11 +16,12 @@ pub mod options;
 pub mod outcome;
 pub mod problem;
 pub mod scope;
+pub mod seal;
 pub mod token;
 pub mod wire;
 
-pub use id::{Digest, InvalidName, JobId, ScriptPath, VersionHash, WorkspaceId};
+pub use id::{Digest, InvalidName, JobId, ScriptPath, ValuePath, VersionHash, WorkspaceId};
 pub use limits::{HostLimits, RunLimits};
-pub use manifest::{Kind, Manifest};
+pub use manifest::{Kind, Manifest, ScriptSettings, Unattended};
 pub use outcome::{Failure, FailureName, Outcome, Usage};
 pub use problem::Problem;
