@@ -1,7 +1,7 @@
 //! The JSON types of the HTTP API: what requests carry and answers show. Times are RFC 3339 in UTC with microseconds.
 
 use crate::limits::DeclaredLimits;
-use crate::manifest::Kind;
+use crate::manifest::{Kind, ScriptSettings};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -54,6 +54,12 @@ pub struct Script {
     /// What the author declared to narrow the host's limits.
     #[serde(default)]
     pub limits: DeclaredLimits,
+    /// What else the author decided.
+    #[serde(default)]
+    pub settings: ScriptSettings,
+    /// Seconds after which arguments, results and logs are erased; 0: after use. Absent: they are kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delete_after_secs: Option<u32>,
     /// JSON Schema of the arguments; `null` when unknown.
     pub schema: Option<Box<RawJson>>,
     /// Who deployed it.
