@@ -14,6 +14,8 @@ enum Step {
     Once { key: u8, body: u8, expires: Micros, ask: Ask },
     Purge { now: Micros, limit: u32 },
     Claim { worker: WorkerId, now: Micros, limit: u32, tags: Vec<String> },
+    Adopt { ask: Ask, worker: WorkerId, started: Micros },
+    EraseDue { now: Micros, limit: u32 },
     Cancel { ids: Vec<usize>, in_two: bool, at: Micros },
     Canceled(WorkerId),
     Erase { ids: Vec<usize>, in_two: bool },
@@ -42,6 +44,7 @@ struct Ask {
     tag: u8,
     priority: i16,
     parent: Option<usize>,
+    erased_after: Option<u64>,
 }
 
 const TAGS: [&str; 2] = [DEFAULT_TAG, "big"];
@@ -60,9 +63,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let instant = START - 2..START + 12;
     let worker = 1..4i64;
     let which = 0..pool().len();
-    let kin = (0..2u8, -1..2i16, prop::option::of(0..3usize), prop_oneof![3 => Just(START), 1 => Just(START + 5_000_000)]);
+    let erased_after = prop::option::weighted(0.3, 0..12u64);
+    let kin = (0..2u8, -1..2i16, prop::option::of(0..3usize), prop_oneof![3 => Just(START), 1 => Just(START + 5_000_000)], erased_after);
     let ask = (which.clone(), prop::bool::weighted(0.2), any::<bool>(), instant.clone(), 1..4u32, kin).prop_map(
-        |(id, in_two, second, run_at, max_attempts, (tag, priority, parent, created))| Ask {
+        |(id, in_two, second, run_at, max_attempts, (tag, priority, parent, created, erased_after))| Ask {
             id,
             in_two,
             second,
@@ -72,6 +76,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             tag,
             priority,
             parent,
+            erased_after,
         },
     );
     let some = prop::collection::vec(which.clone(), 0..4);
@@ -86,6 +91,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (instant.clone(), 0..3u32).prop_map(|(now, limit)| Step::Purge { now, limit }),
         5 => (worker.clone(), instant.clone(), 0..4u32, tags)
             .prop_map(|(worker, now, limit, tags)| Step::Claim { worker, now, limit, tags }),
+        2 => (ask.clone(), worker.clone(), instant.clone()).prop_map(|(ask, worker, started)| Step::Adopt { ask, worker, started }),
+        2 => (START..START + 2_000, 0..3u32).prop_map(|(now, limit)| Step::EraseDue { now, limit }),
         3 => (some.clone(), prop::bool::weighted(0.2), instant.clone()).prop_map(|(ids, in_two, at)| Step::Cancel { ids, in_two, at }),
         1 => worker.clone().prop_map(Step::Canceled),
         1 => (some, prop::bool::weighted(0.2)).prop_map(|(ids, in_two)| Step::Erase { ids, in_two }),
@@ -156,6 +163,7 @@ async fn answer(store: &dyn Store, step: &Step, versions: [VersionHash; 2]) -> S
         tag: TAGS[usize::from(ask.tag)].into(),
         priority: ask.priority,
         parent: ask.parent.map(|n| pool[n]),
+        erasure: Erasure { when_read: ask.erased_after == Some(0), after: ask.erased_after.map(Duration::from_micros) },
         created_by: if ask.second { "bob".into() } else { "admin".into() },
         ..job(pool[ask.id], if ask.in_two { &two } else { &one }, versions[usize::from(ask.second)])
     };
@@ -167,6 +175,8 @@ async fn answer(store: &dyn Store, step: &Step, versions: [VersionHash; 2]) -> S
         }
         Step::Purge { now, limit } => kind(store.purge_idempotency(*now, *limit).await),
         Step::Claim { worker, now, limit, tags } => kind(store.claim(*worker, *now, *limit, tags).await),
+        Step::Adopt { ask: what, worker, started } => kind(store.adopt(ask(what), *worker, *started).await),
+        Step::EraseDue { now, limit } => kind(store.erase_due(*now, *limit).await),
         Step::Cancel { ids, in_two, at } => {
             let ids: Vec<JobId> = ids.iter().map(|n| pool[*n]).collect();
             let reason = (at % 2 == 0).then_some("because");
