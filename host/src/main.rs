@@ -10,6 +10,7 @@ mod jobs;
 mod resolve;
 mod serve;
 mod stop;
+mod values;
 mod webhook;
 
 fn main() -> std::process::ExitCode {

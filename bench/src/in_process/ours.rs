@@ -57,7 +57,7 @@ impl Ours {
         let limits = RunLimits::default();
         let log = Arc::new(LogBuffer::new(limits.log_bytes));
         let call =
-            Call { args: args.to_owned().into(), environment: environment(), limits, log: log.clone(), cancel: self.ending.child_token() };
+            Call { args: args.to_owned().into(), confidential: false, environment: environment(), limits, log: log.clone(), cancel: self.ending.child_token() };
         let run = timeout(SYNC_WAIT, self.sandbox.invoke(&script, call)).await?;
         std::hint::black_box(log.finish());
         match run.outcome {
@@ -73,7 +73,7 @@ impl Ours {
         let limits = RunLimits::default();
         let log = Arc::new(LogBuffer::new(limits.log_bytes));
         let call =
-            Call { args: args.to_owned().into(), environment: environment(), limits, log: log.clone(), cancel: self.ending.child_token() };
+            Call { args: args.to_owned().into(), confidential: false, environment: environment(), limits, log: log.clone(), cancel: self.ending.child_token() };
         script.check(&call.args).map_err(|failure| anyhow::Error::msg(failure.message))?;
         std::hint::black_box(log.finish());
         std::hint::black_box(call);

@@ -5,6 +5,8 @@
 //! repeats, which is what the extended nonce is for (draft-irtf-cfrg-xchacha-03, section 2.1).
 
 use crate::id::WorkspaceId;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use chacha20poly1305::aead::{Aead as _, Payload};
 use chacha20poly1305::{KeyInit as _, XChaCha20Poly1305, XNonce};
 use std::fmt;
@@ -114,6 +116,16 @@ pub fn open(key: &ValueKey, at: &SealedAt<'_>, sealed: &[u8]) -> Result<Vec<u8>,
     cipher.decrypt(XNonce::from_slice(nonce), Payload { msg: ciphertext, aad: &data }).map_err(|_| OpenError::Mismatch)
 }
 
+/// A sealed value as text: base64.
+pub fn to_text(sealed: &[u8]) -> String {
+    STANDARD.encode(sealed)
+}
+
+/// A sealed value out of its text; `None` when that is no base64.
+pub fn from_text(text: &str) -> Option<Vec<u8>> {
+    STANDARD.decode(text).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,6 +173,7 @@ mod tests {
             let key = ValueKey::new(bytes);
             let sealed = seal(&key, nonce, &at, &plain);
             prop_assert_eq!(sealed.len(), 1 + NONCE_BYTES + plain.len() + 16);
+            prop_assert_eq!(from_text(&to_text(&sealed)), Some(sealed.clone()));
             prop_assert_eq!(open(&key, &at, &sealed).unwrap(), plain);
         }
 

@@ -1,5 +1,9 @@
 //! The JSON types of the HTTP API: what requests carry and answers show. Times are RFC 3339 in UTC with microseconds.
 
+mod values;
+
+pub use values::*;
+
 use crate::limits::DeclaredLimits;
 use crate::manifest::{Kind, ScriptSettings};
 use serde::{Deserialize, Serialize};

@@ -6,7 +6,10 @@ pub(crate) mod lists;
 pub(crate) mod open;
 mod scripts;
 mod tokens;
+mod resources;
 mod updates;
+mod values;
+mod variables;
 
 use crate::host::Host;
 use crate::serve::body;

@@ -14,11 +14,12 @@ use wasmill_core::limits::DeclaredLimits;
 use wasmill_core::problem::Code;
 use wasmill_core::scope::{Action, Need};
 use wasmill_core::wire::{self, RawJson};
-use wasmill_core::{Manifest, Problem, ScriptPath, WorkspaceId};
+use wasmill_core::{Manifest, Problem, ScriptPath, ScriptSettings, WorkspaceId};
 use wasmill_sandbox::{Refusal, RefusalCode};
 use wasmill_store::{NewVersion, Version};
 
-/// Deploys an uploaded module: the body is the wasm itself. Query: `summary`, `timeout_s`, `memory_mib`.
+/// Deploys an uploaded module: the body is the wasm itself. Query: `summary`, `timeout_s`, `memory_mib`, and the settings
+/// `delete_after_use`, `delete_after_secs`, `on_hang_up`, `on_sync_timeout`.
 /// 201 for a new version, 200 for one that is deployed already.
 pub(crate) async fn upload(
     host: &Host,
@@ -34,11 +35,13 @@ pub(crate) async fn upload(
         timeout_s: typed_parameter(query, "timeout_s", "a number of seconds")?,
         memory_mib: typed_parameter(query, "memory_mib", "a number of MiB")?,
     };
+    let settings = settings(query)?;
     let bounds = &host.settings.limits;
     let wasm = body::read(&request.headers, incoming, bounds.module_bytes, bounds.body_timeout).await?;
     let module_bytes = wasm.len() as u64;
     let admitted = host.sandbox.admit(wasm.clone()).await.map_err(refused)?;
-    let (manifest, hash) = Manifest::new(path.clone(), admitted.digest, admitted.kind, limits).canonical().map_err(|error| {
+    let manifest = Manifest::new(path.clone(), admitted.digest, admitted.kind, limits).with_settings(settings);
+    let (manifest, hash) = manifest.canonical().map_err(|error| {
         tracing::error!(%error, "a manifest could not be written");
         Problem::internal()
     })?;
@@ -72,6 +75,18 @@ pub(crate) async fn upload(
     Ok(respond::json(if deployed.created { 201 } else { 200 }, &answer))
 }
 
+/// The settings in an upload's query.
+fn settings(query: &str) -> Result<ScriptSettings, Problem> {
+    let unattended = |name| typed_parameter(query, name, "cancel or continue").map(Option::unwrap_or_default);
+    let settings = ScriptSettings {
+        delete_after_use: typed_parameter(query, "delete_after_use", "true or false")?.unwrap_or(false),
+        delete_after_secs: typed_parameter(query, "delete_after_secs", "a number of seconds")?,
+        on_hang_up: unattended("on_hang_up")?,
+        on_sync_timeout: unattended("on_sync_timeout")?,
+    };
+    settings.checked().map_err(Problem::bad_request)
+}
+
 fn refused(refusal: Refusal) -> Problem {
     let code = match refusal.code {
         RefusalCode::TooLarge => Code::TooLarge,
@@ -91,6 +106,8 @@ fn raw_json(text: Option<&str>) -> Option<Box<RawJson>> {
 
 fn shown(workspace: &WorkspaceId, stored: &Version) -> wire::Script {
     let version = &stored.version;
+    // Settings of a newer program, which this one does not run, are shown as none.
+    let settings = Manifest::settings_of(&version.manifest).unwrap_or_default();
     wire::Script {
         workspace_id: workspace.to_string(),
         hash: version.hash.to_hex(),
@@ -103,6 +120,8 @@ fn shown(workspace: &WorkspaceId, stored: &Version) -> wire::Script {
         module: version.module.to_hex(),
         module_bytes: version.module_bytes,
         limits: version.limits,
+        settings,
+        delete_after_secs: settings.erased_after_secs(),
         schema: raw_json(version.schema.as_deref()),
         created_by: version.created_by.clone(),
         created_at: wire::timestamp(version.created),

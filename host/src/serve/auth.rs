@@ -11,7 +11,7 @@ use http::{HeaderMap, request};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use wasmill_core::problem::Code;
-use wasmill_core::scope::{Need, Scopes};
+use wasmill_core::scope::{Action, Need, Scopes};
 use wasmill_core::token::PlainToken;
 use wasmill_core::{Problem, WorkspaceId};
 use wasmill_store::{Micros, Role, Store, TokenOwner};
@@ -72,9 +72,10 @@ impl Caller {
     pub(crate) fn require(&self, workspace: &WorkspaceId, need: &Need<'_>) -> Result<(), Problem> {
         let role = self.role(workspace)?;
         self.require_scope(need)?;
-        let deploys = need.domain == "scripts" && need.action == wasmill_core::scope::Action::Write;
-        if deploys && role == Role::Operator {
-            return Err(Problem::new(Code::Forbidden, format!("An operator of {workspace} may run scripts, but not change them")));
+        let changes = need.action == Action::Write && matches!(need.domain, "scripts" | "variables" | "resources");
+        if changes && role == Role::Operator {
+            let what = need.domain;
+            return Err(Problem::new(Code::Forbidden, format!("An operator of {workspace} may use {what}, but not change them")));
         }
         Ok(())
     }
@@ -176,7 +177,6 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wasmill_core::scope::Action;
     use wasmill_store::memory::MemoryStore;
     use wasmill_store::{Accounts as _, NewToken, User};
 
