@@ -7,7 +7,7 @@ use crate::serve::admit::Admission;
 use crate::serve::auth::Tokens;
 use crate::stop::Stop;
 use std::sync::Arc;
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::{Mutex, Notify, RwLock};
 use tokio_util::task::TaskTracker;
 use wasmill_core::answer::Policy;
 use wasmill_core::seal::ValueKey;
@@ -43,6 +43,8 @@ pub(crate) struct Host {
     pub(crate) store: Arc<dyn Store>,
     /// Module bytes.
     pub(crate) blobs: Blobs,
+    /// Held for reading while a module is deployed, for writing while one is collected.
+    pub(crate) modules: RwLock<()>,
     /// Where scripts run.
     pub(crate) sandbox: Arc<Sandbox>,
     /// Paths and hashes to versions.

@@ -132,6 +132,14 @@ impl Resolver {
         }
     }
 
+    /// Notes that a version is no more: its path may mean another one now, or none. To be called after its commit and
+    /// before it is answered.
+    pub(crate) fn deleted(&self, workspace: &WorkspaceId, path: &ScriptPath, hash: VersionHash) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        self.by_path.remove(&(workspace.clone(), path.clone()));
+        self.by_hash.remove(&(workspace.clone(), hash));
+    }
+
     /// Notes that a path no longer runs. To be called after its commit and before it is answered.
     pub(crate) fn archived(&self, workspace: &WorkspaceId, path: &ScriptPath) {
         self.changes.fetch_add(1, Ordering::AcqRel);

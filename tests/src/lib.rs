@@ -9,6 +9,7 @@ mod host;
 mod http;
 mod modules;
 mod raw;
+mod search;
 mod shared;
 
 pub use cli::{Cli, Printed};
@@ -18,6 +19,7 @@ pub use host::{Deployed, Host};
 pub use http::{Answer, Request};
 pub use modules::{Bomb, command, component, entry_answering, many_functions, many_locals, typed};
 pub use raw::{RawAnswer, Wire};
+pub use search::found_below;
 pub use shared::shared;
 
 use std::path::PathBuf;

@@ -116,6 +116,25 @@ impl FromStr for ValuePath {
     }
 }
 
+/// A user's name, which is also the `<user>` of `u/<user>/...`: 1 to 50 of `a-z A-Z 0-9 _ -`, beginning with a letter or digit.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct UserName(Arc<str>);
+text_id!(UserName);
+
+impl FromStr for UserName {
+    type Err = InvalidName;
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        let what = "user name";
+        if text.is_empty() || text.len() > 50 {
+            return invalid(what, "must have 1 to 50 characters");
+        }
+        if !text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-')) || text.starts_with(['-', '_']) {
+            return invalid(what, "only letters, digits, '_' and '-' are allowed, beginning with a letter or a digit");
+        }
+        Ok(Self(text.into()))
+    }
+}
+
 /// The grammar of paths: `firsts` are the words that the first part may be.
 fn check_path(text: &str, firsts: &[&str], first: &str) -> Result<(), InvalidName> {
     let what = "path";

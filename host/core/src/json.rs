@@ -46,6 +46,15 @@ pub(crate) fn too_deep(text: &str) -> bool {
     false
 }
 
+/// The member of an object under a key, or the item of an array at an index.
+pub fn part<'a>(value: &'a RawValue, key: &str) -> Option<&'a RawValue> {
+    match value.get().trim_start().as_bytes().first()? {
+        b'{' => Members::read(value.get()).ok()?.get(key),
+        b'[' => serde_json::from_str::<Vec<&'a RawValue>>(value.get()).ok()?.get(key.parse::<usize>().ok()?).copied(),
+        _ => None,
+    }
+}
+
 /// The members of an object in order, equal keys included, values as they were written.
 pub(crate) struct Members<'a>(pub(crate) Vec<(Cow<'a, str>, &'a RawValue)>);
 
@@ -126,6 +135,18 @@ impl Writer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parts() {
+        let value = serde_json::from_str::<Box<RawValue>>(r#" {"a":[1.10,{"b":"x"}],"a.b":2,"a":[1.10,{"b":"y"}]}"#).unwrap();
+        let at = |path: &[&str]| path.iter().try_fold(&*value, |value, key| part(value, key)).map(RawValue::get);
+        assert_eq!(at(&["a", "0"]), Some("1.10"));
+        assert_eq!(at(&["a", "1", "b"]), Some("\"y\""));
+        assert_eq!(at(&["a.b"]), Some("2"));
+        for missing in [&["b"][..], &["a", "2"], &["a", "x"], &["a", "0", "0"]] {
+            assert_eq!(at(missing), None, "{missing:?}");
+        }
+    }
 
     #[test]
     fn members_keep_text_and_order() {

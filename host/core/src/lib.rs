@@ -9,7 +9,7 @@ pub mod answer;
 pub mod args;
 mod header;
 pub mod id;
-mod json;
+pub mod json;
 pub mod limits;
 pub mod manifest;
 pub mod options;
@@ -20,7 +20,7 @@ pub mod seal;
 pub mod token;
 pub mod wire;
 
-pub use id::{Digest, InvalidName, JobId, ScriptPath, ValuePath, VersionHash, WorkspaceId};
+pub use id::{Digest, InvalidName, JobId, ScriptPath, UserName, ValuePath, VersionHash, WorkspaceId};
 pub use limits::{HostLimits, RunLimits};
 pub use manifest::{Kind, Manifest, ScriptSettings, Unattended};
 pub use outcome::{Failure, FailureName, Outcome, Usage};

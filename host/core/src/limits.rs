@@ -3,6 +3,7 @@
 //! `RunLimits` go with a run and are merged from host, workspace and script by taking the smaller; `HostLimits`
 //! belong to the process.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -49,7 +50,7 @@ impl Default for RunLimits {
 }
 
 /// What a script's author may declare for its own runs. Absent: the host's limit.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeclaredLimits {
     /// Wall-clock seconds.

@@ -2,11 +2,12 @@
 
 use crate::id::{Digest, ScriptPath, VersionHash};
 use crate::limits::DeclaredLimits;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// What an upload turned out to be, which decides how it is called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// A component that exports a function `main` of any WIT signature.
@@ -47,7 +48,7 @@ impl std::str::FromStr for Kind {
 }
 
 /// What becomes of a run whose synchronous caller no longer waits for it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Unattended {
     /// It is cancelled.
@@ -69,7 +70,7 @@ impl std::str::FromStr for Unattended {
 }
 
 /// What a script's author decided about its runs, beside their limits.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScriptSettings {
     /// Arguments, result and log are never written for synchronous runs, and of queued ones erased once the result was read.

@@ -4,6 +4,7 @@
 //! operator may know goes to the log, never into a problem.
 
 use serde::Serialize;
+use std::borrow::Cow;
 use std::fmt;
 
 /// A refusal or a fault, ready to be answered.
@@ -16,7 +17,7 @@ pub struct Problem {
     /// Seconds after which trying again makes sense, as `Retry-After`.
     pub retry_after: Option<u32>,
     /// Methods for `Allow`, with `MethodNotAllowed`.
-    pub allow: Option<&'static str>,
+    pub allow: Option<Cow<'static, str>>,
 }
 
 macro_rules! codes {

@@ -6,29 +6,22 @@ use crate::host::Host;
 use crate::resolve::unavailable;
 use crate::serve::auth::Caller;
 use crate::serve::respond::{self, Reply};
-use serde::Deserialize;
 use wasmill_core::problem::Code;
 use wasmill_core::scope::{Action, Need};
-use wasmill_core::{JobId, Problem, WorkspaceId};
+use wasmill_core::{JobId, Problem, WorkspaceId, wire};
 use wasmill_store::{CancelOutcome, Cancellation};
 
 /// Jobs that one request may cancel.
 const SELECTION: usize = 10_000;
 
-#[derive(Default, Deserialize)]
-struct Body {
-    #[serde(default)]
-    reason: Option<String>,
-}
-
 /// Cancels one job: a waiting one at once, a running one by stopping it. The answer is a text: its id, or that it is over.
-pub(crate) async fn one(host: &Host, caller: &Caller, workspace: &WorkspaceId, id: JobId, body: &[u8]) -> Result<Reply, Problem> {
-    let asked: Body = match body.trim_ascii() {
-        [] => Body::default(),
-        body => {
-            serde_json::from_slice(body).map_err(|error| Problem::bad_request(format!("The body is not {{\"reason\": ...}}: {error}")))?
-        }
-    };
+pub(crate) async fn one(
+    host: &Host,
+    caller: &Caller,
+    workspace: &WorkspaceId,
+    id: JobId,
+    asked: wire::CancelRequest,
+) -> Result<Reply, Problem> {
     // Known to the caller first: a job that may not be seen is answered like one that does not exist.
     let job = find(host, caller, workspace, id).await?;
     caller.require(workspace, &Need::one("jobs", Action::Write, job.path.as_str()))?;
@@ -40,17 +33,14 @@ pub(crate) async fn one(host: &Host, caller: &Caller, workspace: &WorkspaceId, i
 }
 
 /// Cancels a list of jobs, and answers with the ids of those that it found waiting or running.
-pub(crate) async fn selection(host: &Host, caller: &Caller, workspace: &WorkspaceId, body: &[u8]) -> Result<Reply, Problem> {
-    caller.require(workspace, &Need::all("jobs", Action::Write))?;
-    let ids: Vec<JobId> =
-        serde_json::from_slice(body).map_err(|error| Problem::bad_request(format!("The body is not an array of job ids: {error}")))?;
+pub(crate) async fn selection(host: &Host, caller: &Caller, workspace: &WorkspaceId, ids: &[JobId]) -> Result<Reply, Problem> {
     if ids.len() > SELECTION {
         return Err(Problem::new(
             Code::TooLarge,
             format!("At most {SELECTION} jobs can be cancelled at once; the body lists {}", ids.len()),
         ));
     }
-    let outcomes = cancel(host, caller, workspace, &ids, Some("cancel all")).await?;
+    let outcomes = cancel(host, caller, workspace, ids, Some("cancel all")).await?;
     let stopped = |outcome: &CancelOutcome| matches!(outcome, CancelOutcome::Canceled | CancelOutcome::Running);
     let canceled: Vec<&JobId> = ids.iter().zip(&outcomes).filter(|(_, outcome)| stopped(outcome)).map(|(id, _)| id).collect();
     Ok(respond::json(200, &canceled))

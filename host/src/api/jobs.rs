@@ -1,6 +1,7 @@
 //! Jobs: what became of a call.
 
-use super::typed_parameter;
+use super::queue::started;
+use super::{parameter, typed_parameter};
 use crate::host::Host;
 use crate::resolve::unavailable;
 use crate::serve::auth::Caller;
@@ -9,7 +10,7 @@ use serde_json::value::RawValue;
 use wasmill_core::scope::{Action, Need};
 use wasmill_core::wire::{self, ResultMaybe};
 use wasmill_core::{JobId, Problem, WorkspaceId};
-use wasmill_store::{Job, JobState, RunStatus, Trigger};
+use wasmill_store::{Job, JobState, RunEnd, RunStatus, Trigger};
 
 /// Finds a job that the caller may read: with `jobs:read`, or because this very token started it.
 pub(super) async fn find(host: &Host, caller: &Caller, workspace: &WorkspaceId, id: JobId) -> Result<Job, Problem> {
@@ -34,11 +35,6 @@ pub(super) fn shown<'a>(workspace: &'a WorkspaceId, job: &'a Job, caller: &'a Ca
         JobState::Finished(end) => Some(end),
         _ => None,
     };
-    let started = match &job.state {
-        JobState::Waiting => None,
-        JobState::Running(at) => Some(*at),
-        JobState::Finished(end) => Some(end.started),
-    };
     let queued = end.is_none();
     wire::Job {
         r#type: if queued { "QueuedJob" } else { "CompletedJob" },
@@ -46,7 +42,7 @@ pub(super) fn shown<'a>(workspace: &'a WorkspaceId, job: &'a Job, caller: &'a Ca
         id: job.job.id.to_string(),
         created_by: &job.job.created_by,
         created_at: wire::timestamp(job.job.created),
-        started_at: started.map(wire::timestamp),
+        started_at: started(job).map(wire::timestamp),
         completed_at: end.map(|end| wire::timestamp(end.started.saturating_add(end.duration.as_micros() as i64))),
         scheduled_for: queued.then(|| wire::timestamp(job.job.run_at)),
         running: queued.then_some(matches!(job.state, JobState::Running(_))),
@@ -108,14 +104,48 @@ pub(crate) async fn get(host: &Host, caller: &Caller, workspace: &WorkspaceId, i
     Ok(respond::json(200, &shown(workspace, &job, caller, true, log)))
 }
 
-/// The bare result; 404 until there is one.
-pub(crate) async fn result(host: &Host, caller: &Caller, workspace: &WorkspaceId, id: JobId) -> Result<Reply, Problem> {
-    let job = find(host, caller, workspace, id).await?;
-    read(host, workspace, &job).await?;
-    match job.state {
-        JobState::Finished(end) => Ok(respond::json(200, &end.result)),
-        _ => Err(Problem::not_found(format!("The job {id} is not over yet"))),
+/// The end of a job; 404 until there is one.
+fn end_of(job: &Job) -> Result<&RunEnd, Problem> {
+    match &job.state {
+        JobState::Finished(end) => Ok(end),
+        _ => Err(Problem::not_found(format!("The job {} is not over yet", job.job.id))),
     }
+}
+
+/// One job, whole; 404 until it is over.
+pub(crate) async fn get_completed(host: &Host, caller: &Caller, workspace: &WorkspaceId, id: JobId) -> Result<Reply, Problem> {
+    let job = find(host, caller, workspace, id).await?;
+    end_of(&job)?;
+    read(host, workspace, &job).await?;
+    Ok(respond::json(200, &shown(workspace, &job, caller, true, None)))
+}
+
+/// The bare result, or what `json_path` (keys and indices between dots) leads to in it; 404 until there is one.
+pub(crate) async fn result(host: &Host, caller: &Caller, workspace: &WorkspaceId, id: JobId, query: &str) -> Result<Reply, Problem> {
+    let job = find(host, caller, workspace, id).await?;
+    let end = end_of(&job)?;
+    read(host, workspace, &job).await?;
+    let Some(path) = parameter(query, "json_path").filter(|path| !path.is_empty()) else {
+        return Ok(respond::json(200, &end.result));
+    };
+    let mut part: &RawValue = &end.result;
+    for key in path.split('.') {
+        part = wasmill_core::json::part(part, key)
+            .ok_or_else(|| Problem::not_found(format!("The result of {id} has nothing at {path}: there is no {key:?}")))?;
+    }
+    Ok(respond::json(200, &part))
+}
+
+/// When a completed job ran.
+pub(crate) async fn timing(host: &Host, caller: &Caller, workspace: &WorkspaceId, id: JobId) -> Result<Reply, Problem> {
+    let job = find(host, caller, workspace, id).await?;
+    let end = end_of(&job)?;
+    let timing = wire::Timing {
+        created_at: wire::timestamp(job.job.created),
+        started_at: wire::timestamp(end.started),
+        duration_ms: end.duration.as_millis() as u64,
+    };
+    Ok(respond::json(200, &timing))
 }
 
 /// The result when there is one: always all of `completed`, `result`, `success`, `started`.
@@ -145,6 +175,31 @@ pub(crate) async fn logs(host: &Host, caller: &Caller, workspace: &WorkspaceId, 
         (_, Some(log)) => respond::text(200, log),
         _ => respond::text(200, ""),
     })
+}
+
+/// Characters of a log's tail.
+const TAIL: usize = 20_000;
+
+/// The last characters of a completed job's log, as a JSON string.
+pub(crate) async fn logs_tail(host: &Host, caller: &Caller, workspace: &WorkspaceId, id: JobId) -> Result<Reply, Problem> {
+    let job = find(host, caller, workspace, id).await?;
+    let log = String::from_utf8_lossy(&end_of(&job)?.log);
+    let from = log.char_indices().rev().nth(TAIL - 1).map_or(0, |(at, _)| at);
+    Ok(respond::json(200, &log.get(from..)))
+}
+
+/// The outermost job that this one is part of: itself, when it is part of none.
+pub(crate) async fn root(host: &Host, caller: &Caller, workspace: &WorkspaceId, id: JobId) -> Result<Reply, Problem> {
+    let job = find(host, caller, workspace, id).await?;
+    Ok(respond::json(200, &job.job.root.or(job.job.parent).unwrap_or(id)))
+}
+
+/// Erases what a completed job was given, answered and logged. The answer is the job as it now is.
+pub(crate) async fn erase(host: &Host, caller: &Caller, workspace: &WorkspaceId, id: JobId) -> Result<Reply, Problem> {
+    end_of(&find(host, caller, workspace, id).await?)?;
+    host.store.erase(workspace, &[id]).await.map_err(unavailable)?;
+    tracing::info!(%workspace, job = %id, user = caller.user, "a job was erased");
+    get(host, caller, workspace, id).await
 }
 
 /// The arguments.

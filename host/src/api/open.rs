@@ -1,19 +1,20 @@
 //! Routes that need no token: version and health.
 
+use super::operations::Operation;
 use crate::clock;
 use crate::host::Host;
 use crate::serve::respond::{self, Reply};
-use crate::serve::route::Open;
 use wasmill_core::{Problem, wire};
 
 /// Answers one of them.
 ///
 /// # Errors
-/// None at present; the type is the one of all routes.
-pub(crate) async fn answer(host: &Host, route: Open) -> Result<Reply, Problem> {
-    match route {
-        Open::Version => Ok(respond::text(200, concat!("wasmill v", env!("CARGO_PKG_VERSION")))),
-        Open::Health => {
+/// 500 for an operation that is none of them.
+pub(crate) async fn answer(host: &Host, operation: Operation) -> Result<Reply, Problem> {
+    match operation {
+        Operation::Version {} => Ok(respond::text(200, concat!("wasmill v", env!("CARGO_PKG_VERSION")))),
+        Operation::UpToDate {} => Ok(respond::text(200, "yes")),
+        Operation::Health {} => {
             let healthy = host.store.next_due(&[]).await.is_ok();
             let body = serde_json::json!({
                 "status": if healthy { "healthy" } else { "unhealthy" },
@@ -23,5 +24,7 @@ pub(crate) async fn answer(host: &Host, route: Open) -> Result<Reply, Problem> {
             });
             Ok(respond::json(if healthy { 200 } else { 503 }, &body))
         }
+        // Every other one has a right to be held against.
+        _ => Err(Problem::internal()),
     }
 }

@@ -1,6 +1,6 @@
 //! Resources: named JSON values of a type, sealed where they are stored. They may refer to variables and resources.
 
-use super::values::{Changes, Page, body, check_description, page, same_path};
+use super::values::{Changes, Page, check_description, page, same_path};
 use super::{parameter, typed_parameter};
 use crate::clock;
 use crate::host::Host;
@@ -46,20 +46,13 @@ fn shown(workspace: &WorkspaceId, resource: Resource, value: Option<Box<RawJson>
 }
 
 /// The value as it was written.
-pub(crate) async fn get_value(host: &Host, caller: &Caller, workspace: &WorkspaceId, path: &ValuePath) -> Result<Reply, Problem> {
-    caller.require(workspace, &Need::one("resources", Action::Read, path.as_str()))?;
+pub(crate) async fn get_value(host: &Host, workspace: &WorkspaceId, path: &ValuePath) -> Result<Reply, Problem> {
     let (_, text) = resource(host, workspace, path.as_str()).await?.ok_or_else(|| missing(workspace, path))?;
     Ok(respond::bytes(200, "application/json", text))
 }
 
 /// The value with everything that it refers to in its place.
-pub(crate) async fn get_value_interpolated(
-    host: &Host,
-    caller: &Caller,
-    workspace: &WorkspaceId,
-    path: &ValuePath,
-) -> Result<Reply, Problem> {
-    caller.require(workspace, &Need::one("resources", Action::Read, path.as_str()))?;
+pub(crate) async fn get_value_interpolated(host: &Host, workspace: &WorkspaceId, path: &ValuePath) -> Result<Reply, Problem> {
     let (_, text) = resource(host, workspace, path.as_str()).await?.ok_or_else(|| missing(workspace, path))?;
     let filled = fill(host, workspace, &text, host.settings.run_limits.args_bytes).await;
     match filled {
@@ -73,22 +66,19 @@ pub(crate) async fn get_value_interpolated(
 }
 
 /// The whole resource.
-pub(crate) async fn get(host: &Host, caller: &Caller, workspace: &WorkspaceId, path: &ValuePath) -> Result<Reply, Problem> {
-    caller.require(workspace, &Need::one("resources", Action::Read, path.as_str()))?;
+pub(crate) async fn get(host: &Host, workspace: &WorkspaceId, path: &ValuePath) -> Result<Reply, Problem> {
     let (found, text) = resource(host, workspace, path.as_str()).await?.ok_or_else(|| missing(workspace, path))?;
     Ok(respond::json(200, &shown(workspace, found, Some(raw(text)?))))
 }
 
 /// Whether there is one: `true` or `false`.
-pub(crate) async fn exists(host: &Host, caller: &Caller, workspace: &WorkspaceId, path: &ValuePath) -> Result<Reply, Problem> {
-    caller.require(workspace, &Need::one("resources", Action::Read, path.as_str()))?;
+pub(crate) async fn exists(host: &Host, workspace: &WorkspaceId, path: &ValuePath) -> Result<Reply, Problem> {
     let found = host.store.resource(workspace, path.as_str()).await.map_err(unavailable)?;
     Ok(respond::json(200, &found.is_some()))
 }
 
 /// Resources by path, without their values. Query: `resource_type` (a list), `path_start`, `page`, `per_page`.
-pub(crate) async fn list(host: &Host, caller: &Caller, workspace: &WorkspaceId, query: &str) -> Result<Reply, Problem> {
-    caller.require(workspace, &Need::all("resources", Action::Read))?;
+pub(crate) async fn list(host: &Host, workspace: &WorkspaceId, query: &str) -> Result<Reply, Problem> {
     let start = parameter(query, "path_start").unwrap_or_default();
     let types: Vec<String> =
         parameter(query, "resource_type").unwrap_or_default().split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
@@ -104,19 +94,18 @@ pub(crate) async fn list(host: &Host, caller: &Caller, workspace: &WorkspaceId, 
 }
 
 /// The types that resources have.
-pub(crate) async fn types(host: &Host, caller: &Caller, workspace: &WorkspaceId) -> Result<Reply, Problem> {
-    let names = names(host, caller, workspace).await?.into_iter();
+pub(crate) async fn types(host: &Host, workspace: &WorkspaceId) -> Result<Reply, Problem> {
+    let names = names(host, workspace).await?.into_iter();
     let types: Vec<_> = names.map(|name| wire::ResourceType { workspace_id: workspace.to_string(), name }).collect();
     Ok(respond::json(200, &types))
 }
 
 /// The same, their names only.
-pub(crate) async fn type_names(host: &Host, caller: &Caller, workspace: &WorkspaceId) -> Result<Reply, Problem> {
-    Ok(respond::json(200, &names(host, caller, workspace).await?))
+pub(crate) async fn type_names(host: &Host, workspace: &WorkspaceId) -> Result<Reply, Problem> {
+    Ok(respond::json(200, &names(host, workspace).await?))
 }
 
-async fn names(host: &Host, caller: &Caller, workspace: &WorkspaceId) -> Result<Vec<String>, Problem> {
-    caller.require(workspace, &Need::all("resources", Action::Read))?;
+async fn names(host: &Host, workspace: &WorkspaceId) -> Result<Vec<String>, Problem> {
     host.store.resource_types(workspace).await.map_err(unavailable)
 }
 
@@ -135,15 +124,18 @@ fn check_type(name: &str) -> Result<(), Problem> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
     match !name.is_empty() && name.len() <= RESOURCE_TYPE_CHARS && name.bytes().all(plain) {
         true => Ok(()),
-        false => Err(Problem::bad_request(format!(
-            "resource_type must have 1 to {RESOURCE_TYPE_CHARS} letters, digits, '_', '-' and '.'"
-        ))),
+        false => Err(Problem::bad_request(format!("resource_type must have 1 to {RESOURCE_TYPE_CHARS} letters, digits, '_', '-' and '.'"))),
     }
 }
 
 /// Makes one. Query: `update_if_exists=true` replaces one that is there.
-pub(crate) async fn create(host: &Host, caller: &Caller, workspace: &WorkspaceId, query: &str, bytes: &[u8]) -> Result<Reply, Problem> {
-    let asked: wire::NewResource = body(bytes, "a resource")?;
+pub(crate) async fn create(
+    host: &Host,
+    caller: &Caller,
+    workspace: &WorkspaceId,
+    query: &str,
+    asked: wire::NewResource,
+) -> Result<Reply, Problem> {
     let path: ValuePath = asked.path.parse().map_err(|error: wasmill_core::InvalidName| Problem::bad_request(error.to_string()))?;
     caller.require(workspace, &Need::one("resources", Action::Write, path.as_str()))?;
     let description = asked.description.unwrap_or_default();
@@ -167,8 +159,13 @@ pub(crate) async fn create(host: &Host, caller: &Caller, workspace: &WorkspaceId
 }
 
 /// Changes one; a new path moves it.
-pub(crate) async fn update(host: &Host, caller: &Caller, workspace: &WorkspaceId, path: &ValuePath, bytes: &[u8]) -> Result<Reply, Problem> {
-    let asked: wire::EditResource = body(bytes, "a resource's changes")?;
+pub(crate) async fn update(
+    host: &Host,
+    caller: &Caller,
+    workspace: &WorkspaceId,
+    path: &ValuePath,
+    asked: wire::EditResource,
+) -> Result<Reply, Problem> {
     let new_path = change(host, caller, workspace, path, asked).await?;
     Ok(respond::text(200, format!("resource {path} updated (npath: {:?})", new_path.as_str())))
 }
@@ -179,9 +176,8 @@ pub(crate) async fn update_value(
     caller: &Caller,
     workspace: &WorkspaceId,
     path: &ValuePath,
-    bytes: &[u8],
+    asked: wire::ResourceValue,
 ) -> Result<Reply, Problem> {
-    let asked: wire::ResourceValue = body(bytes, "an object with a value")?;
     let value = match asked.value {
         Some(value) => value,
         None => raw("null".into())?,
@@ -197,7 +193,6 @@ async fn change(
     path: &ValuePath,
     asked: wire::EditResource,
 ) -> Result<ValuePath, Problem> {
-    caller.require(workspace, &Need::one("resources", Action::Write, path.as_str()))?;
     let Changes { new_path, mode } = same_path(asked.path.as_deref(), path)?;
     caller.require(workspace, &Need::one("resources", Action::Write, new_path.as_str()))?;
     check_description(asked.description.as_deref().unwrap_or_default())?;
@@ -221,7 +216,6 @@ async fn change(
 
 /// Deletes one.
 pub(crate) async fn delete(host: &Host, caller: &Caller, workspace: &WorkspaceId, path: &ValuePath) -> Result<Reply, Problem> {
-    caller.require(workspace, &Need::one("resources", Action::Write, path.as_str()))?;
     host.store.delete_resource(workspace, path.as_str()).await.map_err(unavailable)?;
     tracing::info!(%workspace, %path, user = caller.user, "resource deleted");
     Ok(respond::text(200, format!("resource {path} deleted")))

@@ -1,106 +1,18 @@
-//! Scripts: upload, look, download, archive.
+//! Scripts: look, download, archive, delete.
 
-use super::{parameter, per_page, typed_parameter};
-use crate::clock;
+use super::{per_page, typed_parameter};
 use crate::host::Host;
 use crate::resolve::{Target, unavailable};
 use crate::serve::auth::Caller;
-use crate::serve::body;
 use crate::serve::respond::{self, Reply};
-use http::request;
-use hyper::body::Incoming;
 use serde_json::value::RawValue;
-use wasmill_core::limits::DeclaredLimits;
-use wasmill_core::problem::Code;
+use std::collections::BTreeMap;
 use wasmill_core::scope::{Action, Need};
 use wasmill_core::wire::{self, RawJson};
-use wasmill_core::{Manifest, Problem, ScriptPath, ScriptSettings, WorkspaceId};
-use wasmill_sandbox::{Refusal, RefusalCode};
-use wasmill_store::{NewVersion, Version};
+use wasmill_core::{Manifest, Problem, ScriptPath, VersionHash, WorkspaceId};
+use wasmill_store::Version;
 
-/// Deploys an uploaded module: the body is the wasm itself. Query: `summary`, `timeout_s`, `memory_mib`, and the settings
-/// `delete_after_use`, `delete_after_secs`, `on_hang_up`, `on_sync_timeout`.
-/// 201 for a new version, 200 for one that is deployed already.
-pub(crate) async fn upload(
-    host: &Host,
-    caller: &Caller,
-    workspace: &WorkspaceId,
-    path: ScriptPath,
-    request: &request::Parts,
-    incoming: Incoming,
-) -> Result<Reply, Problem> {
-    caller.require(workspace, &Need::one("scripts", Action::Write, path.as_str()))?;
-    let query = request.uri.query().unwrap_or_default();
-    let limits = DeclaredLimits {
-        timeout_s: typed_parameter(query, "timeout_s", "a number of seconds")?,
-        memory_mib: typed_parameter(query, "memory_mib", "a number of MiB")?,
-    };
-    let settings = settings(query)?;
-    let bounds = &host.settings.limits;
-    let wasm = body::read(&request.headers, incoming, bounds.module_bytes, bounds.body_timeout).await?;
-    let module_bytes = wasm.len() as u64;
-    let admitted = host.sandbox.admit(wasm.clone()).await.map_err(refused)?;
-    let manifest = Manifest::new(path.clone(), admitted.digest, admitted.kind, limits).with_settings(settings);
-    let (manifest, hash) = manifest.canonical().map_err(|error| {
-        tracing::error!(%error, "a manifest could not be written");
-        Problem::internal()
-    })?;
-    // First the bytes, then the row that names them: a version never points at nothing.
-    host.blobs.put(admitted.digest, wasm).await.map_err(unavailable)?;
-    let schema = admitted.schema.as_ref().map(ToString::to_string);
-    let version = NewVersion {
-        hash,
-        manifest,
-        path: path.clone(),
-        module: admitted.digest,
-        module_bytes,
-        kind: admitted.kind,
-        limits,
-        schema: schema.clone(),
-        summary: parameter(query, "summary").unwrap_or_default(),
-        created_by: caller.user.clone(),
-        created: clock::now(),
-    };
-    let deployed = host.store.deploy(workspace, &version).await.map_err(unavailable)?;
-    host.resolver.deployed(workspace, &deployed.version);
-    tracing::info!(%workspace, %path, %hash, kind = %admitted.kind, new = deployed.created, "deployed");
-    let answer = wire::Uploaded {
-        hash: hash.to_hex(),
-        kind: admitted.kind,
-        path: path.to_string(),
-        created: deployed.created,
-        exports: admitted.exports,
-        schema: raw_json(schema.as_deref()),
-    };
-    Ok(respond::json(if deployed.created { 201 } else { 200 }, &answer))
-}
-
-/// The settings in an upload's query.
-fn settings(query: &str) -> Result<ScriptSettings, Problem> {
-    let unattended = |name| typed_parameter(query, name, "cancel or continue").map(Option::unwrap_or_default);
-    let settings = ScriptSettings {
-        delete_after_use: typed_parameter(query, "delete_after_use", "true or false")?.unwrap_or(false),
-        delete_after_secs: typed_parameter(query, "delete_after_secs", "a number of seconds")?,
-        on_hang_up: unattended("on_hang_up")?,
-        on_sync_timeout: unattended("on_sync_timeout")?,
-    };
-    settings.checked().map_err(Problem::bad_request)
-}
-
-fn refused(refusal: Refusal) -> Problem {
-    let code = match refusal.code {
-        RefusalCode::TooLarge => Code::TooLarge,
-        RefusalCode::TooCostlyToCompile | RefusalCode::TooComplex => Code::TooCostly,
-        RefusalCode::Internal => {
-            tracing::error!(%refusal, "an upload could not be looked at");
-            return Problem::internal();
-        }
-        _ => Code::InvalidScript,
-    };
-    Problem::new(code, refusal.to_string())
-}
-
-fn raw_json(text: Option<&str>) -> Option<Box<RawJson>> {
+pub(super) fn raw_json(text: Option<&str>) -> Option<Box<RawJson>> {
     text.and_then(|text| RawValue::from_string(text.to_owned()).ok()).map(|raw| Box::new(RawJson(raw)))
 }
 
@@ -114,6 +26,7 @@ fn shown(workspace: &WorkspaceId, stored: &Version) -> wire::Script {
         path: version.path.to_string(),
         parent_hashes: stored.parent.iter().map(|hash| hash.to_hex()).collect(),
         summary: version.summary.clone(),
+        description: String::new(),
         kind_of_module: version.kind,
         kind: "script".into(),
         language: "wasm".into(),
@@ -126,32 +39,63 @@ fn shown(workspace: &WorkspaceId, stored: &Version) -> wire::Script {
         created_by: version.created_by.clone(),
         created_at: wire::timestamp(version.created),
         archived: stored.archived,
-        deleted: false,
+        deleted: stored.deleted,
+        is_template: false,
+        has_preprocessor: false,
+        starred: false,
+        extra_perms: BTreeMap::new(),
     }
 }
 
-/// The version that a target means. For people, an archived path is still found by its hash.
+fn no_script(workspace: &WorkspaceId, path: &ScriptPath) -> Problem {
+    Problem::not_found(format!("There is no script at {path} in the workspace {workspace}"))
+}
+
+/// A path's newest version that is not deleted, also when the path is archived.
+async fn newest(host: &Host, workspace: &WorkspaceId, path: &ScriptPath) -> Result<Option<Version>, Problem> {
+    if let Some(running) = host.store.newest(workspace, path).await.map_err(unavailable)? {
+        return Ok(Some(running));
+    }
+    let versions = host.store.history(workspace, path, HISTORY).await.map_err(unavailable)?;
+    Ok(versions.into_iter().find(|version| !version.deleted))
+}
+
+/// The version that a target means, if the caller may look at it.
 async fn find(host: &Host, caller: &Caller, workspace: &WorkspaceId, target: &Target) -> Result<Version, Problem> {
     caller.role(workspace)?;
-    let found = match target {
-        Target::Path(path) => host.store.newest(workspace, path).await,
-        Target::Hash(hash) => host.store.version(workspace, hash).await,
+    let version = match target {
+        Target::Path(path) => newest(host, workspace, path).await?.ok_or_else(|| no_script(workspace, path))?,
+        Target::Hash(hash) => {
+            let found = host.store.version(workspace, hash).await.map_err(unavailable)?;
+            found.ok_or_else(|| Problem::not_found(format!("There is no version {hash} in the workspace {workspace}")))?
+        }
     };
-    let version = found.map_err(unavailable)?.ok_or_else(|| match target {
-        Target::Path(path) => Problem::not_found(format!("There is no script at {path} in the workspace {workspace}")),
-        Target::Hash(hash) => Problem::not_found(format!("There is no version {hash} in the workspace {workspace}")),
-    })?;
     caller.require(workspace, &Need::one("scripts", Action::Read, version.version.path.as_str()))?;
     Ok(version)
 }
 
+/// Versions of one script that are looked at.
+const HISTORY: u32 = 1_000;
+
 /// Scripts by path, the newest version of each. Query: `per_page`, `after` (a path).
-pub(crate) async fn list(host: &Host, caller: &Caller, workspace: &WorkspaceId, query: &str) -> Result<Reply, Problem> {
-    caller.require(workspace, &Need::all("scripts", Action::Read))?;
+pub(crate) async fn list(host: &Host, workspace: &WorkspaceId, query: &str) -> Result<Reply, Problem> {
     let after = typed_parameter::<ScriptPath>(query, "after", "a script's path")?;
     let versions = host.store.list_scripts(workspace, after.as_ref(), per_page(query)?).await.map_err(unavailable)?;
     let shown: Vec<_> = versions.iter().map(|version| shown(workspace, version)).collect();
     Ok(respond::json(200, &shown))
+}
+
+/// The paths of all scripts.
+pub(crate) async fn paths(host: &Host, workspace: &WorkspaceId) -> Result<Reply, Problem> {
+    let mut paths: Vec<ScriptPath> = Vec::new();
+    loop {
+        let page = host.store.list_scripts(workspace, paths.last(), HISTORY).await.map_err(unavailable)?;
+        let last = page.len() < HISTORY as usize;
+        paths.extend(page.into_iter().map(|version| version.version.path));
+        if last {
+            return Ok(respond::json(200, &paths));
+        }
+    }
 }
 
 /// One version.
@@ -160,36 +104,91 @@ pub(crate) async fn get(host: &Host, caller: &Caller, workspace: &WorkspaceId, t
     Ok(respond::json(200, &shown(workspace, &version)))
 }
 
-/// Whether a path has a version that runs: `true` or `false`.
-pub(crate) async fn exists(host: &Host, caller: &Caller, workspace: &WorkspaceId, path: &ScriptPath) -> Result<Reply, Problem> {
-    caller.require(workspace, &Need::one("scripts", Action::Read, path.as_str()))?;
-    let found = host.store.newest(workspace, path).await.map_err(unavailable)?;
-    Ok(respond::json(200, &found.is_some()))
+/// Whether there is a script at a path, archived ones included: `true` or `false`.
+pub(crate) async fn exists(host: &Host, workspace: &WorkspaceId, path: &ScriptPath) -> Result<Reply, Problem> {
+    Ok(respond::json(200, &newest(host, workspace, path).await?.is_some()))
+}
+
+fn entry(version: &Version) -> wire::HistoryEntry {
+    wire::HistoryEntry {
+        script_hash: version.version.hash.to_hex(),
+        created_at: wire::timestamp(version.version.created),
+        created_by: version.version.created_by.clone(),
+    }
 }
 
 /// A path's versions, newest first.
-pub(crate) async fn history(host: &Host, caller: &Caller, workspace: &WorkspaceId, path: &ScriptPath) -> Result<Reply, Problem> {
-    caller.require(workspace, &Need::one("scripts", Action::Read, path.as_str()))?;
-    let versions = host.store.history(workspace, path, 1_000).await.map_err(unavailable)?;
+pub(crate) async fn history(host: &Host, workspace: &WorkspaceId, path: &ScriptPath) -> Result<Reply, Problem> {
+    let versions = host.store.history(workspace, path, HISTORY).await.map_err(unavailable)?;
     if versions.is_empty() {
-        return Err(Problem::not_found(format!("There is no script at {path} in the workspace {workspace}")));
+        return Err(no_script(workspace, path));
     }
-    let entries: Vec<_> = versions
-        .iter()
-        .map(|v| serde_json::json!({"script_hash": v.version.hash.to_hex(), "created_at": wire::timestamp(v.version.created), "created_by": v.version.created_by}))
-        .collect();
+    let entries: Vec<_> = versions.iter().map(entry).collect();
     Ok(respond::json(200, &entries))
 }
 
+/// The newest entry of the history, or `null`.
+pub(crate) async fn latest(host: &Host, workspace: &WorkspaceId, path: &ScriptPath) -> Result<Reply, Problem> {
+    Ok(respond::json(200, &newest(host, workspace, path).await?.as_ref().map(entry)))
+}
+
+/// Whether a version is ready: it is, once it is there.
+pub(crate) async fn deployment_status(host: &Host, caller: &Caller, workspace: &WorkspaceId, hash: VersionHash) -> Result<Reply, Problem> {
+    find(host, caller, workspace, &Target::Hash(hash)).await?;
+    Ok(respond::json(200, &wire::DeploymentStatus { lock: "", lock_error_logs: None, job_id: None }))
+}
+
 /// Archives a path: `/p/` no longer finds it, `/h/` still does.
-pub(crate) async fn archive(host: &Host, caller: &Caller, workspace: &WorkspaceId, path: &ScriptPath) -> Result<Reply, Problem> {
-    caller.require(workspace, &Need::one("scripts", Action::Write, path.as_str()))?;
+pub(crate) async fn archive(host: &Host, workspace: &WorkspaceId, path: &ScriptPath) -> Result<Reply, Problem> {
     if !host.store.archive(workspace, path).await.map_err(unavailable)? {
-        return Err(Problem::not_found(format!("There is no script at {path} in the workspace {workspace}")));
+        return Err(no_script(workspace, path));
     }
     host.resolver.archived(workspace, path);
     tracing::info!(%workspace, %path, "archived");
     Ok(respond::text(200, ""))
+}
+
+/// Archives the path that a version belongs to. The answer is the version.
+pub(crate) async fn archive_by_hash(host: &Host, caller: &Caller, workspace: &WorkspaceId, hash: VersionHash) -> Result<Reply, Problem> {
+    let version = find(host, caller, workspace, &Target::Hash(hash)).await?;
+    let path = &version.version.path;
+    caller.require(workspace, &Need::one("scripts", Action::Write, path.as_str()))?;
+    archive(host, workspace, path).await?;
+    get(host, caller, workspace, &Target::Hash(hash)).await
+}
+
+/// Deletes a version for ever. The answer is what is left of it.
+pub(crate) async fn delete_version(host: &Host, caller: &Caller, workspace: &WorkspaceId, hash: VersionHash) -> Result<Reply, Problem> {
+    let version = find(host, caller, workspace, &Target::Hash(hash)).await?;
+    erase(host, workspace, &version).await?;
+    get(host, caller, workspace, &Target::Hash(hash)).await
+}
+
+/// Deletes all versions of a path for ever. The answer is the path.
+pub(crate) async fn delete(host: &Host, workspace: &WorkspaceId, path: &ScriptPath) -> Result<Reply, Problem> {
+    let versions = host.store.history(workspace, path, u32::MAX).await.map_err(unavailable)?;
+    if versions.iter().all(|version| version.deleted) {
+        return Err(no_script(workspace, path));
+    }
+    for version in versions.iter().filter(|version| !version.deleted) {
+        erase(host, workspace, version).await?;
+    }
+    Ok(respond::json(200, path))
+}
+
+/// Deletes a version, and its module when no other version needs it.
+async fn erase(host: &Host, workspace: &WorkspaceId, version: &Version) -> Result<(), Problem> {
+    let (hash, module) = (version.version.hash, version.version.module);
+    host.store.delete_version(workspace, &hash).await.map_err(unavailable)?;
+    host.resolver.deleted(workspace, &version.version.path, hash);
+    tracing::info!(%workspace, path = %version.version.path, %hash, "version deleted");
+    // No upload of the same module is between its bytes and its row.
+    let _alone = host.modules.write().await;
+    if !host.store.module_in_use(&module).await.map_err(unavailable)? {
+        host.sandbox.forget(module).await;
+        host.blobs.delete(module).await.map_err(unavailable)?;
+    }
+    Ok(())
 }
 
 /// The module's bytes, exactly as they were uploaded.

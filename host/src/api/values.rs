@@ -1,16 +1,10 @@
 //! What the routes of variables and of resources have in common.
 
 use super::{per_page, typed_parameter};
-use serde::de::DeserializeOwned;
 use wasmill_core::limits::DESCRIPTION_BYTES;
 use wasmill_core::problem::Code;
 use wasmill_core::{Problem, ValuePath};
 use wasmill_store::PutMode;
-
-/// Reads a request's body.
-pub(super) fn body<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T, Problem> {
-    serde_json::from_slice(bytes).map_err(|error| Problem::bad_request(format!("The body is not {what}: {error}")))
-}
 
 pub(super) fn check_description(text: &str) -> Result<(), Problem> {
     match text.len() {

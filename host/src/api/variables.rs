@@ -1,6 +1,6 @@
 //! Variables: named texts of a workspace, sealed where they are stored.
 
-use super::values::{Changes, Page, body, check_description, page, same_path};
+use super::values::{Changes, Page, check_description, page, same_path};
 use super::{parameter, typed_parameter};
 use crate::clock;
 use crate::host::Host;
@@ -34,16 +34,14 @@ fn shown(workspace: &WorkspaceId, variable: Variable, value: Option<String>) -> 
 }
 
 /// The text as a JSON string.
-pub(crate) async fn get_value(host: &Host, caller: &Caller, workspace: &WorkspaceId, path: &ValuePath) -> Result<Reply, Problem> {
-    caller.require(workspace, &Need::one("variables", Action::Read, path.as_str()))?;
+pub(crate) async fn get_value(host: &Host, workspace: &WorkspaceId, path: &ValuePath) -> Result<Reply, Problem> {
     let (_, text) = variable(host, workspace, path.as_str()).await?.ok_or_else(|| missing(workspace, path))?;
     Ok(respond::json(200, &text))
 }
 
 /// The whole variable. Query: `decrypt_secret` (true unless it is `false`), and for a secret that is then not decrypted
 /// `include_encrypted`, which shows it sealed, in base64.
-pub(crate) async fn get(host: &Host, caller: &Caller, workspace: &WorkspaceId, path: &ValuePath, query: &str) -> Result<Reply, Problem> {
-    caller.require(workspace, &Need::one("variables", Action::Read, path.as_str()))?;
+pub(crate) async fn get(host: &Host, workspace: &WorkspaceId, path: &ValuePath, query: &str) -> Result<Reply, Problem> {
     let switch = |name| typed_parameter::<bool>(query, name, "true or false");
     let (decrypted, encrypted) = (switch("decrypt_secret")?.unwrap_or(true), switch("include_encrypted")?.unwrap_or(false));
     let found = host.store.variable(workspace, path.as_str()).await.map_err(unavailable)?;
@@ -57,15 +55,13 @@ pub(crate) async fn get(host: &Host, caller: &Caller, workspace: &WorkspaceId, p
 }
 
 /// Whether there is one: `true` or `false`.
-pub(crate) async fn exists(host: &Host, caller: &Caller, workspace: &WorkspaceId, path: &ValuePath) -> Result<Reply, Problem> {
-    caller.require(workspace, &Need::one("variables", Action::Read, path.as_str()))?;
+pub(crate) async fn exists(host: &Host, workspace: &WorkspaceId, path: &ValuePath) -> Result<Reply, Problem> {
     let found = host.store.variable(workspace, path.as_str()).await.map_err(unavailable)?;
     Ok(respond::json(200, &found.is_some()))
 }
 
 /// Variables by path, secret ones without their text. Query: `path_start`, `page`, `per_page`.
-pub(crate) async fn list(host: &Host, caller: &Caller, workspace: &WorkspaceId, query: &str) -> Result<Reply, Problem> {
-    caller.require(workspace, &Need::all("variables", Action::Read))?;
+pub(crate) async fn list(host: &Host, workspace: &WorkspaceId, query: &str) -> Result<Reply, Problem> {
     let start = parameter(query, "path_start").unwrap_or_default();
     let Page { number, limit } = page(query)?;
     let (mut found, mut after) = (Vec::new(), None::<String>);
@@ -103,8 +99,13 @@ fn given(host: &Host, workspace: &WorkspaceId, path: &str, text: String, query: 
 }
 
 /// Makes one.
-pub(crate) async fn create(host: &Host, caller: &Caller, workspace: &WorkspaceId, query: &str, bytes: &[u8]) -> Result<Reply, Problem> {
-    let asked: wire::NewVariable = body(bytes, "a variable")?;
+pub(crate) async fn create(
+    host: &Host,
+    caller: &Caller,
+    workspace: &WorkspaceId,
+    query: &str,
+    asked: wire::NewVariable,
+) -> Result<Reply, Problem> {
     let path: ValuePath = asked.path.parse().map_err(|error: wasmill_core::InvalidName| Problem::bad_request(error.to_string()))?;
     caller.require(workspace, &Need::one("variables", Action::Write, path.as_str()))?;
     check_description(&asked.description)?;
@@ -129,10 +130,8 @@ pub(crate) async fn update(
     workspace: &WorkspaceId,
     path: &ValuePath,
     query: &str,
-    bytes: &[u8],
+    asked: wire::EditVariable,
 ) -> Result<Reply, Problem> {
-    caller.require(workspace, &Need::one("variables", Action::Write, path.as_str()))?;
-    let asked: wire::EditVariable = body(bytes, "a variable's changes")?;
     let Changes { new_path, mode } = same_path(asked.path.as_deref(), path)?;
     caller.require(workspace, &Need::one("variables", Action::Write, new_path.as_str()))?;
     check_description(asked.description.as_deref().unwrap_or_default())?;
@@ -161,7 +160,6 @@ pub(crate) async fn update(
 
 /// Deletes one.
 pub(crate) async fn delete(host: &Host, caller: &Caller, workspace: &WorkspaceId, path: &ValuePath) -> Result<Reply, Problem> {
-    caller.require(workspace, &Need::one("variables", Action::Write, path.as_str()))?;
     host.store.delete_variable(workspace, path.as_str()).await.map_err(unavailable)?;
     tracing::info!(%workspace, %path, user = caller.user, "variable deleted");
     Ok(respond::text(200, format!("variable {path} deleted")))

@@ -114,14 +114,8 @@ mod tests {
         let key = value_key(&file, &store).await.unwrap();
         let at = SealedAt { workspace: &main, kind: SealedKind::Variable, path: "u/a/b" };
         let value = seal(&key, [1; NONCE_BYTES], &at, b"secret");
-        let variable = Variable {
-            path: "u/a/b".into(),
-            value,
-            is_secret: true,
-            description: String::new(),
-            changed_by: "ann".into(),
-            changed: 0,
-        };
+        let variable =
+            Variable { path: "u/a/b".into(), value, is_secret: true, description: String::new(), changed_by: "ann".into(), changed: 0 };
         store.put_variable(&main, &variable, &PutMode::Create).await.unwrap();
         let again = value_key(&file, &store).await.unwrap();
         assert_eq!(open(&again, &at, &variable.value).unwrap(), b"secret");

@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::{Mutex, Notify, RwLock};
 use tokio_util::task::TaskTracker;
 use wasmill_core::answer::Policy;
 use wasmill_core::limits::CompileLimits;
@@ -173,6 +173,7 @@ async fn serve(args: Args) -> CliResult {
         base_url: base_url.clone(),
         store,
         blobs,
+        modules: RwLock::new(()),
         sandbox,
         tokens: Tokens::default(),
         running: RunningJobs::default(),

@@ -9,7 +9,7 @@ use dashmap::DashMap;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, request};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use wasmill_core::problem::Code;
 use wasmill_core::scope::{Action, Need, Scopes};
 use wasmill_core::token::PlainToken;
@@ -25,6 +25,8 @@ pub(crate) struct Caller {
     pub(crate) user: String,
     /// The user's address.
     pub(crate) email: String,
+    /// When the user was made.
+    pub(crate) created: Micros,
     /// The token's scopes.
     pub(crate) scopes: Scopes,
     /// The one workspace that the token works in.
@@ -45,6 +47,7 @@ impl Caller {
             workspace: owner.token.workspace,
             user: owner.user.name,
             email: owner.user.email,
+            created: owner.user.created,
             super_admin: owner.user.super_admin,
             roles: owner.roles,
             expires: owner.token.expires,
@@ -72,12 +75,36 @@ impl Caller {
     pub(crate) fn require(&self, workspace: &WorkspaceId, need: &Need<'_>) -> Result<(), Problem> {
         let role = self.role(workspace)?;
         self.require_scope(need)?;
-        let changes = need.action == Action::Write && matches!(need.domain, "scripts" | "variables" | "resources");
-        if changes && role == Role::Operator {
-            let what = need.domain;
-            return Err(Problem::new(Code::Forbidden, format!("An operator of {workspace} may use {what}, but not change them")));
+        // An operator starts and stops jobs; what runs, and with which values, others decide.
+        if role == Role::Operator && need.action == Action::Write && need.domain != "jobs" {
+            let detail = format!("An operator of {workspace} may run scripts, but not change {}", need.domain);
+            return Err(Problem::new(Code::Forbidden, detail));
         }
         Ok(())
+    }
+
+    /// Asks for the role of an administrator in a workspace, and for a right there.
+    ///
+    /// # Errors
+    /// 403 naming the role or the scope that is missing.
+    pub(crate) fn require_admin(&self, workspace: &WorkspaceId, need: &Need<'_>) -> Result<(), Problem> {
+        self.require(workspace, need)?;
+        match self.role(workspace)? {
+            Role::Admin => Ok(()),
+            _ => Err(Problem::new(Code::Forbidden, format!("This takes an administrator of {workspace}"))),
+        }
+    }
+
+    /// Asks for an administrator of the whole host, by a token that works in all workspaces, and for a right.
+    ///
+    /// # Errors
+    /// 403 naming what is missing.
+    pub(crate) fn require_super(&self, need: &Need<'_>) -> Result<(), Problem> {
+        self.require_scope(need)?;
+        match self.super_admin && self.workspace.is_none() {
+            true => Ok(()),
+            false => Err(Problem::new(Code::Forbidden, "This takes an administrator of the host, and a token of all workspaces")),
+        }
     }
 
     /// Asks for a right that belongs to no workspace.
@@ -85,10 +112,10 @@ impl Caller {
     /// # Errors
     /// 403 naming the scope that is missing.
     pub(crate) fn require_scope(&self, need: &Need<'_>) -> Result<(), Problem> {
-        if self.scopes.allows(need) {
-            return Ok(());
+        match self.scopes.allows(need) {
+            true => Ok(()),
+            false => Err(Problem::new(Code::Forbidden, format!("The token's scopes do not include {need}"))),
         }
-        Err(Problem::new(Code::Forbidden, format!("The token's scopes do not include {need}")))
     }
 }
 
@@ -96,6 +123,8 @@ impl Caller {
 #[derive(Default)]
 pub(crate) struct Tokens {
     known: DashMap<[u8; 32], Arc<Caller>>,
+    /// Counts what was forgotten, so that a look-up can tell whether something was while it was reading.
+    changes: AtomicU64,
 }
 
 impl Tokens {
@@ -122,28 +151,34 @@ impl Tokens {
     }
 
     async fn load(&self, store: &dyn Store, digest: [u8; 32]) -> Result<Arc<Caller>, Problem> {
+        let seen = self.changes.load(Ordering::Acquire);
         let owner = store.find_token(&digest).await.map_err(unavailable)?.ok_or_else(unauthorized)?;
         let caller = Caller::new(owner).map_err(|error| {
             tracing::error!(%error, "a stored token has a scope that cannot be read");
             unauthorized()
         })?;
         let caller = Arc::new(caller);
-        self.known.insert(digest, caller.clone());
-        // A revocation may have come between the look-up and the line above; asking again closes that gap.
-        match store.find_token(&digest).await.map_err(unavailable)? {
-            Some(_) => Ok(caller),
-            None => {
-                self.known.remove(&digest);
-                Err(unauthorized())
-            }
+        // Kept unless something was forgotten meanwhile. The check is under the entry's lock and changes are counted
+        // before anything is removed, so that what was read before a change is never found after it.
+        let entry = self.known.entry(digest);
+        if self.changes.load(Ordering::Acquire) == seen {
+            entry.or_insert_with(|| caller.clone());
         }
+        Ok(caller)
     }
 
-    /// Forgets revoked tokens. To be called after the revocation's commit and before it is answered.
+    /// Forgets revoked or changed tokens. To be called after the change's commit and before it is answered.
     pub(crate) fn forget(&self, digests: &[[u8; 32]]) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
         for digest in digests {
             self.known.remove(digest);
         }
+    }
+
+    /// Forgets all tokens of a user whose rights have changed. To be called after the change's commit and before it is answered.
+    pub(crate) fn forget_user(&self, user: &str) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        self.known.retain(|_, caller| caller.user != user);
     }
 
     /// Takes the uses noted since the last time, to be written to the store.
@@ -271,6 +306,21 @@ mod tests {
                 assert!(problem.detail.contains("jobs:run:scripts:u/ann/x"), "names the missing scope: {problem}");
             }
             assert_eq!(caller.role(&other).unwrap_err().code, Code::Forbidden);
+            assert!(caller.require_super(&Need::all("users", Action::Write)).is_err());
+            let admin = scopes.is_none() && role == Role::Admin;
+            assert_eq!(caller.require_admin(&main, &Need::all("workspaces", Action::Write)).is_ok(), admin, "{scopes:?} {role:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn changed_rights_count_at_once() {
+        let (store, token) = store_with(None, None, Role::Developer).await;
+        let main: WorkspaceId = "main".parse().unwrap();
+        let tokens = Tokens::default();
+        let asked = request("/x", Some(&format!("Bearer {}", token.reveal())));
+        assert_eq!(tokens.identify(&store, &asked).await.unwrap().role(&main), Ok(Role::Developer));
+        store.put_member(&main, "ann", Role::Operator).await.unwrap();
+        tokens.forget_user("ann");
+        assert_eq!(tokens.identify(&store, &asked).await.unwrap().role(&main), Ok(Role::Operator));
     }
 }

@@ -29,8 +29,7 @@ async fn answer(host: &Arc<Host>, request: Request<Incoming>) -> Result<Reply, P
     let (workspace, mode, target) = match route::parse(&parts.method, parts.uri.path())? {
         Route::Run { workspace, mode, target } => (workspace, mode, target),
         Route::Preflight => return Ok(webhook::preflight(&parts.headers)),
-        Route::Open(route) => return api::open::answer(host, route).await,
-        Route::Api(route) => return api::answer(host, route, &parts, incoming).await,
+        Route::Api(found) => return api::answer(host, found, &parts, incoming).await,
     };
     let caller = host.tokens.identify(&*host.store, &parts).await?;
     caller.role(&workspace)?;

@@ -1,14 +1,15 @@
 //! From method and path to a route. Pure: 404 and 405 are decided here and nowhere else.
 
-use crate::api::lists::Which;
+use crate::api::operations::{self, Matched, Refused};
 use crate::resolve::Target;
 use http::Method;
 use percent_encoding::percent_decode_str;
+use std::borrow::Cow;
 use wasmill_core::problem::Code;
-use wasmill_core::{JobId, Problem, ScriptPath, WorkspaceId};
+use wasmill_core::{Problem, WorkspaceId};
 
 /// Where a request goes.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Route {
     /// A webhook call.
     Run {
@@ -19,12 +20,10 @@ pub(crate) enum Route {
         /// Which script.
         target: Target,
     },
-    /// OPTIONS on a webhook's address.
+    /// OPTIONS on an address that pages of other origins may call.
     Preflight,
-    /// The management routes.
-    Api(Api),
-    /// Routes that need no token.
-    Open(Open),
+    /// A management route.
+    Api(Matched),
 }
 
 /// How a webhook call is answered.
@@ -40,43 +39,9 @@ pub(crate) enum Mode {
     Probe,
 }
 
-/// Routes that need no token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Open {
-    /// `/api/version`
-    Version,
-    /// `/api/health/status`
-    Health,
-}
-
-/// Management routes, one variant each.
-#[derive(Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the variants are the table of routes below")]
-pub(crate) enum Api {
-    Upload(WorkspaceId, ScriptPath),
-    ListScripts(WorkspaceId),
-    GetScript(WorkspaceId, Target),
-    ScriptExists(WorkspaceId, ScriptPath),
-    ScriptHistory(WorkspaceId, ScriptPath),
-    ArchiveScript(WorkspaceId, ScriptPath),
-    DownloadModule(WorkspaceId, Target),
-    GetJob(WorkspaceId, JobId),
-    GetResult(WorkspaceId, JobId),
-    GetResultMaybe(WorkspaceId, JobId),
-    GetLogs(WorkspaceId, JobId),
-    GetUpdate(WorkspaceId, JobId),
-    StreamUpdates(WorkspaceId, JobId),
-    GetArgs(WorkspaceId, JobId),
-    ListJobs(WorkspaceId, Which),
-    CountJobs(WorkspaceId, Which),
-    Cancel(WorkspaceId, JobId),
-    CancelSelection(WorkspaceId),
-    WhoAmI(WorkspaceId),
-    WhoAmIAnywhere,
-    CreateToken,
-    ListTokens,
-    DeleteToken(String),
-}
+/// The words that begin a webhook's address, after the workspace.
+pub(crate) const MODES: [(&str, Mode); 3] =
+    [("jobs/run/", Mode::Queued), ("jobs/run_wait_result/", Mode::Sync), ("jobs/run_and_stream/", Mode::Stream)];
 
 /// Finds the route.
 ///
@@ -85,58 +50,21 @@ pub(crate) enum Api {
 pub(crate) fn parse(method: &Method, path: &str) -> Result<Route, Problem> {
     // Decoded once, here: what is left of a '%' afterwards is refused by the grammar of names.
     let decoded = percent_decode_str(path).decode_utf8().map_err(|_| Problem::not_found("The address is not UTF-8 text"))?;
-    let rest = decoded.strip_prefix("/api/").ok_or_else(unknown)?;
-    match rest {
-        "version" => return only(method, "GET", || Ok(Route::Open(Open::Version))),
-        "health/status" => return only(method, "GET", || Ok(Route::Open(Open::Health))),
-        "users/whoami" => return api(method, "GET", || Ok(Api::WhoAmIAnywhere)),
-        "users/tokens/create" => return api(method, "POST", || Ok(Api::CreateToken)),
-        "users/tokens/list" => return api(method, "GET", || Ok(Api::ListTokens)),
-        _ => {}
+    let address = decoded.strip_prefix("/api/").ok_or_else(unknown)?;
+    if let Some((workspace, rest)) = address.strip_prefix("w/").and_then(|rest| rest.split_once('/')) {
+        let called = MODES.iter().find_map(|(words, mode)| rest.strip_prefix(words).map(|what| (*mode, what)));
+        if let Some((mode, what)) = called {
+            return run(method, workspace.parse().map_err(named)?, mode, what);
+        }
+        if method == Method::OPTIONS && (rest.starts_with("jobs/") || rest.starts_with("jobs_u/")) {
+            return Ok(Route::Preflight);
+        }
     }
-    if let Some(prefix) = rest.strip_prefix("users/tokens/delete/") {
-        return api(method, "DELETE", || Ok(Api::DeleteToken(prefix.to_owned())));
-    }
-    let (workspace, rest) = rest.strip_prefix("w/").and_then(|rest| rest.split_once('/')).ok_or_else(unknown)?;
-    let workspace: WorkspaceId = workspace.parse().map_err(named)?;
-    let (room, rest) = rest.split_once('/').ok_or_else(unknown)?;
-    match room {
-        "jobs" | "jobs_u" => jobs(method, workspace, rest),
-        "scripts" => scripts(method, workspace, rest),
-        "users" if rest == "whoami" => api(method, "GET", || Ok(Api::WhoAmI(workspace))),
-        _ => Err(unknown()),
-    }
-}
-
-fn jobs(method: &Method, workspace: WorkspaceId, rest: &str) -> Result<Route, Problem> {
-    match rest {
-        "list" => return api(method, "GET", || Ok(Api::ListJobs(workspace, Which::All))),
-        "queue/list" => return api(method, "GET", || Ok(Api::ListJobs(workspace, Which::Queued))),
-        "completed/list" => return api(method, "GET", || Ok(Api::ListJobs(workspace, Which::Completed))),
-        "queue/count" => return api(method, "GET", || Ok(Api::CountJobs(workspace, Which::Queued))),
-        "completed/count" => return api(method, "GET", || Ok(Api::CountJobs(workspace, Which::Completed))),
-        "queue/cancel_selection" => return api(method, "POST", || Ok(Api::CancelSelection(workspace))),
-        _ => {}
-    }
-    // A sandbox is stopped at once and without asking: there is nothing left to force.
-    if let Some(("cancel" | "force_cancel", id)) = rest.strip_prefix("queue/").and_then(|rest| rest.split_once('/')) {
-        return api(method, "POST", || Ok(Api::Cancel(workspace, id.parse().map_err(named)?)));
-    }
-    // Whether a job is completed is for the job to say: the longer addresses mean the same.
-    let (verb, what) = rest.strip_prefix("completed/").unwrap_or(rest).split_once('/').ok_or_else(unknown)?;
-    let job = || what.parse::<JobId>().map_err(named);
-    match verb {
-        "run" => run(method, workspace, Mode::Queued, what),
-        "run_wait_result" => run(method, workspace, Mode::Sync, what),
-        "run_and_stream" => run(method, workspace, Mode::Stream, what),
-        "getupdate" => api(method, "GET", || Ok(Api::GetUpdate(workspace, job()?))),
-        "getupdate_sse" => api(method, "GET", || Ok(Api::StreamUpdates(workspace, job()?))),
-        "get" => api(method, "GET", || Ok(Api::GetJob(workspace, job()?))),
-        "get_result" => api(method, "GET", || Ok(Api::GetResult(workspace, job()?))),
-        "get_result_maybe" => api(method, "GET", || Ok(Api::GetResultMaybe(workspace, job()?))),
-        "get_args" => api(method, "GET", || Ok(Api::GetArgs(workspace, job()?))),
-        "get_logs" => api(method, "GET", || Ok(Api::GetLogs(workspace, job()?))),
-        _ => Err(unknown()),
+    match operations::find(method.as_str(), address) {
+        Ok(Some(found)) => Ok(Route::Api(found)),
+        Ok(None) => Err(unknown()),
+        Err(Refused::Name(problem)) => Err(problem),
+        Err(Refused::Method(methods)) => Err(not_allowed(methods.join(", "))),
     }
 }
 
@@ -151,26 +79,6 @@ fn run(method: &Method, workspace: WorkspaceId, mode: Mode, what: &str) -> Resul
     }
 }
 
-fn scripts(method: &Method, workspace: WorkspaceId, rest: &str) -> Result<Route, Problem> {
-    if rest == "list" {
-        return api(method, "GET", || Ok(Api::ListScripts(workspace)));
-    }
-    let (verb, what) = rest.split_once('/').ok_or_else(unknown)?;
-    let path = || match target(what)? {
-        Target::Path(path) => Ok(path),
-        Target::Hash(_) => Err(unknown()),
-    };
-    match verb {
-        "upload" => api(method, "POST", || Ok(Api::Upload(workspace, path()?))),
-        "archive" => api(method, "POST", || Ok(Api::ArchiveScript(workspace, path()?))),
-        "exists" => api(method, "GET", || Ok(Api::ScriptExists(workspace, path()?))),
-        "history" => api(method, "GET", || Ok(Api::ScriptHistory(workspace, path()?))),
-        "get" => api(method, "GET", || Ok(Api::GetScript(workspace, target(what)?))),
-        "raw" => api(method, "GET", || Ok(Api::DownloadModule(workspace, target(what.strip_suffix(".wasm").unwrap_or(what))?))),
-        _ => Err(unknown()),
-    }
-}
-
 /// `p/<path>` or `h/<hash>`.
 fn target(what: &str) -> Result<Target, Problem> {
     match what.split_once('/') {
@@ -180,23 +88,15 @@ fn target(what: &str) -> Result<Target, Problem> {
     }
 }
 
-/// The route when the method is the one the address has.
-fn only(method: &Method, allow: &'static str, make: impl FnOnce() -> Result<Route, Problem>) -> Result<Route, Problem> {
-    if method.as_str() == allow { make() } else { Err(not_allowed(allow)) }
-}
-
-fn api(method: &Method, allow: &'static str, make: impl FnOnce() -> Result<Api, Problem>) -> Result<Route, Problem> {
-    only(method, allow, || make().map(Route::Api))
-}
-
 fn unknown() -> Problem {
     Problem::not_found(
         "There is no such address; scripts run at /api/w/{workspace}/jobs/run/p/{path} and /api/w/{workspace}/jobs/run_wait_result/p/{path}",
     )
 }
 
-fn not_allowed(allow: &'static str) -> Problem {
-    Problem { allow: Some(allow), ..Problem::new(Code::MethodNotAllowed, format!("This address takes {allow}")) }
+fn not_allowed(allow: impl Into<Cow<'static, str>>) -> Problem {
+    let allow = allow.into();
+    Problem { allow: Some(allow.clone()), ..Problem::new(Code::MethodNotAllowed, format!("This address takes {allow}")) }
 }
 
 /// A name that cannot exist is answered like one that does not.
@@ -217,19 +117,18 @@ mod tests {
     fn runs() {
         let main: WorkspaceId = "main".parse().unwrap();
         let path = Target::Path("u/admin/a/b".parse().unwrap());
-        assert_eq!(
-            at("POST", "/api/w/main/jobs/run/p/u/admin/a/b"),
-            Ok(Route::Run { workspace: main.clone(), mode: Mode::Queued, target: path })
-        );
+        let is = |route: Result<Route, Problem>, wanted: Mode, of: &Target| match route {
+            Ok(Route::Run { workspace, mode, target }) => workspace == main && mode == wanted && target == *of,
+            _ => false,
+        };
+        assert!(is(at("POST", "/api/w/main/jobs/run/p/u/admin/a/b"), Mode::Queued, &path));
+        assert!(is(at("GET", "/api/w/main/jobs/run_and_stream/p/u/admin/a/b"), Mode::Stream, &path));
         let hash = "ab".repeat(32);
         let target = Target::Hash(hash.parse().unwrap());
-        assert_eq!(
-            at("GET", &format!("/api/w/main/jobs/run_wait_result/h/{hash}")),
-            Ok(Route::Run { workspace: main, mode: Mode::Sync, target })
-        );
+        assert!(is(at("GET", &format!("/api/w/main/jobs/run_wait_result/h/{hash}")), Mode::Sync, &target));
         assert!(matches!(at("HEAD", "/api/w/main/jobs/run/p/u/a/b"), Ok(Route::Run { mode: Mode::Probe, .. })));
         assert!(matches!(at("OPTIONS", "/api/w/main/jobs/run/p/u/a/b"), Ok(Route::Preflight)));
-        assert_eq!(at("GET", "/api/w/main/jobs/run/p/u/a/b").unwrap_err().allow, Some("POST, HEAD, OPTIONS"));
+        assert_eq!(at("GET", "/api/w/main/jobs/run/p/u/a/b").unwrap_err().allow.as_deref(), Some("POST, HEAD, OPTIONS"));
         assert_eq!(at("DELETE", "/api/w/main/jobs/run_wait_result/p/u/a/b").unwrap_err().code, Code::MethodNotAllowed);
     }
 
@@ -266,10 +165,18 @@ mod tests {
     }
 
     #[test]
+    fn methods() {
+        assert_eq!(at("PUT", "/api/version").unwrap_err().allow.as_deref(), Some("GET"));
+        assert!(matches!(at("OPTIONS", "/api/w/main/jobs_u/get/x"), Ok(Route::Preflight)));
+        assert!(at("OPTIONS", "/api/w/main/scripts/list").is_err(), "pages of other origins have no business there");
+    }
+
+    #[test]
     fn jobs_by_either_address() {
         let id = "01937f4e-0000-7000-8000-000000000000";
         for address in ["jobs_u/get_result_maybe", "jobs_u/completed/get_result_maybe", "jobs/completed/get_result_maybe"] {
-            assert!(matches!(at("GET", &format!("/api/w/main/{address}/{id}")), Ok(Route::Api(Api::GetResultMaybe(..)))), "{address}");
+            let found = at("GET", &format!("/api/w/main/{address}/{id}"));
+            assert!(matches!(found, Ok(Route::Api(found)) if found.row.name == "GetResultMaybe"), "{address}");
         }
     }
 

@@ -37,7 +37,9 @@ pub(super) async fn short_enough(host: &Host, workspace: &WorkspaceId, limit: Op
     }
     let due = host.store.queue_position(workspace, clock::now().saturating_add(1)).await.map_err(unavailable)?;
     match due > limit {
-        true => Err(refused(format!("{due} jobs of the workspace {workspace} are due and wait, more than queue_limit; nothing was started"))),
+        true => {
+            Err(refused(format!("{due} jobs of the workspace {workspace} are due and wait, more than queue_limit; nothing was started")))
+        }
         false => Ok(()),
     }
 }

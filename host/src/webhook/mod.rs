@@ -74,8 +74,10 @@ impl Invocation {
         let Self { id, workspace, version, caller, arguments, options, created } = self;
         let args = arguments.into_string();
         let settings = version.settings;
-        let erasure =
-            Erasure { when_read: settings.delete_after_use, after: settings.delete_after_secs.map(|secs| Duration::from_secs(secs.into())) };
+        let erasure = Erasure {
+            when_read: settings.delete_after_use,
+            after: settings.delete_after_secs.map(|secs| Duration::from_secs(secs.into())),
+        };
         NewJob {
             token: Some(caller.digest),
             max_attempts: MAX_ATTEMPTS,

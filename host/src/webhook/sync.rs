@@ -22,8 +22,12 @@ pub(crate) async fn run(host: &Arc<Host>, invocation: Invocation) -> Result<Repl
     let wait = host.settings.limits.sync_wait.as_secs();
     let late = |detail: String| respond::problem(&Problem::new(Code::GatewayTimeout, detail));
     let reply = match execution.wait {
-        Wait::Ended => answer(&execution.run.outcome, &host.settings.answers).map_or_else(|problem| respond::problem(&problem), respond::answer),
-        Wait::Late => late(format!("The run did not end within {wait} s and was cancelled; start it with /jobs/run/ to let it take longer")),
+        Wait::Ended => {
+            answer(&execution.run.outcome, &host.settings.answers).map_or_else(|problem| respond::problem(&problem), respond::answer)
+        }
+        Wait::Late => {
+            late(format!("The run did not end within {wait} s and was cancelled; start it with /jobs/run/ to let it take longer"))
+        }
         Wait::GoesOn => late(format!("The run did not end within {wait} s; it goes on as the job {id}, and its result can be read there")),
     };
     let mut reply = labelled(reply, id, &version);

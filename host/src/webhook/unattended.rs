@@ -51,7 +51,9 @@ async fn attend(host: Arc<Host>, admitted: Admitted, mut caller: Caller) {
     let goes_on = if is_late { settings.on_sync_timeout } else { settings.on_hang_up } == Unattended::Continue;
     if !goes_on {
         // Without a caller the record, dropped with its job in it, notes that.
-        return if is_late { tell(caller, Ok(begun.late(Wait::Late, wait))).await };
+        return if is_late {
+            tell(caller, Ok(begun.late(Wait::Late, wait))).await
+        };
     }
     let mut done = None;
     let adopted = {
@@ -68,7 +70,9 @@ async fn attend(host: Arc<Host>, admitted: Admitted, mut caller: Caller) {
         Ok(adopted) => adopted,
         Err(error) => {
             tracing::error!(%error, "a run could not go on as a job and is cancelled");
-            return if is_late { tell(caller, Ok(begun.late(Wait::Late, wait))).await };
+            return if is_late {
+                tell(caller, Ok(begun.late(Wait::Late, wait))).await
+            };
         }
     };
     let log = begun.record.log().clone();

@@ -85,6 +85,17 @@ impl Blobs {
             Err(error) => Err(unavailable(error)),
         }
     }
+
+    /// Deletes a blob; one that is not there is deleted already.
+    ///
+    /// # Errors
+    /// `Unavailable` when it cannot be deleted.
+    pub async fn delete(&self, digest: Digest) -> Result<()> {
+        match self.objects.delete(&key(&digest)).await {
+            Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(unavailable(error)),
+        }
+    }
 }
 
 /// `sha256/<first 2 hex digits>/<64 hex digits>`: 256 directories, so that none grows large.
@@ -127,6 +138,10 @@ mod tests {
         blobs.put(digest, bytes.clone()).await.unwrap();
         assert!(blobs.exists(digest).await.unwrap());
         assert_eq!(blobs.get(digest).await.unwrap().unwrap(), bytes);
+        blobs.delete(digest).await.unwrap();
+        blobs.delete(digest).await.unwrap();
+        assert!(blobs.get(digest).await.unwrap().is_none());
+        blobs.put(digest, bytes.clone()).await.unwrap();
 
         let hex = digest.to_hex();
         let file = dir.path().join("modules/sha256").join(&hex[..2]).join(&hex);

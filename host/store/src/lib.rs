@@ -54,8 +54,16 @@ pub trait Accounts: Send + Sync {
     async fn list_workspaces(&self) -> Result<Vec<Workspace>>;
     /// Makes a user or changes the existing one of that name, which keeps its `created`.
     async fn put_user(&self, user: &User) -> Result<()>;
+    /// The user of this name.
+    async fn user(&self, name: &str) -> Result<Option<User>>;
+    /// All users by name.
+    async fn list_users(&self) -> Result<Vec<User>>;
     /// Makes a user a member of a workspace, or changes the role. `NotFound` when either is missing.
     async fn put_member(&self, workspace: &WorkspaceId, user: &str, role: Role) -> Result<()>;
+    /// A workspace's members and what they may do there, by name.
+    async fn list_members(&self, workspace: &WorkspaceId) -> Result<Vec<(User, Role)>>;
+    /// Ends a membership; false when there is none.
+    async fn remove_member(&self, workspace: &WorkspaceId, user: &str) -> Result<bool>;
     /// Keeps a new token; `Conflict` when its digest is there already, `NotFound` when user or workspace is missing.
     async fn put_token(&self, token: &NewToken) -> Result<()>;
     /// The token of this digest with its user and the roles that user has, expired ones included; `None` when unknown or revoked.
@@ -66,6 +74,8 @@ pub trait Accounts: Send + Sync {
     async fn tokens_for_scope(&self, workspace: &WorkspaceId, scope: &str) -> Result<Vec<TokenInfo>>;
     /// Deletes the user's tokens with this prefix and returns their digests, so that caches can forget them.
     async fn revoke_tokens(&self, user: &str, prefix: &str) -> Result<Vec<[u8; 32]>>;
+    /// Changes the user's tokens with this prefix and returns their digests, so that caches can forget them.
+    async fn change_tokens(&self, user: &str, prefix: &str, change: &TokenChange) -> Result<Vec<[u8; 32]>>;
     /// Notes last uses; unknown digests are skipped, and so is a use older than the one noted.
     async fn touch_tokens(&self, uses: &[([u8; 32], Micros)]) -> Result<()>;
 }

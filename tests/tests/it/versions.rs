@@ -53,7 +53,9 @@ fn an_archived_path_answers_by_hash_only() {
     assert_eq!(host.request("POST", "/api/w/main/scripts/archive/p/u/versions/archived").send().status, 200);
     let detail = host.call("u/versions/archived", &json!({"name": "Ann"})).problem(404);
     assert!(detail.contains("u/versions/archived"), "{detail}");
-    assert_eq!(host.get("/api/w/main/scripts/exists/p/u/versions/archived").json(), json!(false));
+    // It can still be looked at.
+    assert_eq!(host.get("/api/w/main/scripts/exists/p/u/versions/archived").json(), json!(true));
+    assert_eq!(host.get("/api/w/main/scripts/get/p/u/versions/archived").json()["archived"], json!(true));
     assert_eq!(greeting(&host.call_hash(&deployed.hash, &json!({"name": "Ann"}))), "Hello Ann!");
     // Deployed again, it is back.
     host.push("u/versions/archived", &guest("hello"));

@@ -1,11 +1,12 @@
 //! Variables and resources as the API shows and takes them.
 
 use super::RawJson;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A variable.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Variable {
     /// Tenant.
     pub workspace_id: String,
@@ -28,7 +29,7 @@ pub struct Variable {
 }
 
 /// A variable to make.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NewVariable {
     /// `u/...`, `f/...` or `g/...`.
     pub path: String,
@@ -43,7 +44,7 @@ pub struct NewVariable {
 }
 
 /// What to change of a variable. What is absent stays.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EditVariable {
     /// Its new path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -60,7 +61,7 @@ pub struct EditVariable {
 }
 
 /// A resource.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Resource {
     /// Tenant.
     pub workspace_id: String,
@@ -87,7 +88,7 @@ pub struct Resource {
 }
 
 /// A resource to make.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NewResource {
     /// `u/...`, `f/...` or `g/...`.
     pub path: String,
@@ -102,7 +103,7 @@ pub struct NewResource {
 }
 
 /// What to change of a resource. What is absent stays.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EditResource {
     /// Its new path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -119,7 +120,7 @@ pub struct EditResource {
 }
 
 /// A resource's new value.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ResourceValue {
     /// Any JSON value; absent: `null`.
     #[serde(default)]
@@ -127,7 +128,7 @@ pub struct ResourceValue {
 }
 
 /// A type of resources: a word that some of them have.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ResourceType {
     /// Tenant.
     pub workspace_id: String,

@@ -32,6 +32,51 @@ pub(super) async fn users_and_members(store: &dyn Store) {
     assert_eq!(owner.roles, [(one, Role::Operator)]);
 }
 
+pub(super) async fn looking_around(store: &dyn Store) {
+    let (one, two) = (workspace("one"), workspace("two"));
+    for id in [&one, &two] {
+        store.create_workspace(id, "W", 1).await.unwrap();
+    }
+    assert_eq!(store.user("ann").await.unwrap(), None);
+    for name in ["bob", "ann"] {
+        store.put_user(&user(name)).await.unwrap();
+    }
+    assert_eq!(store.user("ann").await.unwrap(), Some(user("ann")));
+    assert_eq!(store.list_users().await.unwrap(), [user("ann"), user("bob")]);
+    store.put_member(&one, "bob", Role::Operator).await.unwrap();
+    store.put_member(&one, "ann", Role::Admin).await.unwrap();
+    store.put_member(&two, "bob", Role::Developer).await.unwrap();
+    assert_eq!(store.list_members(&one).await.unwrap(), [(user("ann"), Role::Admin), (user("bob"), Role::Operator)]);
+    assert!(store.list_members(&workspace("none")).await.unwrap().is_empty());
+    assert!(store.remove_member(&one, "bob").await.unwrap());
+    assert!(!store.remove_member(&one, "bob").await.unwrap());
+    assert!(!store.remove_member(&workspace("none"), "bob").await.unwrap());
+    assert_eq!(store.list_members(&one).await.unwrap(), [(user("ann"), Role::Admin)]);
+    store.put_token(&token(1, "bob")).await.unwrap();
+    let roles = store.find_token(&[1; 32]).await.unwrap().unwrap().roles;
+    assert_eq!(roles, [(two, Role::Developer)]);
+}
+
+pub(super) async fn changing_tokens(store: &dyn Store) {
+    for name in ["ann", "bob"] {
+        store.put_user(&user(name)).await.unwrap();
+    }
+    store.put_token(&token(1, "ann")).await.unwrap();
+    store.put_token(&NewToken { prefix: "wm_1".into(), ..token(2, "ann") }).await.unwrap();
+    store.put_token(&NewToken { prefix: "wm_1".into(), ..token(3, "bob") }).await.unwrap();
+    let changed = store.change_tokens("ann", "wm_1", &TokenChange::Label("desk".into())).await.unwrap();
+    assert_eq!(changed, [[1; 32], [2; 32]]);
+    let scopes = Some(vec!["jobs:run".to_owned()]);
+    store.change_tokens("ann", "wm_1", &TokenChange::Scopes(scopes.clone())).await.unwrap();
+    let found = store.find_token(&[2; 32]).await.unwrap().unwrap().token;
+    assert_eq!((found.label, found.scopes), ("desk".into(), scopes));
+    store.change_tokens("ann", "wm_1", &TokenChange::Scopes(None)).await.unwrap();
+    assert_eq!(store.find_token(&[2; 32]).await.unwrap().unwrap().token.scopes, None);
+    assert_eq!(store.find_token(&[3; 32]).await.unwrap().unwrap().token.label, "laptop", "another user's");
+    assert!(store.change_tokens("ann", "wm_9", &TokenChange::Label("x".into())).await.unwrap().is_empty());
+    assert!(store.change_tokens("nobody", "wm_1", &TokenChange::Label("x".into())).await.unwrap().is_empty());
+}
+
 fn token(n: u8, of: &str) -> NewToken {
     NewToken {
         digest: [n; 32],

@@ -57,6 +57,8 @@ pub(super) async fn filters(store: &dyn Store) {
     assert_eq!(found(store, JobFilter { tag: Some("none".into()), ..any() }).await, NONE);
     assert_eq!(found(store, JobFilter { trigger: Some(Trigger::Manual), ..any() }).await, [4]);
     assert_eq!(found(store, JobFilter { success: Some(false), ..any() }).await, [5, 4]);
+    let contradiction = JobFilter { success: Some(true), statuses: vec![RunStatus::Failure, RunStatus::Canceled], ..any() };
+    assert_eq!(found(store, contradiction).await, NONE);
     let statuses = vec![RunStatus::Success, RunStatus::Canceled];
     assert_eq!(found(store, JobFilter { statuses: statuses.clone(), ..any() }).await, [6, 5]);
     assert_eq!(found(store, JobFilter { statuses, success: Some(true), ..any() }).await, [6]);

@@ -44,7 +44,7 @@ macro_rules! conformance {
 }
 
 conformance! {
-    accounts: workspaces users_and_members tokens token_owners revocation uses scoped_tokens;
+    accounts: workspaces users_and_members tokens token_owners revocation uses scoped_tokens looking_around changing_tokens;
     scripts: deploying redeploying archiving listing borders deleting;
     jobs: life_of_a_job enqueue_is_all_or_none order_of_claims tags_and_priorities fencing rescue_and_exhaustion releasing adopting;
     cancel: cancelling canceled_ones_never_start_again;

@@ -1,7 +1,7 @@
 //! Workspaces, users and tokens in memory.
 
 use super::MemoryStore;
-use crate::{Accounts, Micros, NewToken, Result, Role, StoreError, TokenInfo, TokenOwner, User, Workspace};
+use crate::{Accounts, Micros, NewToken, Result, Role, StoreError, TokenChange, TokenInfo, TokenOwner, User, Workspace};
 use async_trait::async_trait;
 use std::cmp::Reverse;
 use wasmill_core::WorkspaceId;
@@ -29,12 +29,30 @@ impl Accounts for MemoryStore {
         Ok(())
     }
 
+    async fn user(&self, name: &str) -> Result<Option<User>> {
+        Ok(self.state().users.get(name).cloned())
+    }
+
+    async fn list_users(&self) -> Result<Vec<User>> {
+        Ok(self.state().users.values().cloned().collect())
+    }
+
     async fn put_member(&self, workspace: &WorkspaceId, user: &str, role: Role) -> Result<()> {
         let mut state = self.state();
         state.workspace(workspace)?;
         state.user(user)?;
         state.members.insert((user.to_owned(), workspace.clone()), role);
         Ok(())
+    }
+
+    async fn list_members(&self, workspace: &WorkspaceId) -> Result<Vec<(User, Role)>> {
+        let state = self.state();
+        let of_workspace = state.members.iter().filter(|((_, id), _)| id == workspace);
+        Ok(of_workspace.filter_map(|((name, _), role)| Some((state.users.get(name)?.clone(), *role))).collect())
+    }
+
+    async fn remove_member(&self, workspace: &WorkspaceId, user: &str) -> Result<bool> {
+        Ok(self.state().members.remove(&(user.to_owned(), workspace.clone())).is_some())
     }
 
     async fn put_token(&self, token: &NewToken) -> Result<()> {
@@ -93,6 +111,22 @@ impl Accounts for MemoryStore {
         let revoked: Vec<[u8; 32]> = revoked.collect();
         state.tokens.retain(|_, (token, _)| !is_meant(token));
         Ok(revoked)
+    }
+
+    async fn change_tokens(&self, user: &str, prefix: &str, change: &TokenChange) -> Result<Vec<[u8; 32]>> {
+        let mut state = self.state();
+        let mut changed = Vec::new();
+        for (digest, (token, _)) in &mut state.tokens {
+            if token.user == user && token.prefix == prefix {
+                match change {
+                    TokenChange::Label(label) => token.label.clone_from(label),
+                    TokenChange::Scopes(scopes) => token.scopes.clone_from(scopes),
+                }
+                changed.push(*digest);
+            }
+        }
+        changed.sort_unstable();
+        Ok(changed)
     }
 
     async fn touch_tokens(&self, uses: &[([u8; 32], Micros)]) -> Result<()> {

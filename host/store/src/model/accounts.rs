@@ -59,6 +59,15 @@ pub struct NewToken {
     pub expires: Option<Micros>,
 }
 
+/// What is changed of a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenChange {
+    /// What it is called.
+    Label(String),
+    /// What it may do; `None`: all of the user's rights.
+    Scopes(Option<Vec<String>>),
+}
+
 /// A token as its owner sees it in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenInfo {

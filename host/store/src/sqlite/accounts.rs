@@ -3,7 +3,7 @@
 use super::fault::Fault;
 use super::tx::{user_row, workspace_row};
 use super::{Need, SqliteStore, corrupt};
-use crate::{Accounts, Micros, NewToken, Result, Role, StoreError, TokenInfo, TokenOwner, User, Workspace};
+use crate::{Accounts, Micros, NewToken, Result, Role, StoreError, TokenChange, TokenInfo, TokenOwner, User, Workspace};
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row};
 use wasmill_core::WorkspaceId;
@@ -11,6 +11,9 @@ use wasmill_core::WorkspaceId;
 /// The columns of a token that [`token`] reads.
 const TOKEN: &str = "SELECT t.digest, t.prefix, u.name, w.name, t.label, t.scopes, t.created, t.expires, t.last_used \
     FROM token t JOIN user u ON u.id = t.user LEFT JOIN workspace w ON w.id = t.workspace";
+
+/// The columns of a user that [`user`] reads.
+const USER: &str = "SELECT name, email, super_admin, created FROM user";
 
 #[async_trait]
 impl Accounts for SqliteStore {
@@ -54,6 +57,20 @@ impl Accounts for SqliteStore {
         .await
     }
 
+    async fn user(&self, name: &str) -> Result<Option<User>> {
+        let name = name.to_owned();
+        self.read(move |conn| Ok(conn.prepare_cached(&format!("{USER} WHERE name = ?1"))?.query_row([name], user).optional()?)).await
+    }
+
+    async fn list_users(&self) -> Result<Vec<User>> {
+        self.read(|conn| {
+            let mut statement = conn.prepare_cached(&format!("{USER} ORDER BY name"))?;
+            let users = statement.query_map([], user)?;
+            Ok(users.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
     async fn put_member(&self, workspace: &WorkspaceId, user: &str, role: Role) -> Result<()> {
         let (workspace, user) = (workspace.clone(), user.to_owned());
         self.write(Need::Synced, move |tx| {
@@ -63,6 +80,32 @@ impl Accounts for SqliteStore {
                 ON CONFLICT (user, workspace) DO UPDATE SET role = excluded.role";
             tx.conn.prepare_cached(sql)?.execute((user, workspace, role_text(role)))?;
             Ok(())
+        })
+        .await
+    }
+
+    async fn list_members(&self, workspace: &WorkspaceId) -> Result<Vec<(User, Role)>> {
+        let workspace = workspace.clone();
+        self.read(move |conn| {
+            let sql = "SELECT u.name, u.email, u.super_admin, u.created, m.role FROM member m JOIN user u ON u.id = m.user \
+                WHERE m.workspace = (SELECT id FROM workspace WHERE name = ?1) ORDER BY u.name";
+            let mut statement = conn.prepare_cached(sql)?;
+            let mut rows = statement.query([workspace.as_str()])?;
+            let mut members = Vec::new();
+            while let Some(row) = rows.next()? {
+                members.push((user(row)?, role(&row.get::<_, String>(4)?)?));
+            }
+            Ok(members)
+        })
+        .await
+    }
+
+    async fn remove_member(&self, workspace: &WorkspaceId, user: &str) -> Result<bool> {
+        let (workspace, user) = (workspace.clone(), user.to_owned());
+        self.write(Need::Synced, move |tx| {
+            let sql = "DELETE FROM member WHERE workspace = (SELECT id FROM workspace WHERE name = ?1) \
+                AND user = (SELECT id FROM user WHERE name = ?2)";
+            Ok(tx.conn.prepare_cached(sql)?.execute((workspace.as_str(), user))? > 0)
         })
         .await
     }
@@ -94,10 +137,7 @@ impl Accounts for SqliteStore {
             let Some(TokenInfo { token, .. }) = found.into_iter().next() else {
                 return Ok(None);
             };
-            let sql = "SELECT name, email, super_admin, created FROM user WHERE name = ?1";
-            let user = snapshot.prepare_cached(sql)?.query_row([&token.user], |row| {
-                Ok(User { name: row.get(0)?, email: row.get(1)?, super_admin: row.get(2)?, created: row.get(3)? })
-            })?;
+            let user = snapshot.prepare_cached(&format!("{USER} WHERE name = ?1"))?.query_row([&token.user], user)?;
             let sql = "SELECT w.name, m.role FROM member m JOIN workspace w ON w.id = m.workspace \
                 WHERE m.user = (SELECT id FROM user WHERE name = ?1) ORDER BY w.name";
             let mut statement = snapshot.prepare_cached(sql)?;
@@ -149,6 +189,29 @@ impl Accounts for SqliteStore {
         .await
     }
 
+    async fn change_tokens(&self, user: &str, prefix: &str, change: &TokenChange) -> Result<Vec<[u8; 32]>> {
+        let (user, prefix, change) = (user.to_owned(), prefix.to_owned(), change.clone());
+        self.write(Need::Synced, move |tx| {
+            let Some(user) = user_row(tx.conn, &user)? else {
+                return Ok(Vec::new());
+            };
+            let (column, value) = match &change {
+                TokenChange::Label(label) => ("label", Some(label.clone())),
+                TokenChange::Scopes(scopes) => {
+                    let text = scopes.as_ref().map(serde_json::to_string).transpose();
+                    ("scopes", text.map_err(|error| corrupt("token.scopes", error))?)
+                }
+            };
+            let sql = format!("UPDATE token SET {column} = ?3 WHERE user = ?1 AND prefix = ?2 RETURNING digest");
+            let mut statement = tx.conn.prepare_cached(&sql)?;
+            let digests = statement.query_map((user, prefix, value), |row| row.get(0))?;
+            let mut digests: Vec<[u8; 32]> = digests.collect::<rusqlite::Result<_>>()?;
+            digests.sort_unstable();
+            Ok(digests)
+        })
+        .await
+    }
+
     async fn touch_tokens(&self, uses: &[([u8; 32], Micros)]) -> Result<()> {
         let uses = uses.to_vec();
         self.write(Need::Committed, move |tx| {
@@ -187,6 +250,10 @@ fn token(row: &Row<'_>) -> std::result::Result<TokenInfo, Fault> {
         expires: row.get(7)?,
     };
     Ok(TokenInfo { token, last_used: row.get(8)? })
+}
+
+fn user(row: &Row<'_>) -> rusqlite::Result<User> {
+    Ok(User { name: row.get(0)?, email: row.get(1)?, super_admin: row.get(2)?, created: row.get(3)? })
 }
 
 fn workspace_id(text: String) -> std::result::Result<WorkspaceId, Fault> {

@@ -155,7 +155,9 @@ pub(super) fn statement(queue: bool, resolved: &Resolved, filter: &JobFilter) ->
     } else {
         if failed {
             parts.all.push("j.status <> 0");
-        } else if filter.success == Some(true) {
+        }
+        // Also beside the line above: a list that wants both is empty.
+        if filter.success == Some(true) {
             parts.all.push("j.status = 0");
         }
         if !filter.statuses.is_empty() {

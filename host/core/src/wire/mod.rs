@@ -1,0 +1,66 @@
+//! The JSON types of the HTTP API: what requests carry and answers show. Times are RFC 3339 in UTC with microseconds.
+
+mod accounts;
+mod jobs;
+mod scripts;
+mod tokens;
+mod values;
+
+pub use accounts::*;
+pub use jobs::*;
+pub use scripts::*;
+pub use tokens::*;
+pub use values::*;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// A time in microseconds since 1970 as RFC 3339 in UTC with microseconds: `2026-01-31T09:00:00.000001Z`.
+pub fn timestamp(micros: i64) -> String {
+    let fallback = time::OffsetDateTime::UNIX_EPOCH;
+    let at = time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000).unwrap_or(fallback);
+    format!(
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z",
+        at.year(),
+        u8::from(at.month()),
+        at.day(),
+        at.hour(),
+        at.minute(),
+        at.second(),
+        at.microsecond()
+    )
+}
+
+/// Reads an RFC 3339 time into microseconds since 1970. `None` when it is not one.
+pub fn parse_timestamp(text: &str) -> Option<i64> {
+    let at = time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339).ok()?;
+    i64::try_from(at.unix_timestamp_nanos() / 1_000).ok()
+}
+
+/// JSON text that is passed through unread.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct RawJson(pub Box<RawValue>);
+
+impl PartialEq for RawJson {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.get() == other.0.get()
+    }
+}
+
+impl Eq for RawJson {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times() {
+        assert_eq!(timestamp(0), "1970-01-01T00:00:00.000000Z");
+        assert_eq!(timestamp(1_767_225_600_000_001), "2026-01-01T00:00:00.000001Z");
+        assert_eq!(parse_timestamp("2026-01-01T00:00:00.000001Z"), Some(1_767_225_600_000_001));
+        assert_eq!(parse_timestamp("2026-01-01T01:00:00+01:00"), Some(1_767_225_600_000_000));
+        assert_eq!(parse_timestamp("yesterday"), None);
+    }
+}

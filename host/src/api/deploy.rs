@@ -1,0 +1,153 @@
+//! Deploying: an upload, or its description in JSON, becomes a version.
+
+use super::scripts::raw_json;
+use super::{Asked, parameter, typed_parameter};
+use crate::clock;
+use crate::resolve::unavailable;
+use crate::serve::body;
+use crate::serve::respond::{self, Reply};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use hyper::body::Incoming;
+use wasmill_core::limits::DeclaredLimits;
+use wasmill_core::problem::Code;
+use wasmill_core::scope::{Action, Need};
+use wasmill_core::wire;
+use wasmill_core::{Manifest, Problem, ScriptPath, ScriptSettings, VersionHash, WorkspaceId};
+use wasmill_sandbox::{Refusal, RefusalCode};
+use wasmill_store::NewVersion;
+
+/// What is to be deployed.
+struct Upload {
+    path: ScriptPath,
+    wasm: Bytes,
+    limits: DeclaredLimits,
+    settings: ScriptSettings,
+    summary: String,
+}
+
+/// Deploys an uploaded module: the body is the wasm itself. Query: `summary`, `timeout_s`, `memory_mib`, and the settings
+/// `delete_after_use`, `delete_after_secs`, `on_hang_up`, `on_sync_timeout`.
+/// 201 for a new version, 200 for one that is deployed already.
+pub(crate) async fn upload(asked: Asked<'_>, workspace: &WorkspaceId, path: ScriptPath, incoming: Incoming) -> Result<Reply, Problem> {
+    let query = asked.query;
+    let limits = DeclaredLimits {
+        timeout_s: typed_parameter(query, "timeout_s", "a number of seconds")?,
+        memory_mib: typed_parameter(query, "memory_mib", "a number of MiB")?,
+    };
+    let unattended = |name| typed_parameter(query, name, "cancel or continue").map(Option::unwrap_or_default);
+    let settings = ScriptSettings {
+        delete_after_use: typed_parameter(query, "delete_after_use", "true or false")?.unwrap_or(false),
+        delete_after_secs: typed_parameter(query, "delete_after_secs", "a number of seconds")?,
+        on_hang_up: unattended("on_hang_up")?,
+        on_sync_timeout: unattended("on_sync_timeout")?,
+    };
+    let settings = settings.checked().map_err(Problem::bad_request)?;
+    let summary = parameter(query, "summary").unwrap_or_default();
+    let bounds = &asked.host.settings.limits;
+    let wasm = body::read(&asked.request.headers, incoming, bounds.module_bytes, bounds.body_timeout).await?;
+    let answer = deploy(asked, workspace, Upload { path, wasm, limits, settings, summary }).await?;
+    Ok(respond::json(if answer.created { 201 } else { 200 }, &answer))
+}
+
+/// Deploys a script described in JSON, and answers with the version's hash as text.
+pub(crate) async fn create(asked: Asked<'_>, workspace: &WorkspaceId, incoming: Incoming) -> Result<Reply, Problem> {
+    // Base64 is a third longer, and the rest of the description is short.
+    let bounds = &asked.host.settings.limits;
+    let most = bounds.module_bytes.saturating_mul(4) / 3 + (64 << 10);
+    let body = body::read(&asked.request.headers, incoming, most, bounds.body_timeout).await?;
+    let script: wire::NewScript = serde_json::from_slice(&body)
+        .map_err(|error| Problem::bad_request(format!("The body is not the description of a script: {error}")))?;
+    let path: ScriptPath = script.path.parse().map_err(|error: wasmill_core::InvalidName| Problem::bad_request(error.to_string()))?;
+    asked.caller.require(workspace, &Need::one("scripts", Action::Write, path.as_str()))?;
+    if script.language != "wasm" {
+        let detail = format!("language is {:?}; this host runs wasm, compiled from whatever it was written in", script.language);
+        return Err(Problem::bad_request(detail));
+    }
+    follows(asked, workspace, &path, script.parent_hash.as_deref()).await?;
+    let wasm = STANDARD
+        .decode(script.content.trim())
+        .map_err(|error| Problem::bad_request(format!("content is not the wasm in standard base64: {error}")))?;
+    let limits = DeclaredLimits { timeout_s: script.timeout, memory_mib: script.memory_mib };
+    let settings = ScriptSettings {
+        delete_after_use: script.delete_after_use.unwrap_or(false),
+        delete_after_secs: script.delete_after_secs,
+        on_hang_up: script.on_hang_up,
+        on_sync_timeout: script.on_sync_timeout,
+    };
+    let settings = settings.checked().map_err(Problem::bad_request)?;
+    let answer = deploy(asked, workspace, Upload { path, wasm: wasm.into(), limits, settings, summary: script.summary }).await?;
+    Ok(respond::text(201, answer.hash))
+}
+
+/// Holds what an author believes to be the newest version against what it is.
+async fn follows(asked: Asked<'_>, workspace: &WorkspaceId, path: &ScriptPath, parent: Option<&str>) -> Result<(), Problem> {
+    let newest = asked.host.store.newest(workspace, path).await.map_err(unavailable)?.map(|version| version.version.hash);
+    let parent = parent.filter(|parent| !parent.is_empty()).map(str::parse::<VersionHash>);
+    let parent = parent.transpose().map_err(|error| Problem::bad_request(format!("parent_hash: {error}")))?;
+    match (parent, newest) {
+        (None, None) => Ok(()),
+        (Some(parent), Some(newest)) if parent == newest => Ok(()),
+        (Some(parent), _) => {
+            Err(Problem::bad_request(format!("The newest version of {path} is no longer {parent}; look at it, and deploy again")))
+        }
+        (None, Some(newest)) => Err(Problem::bad_request(format!(
+            "Path conflict: there is a script at {path}; give its hash {newest} as parent_hash to replace it"
+        ))),
+    }
+}
+
+async fn deploy(asked: Asked<'_>, workspace: &WorkspaceId, upload: Upload) -> Result<wire::Uploaded, Problem> {
+    let Asked { host, caller, .. } = asked;
+    let Upload { path, wasm, limits, settings, summary } = upload;
+    let module_bytes = wasm.len() as u64;
+    let admitted = host.sandbox.admit(wasm.clone()).await.map_err(refused)?;
+    let manifest = Manifest::new(path.clone(), admitted.digest, admitted.kind, limits).with_settings(settings);
+    let (manifest, hash) = manifest.canonical().map_err(|error| {
+        tracing::error!(%error, "a manifest could not be written");
+        Problem::internal()
+    })?;
+    // Nobody collects modules between the two.
+    let _kept = host.modules.read().await;
+    // First the bytes, then the row that names them: a version never points at nothing.
+    host.blobs.put(admitted.digest, wasm).await.map_err(unavailable)?;
+    let schema = admitted.schema.as_ref().map(ToString::to_string);
+    let version = NewVersion {
+        hash,
+        manifest,
+        path: path.clone(),
+        module: admitted.digest,
+        module_bytes,
+        kind: admitted.kind,
+        limits,
+        schema: schema.clone(),
+        summary,
+        created_by: caller.user.clone(),
+        created: clock::now(),
+    };
+    let deployed = host.store.deploy(workspace, &version).await.map_err(unavailable)?;
+    host.resolver.deployed(workspace, &deployed.version);
+    tracing::info!(%workspace, %path, %hash, kind = %admitted.kind, new = deployed.created, "deployed");
+    Ok(wire::Uploaded {
+        hash: hash.to_hex(),
+        kind: admitted.kind,
+        path: path.to_string(),
+        created: deployed.created,
+        exports: admitted.exports,
+        schema: raw_json(schema.as_deref()),
+    })
+}
+
+fn refused(refusal: Refusal) -> Problem {
+    let code = match refusal.code {
+        RefusalCode::TooLarge => Code::TooLarge,
+        RefusalCode::TooCostlyToCompile | RefusalCode::TooComplex => Code::TooCostly,
+        RefusalCode::Internal => {
+            tracing::error!(%refusal, "an upload could not be looked at");
+            return Problem::internal();
+        }
+        _ => Code::InvalidScript,
+    };
+    Problem::new(code, refusal.to_string())
+}
