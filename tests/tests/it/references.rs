@@ -31,7 +31,7 @@ fn sync(host: &Host, args: &str) -> Answer {
 fn the_script_gets_the_values_and_the_job_keeps_the_references() {
     let host = furnished();
     let args = r#"{"op":"echo","n":1.10,"k":"$var:f/refs/key","deep":[{"r":"$res:f/refs/all"}],"text":"\u0024var:f/refs/key"}"#;
-    let expected = r#"{"op":"echo","n":1.10,"k":"the \"secret\"","deep":[{"r":[{"key":"the \"secret\"","port":5432},1]}],"text":"\u0024var:f/refs/key"}"#;
+    let expected = r#"{"op":"echo","n":1.10,"k":"the \"secret\"","deep":[{"r":[{"port":5432,"key":"the \"secret\""},1]}],"text":"\u0024var:f/refs/key"}"#;
     let answer = sync(&host, args);
     assert_eq!(answer.text(), expected);
     let streamed = host.request("POST", &format!("/api/w/main/jobs/run_and_stream/p/{ECHO}")).body("application/json", args.as_bytes());
@@ -54,9 +54,10 @@ fn typed_scripts_are_checked_with_the_values() {
     let answer = host.call("u/refs/greet", &json!({"name": "$var:f/refs/name", "times": "$res:f/refs/times"}));
     assert_eq!(answer.json(), json!("Hello Ann! Hello Ann!"));
     // What does not fit is not told: it may be a secret.
-    let (name, message) = host.call("u/refs/greet", &json!({"name": "Bo", "times": "$var:f/refs/key"})).failure();
-    assert_eq!(name, "InvalidArguments");
-    assert!(message.contains("times") && message.contains("expected") && !message.contains("secret"), "{message}");
+    let (name, message) = host.call("u/tests/hello", &json!({"name": "$res:f/refs/db"})).failure();
+    assert_eq!((name.as_str(), message.as_str()), ("InvalidArguments", "argument \"name\": expected a string"));
+    let (_, message) = host.call("u/tests/hello", &json!({"name": 5432})).failure();
+    assert!(message.ends_with("expected a string, got 5432"), "without references it is: {message}");
 }
 
 #[test]

@@ -68,9 +68,10 @@ fn it_can_be_cancelled() {
     let answer = host.request("POST", &format!("/api/w/main/jobs_u/queue/cancel/{id}")).json(&json!({"reason": "enough"})).send();
     assert_eq!(answer.text(), id);
     assert_eq!(host.wait(&id, 20)["result"]["error"]["message"], "Job canceled: enough by admin");
-    // A run's failure is its job's.
-    let id = late(&host, "u/on/misbehave", &json!({"op": "flood"}));
-    assert_eq!(host.wait(&id, 60)["completed"], true);
+    host.push(&format!("u/on/brief?timeout_s=2&{BOTH}"), &guest("misbehave"));
+    // Its own limit still is one.
+    let id = late(&host, "u/on/brief", &json!({"op": "spin"}));
+    assert_eq!(host.wait(&id, 20)["result"]["error"]["name"], "Timeout");
 }
 
 #[test]
