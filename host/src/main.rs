@@ -11,6 +11,7 @@ mod outbox;
 mod resolve;
 mod serve;
 mod stop;
+mod values;
 mod webhook;
 
 fn main() -> std::process::ExitCode {

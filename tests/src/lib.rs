@@ -10,6 +10,7 @@ mod http;
 mod modules;
 mod raw;
 mod receiver;
+mod search;
 mod shared;
 
 pub use cli::{Cli, Printed};
@@ -20,6 +21,7 @@ pub use http::{Answer, Request};
 pub use modules::{Bomb, command, component, entry_answering, many_functions, many_locals, typed};
 pub use raw::{RawAnswer, Wire};
 pub use receiver::{Reaction, Receiver, Told};
+pub use search::found_below;
 pub use shared::shared;
 
 use std::path::PathBuf;

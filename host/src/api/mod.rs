@@ -9,10 +9,13 @@ mod open;
 mod openapi;
 pub(crate) mod operations;
 mod queue;
+mod resources;
 mod scripts;
 mod tokens;
 mod updates;
 mod users;
+mod values;
+mod variables;
 mod webhook;
 mod workspaces;
 
@@ -135,6 +138,32 @@ async fn dispatch(asked: Asked<'_>, operation: Operation, incoming: Incoming) ->
         Operation::DeleteVersion { workspace, hash } => scripts::delete_version(host, caller, &workspace, hash).await,
         Operation::DeleteScript { workspace, path } => scripts::delete(host, &workspace, &path).await,
         Operation::ScriptTokens { workspace, path } => tokens::of_script(host, &workspace, &path).await,
+
+        Operation::GetVariableValue { workspace, path } => variables::get_value(host, &workspace, &path).await,
+        Operation::GetVariable { workspace, path } => variables::get(host, &workspace, &path, query).await,
+        Operation::VariableExists { workspace, path } => variables::exists(host, &workspace, &path).await,
+        Operation::ListVariables { workspace } => variables::list(host, &workspace, query).await,
+        Operation::CreateVariable { workspace } => variables::create(host, caller, &workspace, query, asked.json(incoming).await?).await,
+        Operation::UpdateVariable { workspace, path } => {
+            variables::update(host, caller, &workspace, &path, query, asked.json(incoming).await?).await
+        }
+        Operation::DeleteVariable { workspace, path } => variables::delete(host, caller, &workspace, &path).await,
+
+        Operation::GetResourceValueInterpolated { workspace, path } => resources::get_value_interpolated(host, &workspace, &path).await,
+        Operation::GetResourceValue { workspace, path } => resources::get_value(host, &workspace, &path).await,
+        Operation::GetResource { workspace, path } => resources::get(host, &workspace, &path).await,
+        Operation::ResourceExists { workspace, path } => resources::exists(host, &workspace, &path).await,
+        Operation::ListResources { workspace } => resources::list(host, &workspace, query).await,
+        Operation::ListResourceTypes { workspace } => resources::types(host, &workspace).await,
+        Operation::ListResourceTypeNames { workspace } => resources::type_names(host, &workspace).await,
+        Operation::CreateResource { workspace } => resources::create(host, caller, &workspace, query, asked.json(incoming).await?).await,
+        Operation::UpdateResource { workspace, path } => {
+            resources::update(host, caller, &workspace, &path, asked.json(incoming).await?).await
+        }
+        Operation::UpdateResourceValue { workspace, path } => {
+            resources::update_value(host, caller, &workspace, &path, asked.json(incoming).await?).await
+        }
+        Operation::DeleteResource { workspace, path } => resources::delete(host, caller, &workspace, &path).await,
 
         Operation::GetJob { workspace, id } => jobs::get(host, caller, &workspace, id).await,
         Operation::GetCompletedJob { workspace, id } => jobs::get_completed(host, caller, &workspace, id).await,

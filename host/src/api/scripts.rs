@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use wasmill_core::scope::{Action, Need};
 use wasmill_core::wire::{self, RawJson};
-use wasmill_core::{Problem, ScriptPath, VersionHash, WorkspaceId};
+use wasmill_core::{Manifest, Problem, ScriptPath, VersionHash, WorkspaceId};
 use wasmill_store::Version;
 
 pub(super) fn raw_json(text: Option<&str>) -> Option<Box<RawJson>> {
@@ -19,6 +19,8 @@ pub(super) fn raw_json(text: Option<&str>) -> Option<Box<RawJson>> {
 
 fn shown(workspace: &WorkspaceId, stored: &Version) -> wire::Script {
     let version = &stored.version;
+    // Settings of a newer program, which this one does not run, are shown as none.
+    let settings = Manifest::settings_of(&version.manifest).unwrap_or_default();
     wire::Script {
         workspace_id: workspace.to_string(),
         hash: version.hash.to_hex(),
@@ -32,6 +34,8 @@ fn shown(workspace: &WorkspaceId, stored: &Version) -> wire::Script {
         module: version.module.to_hex(),
         module_bytes: version.module_bytes,
         limits: version.limits,
+        settings,
+        delete_after_secs: settings.erased_after_secs(),
         schema: raw_json(version.schema.as_deref()),
         created_by: version.created_by.clone(),
         created_at: wire::timestamp(version.created),

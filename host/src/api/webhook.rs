@@ -21,9 +21,10 @@ pub(crate) async fn edit(host: &Host, caller: &Caller, workspace: &WorkspaceId, 
         }
         Some(url) => {
             Target::parse(url, host.outbox.allow_private, &host.outbox.limits).map_err(Problem::bad_request)?;
+            let _alone = host.outbox.editing.lock().await;
             let secret = match host.store.webhook(workspace).await.map_err(unavailable)? {
                 Some(present) => present.secret,
-                None => sealed(host, workspace, &SigningKeys::new(new_secret()?))?,
+                None => keys::seal(host, workspace, &SigningKeys::new(new_secret()?))?,
             };
             let webhook = Webhook { url: url.to_owned(), secret, changed_by: caller.user.clone(), changed: clock::now() };
             host.store.set_webhook(workspace, &webhook).await.map_err(unavailable)?;
@@ -65,6 +66,7 @@ pub(crate) async fn settings(host: &Host, caller: &Caller, workspace: &Workspace
 
 /// Makes a new signing secret. The old one is used beside it for a while, so that the receiver can change over.
 pub(crate) async fn rotate(host: &Host, caller: &Caller, workspace: &WorkspaceId, asked: wire::RotateSecret) -> Result<Reply, Problem> {
+    let _alone = host.outbox.editing.lock().await;
     let webhook = host.store.webhook(workspace).await.map_err(unavailable)?.ok_or_else(|| no_webhook(workspace))?;
     let now = clock::now();
     let keep = asked.keep_old_for_secs.map_or(host.outbox.limits.old_secret, |seconds| Duration::from_secs(seconds.into()));
@@ -74,7 +76,7 @@ pub(crate) async fn rotate(host: &Host, caller: &Caller, workspace: &WorkspaceId
         // A secret that cannot be read is replaced.
         Ok(_) | Err(_) => SigningKeys::new(new_secret()?),
     };
-    let secret = sealed(host, workspace, &keys)?;
+    let secret = keys::seal(host, workspace, &keys)?;
     let webhook = Webhook { secret, changed_by: caller.user.clone(), changed: now, ..webhook };
     host.store.set_webhook(workspace, &webhook).await.map_err(unavailable)?;
     tracing::info!(%workspace, user = caller.user, "signing secret of the webhook rotated");
@@ -145,17 +147,11 @@ fn shown(workspace: &WorkspaceId, record: &DeliveryRecord) -> wire::WebhookDeliv
 
 fn new_secret() -> Result<Secret, Problem> {
     let mut random = [0; 32];
-    getrandom::fill(&mut random).map_err(|error| no_randomness(&error))?;
+    getrandom::fill(&mut random).map_err(|error| {
+        tracing::error!(%error, "no randomness for a signing secret");
+        Problem::internal()
+    })?;
     Ok(Secret::from_random(&random))
-}
-
-fn sealed(host: &Host, workspace: &WorkspaceId, signing: &SigningKeys) -> Result<Vec<u8>, Problem> {
-    keys::seal(host, workspace, signing).map_err(|error| no_randomness(&error))
-}
-
-fn no_randomness(error: &getrandom::Error) -> Problem {
-    tracing::error!(%error, "no randomness for a signing secret");
-    Problem::internal()
 }
 
 fn no_webhook(workspace: &WorkspaceId) -> Problem {

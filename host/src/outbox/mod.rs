@@ -12,6 +12,7 @@ use crate::host::Host;
 use client::{Client, Received};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::time::{Duration, Instant};
+use tokio::sync::Mutex;
 use wasmill_core::limits::DeliveryLimits;
 use wasmill_core::outbox::{Backoff, Notice, backoff};
 use wasmill_store::{Attempt, Delivery, Micros, Next};
@@ -24,6 +25,8 @@ pub(crate) struct Outbox {
     /// When what failed is tried again.
     pub(crate) backoff: Backoff,
     pub(crate) limits: DeliveryLimits,
+    /// Held while a webhook is changed by what it was before.
+    pub(crate) editing: Mutex<()>,
 }
 
 /// What an attempt came to.
@@ -39,8 +42,9 @@ pub(crate) struct Attempted {
 }
 
 impl Outbox {
+    /// One that calls nobody yet.
     pub(crate) fn new(allow_private: bool, backoff: Backoff, limits: DeliveryLimits) -> Self {
-        Self { client: Client::new(allow_private), allow_private, backoff, limits }
+        Self { client: Client::new(allow_private), allow_private, backoff, limits, editing: Mutex::default() }
     }
 
     /// Tries once to tell an event.

@@ -119,6 +119,11 @@ pub trait Jobs: Send + Sync {
     /// Takes up to `limit` waiting jobs that are due at `now` and have one of `tags` (none: any tag) under `worker`'s
     /// lease, and counts the attempt. Larger priorities come first, then earlier times, then older jobs.
     async fn claim(&self, worker: WorkerId, now: Micros, limit: u32, tags: &[String]) -> Result<Vec<ClaimedJob>>;
+    /// Takes a run that was begun outside of the queue in as a running job of `worker`, started at `started`, as if that
+    /// worker had claimed it as its first attempt: from then on it is held, fenced and rescued like any other. Durable on
+    /// return. `Conflict` when its id is taken, `NotFound` when the workspace has no such version; one that was deleted
+    /// meanwhile is no reason to refuse.
+    async fn adopt(&self, job: NewJob, worker: WorkerId, started: Micros) -> Result<Claim>;
     /// Cancels jobs, and tells of each what became of it. A waiting one is over at once; a running one is marked and
     /// never starts again, whatever becomes of its worker. What was said first stays.
     async fn cancel(
@@ -156,6 +161,9 @@ pub trait Jobs: Send + Sync {
     /// Empties finished jobs of their arguments, result and log, and marks them as deleted. Returns how many; those
     /// that are not over, unknown or deleted already are skipped. What was stored is overwritten in the file soon after.
     async fn erase(&self, workspace: &WorkspaceId, ids: &[JobId]) -> Result<u64>;
+    /// Does what `erase` does for up to `limit` jobs whose own time for it (see [`Erasure`]) has come at `now`, the
+    /// longest overdue first, and returns how many.
+    async fn erase_due(&self, now: Micros, limit: u32) -> Result<u64>;
     /// Writes out everything recorded so far.
     async fn flush(&self) -> Result<()>;
     /// One job, waiting, running or finished, with arguments, result and log.
@@ -179,7 +187,8 @@ pub trait Values: Send + Sync {
     async fn put_variable(&self, workspace: &WorkspaceId, variable: &Variable, mode: &PutMode) -> Result<()>;
     /// The variable at a path.
     async fn variable(&self, workspace: &WorkspaceId, path: &str) -> Result<Option<Variable>>;
-    /// The variables whose paths begin with `prefix`, by path, after `after`, at most `limit`.
+    /// The variables whose paths begin with `prefix`, by path, after `after`, at most `limit`. The values of secret ones
+    /// are empty.
     async fn list_variables(&self, workspace: &WorkspaceId, prefix: &str, after: Option<&str>, limit: u32) -> Result<Vec<Variable>>;
     /// Deletes a variable; `NotFound` when there is none.
     async fn delete_variable(&self, workspace: &WorkspaceId, path: &str, at: Micros) -> Result<()>;
@@ -187,15 +196,18 @@ pub trait Values: Send + Sync {
     async fn put_resource(&self, workspace: &WorkspaceId, resource: &Resource, mode: &PutMode) -> Result<()>;
     /// The resource at a path.
     async fn resource(&self, workspace: &WorkspaceId, path: &str) -> Result<Option<Resource>>;
-    /// The resources, of one type if given, whose paths begin with `prefix`, by path, after `after`, at most `limit`.
+    /// The resources, of one of `types` (none: any), whose paths begin with `prefix`, by path, after `after`, at most
+    /// `limit`. Their values are empty, for they may be large.
     async fn list_resources(
         &self,
         workspace: &WorkspaceId,
-        resource_type: Option<&str>,
+        types: &[String],
         prefix: &str,
         after: Option<&str>,
         limit: u32,
     ) -> Result<Vec<Resource>>;
+    /// The types that a workspace's resources have, each once, in order.
+    async fn resource_types(&self, workspace: &WorkspaceId) -> Result<Vec<String>>;
     /// Deletes a resource; `NotFound` when there is none.
     async fn delete_resource(&self, workspace: &WorkspaceId, path: &str, at: Micros) -> Result<()>;
 }

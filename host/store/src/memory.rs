@@ -58,6 +58,8 @@ struct Script {
 struct Entry {
     job: Job,
     worker: Option<WorkerId>,
+    /// When its payload is to be erased.
+    due: Option<Micros>,
 }
 
 impl MemoryStore {

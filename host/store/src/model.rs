@@ -18,3 +18,8 @@ pub use values::*;
 
 /// Microseconds since 1970-01-01 UTC.
 pub type Micros = i64;
+
+/// A duration as microseconds; what doesn't fit is cut to the largest.
+pub(crate) fn micros(duration: std::time::Duration) -> Micros {
+    Micros::try_from(duration.as_micros()).unwrap_or(Micros::MAX)
+}

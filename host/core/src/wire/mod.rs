@@ -4,12 +4,14 @@ mod accounts;
 mod jobs;
 mod scripts;
 mod tokens;
+mod values;
 mod webhooks;
 
 pub use accounts::*;
 pub use jobs::*;
 pub use scripts::*;
 pub use tokens::*;
+pub use values::*;
 pub use webhooks::*;
 
 use schemars::JsonSchema;

@@ -3,6 +3,8 @@
 //! Few ids, workers and instants on purpose, so that sequences meet each other: taken ids, twins of a key, stale
 //! claims, leases that end. The store is opened anew now and then, for what it keeps in memory must come from the file.
 
+mod outbox;
+
 use super::*;
 use proptest::prelude::*;
 
@@ -14,20 +16,15 @@ enum Step {
     Once { key: u8, body: u8, expires: Micros, ask: Ask },
     Purge { now: Micros, limit: u32 },
     Claim { worker: WorkerId, now: Micros, limit: u32, tags: Vec<String> },
+    Adopt { ask: Ask, worker: WorkerId, started: Micros },
+    EraseDue { now: Micros, limit: u32 },
     Cancel { ids: Vec<usize>, in_two: bool, at: Micros },
     Canceled(WorkerId),
     Erase { ids: Vec<usize>, in_two: bool },
     DeleteVersion(bool),
     Deploy(bool),
     Archive(bool),
-    Change { in_two: bool, sort: u8, path: u8, mode: u8, at: Micros },
-    Webhook { in_two: bool, set: bool, at: Micros },
-    Test { in_two: bool, at: Micros },
-    Note { event: EventId, at: Micros, next: u8 },
-    Redeliver { in_two: bool, event: EventId, at: Micros },
-    PurgeDeliveries { before: Micros, limit: u32 },
-    NextDeliveries(u32),
-    Deliveries { in_two: bool, before: Option<EventId>, limit: u32 },
+    Outbox(outbox::Step),
     Extend { worker: WorkerId, until: Micros },
     Rescue { now: Micros, everything: bool },
     Release { worker: WorkerId, claims: Vec<(usize, u32)> },
@@ -51,6 +48,7 @@ struct Ask {
     tag: u8,
     priority: i16,
     parent: Option<usize>,
+    erased_after: Option<u64>,
 }
 
 const TAGS: [&str; 2] = [DEFAULT_TAG, "big"];
@@ -69,9 +67,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let instant = START - 2..START + 12;
     let worker = 1..4i64;
     let which = 0..pool().len();
-    let kin = (0..2u8, -1..2i16, prop::option::of(0..3usize), prop_oneof![3 => Just(START), 1 => Just(START + 5_000_000)]);
+    let erased_after = prop::option::weighted(0.3, 0..12u64);
+    let kin = (0..2u8, -1..2i16, prop::option::of(0..3usize), prop_oneof![3 => Just(START), 1 => Just(START + 5_000_000)], erased_after);
     let ask = (which.clone(), prop::bool::weighted(0.2), any::<bool>(), instant.clone(), 1..4u32, kin).prop_map(
-        |(id, in_two, second, run_at, max_attempts, (tag, priority, parent, created))| Ask {
+        |(id, in_two, second, run_at, max_attempts, (tag, priority, parent, created, erased_after))| Ask {
             id,
             in_two,
             second,
@@ -81,6 +80,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             tag,
             priority,
             parent,
+            erased_after,
         },
     );
     let some = prop::collection::vec(which.clone(), 0..4);
@@ -95,13 +95,15 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (instant.clone(), 0..3u32).prop_map(|(now, limit)| Step::Purge { now, limit }),
         5 => (worker.clone(), instant.clone(), 0..4u32, tags)
             .prop_map(|(worker, now, limit, tags)| Step::Claim { worker, now, limit, tags }),
+        2 => (ask.clone(), worker.clone(), instant.clone()).prop_map(|(ask, worker, started)| Step::Adopt { ask, worker, started }),
+        2 => (START..START + 2_000, 0..3u32).prop_map(|(now, limit)| Step::EraseDue { now, limit }),
         3 => (some.clone(), prop::bool::weighted(0.2), instant.clone()).prop_map(|(ids, in_two, at)| Step::Cancel { ids, in_two, at }),
         1 => worker.clone().prop_map(Step::Canceled),
         1 => (some, prop::bool::weighted(0.2)).prop_map(|(ids, in_two)| Step::Erase { ids, in_two }),
         1 => any::<bool>().prop_map(Step::DeleteVersion),
         1 => any::<bool>().prop_map(Step::Deploy),
         1 => any::<bool>().prop_map(Step::Archive),
-        12 => outbox_steps(),
+        12 => outbox::steps().prop_map(Step::Outbox),
         1 => (worker.clone(), instant.clone()).prop_map(|(worker, until)| Step::Extend { worker, until }),
         2 => (instant.clone(), prop::bool::weighted(0.2))
             .prop_map(|(now, everything)| Step::Rescue { now, everything }),
@@ -115,25 +117,6 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Step::Reopen),
     ];
     prop::collection::vec(step, 1..50)
-}
-
-/// What touches webhooks and what they are told. Few events, so that attempts meet settled ones and such as are not there.
-fn outbox_steps() -> impl Strategy<Value = Step> {
-    let instant = START - 2..START + 12;
-    let in_two = prop::bool::weighted(0.2);
-    let event = 0..12i64;
-    prop_oneof![
-        4 => (in_two.clone(), 0..3u8, 0..3u8, 0..4u8, instant.clone())
-            .prop_map(|(in_two, sort, path, mode, at)| Step::Change { in_two, sort, path, mode, at }),
-        2 => (in_two.clone(), prop::bool::weighted(0.8), instant.clone()).prop_map(|(in_two, set, at)| Step::Webhook { in_two, set, at }),
-        1 => (in_two.clone(), instant.clone()).prop_map(|(in_two, at)| Step::Test { in_two, at }),
-        4 => (event.clone(), instant.clone(), 0..5u8).prop_map(|(event, at, next)| Step::Note { event, at, next }),
-        1 => (in_two.clone(), event.clone(), instant.clone()).prop_map(|(in_two, event, at)| Step::Redeliver { in_two, event, at }),
-        1 => (instant, 0..4u32).prop_map(|(before, limit)| Step::PurgeDeliveries { before, limit }),
-        3 => (0..4u32).prop_map(Step::NextDeliveries),
-        3 => (in_two, prop::option::of(event), 0..6u32)
-            .prop_map(|(in_two, before, limit)| Step::Deliveries { in_two, before, limit }),
-    ]
 }
 
 fn filters() -> impl Strategy<Value = JobFilter> {
@@ -186,6 +169,7 @@ async fn answer(store: &dyn Store, step: &Step, versions: [VersionHash; 2]) -> S
         tag: TAGS[usize::from(ask.tag)].into(),
         priority: ask.priority,
         parent: ask.parent.map(|n| pool[n]),
+        erasure: Erasure { when_read: ask.erased_after == Some(0), after: ask.erased_after.map(Duration::from_micros) },
         created_by: if ask.second { "bob".into() } else { "admin".into() },
         ..job(pool[ask.id], if ask.in_two { &two } else { &one }, versions[usize::from(ask.second)])
     };
@@ -197,6 +181,8 @@ async fn answer(store: &dyn Store, step: &Step, versions: [VersionHash; 2]) -> S
         }
         Step::Purge { now, limit } => kind(store.purge_idempotency(*now, *limit).await),
         Step::Claim { worker, now, limit, tags } => kind(store.claim(*worker, *now, *limit, tags).await),
+        Step::Adopt { ask: what, worker, started } => kind(store.adopt(ask(what), *worker, *started).await),
+        Step::EraseDue { now, limit } => kind(store.erase_due(*now, *limit).await),
         Step::Cancel { ids, in_two, at } => {
             let ids: Vec<JobId> = ids.iter().map(|n| pool[*n]).collect();
             let reason = (at % 2 == 0).then_some("because");
@@ -213,14 +199,7 @@ async fn answer(store: &dyn Store, step: &Step, versions: [VersionHash; 2]) -> S
             kind(store.deploy(&one, &new).await)
         }
         Step::Archive(second) => kind(store.archive(&one, &path(if *second { "f/a/y" } else { "f/a/x" }), START + 3).await),
-        Step::Change { .. }
-        | Step::Webhook { .. }
-        | Step::Test { .. }
-        | Step::Note { .. }
-        | Step::Redeliver { .. }
-        | Step::PurgeDeliveries { .. }
-        | Step::NextDeliveries(_)
-        | Step::Deliveries { .. } => outbox_answer(store, step).await,
+        Step::Outbox(step) => outbox::answer(store, step).await,
         Step::Extend { worker, until } => kind(store.extend_lease(*worker, *until).await),
         Step::Rescue { now, everything } => kind(store.rescue(*now, *everything).await),
         Step::Release { worker, claims } => {
@@ -246,59 +225,6 @@ async fn answer(store: &dyn Store, step: &Step, versions: [VersionHash; 2]) -> S
             format!("{depths:?} {counts:?} {ahead} {due:?}")
         }
         Step::Reopen => String::new(),
-    }
-}
-
-async fn outbox_answer(store: &dyn Store, step: &Step) -> String {
-    let of = |in_two: &bool| workspace(if *in_two { "two" } else { "one" });
-    match step {
-        Step::Change { in_two, sort, path, mode, at } => {
-            let path = format!("f/a/{path}");
-            let mode = match mode {
-                0 => PutMode::Create,
-                1 => PutMode::Update,
-                2 => PutMode::Upsert,
-                _ => PutMode::Rename("f/a/1".into()),
-            };
-            let (description, changed_by, changed, value) = (String::new(), "ann".into(), *at, vec![7]);
-            match sort {
-                0 => {
-                    let variable = Variable { path, value, is_secret: true, description, changed_by, changed };
-                    kind(store.put_variable(&of(in_two), &variable, &mode).await)
-                }
-                1 => {
-                    let resource = Resource { path, value, resource_type: "any".into(), description, changed_by, changed };
-                    kind(store.put_resource(&of(in_two), &resource, &mode).await)
-                }
-                _ if at % 2 == 0 => kind(store.delete_variable(&of(in_two), &path, *at).await),
-                _ => kind(store.delete_resource(&of(in_two), &path, *at).await),
-            }
-        }
-        Step::Webhook { in_two, set: true, at } => {
-            let webhook = Webhook { url: format!("https://{at}.example/"), secret: vec![1], changed_by: "ann".into(), changed: *at };
-            kind(store.set_webhook(&of(in_two), &webhook).await)
-        }
-        Step::Webhook { in_two, set: false, at } => {
-            let cleared = store.clear_webhook(&of(in_two), *at).await;
-            format!("{} {:?}", kind(cleared), store.webhook(&of(in_two)).await.unwrap())
-        }
-        Step::Test { in_two, at } => kind(store.begin_test(&of(in_two), *at).await),
-        Step::Note { event, at, next } => {
-            let status = (at % 3 != 0).then_some(500);
-            let attempt = Attempt { at: *at, duration: Duration::from_millis(2), status, error: None, answer: "no".into() };
-            let next = match next {
-                0 | 1 => Next::Delivered,
-                2 => Next::Retry(at + 3),
-                3 => Next::GiveUp { before: Micros::MIN },
-                _ => Next::GiveUp { before: *at },
-            };
-            kind(store.note_attempt(*event, &attempt, next).await)
-        }
-        Step::Redeliver { in_two, event, at } => kind(store.redeliver(&of(in_two), *event, *at).await),
-        Step::PurgeDeliveries { before, limit } => kind(store.purge_deliveries(*before, *limit).await),
-        Step::NextDeliveries(limit) => kind(store.next_deliveries(*limit).await),
-        Step::Deliveries { in_two, before, limit } => kind(store.deliveries(&of(in_two), *before, *limit).await),
-        other => panic!("no step of the outbox: {other:?}"),
     }
 }
 

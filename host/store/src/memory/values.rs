@@ -3,7 +3,7 @@
 use super::MemoryStore;
 use crate::{Micros, PutMode, Resource, Result, StoreError, Values, Variable};
 use async_trait::async_trait;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use wasmill_core::WorkspaceId;
 use wasmill_core::outbox::Change;
 
@@ -30,7 +30,9 @@ impl Values for MemoryStore {
     }
 
     async fn list_variables(&self, workspace: &WorkspaceId, prefix: &str, after: Option<&str>, limit: u32) -> Result<Vec<Variable>> {
-        Ok(list(&self.state().variables, workspace, prefix, after).take(limit as usize).collect())
+        let found = list(&self.state().variables, workspace, prefix, after).take(limit as usize).collect::<Vec<_>>();
+        let shown = |variable: Variable| if variable.is_secret { Variable { value: Vec::new(), ..variable } } else { variable };
+        Ok(found.into_iter().map(shown).collect())
     }
 
     async fn delete_variable(&self, workspace: &WorkspaceId, path: &str, at: Micros) -> Result<()> {
@@ -60,15 +62,21 @@ impl Values for MemoryStore {
     async fn list_resources(
         &self,
         workspace: &WorkspaceId,
-        resource_type: Option<&str>,
+        types: &[String],
         prefix: &str,
         after: Option<&str>,
         limit: u32,
     ) -> Result<Vec<Resource>> {
         let state = self.state();
         let resources = list(&state.resources, workspace, prefix, after);
-        let wanted = resources.filter(|resource| resource_type.is_none_or(|wanted| resource.resource_type == wanted));
-        Ok(wanted.take(limit as usize).collect())
+        let wanted = resources.filter(|resource| types.is_empty() || types.contains(&resource.resource_type));
+        Ok(wanted.take(limit as usize).map(|resource| Resource { value: Vec::new(), ..resource }).collect())
+    }
+
+    async fn resource_types(&self, workspace: &WorkspaceId) -> Result<Vec<String>> {
+        let state = self.state();
+        let types: BTreeSet<String> = list(&state.resources, workspace, "", None).map(|resource| resource.resource_type).collect();
+        Ok(types.into_iter().collect())
     }
 
     async fn delete_resource(&self, workspace: &WorkspaceId, path: &str, at: Micros) -> Result<()> {

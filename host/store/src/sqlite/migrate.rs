@@ -7,7 +7,11 @@ use crate::{Result, StoreError};
 use rusqlite::{Connection, TransactionBehavior};
 
 /// The steps, in order; never changed once released.
-const STEPS: &[&str] = &[include_str!("migrations/0001_initial.sql"), include_str!("migrations/0002_outbox.sql")];
+const STEPS: &[&str] = &[
+    include_str!("migrations/0001_initial.sql"),
+    include_str!("migrations/0002_erasures.sql"),
+    include_str!("migrations/0003_outbox.sql"),
+];
 
 /// Marks the file as wasmill's ("wmil").
 const APPLICATION_ID: i32 = 0x776d_696c;

@@ -35,7 +35,7 @@ const VARIABLES: Table = Table {
         WHERE workspace = ?1 AND path = ?2",
     delete: "DELETE FROM variable WHERE workspace = ?1 AND path = ?2",
     one: "SELECT path, value, is_secret, description, changed_by, changed FROM variable WHERE workspace = ?1 AND path = ?2",
-    page: "SELECT path, value, is_secret, description, changed_by, changed FROM variable \
+    page: "SELECT path, CASE WHEN is_secret THEN x'' ELSE value END, is_secret, description, changed_by, changed FROM variable \
         WHERE workspace = ?1 AND path >= ?2 AND path < ?3 AND path > ?4 AND ?5 IS NULL ORDER BY path LIMIT ?6",
     created: |path| Change::VariableCreated { path },
     deleted: |path| Change::VariableDeleted { path },
@@ -50,8 +50,9 @@ const RESOURCES: Table = Table {
         WHERE workspace = ?1 AND path = ?2",
     delete: "DELETE FROM resource WHERE workspace = ?1 AND path = ?2",
     one: "SELECT path, value, resource_type, description, changed_by, changed FROM resource WHERE workspace = ?1 AND path = ?2",
-    page: "SELECT path, value, resource_type, description, changed_by, changed FROM resource \
-        WHERE workspace = ?1 AND path >= ?2 AND path < ?3 AND path > ?4 AND (?5 IS NULL OR resource_type = ?5) \
+    page: "SELECT path, x'', resource_type, description, changed_by, changed FROM resource \
+        WHERE workspace = ?1 AND path >= ?2 AND path < ?3 AND path > ?4 \
+        AND (?5 IS NULL OR resource_type IN (SELECT value FROM json_each(?5))) \
         ORDER BY path LIMIT ?6",
     created: |path| Change::ResourceCreated { path },
     deleted: |path| Change::ResourceDeleted { path },
@@ -126,13 +127,28 @@ impl Values for SqliteStore {
     async fn list_resources(
         &self,
         workspace: &WorkspaceId,
-        resource_type: Option<&str>,
+        types: &[String],
         prefix: &str,
         after: Option<&str>,
         limit: u32,
     ) -> Result<Vec<Resource>> {
-        let page = self.page::<String>(&RESOURCES, workspace, resource_type, prefix, after, limit).await?;
+        let types = (!types.is_empty()).then(|| serde_json::Value::from(types).to_string());
+        let page = self.page::<String>(&RESOURCES, workspace, types, prefix, after, limit).await?;
         Ok(page.into_iter().map(Item::into).collect())
+    }
+
+    async fn resource_types(&self, workspace: &WorkspaceId) -> Result<Vec<String>> {
+        let workspace = workspace.clone();
+        self.read(move |conn| match workspace_row(conn, &workspace)? {
+            Some(workspace) => {
+                let sql = "SELECT DISTINCT resource_type FROM resource WHERE workspace = ?1 ORDER BY resource_type";
+                let mut statement = conn.prepare_cached(sql)?;
+                let types = statement.query_map([workspace], |row| row.get(0))?;
+                Ok(types.collect::<rusqlite::Result<_>>()?)
+            }
+            None => Ok(Vec::new()),
+        })
+        .await
     }
 
     async fn delete_resource(&self, workspace: &WorkspaceId, path: &str, at: Micros) -> Result<()> {
@@ -169,7 +185,7 @@ impl SqliteStore {
         &self,
         table: &'static Table,
         workspace: &WorkspaceId,
-        kind: Option<&str>,
+        kinds: Option<String>,
         prefix: &str,
         after: Option<&str>,
         limit: u32,
@@ -177,11 +193,11 @@ impl SqliteStore {
     where
         K: FromSql + Send + 'static,
     {
-        let (workspace, kind, prefix) = (workspace.clone(), kind.map(str::to_owned), prefix.to_owned());
+        let (workspace, prefix) = (workspace.clone(), prefix.to_owned());
         // Every path is larger than the empty text, and none has characters beyond the one that ends the range.
         let (after, end) = (after.unwrap_or_default().to_owned(), format!("{prefix}\u{10ffff}"));
         self.read(move |conn| match workspace_row(conn, &workspace)? {
-            Some(workspace) => items(conn, table.page, (workspace, prefix, end, after, kind, limit)),
+            Some(workspace) => items(conn, table.page, (workspace, prefix, end, after, kinds, limit)),
             None => Ok(Vec::new()),
         })
         .await

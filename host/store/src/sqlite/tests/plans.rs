@@ -2,7 +2,7 @@
 
 use crate::conformance::*;
 use crate::sqlite::list::{Resolved, statement};
-use crate::sqlite::{claim, migrate, outbox};
+use crate::sqlite::{claim, erase, migrate, outbox};
 use crate::*;
 use rusqlite::Connection;
 
@@ -62,6 +62,12 @@ fn lists_are_ranges_of_an_index() {
             assert!(lines[0].ends_with(&format!("USING INDEX {index}")), "{lines:?}");
         }
     }
+}
+
+#[test]
+fn what_is_to_be_erased_is_found_by_its_time() {
+    let lines = plan(&empty(), erase::DUE);
+    assert!(lines[0].contains("erasure_due (due<?)"), "{lines:?}");
 }
 
 #[test]
