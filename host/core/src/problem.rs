@@ -3,7 +3,7 @@
 //! The status of every such error is decided here and nowhere else. `detail` is written for the caller; what only the
 //! operator may know goes to the log, never into a problem.
 
-use serde::Serialize;
+use crate::wire::ProblemBody;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -118,14 +118,7 @@ impl Problem {
 
     /// The body, `application/problem+json`.
     pub fn to_json(&self) -> String {
-        #[derive(Serialize)]
-        struct Body<'a> {
-            r#type: String,
-            title: &'a str,
-            status: u16,
-            detail: &'a str,
-        }
-        let body = Body {
+        let body = ProblemBody {
             r#type: format!("urn:wasmill:problem:{}", self.code.slug()),
             title: self.code.title(),
             status: self.code.status(),

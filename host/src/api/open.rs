@@ -1,5 +1,6 @@
-//! Routes that need no token: version and health.
+//! Routes that need no token: version, health, and the API's description.
 
+use super::openapi;
 use super::operations::Operation;
 use crate::clock;
 use crate::host::Host;
@@ -14,14 +15,15 @@ pub(crate) async fn answer(host: &Host, operation: Operation) -> Result<Reply, P
     match operation {
         Operation::Version {} => Ok(respond::text(200, concat!("wasmill v", env!("CARGO_PKG_VERSION")))),
         Operation::UpToDate {} => Ok(respond::text(200, "yes")),
+        Operation::Document {} => Ok(openapi::answer()),
         Operation::Health {} => {
             let healthy = host.store.next_due(&[]).await.is_ok();
-            let body = serde_json::json!({
-                "status": if healthy { "healthy" } else { "unhealthy" },
-                "checked_at": wire::timestamp(clock::now()),
-                "database_healthy": healthy,
-                "workers_alive": u32::from(host.settings.workers > 0),
-            });
+            let body = wire::Health {
+                status: if healthy { "healthy" } else { "unhealthy" },
+                checked_at: wire::timestamp(clock::now()),
+                database_healthy: healthy,
+                workers_alive: u32::from(host.settings.workers > 0),
+            };
             Ok(respond::json(if healthy { 200 } else { 503 }, &body))
         }
         // Every other one has a right to be held against.

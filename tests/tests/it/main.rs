@@ -13,6 +13,7 @@ mod load;
 mod queue;
 mod references;
 mod requests;
+mod rights;
 mod runs;
 mod scripts;
 mod tokens;
