@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 pub struct EditWebhook {
     /// The URL; absent, `null` or empty: nowhere.
     #[serde(default)]
+    #[schemars(schema_with = "super::patterns::optional_webhook")]
     pub webhook: Option<String>,
 }
 
