@@ -21,11 +21,10 @@ mod workspaces;
 
 use crate::host::Host;
 use crate::serve::auth::Caller;
-use crate::serve::body;
+use crate::serve::body::{self, Incoming};
 use crate::serve::respond::{self, Reply};
 use bytes::Bytes;
 use http::request;
-use hyper::body::Incoming;
 use operations::{Matched, Operation, Right};
 use serde::de::DeserializeOwned;
 use std::sync::Arc;

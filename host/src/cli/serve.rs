@@ -67,6 +67,9 @@ pub(crate) struct Args {
     /// Largest body of a call, MiB
     #[arg(long, default_value_t = 16)]
     body_limit: u64,
+    /// Longest time for the body of a request to arrive, seconds
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..86_400))]
+    body_timeout: u64,
     /// Largest module, MiB
     #[arg(long, default_value_t = 64)]
     module_limit: u64,
@@ -103,6 +106,7 @@ impl Args {
             sync_wait: Duration::from_secs(self.sync_timeout),
             concurrent_runs: self.concurrency,
             body_bytes: self.body_limit.saturating_mul(MIB),
+            body_timeout: Duration::from_secs(self.body_timeout),
             module_bytes: self.module_limit.saturating_mul(MIB),
             stop_grace: Duration::from_secs(self.stop_grace),
             queued_jobs: self.queue_limit,

@@ -1,6 +1,6 @@
 //! One request, top to bottom. Each line is one room; nothing else decides.
 
-use super::body;
+use super::body::{self, Incoming};
 use super::respond::{self, Reply};
 use super::route::{self, Mode, Route};
 use crate::api;
@@ -8,7 +8,6 @@ use crate::host::Host;
 use crate::values;
 use crate::webhook::{self, Invocation};
 use http::Request;
-use hyper::body::Incoming;
 use std::sync::Arc;
 use std::time::Instant;
 use wasmill_core::Problem;

@@ -1,6 +1,7 @@
 //! Tests of the built host from outside. One binary, because linking is the dear part.
 
 mod answers;
+mod bad_input;
 mod bodies;
 mod capabilities;
 mod cli;
@@ -11,6 +12,8 @@ mod events;
 mod jobs;
 mod load;
 mod outbox;
+mod peers;
+mod proxy;
 mod queue;
 mod references;
 mod requests;
