@@ -7,6 +7,7 @@ pub(crate) mod lists;
 mod members;
 mod open;
 pub(crate) mod operations;
+mod problems;
 mod queue;
 mod scripts;
 mod tokens;
@@ -75,7 +76,9 @@ async fn dispatch(asked: Asked<'_>, operation: Operation, incoming: Incoming) ->
     let Asked { host, caller, query, .. } = asked;
     let which = operation.which();
     match operation {
-        Operation::Version {} | Operation::UpToDate {} | Operation::Health {} => open::answer(host, operation).await,
+        Operation::Version {} | Operation::UpToDate {} | Operation::Health {} | Operation::ExplainProblem { .. } => {
+            open::answer(host, operation).await
+        }
 
         Operation::WhoAmIAnywhere {} => Ok(users::whoami(caller)),
         Operation::MyEmail {} => Ok(respond::text(200, caller.email.clone())),

@@ -1,6 +1,7 @@
-//! Routes that need no token: version and health.
+//! Routes that need no token: version, health, and what errors mean.
 
 use super::operations::Operation;
+use super::problems;
 use crate::clock;
 use crate::host::Host;
 use crate::serve::respond::{self, Reply};
@@ -24,6 +25,7 @@ pub(crate) async fn answer(host: &Host, operation: Operation) -> Result<Reply, P
             });
             Ok(respond::json(if healthy { 200 } else { 503 }, &body))
         }
+        Operation::ExplainProblem { slug } => problems::explain(&slug),
         // Every other one has a right to be held against.
         _ => Err(Problem::internal()),
     }

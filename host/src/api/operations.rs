@@ -101,6 +101,8 @@ operations! {
     UpToDate() = GET "uptodate", Right::Open;
     /// Whether the host and its storage work
     Health() = GET "health/status", Right::Open;
+    /// What an error means and what to do about it, as Markdown: where the `type` of a problem leads
+    ExplainProblem(slug: String) = GET "problems/{slug}", Right::Open;
 
     // Tokens and their owners
     /// Who the caller is
@@ -389,6 +391,7 @@ mod tests {
             .replace("{at}", "1767225600000")
             .replace("{prefix}", "wml_abcdef")
             .replace("{username}", "ann")
+            .replace("{slug}", "not-found")
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod durability;
 mod events;
 mod jobs;
 mod load;
+mod problems;
 mod queue;
 mod requests;
 mod runs;
