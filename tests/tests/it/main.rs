@@ -5,6 +5,7 @@ mod bodies;
 mod capabilities;
 mod cli;
 mod connections;
+mod docs;
 mod durability;
 mod events;
 mod jobs;
