@@ -205,7 +205,12 @@ impl Host {
 
     /// Calls `hello` once more: whatever a test did, others must not feel it. It must have been pushed by `shared`.
     pub fn still_serves(&self) {
-        let answer = self.call("u/tests/hello", &serde_json::json!({"name": "Bo"}));
+        self.still_serves_at("u/tests/hello");
+    }
+
+    /// The same where `hello` was pushed elsewhere.
+    pub fn still_serves_at(&self, path: &str) {
+        let answer = self.call(path, &serde_json::json!({"name": "Bo"}));
         assert_eq!((answer.status, answer.json()["greeting"].as_str()), (200, Some("Hello Bo!")), "{answer:?}");
     }
 }

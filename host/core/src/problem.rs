@@ -3,7 +3,7 @@
 //! The status of every such error is decided here and nowhere else. `detail` is written for the caller; what only the
 //! operator may know goes to the log, never into a problem.
 
-use serde::Serialize;
+use crate::wire::ProblemBody;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -124,14 +124,7 @@ impl Problem {
     /// The body, `application/problem+json`. Its `type` is a reference to the page about the code (RFC 9457, 3.1.1: a
     /// relative one is resolved against the address of the request), which the host itself serves.
     pub fn to_json(&self) -> String {
-        #[derive(Serialize)]
-        struct Body<'a> {
-            r#type: String,
-            title: &'a str,
-            status: u16,
-            detail: &'a str,
-        }
-        let body = Body {
+        let body = ProblemBody {
             r#type: format!("/api/problems/{}", self.code.slug()),
             title: self.code.title(),
             status: self.code.status(),

@@ -6,6 +6,7 @@ mod jobs;
 pub(crate) mod lists;
 mod members;
 mod open;
+mod openapi;
 pub(crate) mod operations;
 mod problems;
 mod queue;
@@ -76,9 +77,11 @@ async fn dispatch(asked: Asked<'_>, operation: Operation, incoming: Incoming) ->
     let Asked { host, caller, query, .. } = asked;
     let which = operation.which();
     match operation {
-        Operation::Version {} | Operation::UpToDate {} | Operation::Health {} | Operation::ExplainProblem { .. } => {
-            open::answer(host, operation).await
-        }
+        Operation::Version {}
+        | Operation::UpToDate {}
+        | Operation::Health {}
+        | Operation::Document {}
+        | Operation::ExplainProblem { .. } => open::answer(host, operation).await,
 
         Operation::WhoAmIAnywhere {} => Ok(users::whoami(caller)),
         Operation::MyEmail {} => Ok(respond::text(200, caller.email.clone())),
@@ -98,6 +101,8 @@ async fn dispatch(asked: Asked<'_>, operation: Operation, incoming: Incoming) ->
         Operation::CreateWorkspace {} => workspaces::create(host, caller, &asked.json(incoming).await?).await,
         Operation::WorkspaceExists {} => workspaces::exists(host, &asked.json(incoming).await?).await,
         Operation::UsernameExists {} => workspaces::username_exists(host, caller, &asked.json(incoming).await?).await,
+
+        Operation::WorkspaceDocument { workspace } => openapi::of_workspace(host, caller, &workspace).await,
 
         Operation::AddMember { workspace } => members::add(host, &workspace, &asked.json(incoming).await?).await,
         Operation::WhoAmI { workspace } => members::whoami(caller, &workspace),

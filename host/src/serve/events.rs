@@ -1,6 +1,7 @@
 //! The messages of event streams: one `data:` line each, a JSON object whose `type` says what it is.
 
 use bytes::Bytes;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use std::time::Duration;
 pub(crate) const PING: Duration = Duration::from_secs(5);
 
 /// One message. Keys without a value are left out.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
 pub(crate) struct Event {
     /// `update`, `ping`, `timeout`, `notfound` or `error`; absent where an update is answered by itself.
     #[serde(skip_serializing_if = "Option::is_none")]

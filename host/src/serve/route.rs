@@ -176,7 +176,7 @@ mod tests {
         let id = "01937f4e-0000-7000-8000-000000000000";
         for address in ["jobs_u/get_result_maybe", "jobs_u/completed/get_result_maybe", "jobs/completed/get_result_maybe"] {
             let found = at("GET", &format!("/api/w/main/{address}/{id}"));
-            assert!(matches!(found, Ok(Route::Api(found)) if found.row.name == "GetResultMaybe"), "{address}");
+            assert!(matches!(found, Ok(Route::Api(found)) if found.row.name == operations::Name::GetResultMaybe), "{address}");
         }
     }
 

@@ -26,8 +26,8 @@ fn as_written(file: &str, not_run: usize) {
     assert_eq!(blocks.len() - run.len(), not_run, "{file}: blocks that are not run");
 
     let home = Home::new();
-    // As docs/webhooks.md says of its host.
-    let host = home.start_with(&["--sync-timeout", "5"], &[("INCLUDE_HEADERS", "X-Tenant")]);
+    // As docs/webhooks.md has its reader start it.
+    let host = home.start_with(&[], &[("INCLUDE_HEADERS", "X-Tenant"), ("TIMEOUT_WAIT_RESULT", "5")]);
     for script in examples(&text) {
         host.push(&format!("f/examples/{script}"), &guest(script));
     }
@@ -91,7 +91,12 @@ fn printed(host: &Host, folder: &Path, blocks: &[&Block]) -> String {
 
 #[test]
 fn webhooks() {
-    as_written("docs/webhooks.md", 1);
+    as_written("docs/webhooks.md", 2);
+}
+
+#[test]
+fn answers() {
+    as_written("docs/answers.md", 0);
 }
 
 #[test]

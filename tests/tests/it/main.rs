@@ -13,6 +13,7 @@ mod load;
 mod problems;
 mod queue;
 mod requests;
+mod rights;
 mod runs;
 mod scripts;
 mod tokens;

@@ -36,6 +36,32 @@ pub fn parse_timestamp(text: &str) -> Option<i64> {
     i64::try_from(at.unix_timestamp_nanos() / 1_000).ok()
 }
 
+/// How the host is.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Health {
+    /// `healthy` or `unhealthy`.
+    pub status: &'static str,
+    /// When it was looked.
+    pub checked_at: String,
+    /// Whether the storage answers.
+    pub database_healthy: bool,
+    /// Workers of this process: 1, or 0 when it leaves queued jobs to others.
+    pub workers_alive: u32,
+}
+
+/// A refusal or a fault (RFC 9457), `application/problem+json`.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct ProblemBody<'a> {
+    /// Which kind, with a page about it.
+    pub r#type: String,
+    /// The same for every problem of this kind.
+    pub title: &'a str,
+    /// The HTTP status.
+    pub status: u16,
+    /// What went wrong with this request, and what to do.
+    pub detail: &'a str,
+}
+
 /// JSON text that is passed through unread.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]

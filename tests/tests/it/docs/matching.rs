@@ -1,6 +1,7 @@
 //! Whether what was printed is what a page shows. `...` stands for what differs from call to call.
 //!
-//! - `text`: line by line; `...` in a line stands for any characters, a line of nothing else for any number of lines.
+//! - `text`: line by line; `...` in a line stands for any characters, a line of nothing else for any number of lines. Line
+//!   breaks at the end do not count.
 //! - `json`: by value, so that spaces and the order of keys do not count. The string `"..."` stands for any value, `...` within
 //!   a string for any characters; as a key of an object and as the last element of an array `"..."` stands for any others.
 //! - `http`: the status line and the headers that are shown, in any order, each as a line of text; others may be there. The body
@@ -24,7 +25,7 @@ pub(super) fn fits(shown: &Shown, printed: &str) -> Result<(), String> {
 }
 
 fn text(shown: &str, printed: &str) -> Result<(), String> {
-    let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+    let lines = |text: &str| text.trim_end_matches(['\r', '\n']).lines().map(str::to_owned).collect::<Vec<_>>();
     match lines_fit(&lines(shown), &lines(printed)) {
         true => Ok(()),
         false => Err(format!("the text is another one than\n{shown}")),
@@ -76,7 +77,11 @@ fn value_fits(shown: &Value, printed: &Value, at: &str) -> Result<(), String> {
             if given.len() < elements.len() || (!open && given.len() > elements.len()) {
                 return differs();
             }
-            elements.iter().zip(given).enumerate().try_for_each(|(index, (shown, given))| value_fits(shown, given, &format!("{at}[{index}]")))
+            elements
+                .iter()
+                .zip(given)
+                .enumerate()
+                .try_for_each(|(index, (shown, given))| value_fits(shown, given, &format!("{at}[{index}]")))
         }
         (shown, printed) if shown == printed => Ok(()),
         _ => differs(),
@@ -117,6 +122,7 @@ fn what_fits_and_what_does_not() {
         (Text, "...\nb\n", "a\na\nb", true),
         (Text, "...\nb\n...\n", "b", true),
         (Text, "", "", true),
+        (Text, "a\n", "a\n\n", true),
         (Json, "{\"a\": 1, \"b\": [1]}", "{\"b\":[1],\"a\":1}", true),
         (Json, "{\"a\": 1}", "{\"a\":2}", false),
         (Json, "{\"a\": 1}", "{}", false),

@@ -1,0 +1,210 @@
+//! What each operation takes and gives, for its description. An operation without one does not compile.
+
+use super::super::operations::Name;
+use crate::serve::events::Event;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde_json::Value;
+use wasmill_core::wire;
+
+/// Writes down a type's schema.
+pub(super) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
+
+fn of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
+}
+
+/// A query parameter.
+pub(super) struct Parameter {
+    /// Its name.
+    pub(super) name: &'static str,
+    /// Its values.
+    pub(super) kind: ParameterKind,
+    /// What it does.
+    pub(super) what: &'static str,
+}
+
+/// The values of a query parameter.
+#[derive(Clone, Copy)]
+pub(super) enum ParameterKind {
+    Text,
+    /// A whole number from 0 on, unless it is said to begin later.
+    Number(u32),
+    Switch,
+    Time,
+    Id,
+    Hash,
+    Path,
+}
+
+/// What a request carries in its body.
+pub(super) enum Takes {
+    Nothing,
+    Json(SchemaOf),
+    OptionalJson(SchemaOf),
+    Wasm,
+}
+
+/// What an answer carries.
+pub(super) enum Gives {
+    Text,
+    Markdown,
+    Wasm,
+    Events,
+    Json(SchemaOf),
+}
+
+/// An operation beyond its row of the table.
+pub(super) struct Description {
+    pub(super) query: &'static [Parameter],
+    pub(super) takes: Takes,
+    /// Statuses of success.
+    pub(super) gives: Vec<(u16, Gives)>,
+}
+
+const fn parameter(name: &'static str, kind: ParameterKind, what: &'static str) -> Parameter {
+    Parameter { name, kind, what }
+}
+
+use ParameterKind::{Hash, Id, Number, Path, Switch, Text, Time};
+
+const PAGE: &[Parameter] = &[
+    parameter("per_page", Number(0), "Entries of a page, at most 10000; else 1000"),
+    parameter("after", Path, "The path after which the page begins"),
+];
+
+const UPLOAD: &[Parameter] = &[
+    parameter("summary", Text, "One line about the script"),
+    parameter("timeout_s", Number(0), "Longest run, seconds; never above the host's"),
+    parameter("memory_mib", Number(0), "Memory of a run, MiB; never above the host's"),
+];
+
+const JOBS: &[Parameter] = &[
+    parameter("script_path_exact", Path, "Only of this script"),
+    parameter("script_path_start", Text, "Only of scripts whose paths begin so"),
+    parameter("script_hash", Hash, "Only of this version"),
+    parameter("created_by", Text, "Only started by this user"),
+    parameter("label", Text, "Only with this label"),
+    parameter("parent_job", Id, "Only parts of this job"),
+    parameter("tag", Text, "Only with this tag"),
+    parameter("trigger_kind", Text, "webhook or manual"),
+    parameter("success", Switch, "Only completed with, or without, success"),
+    parameter("status", Text, "Some of success, failure, canceled, with commas between"),
+    parameter("running", Switch, "true: only running ones; false: only waiting ones"),
+    parameter("scheduled_for_before_now", Switch, "Only waiting ones that are due"),
+    parameter("created_after", Time, "Only later ones"),
+    parameter("created_before", Time, "Only earlier ones"),
+    parameter("started_after", Time, "Only those started later"),
+    parameter("started_before", Time, "Only those started earlier"),
+    parameter("completed_after", Time, "Only those that ended later"),
+    parameter("completed_before", Time, "Only those that ended earlier"),
+    parameter("order_desc", Switch, "false: oldest first"),
+    parameter("include_args", Switch, "With the arguments"),
+    parameter("per_page", Number(0), "Jobs of a page, at most 10000; else 1000"),
+    parameter("before", Id, "The id before which the page ends: the last one of the page before"),
+    parameter("after", Id, "The id after which the page begins"),
+];
+
+const UPDATE: &[Parameter] = &[
+    parameter("log_offset", Number(0), "Where new log text begins, as the last answer said"),
+    parameter("only_result", Switch, "With the result, once there is one"),
+    parameter("no_logs", Switch, "Without log text"),
+];
+
+const RESULT: &[Parameter] = &[parameter("json_path", Text, "The part of the result to answer with: keys and indices with dots between")];
+
+const STARTED: &[Parameter] = &[parameter("get_started", Switch, "Say of a queued job whether it runs")];
+
+/// What an operation takes and gives.
+pub(super) fn describe(name: Name) -> Description {
+    use Gives::{Events, Json, Text, Wasm};
+    let plain = |gives| Description { query: &[], takes: Takes::Nothing, gives: vec![(200, gives)] };
+    let asked = |query, gives| Description { query, takes: Takes::Nothing, gives: vec![(200, gives)] };
+    let given = |takes, status, gives| Description { query: &[], takes, gives: vec![(status, gives)] };
+    match name {
+        Name::Version | Name::UpToDate | Name::MyEmail | Name::MemberEmail | Name::DeleteToken | Name::RemoveMember => plain(Text),
+        Name::ArchiveScript | Name::GetLogs => plain(Text),
+        Name::Health => {
+            Description { query: &[], takes: Takes::Nothing, gives: vec![(200, Json(of::<wire::Health>)), (503, Json(of::<wire::Health>))] }
+        }
+        Name::ExplainProblem => plain(Gives::Markdown),
+        Name::Document | Name::WorkspaceDocument => plain(Json(of::<Value>)),
+
+        Name::WhoAmIAnywhere => plain(Json(of::<wire::GlobalUser>)),
+        Name::CreateUser => given(Takes::Json(of::<wire::NewUser>), 201, Text),
+        Name::ListUsers => plain(Json(of::<Vec<wire::GlobalUser>>)),
+
+        Name::CreateToken => given(Takes::OptionalJson(of::<wire::NewToken>), 201, Text),
+        Name::Impersonate => given(Takes::Json(of::<wire::Impersonation>), 201, Text),
+        Name::ListTokens | Name::ScriptTokens => plain(Json(of::<Vec<wire::Token>>)),
+        Name::UpdateTokenLabel => given(Takes::Json(of::<wire::TokenLabel>), 200, Text),
+        Name::UpdateTokenScopes => given(Takes::Json(of::<wire::TokenScopes>), 200, Text),
+        Name::ListScopes => plain(Json(of::<Vec<wire::ScopeDomain>>)),
+
+        Name::ListWorkspaces => plain(Json(of::<Vec<wire::Workspace>>)),
+        Name::MyWorkspaces => plain(Json(of::<wire::UserWorkspaces>)),
+        Name::CreateWorkspace => given(Takes::Json(of::<wire::NewWorkspace>), 201, Text),
+        Name::WorkspaceExists => given(Takes::Json(of::<wire::WorkspaceName>), 200, Json(of::<bool>)),
+        Name::UsernameExists => given(Takes::Json(of::<wire::NameInWorkspace>), 200, Json(of::<bool>)),
+
+        Name::AddMember => given(Takes::Json(of::<wire::NewMember>), 201, Text),
+        Name::WhoAmI | Name::GetMember => plain(Json(of::<wire::Member>)),
+        Name::ListMembers => plain(Json(of::<Vec<wire::Member>>)),
+        Name::UpdateMember => given(Takes::Json(of::<wire::MemberChange>), 200, Text),
+
+        Name::UploadScript => Description {
+            query: UPLOAD,
+            takes: Takes::Wasm,
+            gives: vec![(201, Json(of::<wire::Uploaded>)), (200, Json(of::<wire::Uploaded>))],
+        },
+        Name::CreateScript => given(Takes::Json(of::<wire::NewScript>), 201, Text),
+        Name::ListScripts => asked(PAGE, Json(of::<Vec<wire::Script>>)),
+        Name::ListScriptPaths => plain(Json(of::<Vec<String>>)),
+        Name::GetScriptByPath | Name::GetScriptByHash | Name::ArchiveByHash | Name::DeleteVersion => plain(Json(of::<wire::Script>)),
+        Name::ScriptExists => plain(Json(of::<bool>)),
+        Name::ScriptHistory => plain(Json(of::<Vec<wire::HistoryEntry>>)),
+        Name::LatestVersion => plain(Json(of::<Option<wire::HistoryEntry>>)),
+        Name::DeploymentStatus => plain(Json(of::<wire::DeploymentStatus>)),
+        Name::DownloadByPath | Name::DownloadByHash => plain(Wasm),
+        Name::DeleteScript => plain(Json(of::<String>)),
+
+        Name::GetJob | Name::GetCompletedJob | Name::EraseJob => plain(Json(of::<wire::Job<'_>>)),
+        Name::GetResult => asked(RESULT, Json(of::<Value>)),
+        Name::GetResultMaybe => asked(STARTED, Json(of::<wire::ResultMaybe<'_>>)),
+        Name::GetTiming => plain(Json(of::<wire::Timing>)),
+        Name::GetLogsTail => plain(Json(of::<String>)),
+        Name::GetUpdate => asked(UPDATE, Json(of::<Event>)),
+        Name::StreamUpdates => asked(UPDATE, Events),
+        Name::GetArgs => plain(Json(of::<Value>)),
+        Name::GetRootJob => plain(Json(of::<String>)),
+        Name::ListJobs | Name::ListQueue | Name::ListCompleted => asked(JOBS, Json(of::<Vec<wire::Job<'_>>>)),
+        Name::CountQueue | Name::CountCompleted => plain(Json(of::<wire::JobCount>)),
+        Name::QueuePosition => plain(Json(of::<wire::QueuePosition>)),
+        Name::ScheduledFor => plain(Json(of::<i64>)),
+        Name::StartedAt => given(Takes::Json(of::<Vec<String>>), 200, Json(of::<Vec<Option<String>>>)),
+        Name::CancelJob => given(Takes::OptionalJson(of::<wire::CancelRequest>), 200, Text),
+        Name::CancelSelection => given(Takes::Json(of::<Vec<String>>), 200, Json(of::<Vec<String>>)),
+        Name::WorkerIsDraining => plain(Json(of::<bool>)),
+    }
+}
+
+/// The query parameters of a call.
+pub(super) const CALL: &[Parameter] = &[
+    parameter("raw", Switch, "Adds raw_string: the body's exact text"),
+    parameter("wrap_body", Switch, "Makes a JSON object {\"body\": object}"),
+    parameter("include_header", Text, "Headers that become arguments, with commas between"),
+    parameter("include_query", Text, "Query parameters that become arguments, with commas between"),
+    parameter("tag", Text, "The group of workers that may take it"),
+    parameter("timeout", Number(1), "The longest run, seconds; never above the script's own"),
+    parameter("parent_job", Id, "The job that this one is part of"),
+    parameter("root_job", Id, "The job at the top of the tree"),
+];
+
+/// The query parameters of a call with GET, beside `CALL`.
+pub(super) const PAYLOAD: Parameter = parameter("payload", Text, "The arguments: JSON in base64, in the standard or the URL-safe alphabet");
+
+/// The query parameters of a call that is queued, beside `CALL`.
+pub(super) const QUEUED: &[Parameter] = &[
+    parameter("scheduled_for", Time, "When it starts"),
+    parameter("scheduled_in_secs", Number(0), "Seconds after which it starts"),
+    parameter("job_id", Id, "Its id"),
+];
