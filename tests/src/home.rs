@@ -79,9 +79,23 @@ impl Home {
         Cli::new(command)
     }
 
+    /// Another program as a user's shell would start it: with `wasmill` in its path, and configured.
+    pub(crate) fn shell(&self, program: &str) -> Command {
+        let binary = binary();
+        let folders = binary.parent().map(Path::to_path_buf).into_iter();
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::env::join_paths(folders.chain(std::env::split_paths(&path))).expect("a path");
+        let mut command = self.settled(Command::new(program));
+        command.env("PATH", path);
+        command
+    }
+
     /// The binary in an environment that knows nothing but this home.
     fn command(&self) -> Command {
-        let mut command = Command::new(binary());
+        self.settled(Command::new(binary()))
+    }
+
+    fn settled(&self, mut command: Command) -> Command {
         for name in CLEARED {
             command.env_remove(name);
         }

@@ -8,6 +8,7 @@ mod members;
 mod open;
 mod openapi;
 pub(crate) mod operations;
+mod problems;
 mod queue;
 mod resources;
 mod scripts;
@@ -79,9 +80,11 @@ async fn dispatch(asked: Asked<'_>, operation: Operation, incoming: Incoming) ->
     let Asked { host, caller, query, .. } = asked;
     let which = operation.which();
     match operation {
-        Operation::Version {} | Operation::UpToDate {} | Operation::Health {} | Operation::Document {} => {
-            open::answer(host, operation).await
-        }
+        Operation::Version {}
+        | Operation::UpToDate {}
+        | Operation::Health {}
+        | Operation::Document {}
+        | Operation::ExplainProblem { .. } => open::answer(host, operation).await,
 
         Operation::WhoAmIAnywhere {} => Ok(users::whoami(caller)),
         Operation::MyEmail {} => Ok(respond::text(200, caller.email.clone())),

@@ -108,6 +108,8 @@ operations! {
     Health() = GET "health/status", Right::Open;
     /// This description of the API
     Document() = GET "openapi.json", Right::Open;
+    /// What an error means and what to do about it, as Markdown: where the `type` of a problem leads
+    ExplainProblem(slug: String) = GET "problems/{slug}", Right::Open;
 
     // Tokens and their owners
     /// Who the caller is
@@ -459,6 +461,7 @@ mod tests {
             .replace("{at}", "1767225600000")
             .replace("{prefix}", "wml_abcdef")
             .replace("{username}", "ann")
+            .replace("{slug}", "not-found")
     }
 
     #[test]

@@ -47,6 +47,7 @@ pub(super) enum Takes {
 /// What an answer carries.
 pub(super) enum Gives {
     Text,
+    Markdown,
     Wasm,
     Events,
     Json(SchemaOf),
@@ -130,6 +131,7 @@ pub(super) fn describe(name: Name) -> Description {
         Name::Health => {
             Description { query: &[], takes: Takes::Nothing, gives: vec![(200, Json(of::<wire::Health>)), (503, Json(of::<wire::Health>))] }
         }
+        Name::ExplainProblem => plain(Gives::Markdown),
         Name::Document | Name::WorkspaceDocument => plain(Json(of::<Value>)),
 
         Name::WhoAmIAnywhere => plain(Json(of::<wire::GlobalUser>)),

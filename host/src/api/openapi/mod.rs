@@ -192,6 +192,7 @@ fn content(gives: Gives, schemas: &mut Schemas) -> Value {
     let text = json!({"schema": {"type": "string"}});
     match gives {
         Gives::Text => json!({"text/plain": text}),
+        Gives::Markdown => json!({"text/markdown": text}),
         // What one event holds cannot be said in this version of OpenAPI.
         Gives::Events => json!({"text/event-stream": {}}),
         Gives::Wasm => json!({"application/wasm": {"schema": {"type": "string", "format": "binary"}}}),
