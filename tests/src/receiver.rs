@@ -42,10 +42,13 @@ pub struct Receiver {
     thread: Option<JoinHandle<()>>,
 }
 
+/// What the n-th request is answered with.
+type React = dyn Fn(usize, &Told) -> Reaction + Send + Sync;
+
 struct Shared {
     told: Mutex<Vec<Told>>,
     ended: AtomicBool,
-    react: Box<dyn Fn(usize, &Told) -> Reaction + Send + Sync>,
+    react: Box<React>,
 }
 
 impl Told {
