@@ -9,7 +9,7 @@ use crate::resolve::unavailable;
 use crate::serve::auth::Caller;
 use crate::serve::respond::{self, Reply};
 use crate::serve::route::{MODES, Mode};
-use describe::{CALL, Description, Gives, PAYLOAD, Parameter, ParameterKind, QUEUED, SchemaOf, Takes, describe};
+use describe::{CALL, Description, Gives, PAYLOAD, Parameter, ParameterKind, QUEUED, SchemaOf, Takes, WAITED, describe};
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
@@ -212,6 +212,7 @@ fn address_parameters(address: &str) -> Vec<Value> {
     let names = address.split('/').filter_map(|word| word.strip_prefix('{').and_then(|word| word.strip_suffix('}')));
     let about = |name: &str| match name {
         "workspace" => (text("^[A-Za-z0-9][A-Za-z0-9_-]{0,49}$"), "The workspace"),
+        "path" if matches!(tag(address), "variables" | "resources") => (value_path_schema(), "The path, with its slashes"),
         "path" => (path_schema(), "The path, with its slashes"),
         "hash" => (hash_schema(), "The version"),
         "id" => (json!({"type": "string", "format": "uuid"}), "The job"),
@@ -237,6 +238,10 @@ fn hash_schema() -> Value {
 
 fn path_schema() -> Value {
     json!({"type": "string", "pattern": "^[uf](/[A-Za-z0-9_.@-]{1,100}){2,}$", "maxLength": 255})
+}
+
+fn value_path_schema() -> Value {
+    json!({"type": "string", "pattern": "^[ufg](/[A-Za-z0-9_.@-]{1,100}){2,}$", "maxLength": 255})
 }
 
 fn query_parameter(parameter: &Parameter) -> Value {
@@ -269,8 +274,10 @@ fn call(mode: Mode, method: &str, address: &str, by: &str, schemas: &mut Schemas
     let id = format!("{id}By{}", if by == "path" { "Path" } else { "Hash" });
     let mut parameters = address_parameters(address);
     parameters.extend(CALL.iter().map(query_parameter));
-    if mode == Mode::Queued {
-        parameters.extend(QUEUED.iter().map(query_parameter));
+    match mode {
+        Mode::Queued => parameters.extend(QUEUED.iter().map(query_parameter)),
+        Mode::Sync | Mode::Stream => parameters.push(query_parameter(&WAITED)),
+        Mode::Probe => {}
     }
     let head = method == "HEAD";
     if method == "GET" {
