@@ -86,6 +86,9 @@ impl Furniture<'_> {
         match (method, operation) {
             ("POST", "UploadScript") => request.body("application/wasm", &self.wasm),
             ("POST", "CreateScript") => request.json(&json!({"path": "u/rights/x", "content": "", "language": "wasm"})),
+            ("POST", "CreateVariable" | "CreateResource") => {
+                request.json(&json!({"path": "u/rights/x", "value": "v", "is_secret": false, "resource_type": "any"}))
+            }
             // A call that a narrow caller may make needs its argument.
             ("POST", _) => request.json(&json!({"name": "Ann"})),
             _ => request,

@@ -84,6 +84,26 @@ pub mod patterns {
         json_schema!({"type": "string", "pattern": r"^[uf](/(?!\.{1,2}(/|$))[A-Za-z0-9_.@-]{1,100}){2,}$", "maxLength": 255})
     }
 
+    /// A variable's or a resource's path.
+    pub fn value_path(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "pattern": r"^[ufg](/(?!\.{1,2}(/|$))[A-Za-z0-9_.@-]{1,100}){2,}$", "maxLength": 255})
+    }
+
+    /// A variable's or a resource's path, or none.
+    pub fn optional_value_path(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": ["string", "null"], "pattern": r"^[ufg](/(?!\.{1,2}(/|$))[A-Za-z0-9_.@-]{1,100}){2,}$", "maxLength": 255})
+    }
+
+    /// A type of resources.
+    pub fn resource_type(_: &mut SchemaGenerator) -> Schema {
+        pattern("^[A-Za-z0-9_.-]{1,100}$")
+    }
+
+    /// A type of resources, or none.
+    pub fn optional_resource_type(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": ["string", "null"], "pattern": "^[A-Za-z0-9_.-]{1,100}$"})
+    }
+
     /// A version's hash.
     pub fn hash(_: &mut SchemaGenerator) -> Schema {
         pattern("^[0-9a-f]{64}$")

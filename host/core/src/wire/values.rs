@@ -1,6 +1,6 @@
 //! Variables and resources as the API shows and takes them.
 
-use super::RawJson;
+use super::{RawJson, patterns};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -32,6 +32,7 @@ pub struct Variable {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NewVariable {
     /// `u/...`, `f/...` or `g/...`.
+    #[schemars(schema_with = "patterns::value_path")]
     pub path: String,
     /// The text.
     pub value: String,
@@ -48,6 +49,7 @@ pub struct NewVariable {
 pub struct EditVariable {
     /// Its new path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "patterns::optional_value_path")]
     pub path: Option<String>,
     /// Its new text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -91,11 +93,13 @@ pub struct Resource {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NewResource {
     /// `u/...`, `f/...` or `g/...`.
+    #[schemars(schema_with = "patterns::value_path")]
     pub path: String,
     /// Any JSON value; absent: `null`.
     #[serde(default)]
     pub value: Option<Box<RawJson>>,
     /// What sort of value it is.
+    #[schemars(schema_with = "patterns::resource_type")]
     pub resource_type: String,
     /// For people.
     #[serde(default)]
@@ -107,12 +111,14 @@ pub struct NewResource {
 pub struct EditResource {
     /// Its new path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "patterns::optional_value_path")]
     pub path: Option<String>,
     /// Its new value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<Box<RawJson>>,
     /// Its new type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "patterns::optional_resource_type")]
     pub resource_type: Option<String>,
     /// For people.
     #[serde(default, skip_serializing_if = "Option::is_none")]

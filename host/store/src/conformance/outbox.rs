@@ -140,7 +140,7 @@ pub(super) async fn changes_of_values(store: &dyn Store) {
     store.delete_resource(&one, "f/a/x", 21).await.unwrap_err();
     let told_of = told(store, &one).await;
     let of = |is: fn(&Change) -> bool| told_of.iter().filter(|(change, _)| is(change)).cloned().collect::<Vec<_>>();
-    let (x, y, z) = || -> (String, String, String) { ("f/a/x".into(), "f/a/y".into(), "f/a/z".into()) }();
+    let [x, y, z] = ["f/a/x", "f/a/y", "f/a/z"].map(str::to_owned);
     let variables = [
         (Change::VariableCreated { path: x.clone() }, 10),
         (Change::VariableUpdated { old_path: x.clone(), new_path: x.clone() }, 13),

@@ -22,12 +22,12 @@ pub(super) fn steps() -> impl Strategy<Value = Step> {
     let in_two = prop::bool::weighted(0.2);
     let event = 0..12i64;
     prop_oneof![
-        4 => (in_two.clone(), 0..3u8, 0..3u8, 0..4u8, instant.clone())
+        4 => (in_two, 0..3u8, 0..3u8, 0..4u8, instant.clone())
             .prop_map(|(in_two, sort, path, mode, at)| Step::Change { in_two, sort, path, mode, at }),
-        2 => (in_two.clone(), prop::bool::weighted(0.8), instant.clone()).prop_map(|(in_two, set, at)| Step::Webhook { in_two, set, at }),
-        1 => (in_two.clone(), instant.clone()).prop_map(|(in_two, at)| Step::Test { in_two, at }),
+        2 => (in_two, prop::bool::weighted(0.8), instant.clone()).prop_map(|(in_two, set, at)| Step::Webhook { in_two, set, at }),
+        1 => (in_two, instant.clone()).prop_map(|(in_two, at)| Step::Test { in_two, at }),
         4 => (event.clone(), instant.clone(), 0..5u8).prop_map(|(event, at, next)| Step::Note { event, at, next }),
-        1 => (in_two.clone(), event.clone(), instant.clone()).prop_map(|(in_two, event, at)| Step::Redeliver { in_two, event, at }),
+        1 => (in_two, event.clone(), instant.clone()).prop_map(|(in_two, event, at)| Step::Redeliver { in_two, event, at }),
         1 => (instant, 0..4u32).prop_map(|(before, limit)| Step::PurgeDeliveries { before, limit }),
         3 => (0..4u32).prop_map(Step::NextDeliveries),
         3 => (in_two, prop::option::of(event), 0..6u32)
