@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use tempfile::TempDir;
 
 /// Variables that would change what the host or its client does.
-const CLEARED: [&str; 14] = [
+const CLEARED: [&str; 15] = [
     "WASMILL_DATA",
     "WASMILL_LISTEN",
     "WASMILL_BASE_URL",
@@ -19,6 +19,7 @@ const CLEARED: [&str; 14] = [
     "WASMILL_WORKSPACE",
     "WASMILL_CONFIG",
     "WASMILL_LOG",
+    "WASMILL_VALUE_KEY_FILE",
     "TIMEOUT_WAIT_RESULT",
     "INCLUDE_HEADERS",
     "HTTP_PROXY",
@@ -78,9 +79,23 @@ impl Home {
         Cli::new(command)
     }
 
+    /// Another program as a user's shell would start it: with `wasmill` in its path, and configured.
+    pub(crate) fn shell(&self, program: &str) -> Command {
+        let binary = binary();
+        let folders = binary.parent().map(Path::to_path_buf).into_iter();
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::env::join_paths(folders.chain(std::env::split_paths(&path))).expect("a path");
+        let mut command = self.settled(Command::new(program));
+        command.env("PATH", path);
+        command
+    }
+
     /// The binary in an environment that knows nothing but this home.
     fn command(&self) -> Command {
-        let mut command = Command::new(binary());
+        self.settled(Command::new(binary()))
+    }
+
+    fn settled(&self, mut command: Command) -> Command {
         for name in CLEARED {
             command.env_remove(name);
         }

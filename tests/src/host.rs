@@ -92,6 +92,11 @@ impl Host {
         self.home.cli(args)
     }
 
+    /// Another program as a user's shell would start it: with `wasmill` in its path, and configured for this host.
+    pub fn shell(&self, program: &str) -> Command {
+        self.home.shell(program)
+    }
+
     /// An upload as it is answered. `path` may bring a query along.
     pub fn upload(&self, path: &str, wasm: &[u8]) -> Answer {
         self.request("POST", &format!("/api/w/main/scripts/upload/p/{path}")).body("application/wasm", wasm).send()

@@ -111,7 +111,7 @@ impl Answer {
         assert_eq!((self.status, self.header("content-type")), (status, "application/problem+json"), "{self:?}");
         let problem = self.json();
         assert_eq!(problem["status"], status, "{self:?}");
-        assert!(problem["type"].as_str().is_some_and(|kind| kind.starts_with("urn:wasmill:problem:")), "{self:?}");
+        assert!(problem["type"].as_str().is_some_and(|kind| kind.starts_with("/api/problems/")), "{self:?}");
         problem["detail"].as_str().unwrap_or_else(|| panic!("no detail: {self:?}")).to_owned()
     }
 }

@@ -11,6 +11,8 @@ mod modules;
 mod operations;
 mod peers;
 mod raw;
+mod receiver;
+mod search;
 mod shared;
 
 pub use cli::{Cli, Printed};
@@ -22,6 +24,8 @@ pub use modules::{Bomb, command, component, entry_answering, many_functions, man
 pub use operations::{Operation, operations};
 pub use peers::{Caddy, peer};
 pub use raw::{RawAnswer, Wire};
+pub use receiver::{Reaction, Receiver, Told};
+pub use search::found_below;
 pub use shared::shared;
 
 use std::path::PathBuf;

@@ -15,7 +15,7 @@ use crate::guests;
 use crate::host::{self, Host};
 
 /// The example scripts that are called with their own `sample.json` and have to answer their `expected.*`.
-const EXAMPLES: [&str; 6] = ["greet", "hello", "csv-report", "github-push", "image-size", "word-count"];
+const EXAMPLES: [&str; 7] = ["greet", "hello", "echo", "csv-report", "github-push", "image-size", "word-count"];
 
 /// Where the examples are deployed.
 const FOLDER: &str = "f/examples";
@@ -129,7 +129,7 @@ impl Demo<'_> {
     }
 
     fn examples(&mut self) -> Result<()> {
-        println!("\n1. Six scripts, called by path and by hash; the answer is the result");
+        println!("\n1. Seven scripts, called by path and by hash; the answer is the result");
         for script in EXAMPLES {
             let hash = self.push(script, &format!("{FOLDER}/{script}"))?;
             let sample = compact(&self.file(script, "sample.json")?)?;

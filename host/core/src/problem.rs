@@ -35,7 +35,7 @@ macro_rules! codes {
                 match self { $(Code::$name => $status,)* }
             }
 
-            /// The last part of the problem's `type`.
+            /// The last part of the problem's `type`, and the name of the page about it.
             pub fn slug(self) -> &'static str {
                 match self { $(Code::$name => $slug,)* }
             }
@@ -43,6 +43,11 @@ macro_rules! codes {
             /// The same for every problem of this code.
             pub fn title(self) -> &'static str {
                 match self { $(Code::$name => $title,)* }
+            }
+
+            /// The code of a slug.
+            pub fn of_slug(slug: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|code| code.slug() == slug)
             }
         }
     };
@@ -116,10 +121,11 @@ impl Problem {
         self
     }
 
-    /// The body, `application/problem+json`.
+    /// The body, `application/problem+json`. Its `type` is a reference to the page about the code (RFC 9457, 3.1.1: a
+    /// relative one is resolved against the address of the request), which the host itself serves.
     pub fn to_json(&self) -> String {
         let body = ProblemBody {
-            r#type: format!("urn:wasmill:problem:{}", self.code.slug()),
+            r#type: format!("/api/problems/{}", self.code.slug()),
             title: self.code.title(),
             status: self.code.status(),
             detail: &self.detail,
@@ -145,10 +151,11 @@ mod tests {
         let problem = Problem::bad_request("a \"quoted\" reason");
         assert_eq!(
             problem.to_json(),
-            r#"{"type":"urn:wasmill:problem:bad-request","title":"The request cannot be understood","status":400,"detail":"a \"quoted\" reason"}"#
+            r#"{"type":"/api/problems/bad-request","title":"The request cannot be understood","status":400,"detail":"a \"quoted\" reason"}"#
         );
         for code in Code::ALL {
             assert!((400..600).contains(&code.status()), "{code:?}");
+            assert_eq!(Code::of_slug(code.slug()), Some(*code), "a slug of its own");
         }
     }
 }

@@ -1,7 +1,8 @@
-//! Routes that need no token: version, health, and the API's description.
+//! Routes that need no token: version, health, the API's description, and what errors mean.
 
 use super::openapi;
 use super::operations::Operation;
+use super::problems;
 use crate::clock;
 use crate::host::Host;
 use crate::serve::respond::{self, Reply};
@@ -26,6 +27,7 @@ pub(crate) async fn answer(host: &Host, operation: Operation) -> Result<Reply, P
             };
             Ok(respond::json(if healthy { 200 } else { 503 }, &body))
         }
+        Operation::ExplainProblem { slug } => problems::explain(&slug),
         // Every other one has a right to be held against.
         _ => Err(Problem::internal()),
     }

@@ -36,6 +36,15 @@ fn hello() {
     answers_json("hello");
 }
 
+/// Not a digit is changed on the way to a script and back.
+#[test]
+fn echo() {
+    let host = shared();
+    answers_json("echo");
+    let sent = r#"{"z":1.10,"a":123456789012345678901234567890,"b":1e2}"#;
+    assert_eq!(host.calling("p/u/examples/echo").body("application/json", sent.as_bytes()).send().text(), sent);
+}
+
 #[test]
 fn image_size() {
     answers_json("image-size");
