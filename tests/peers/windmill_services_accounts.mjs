@@ -67,5 +67,9 @@ setClient(await UserService.createTokenImpersonate({ requestBody: { impersonate_
 assert.equal((await UserService.whoami({ workspace: own })).username, username);
 assert.equal(await status(UserService.whoami({ workspace })), 403);
 setClient(admins);
+await WorkspaceService.editWebhook({ workspace: own, requestBody: { webhook: "https://example.com/hook" } });
+assert.equal((await WorkspaceService.getSettings({ workspace: own })).webhook, "https://example.com/hook");
+await WorkspaceService.editWebhook({ workspace: own, requestBody: {} });
+assert.equal((await WorkspaceService.getSettings({ workspace: own })).webhook ?? null, null);
 await UserService.deleteUser({ workspace: own, username });
 assert.equal(await status(UserService.getUser({ workspace: own, username })), 404);

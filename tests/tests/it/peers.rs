@@ -1,7 +1,8 @@
 //! The host as others know it: the official clients of Windmill's API and the SDKs of CloudEvents and Standard Webhooks,
 //! unmodified. What each of them does with the host is in the program of its name in `tests/peers`.
 
-use wasmill_tests::{Host, guest, peer, shared};
+use serde_json::{Value, json};
+use wasmill_tests::{Host, Receiver, Told, guest, peer, shared};
 
 /// Runs a program, which has scripts of its own under `u/peers/`.
 fn passes(program: &str) {
@@ -26,6 +27,11 @@ fn wmill_runs_scripts() {
 }
 
 #[test]
+fn wmill_keeps_values() {
+    passes("wmill_values.py");
+}
+
+#[test]
 fn wmill_knows_its_account() {
     passes("wmill_account.py");
 }
@@ -33,6 +39,11 @@ fn wmill_knows_its_account() {
 #[test]
 fn windmill_client_runs_scripts() {
     passes("windmill_client_runs.mjs");
+}
+
+#[test]
+fn windmill_client_keeps_values() {
+    passes("windmill_client_values.mjs");
 }
 
 #[test]
@@ -68,4 +79,28 @@ fn schemathesis_finds_the_api_as_described() {
     assert!(told.contains("Tested:"), "it tried nothing: {told}");
     let log = host.log();
     assert!(!log.contains("panicked"), "{log}");
+}
+
+#[test]
+fn standardwebhooks_verifies_what_a_workspace_webhook_is_told() {
+    let host = Host::start(&["--allow-private-webhooks"]);
+    let receiver = Receiver::agreeing();
+    let set = host.request("POST", "/api/w/main/workspaces/edit_webhook").json(&json!({"webhook": receiver.url()})).send();
+    assert_eq!(set.status, 200, "{set:?}");
+    let verified = |count: usize| {
+        let told = receiver.wait(count, 20);
+        let Told { headers, body, .. } = told.last().expect("a delivery");
+        let secret = &host.get("/api/w/main/workspaces/get_settings").json()["webhook_secret"];
+        let delivery = json!({"secret": secret, "headers": headers, "body": body});
+        serde_json::from_str::<Value>(&peer(&host, "standard_webhooks.py").input(&delivery.to_string()).ok()).expect("JSON")
+    };
+    host.push("u/peers/told", &guest("hello"));
+    let told = verified(1);
+    assert_eq!((&told["type"], &told["path"]), (&json!("CreateScript"), &json!("u/peers/told")), "{told}");
+    // A new secret signs what is told from then on.
+    let rotated = host.request("POST", "/api/w/main/workspaces/rotate_webhook_secret").json(&json!({})).send();
+    assert_eq!(rotated.status, 200, "{rotated:?}");
+    let archived = host.request("POST", "/api/w/main/scripts/archive/p/u/peers/told").send();
+    assert_eq!(archived.status, 200, "{archived:?}");
+    assert_eq!(verified(2)["type"], "DeleteScript");
 }
