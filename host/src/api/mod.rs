@@ -147,11 +147,9 @@ async fn dispatch(asked: Asked<'_>, operation: Operation, incoming: Incoming) ->
         Operation::CountQueue { workspace } | Operation::CountCompleted { workspace } => lists::count(host, &workspace, which).await,
         Operation::QueuePosition { workspace, at } => queue::position(host, &workspace, at).await,
         Operation::ScheduledFor { workspace, id } => queue::scheduled_for(host, caller, &workspace, id).await,
-        Operation::StartedAt { workspace } => queue::started_at(host, &workspace, &asked.json::<Vec<_>>(incoming).await?).await,
+        Operation::StartedAt { workspace } => queue::started_at(host, &workspace, &asked.list(incoming).await?).await,
         Operation::CancelJob { workspace, id } => cancel::one(host, caller, &workspace, id, asked.optional_json(incoming).await?).await,
-        Operation::CancelSelection { workspace } => {
-            cancel::selection(host, caller, &workspace, &asked.json::<Vec<_>>(incoming).await?).await
-        }
+        Operation::CancelSelection { workspace } => cancel::selection(host, caller, &workspace, &asked.list(incoming).await?).await,
         Operation::EraseJob { workspace, id } => jobs::erase(host, caller, &workspace, id).await,
         Operation::WorkerIsDraining { .. } => Ok(respond::json(200, &host.stop.draining.is_cancelled())),
     }
@@ -164,24 +162,39 @@ impl Asked<'_> {
         body::read(&self.request.headers, incoming, limits.body_bytes, limits.body_timeout).await
     }
 
-    /// The body as JSON of a type.
+    /// The body as a JSON object of a type.
     ///
     /// # Errors
     /// 400 saying what does not fit, and where.
     async fn json<T: DeserializeOwned>(&self, incoming: Incoming) -> Result<T, Problem> {
-        let body = self.body(incoming).await?;
-        serde_json::from_slice(&body).map_err(|error| Problem::bad_request(format!("The body is not what this address takes: {error}")))
+        object(&self.body(incoming).await?)
     }
 
     /// The same where there need not be a body.
     async fn optional_json<T: DeserializeOwned + Default>(&self, incoming: Incoming) -> Result<T, Problem> {
         let body = self.body(incoming).await?;
-        match body.trim_ascii() {
-            [] => Ok(T::default()),
-            body => serde_json::from_slice(body)
-                .map_err(|error| Problem::bad_request(format!("The body is not what this address takes: {error}"))),
-        }
+        if body.trim_ascii().is_empty() { Ok(T::default()) } else { object(&body) }
     }
+
+    /// The body as a JSON array.
+    ///
+    /// # Errors
+    /// 400 saying what does not fit, and where.
+    async fn list<T: DeserializeOwned>(&self, incoming: Incoming) -> Result<Vec<T>, Problem> {
+        serde_json::from_slice(&self.body(incoming).await?).map_err(unfit)
+    }
+}
+
+fn object<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    // Deserialising would also take an array of the members' values, which nobody means.
+    match body.trim_ascii_start() {
+        [b'{', ..] => serde_json::from_slice(body).map_err(unfit),
+        _ => Err(Problem::bad_request("The body must be a JSON object")),
+    }
+}
+
+fn unfit(error: serde_json::Error) -> Problem {
+    Problem::bad_request(format!("The body is not what this address takes: {error}"))
 }
 
 /// The last value of a query parameter.

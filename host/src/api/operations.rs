@@ -323,6 +323,12 @@ pub(crate) fn find(method: &str, address: &str) -> Result<Option<Matched>, Refus
     if methods.is_empty() { Ok(None) } else { Err(Refused::Method(methods)) }
 }
 
+/// The methods that an address below `/api/` has.
+pub(crate) fn methods(address: &str) -> Vec<&'static str> {
+    let rows = BY_ROOM.get(room(address)).into_iter().flatten();
+    rows.filter(|(_, template)| matching(template, address).is_some()).map(|(row, _)| row.method).collect()
+}
+
 /// Why an address that exists cannot be answered.
 pub(crate) enum Refused {
     /// A name in it is malformed.

@@ -7,6 +7,7 @@ use crate::serve::auth::Caller;
 use crate::serve::respond::{self, Reply};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
+use wasmill_core::problem::Code;
 use wasmill_core::scope::{Action, Need};
 use wasmill_core::wire::{self, RawJson};
 use wasmill_core::{Problem, ScriptPath, VersionHash, WorkspaceId};
@@ -190,6 +191,9 @@ async fn erase(host: &Host, workspace: &WorkspaceId, version: &Version) -> Resul
 /// The module's bytes, exactly as they were uploaded.
 pub(crate) async fn download(host: &Host, caller: &Caller, workspace: &WorkspaceId, target: &Target) -> Result<Reply, Problem> {
     let version = find(host, caller, workspace, target).await?;
+    if version.deleted {
+        return Err(Problem::new(Code::Gone, format!("The version {} was deleted, and its module with it", version.version.hash)));
+    }
     let module = version.version.module;
     let bytes = host.blobs.get(module).await.map_err(unavailable)?.ok_or_else(|| {
         tracing::error!(%module, "a module is missing from the module store");

@@ -27,7 +27,7 @@ async fn answer(host: &Arc<Host>, request: Request<Incoming>) -> Result<Reply, P
     let (parts, incoming) = request.into_parts();
     let (workspace, mode, target) = match route::parse(&parts.method, parts.uri.path())? {
         Route::Run { workspace, mode, target } => (workspace, mode, target),
-        Route::Preflight => return Ok(webhook::preflight(&parts.headers)),
+        Route::Preflight(methods) => return Ok(webhook::preflight(&parts.headers, &methods)),
         Route::Api(found) => return api::answer(host, found, &parts, incoming).await,
     };
     let caller = host.tokens.identify(&*host.store, &parts).await?;

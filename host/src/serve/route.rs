@@ -20,8 +20,8 @@ pub(crate) enum Route {
         /// Which script.
         target: Target,
     },
-    /// OPTIONS on an address that pages of other origins may call.
-    Preflight,
+    /// OPTIONS on an address that pages of other origins may call, with the methods that it has.
+    Preflight(String),
     /// A management route.
     Api(Matched),
 }
@@ -57,7 +57,10 @@ pub(crate) fn parse(method: &Method, path: &str) -> Result<Route, Problem> {
             return run(method, workspace.parse().map_err(named)?, mode, what);
         }
         if method == Method::OPTIONS && (rest.starts_with("jobs/") || rest.starts_with("jobs_u/")) {
-            return Ok(Route::Preflight);
+            return match operations::methods(address) {
+                methods if methods.is_empty() => Err(unknown()),
+                methods => Ok(Route::Preflight(format!("{}, OPTIONS", methods.join(", ")))),
+            };
         }
     }
     match operations::find(method.as_str(), address) {
@@ -70,12 +73,15 @@ pub(crate) fn parse(method: &Method, path: &str) -> Result<Route, Problem> {
 
 fn run(method: &Method, workspace: WorkspaceId, mode: Mode, what: &str) -> Result<Route, Problem> {
     let target = target(what)?;
+    let allowed = match mode {
+        Mode::Sync | Mode::Stream => "GET, POST, HEAD, OPTIONS",
+        Mode::Queued | Mode::Probe => "POST, HEAD, OPTIONS",
+    };
     match (method, mode) {
         (&Method::POST, _) | (&Method::GET, Mode::Sync | Mode::Stream) => Ok(Route::Run { workspace, mode, target }),
         (&Method::HEAD, _) => Ok(Route::Run { workspace, mode: Mode::Probe, target }),
-        (&Method::OPTIONS, _) => Ok(Route::Preflight),
-        (_, Mode::Sync | Mode::Stream) => Err(not_allowed("GET, POST, HEAD, OPTIONS")),
-        (_, Mode::Queued | Mode::Probe) => Err(not_allowed("POST, HEAD, OPTIONS")),
+        (&Method::OPTIONS, _) => Ok(Route::Preflight(allowed.to_owned())),
+        _ => Err(not_allowed(allowed)),
     }
 }
 
@@ -127,7 +133,7 @@ mod tests {
         let target = Target::Hash(hash.parse().unwrap());
         assert!(is(at("GET", &format!("/api/w/main/jobs/run_wait_result/h/{hash}")), Mode::Sync, &target));
         assert!(matches!(at("HEAD", "/api/w/main/jobs/run/p/u/a/b"), Ok(Route::Run { mode: Mode::Probe, .. })));
-        assert!(matches!(at("OPTIONS", "/api/w/main/jobs/run/p/u/a/b"), Ok(Route::Preflight)));
+        assert!(matches!(at("OPTIONS", "/api/w/main/jobs/run/p/u/a/b"), Ok(Route::Preflight(_))));
         assert_eq!(at("GET", "/api/w/main/jobs/run/p/u/a/b").unwrap_err().allow.as_deref(), Some("POST, HEAD, OPTIONS"));
         assert_eq!(at("DELETE", "/api/w/main/jobs/run_wait_result/p/u/a/b").unwrap_err().code, Code::MethodNotAllowed);
     }
@@ -167,7 +173,10 @@ mod tests {
     #[test]
     fn methods() {
         assert_eq!(at("PUT", "/api/version").unwrap_err().allow.as_deref(), Some("GET"));
-        assert!(matches!(at("OPTIONS", "/api/w/main/jobs_u/get/x"), Ok(Route::Preflight)));
+        let id = "01937f4e-0000-7000-8000-000000000000";
+        let preflight = at("OPTIONS", &format!("/api/w/main/jobs_u/get/{id}"));
+        assert!(matches!(preflight, Ok(Route::Preflight(methods)) if methods == "GET, OPTIONS"));
+        assert!(at("OPTIONS", "/api/w/main/jobs_u/nothing").is_err());
         assert!(at("OPTIONS", "/api/w/main/scripts/list").is_err(), "pages of other origins have no business there");
     }
 

@@ -142,14 +142,14 @@ pub(crate) fn probe(invocation: &Invocation) -> Reply {
     reply
 }
 
-/// OPTIONS on a webhook's address: the browser's preflight, and the handshake by which senders of CloudEvents ask for
+/// OPTIONS on an address with these methods: the browser's preflight, and the handshake by which senders of CloudEvents ask for
 /// consent (CloudEvents HTTP webhook 1.0, section 4).
-pub(crate) fn preflight(headers: &HeaderMap) -> Reply {
+pub(crate) fn preflight(headers: &HeaderMap, methods: &str) -> Reply {
     let mut reply = respond::text(200, "");
     respond::with(&mut reply, "access-control-allow-origin", "*");
-    respond::with(&mut reply, "access-control-allow-methods", "GET, POST");
+    respond::with(&mut reply, "access-control-allow-methods", methods);
     respond::with(&mut reply, "access-control-allow-headers", "Content-Type, Authorization");
-    respond::with(&mut reply, "allow", "GET, POST, HEAD, OPTIONS");
+    respond::with(&mut reply, "allow", methods);
     if let Some(origin) = headers.get("webhook-request-origin").and_then(|origin| origin.to_str().ok()) {
         respond::with(&mut reply, "webhook-allowed-origin", origin);
         respond::with(&mut reply, "webhook-allowed-rate", "*");

@@ -63,6 +63,31 @@ fn an_archived_path_answers_by_hash_only() {
 }
 
 #[test]
+fn a_deleted_version_is_gone() {
+    let host = shared();
+    let first = host.push("u/versions/deleted", &guest("hello"));
+    let second = host.push("u/versions/deleted", &guest("greet"));
+    let delete = |what: &str| host.request("POST", &format!("/api/w/main/scripts/delete/{what}")).send();
+    let left = delete(&format!("h/{}", second.hash)).json();
+    assert_eq!((&left["deleted"], &left["hash"]), (&json!(true), &json!(second.hash)));
+    // The one before it is the newest again.
+    assert_eq!(greeting(&host.call("u/versions/deleted", &json!({"name": "Ann"}))), "Hello Ann!");
+    let detail = host.call_hash(&second.hash, &json!({"name": "Ann"})).problem(410);
+    assert!(detail.contains(&second.hash), "{detail}");
+    // Its module went with it; nobody else needed that one under this path, and others have their own.
+    host.get(&format!("/api/w/main/scripts/raw/h/{}", second.hash)).problem(410);
+    assert_eq!(delete("p/u/versions/deleted").json(), json!("u/versions/deleted"));
+    host.call("u/versions/deleted", &json!({"name": "Ann"})).problem(404);
+    host.call_hash(&first.hash, &json!({"name": "Ann"})).problem(410);
+    delete("p/u/versions/deleted").problem(404);
+    // The same module at another path is another version, and still runs.
+    host.still_serves();
+    // Pushed once more, it is back under its old name.
+    assert_eq!(host.push("u/versions/deleted", &guest("hello")).hash, first.hash);
+    assert_eq!(greeting(&host.call_hash(&first.hash, &json!({"name": "Ann"}))), "Hello Ann!");
+}
+
+#[test]
 fn a_module_comes_back_byte_by_byte() {
     let host = shared();
     let wasm = guest("word-count");

@@ -1,5 +1,6 @@
 //! Users, workspaces and memberships.
 
+use super::patterns;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -7,9 +8,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct NewUser {
     /// The address.
+    #[schemars(schema_with = "patterns::email")]
     pub email: String,
     /// Unique, also the `<user>` of `u/<user>/...`; else what stands before the `@`.
     #[serde(default)]
+    #[schemars(schema_with = "patterns::optional_user")]
     pub username: Option<String>,
     /// May administer every workspace.
     #[serde(default)]
@@ -74,9 +77,11 @@ pub struct Member {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct NewMember {
     /// The address.
+    #[schemars(schema_with = "patterns::email")]
     pub email: String,
     /// The name of a user to make; else what stands before the `@`.
     #[serde(default)]
+    #[schemars(schema_with = "patterns::optional_user")]
     pub username: Option<String>,
     /// Everything in the workspace.
     #[serde(default)]
@@ -101,6 +106,7 @@ pub struct MemberChange {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct NewWorkspace {
     /// Its name in addresses.
+    #[schemars(schema_with = "patterns::workspace")]
     pub id: String,
     /// Its name for people; else the same.
     #[serde(default)]
@@ -157,6 +163,7 @@ pub struct WorkspaceName {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct NameInWorkspace {
     /// The workspace.
+    #[schemars(schema_with = "patterns::workspace")]
     pub id: String,
     /// The user.
     pub username: String,

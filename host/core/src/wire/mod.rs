@@ -10,7 +10,7 @@ pub use jobs::*;
 pub use scripts::*;
 pub use tokens::*;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -34,6 +34,77 @@ pub fn timestamp(micros: i64) -> String {
 pub fn parse_timestamp(text: &str) -> Option<i64> {
     let at = time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339).ok()?;
     i64::try_from(at.unix_timestamp_nanos() / 1_000).ok()
+}
+
+/// How names are written, for schemas. What decides is the types in `id`.
+pub mod patterns {
+    use super::*;
+
+    fn pattern(pattern: &str) -> Schema {
+        json_schema!({"type": "string", "pattern": pattern})
+    }
+
+    /// A workspace's name.
+    pub fn workspace(_: &mut SchemaGenerator) -> Schema {
+        pattern("^[A-Za-z0-9][A-Za-z0-9_-]{0,49}$")
+    }
+
+    /// A user's name.
+    pub fn user(_: &mut SchemaGenerator) -> Schema {
+        pattern("^[A-Za-z0-9][A-Za-z0-9_-]{0,49}$")
+    }
+
+    /// A user's name, or none.
+    pub fn optional_user(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": ["string", "null"], "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,49}$"})
+    }
+
+    /// A workspace's name, or none.
+    pub fn optional_workspace(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": ["string", "null"], "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,49}$"})
+    }
+
+    /// An address of mail.
+    pub fn email(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "pattern": "^[!-?A-~]+@[!-~]+$", "maxLength": 254})
+    }
+
+    /// A script's path.
+    pub fn path(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "pattern": r"^[uf](/(?!\.{1,2}(/|$))[A-Za-z0-9_.@-]{1,100}){2,}$", "maxLength": 255})
+    }
+
+    /// A version's hash.
+    pub fn hash(_: &mut SchemaGenerator) -> Schema {
+        pattern("^[0-9a-f]{64}$")
+    }
+
+    /// A version's hash, or none.
+    pub fn optional_hash(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": ["string", "null"], "pattern": "^([0-9a-f]{64})?$"})
+    }
+
+    /// The first characters of a token.
+    pub fn token_prefix(_: &mut SchemaGenerator) -> Schema {
+        pattern("^[A-Za-z0-9_-]{10,}$")
+    }
+
+    /// A list of scopes, or none.
+    pub fn optional_scopes(_: &mut SchemaGenerator) -> Schema {
+        let item =
+            "^([a-z_]+:(read|write|run)|jobs:run:(scripts|flows))(:(\\*|[A-Za-z0-9/_.@-]+(/\\*)?)(,(\\*|[A-Za-z0-9/_.@-]+(/\\*)?))*)?$";
+        json_schema!({"type": ["array", "null"], "items": {"type": "string", "pattern": item}})
+    }
+
+    /// A time, or none.
+    pub fn optional_time(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": ["string", "null"], "format": "date-time"})
+    }
+
+    /// A list of jobs' ids.
+    pub fn job_ids(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "array", "items": {"type": "string", "format": "uuid"}, "maxItems": 100})
+    }
 }
 
 /// How the host is.

@@ -1,6 +1,6 @@
 //! Scripts and their versions.
 
-use super::RawJson;
+use super::{RawJson, patterns};
 use crate::limits::DeclaredLimits;
 use crate::manifest::Kind;
 use schemars::JsonSchema;
@@ -65,16 +65,19 @@ pub struct Script {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct NewScript {
     /// `u/...` or `f/...`.
+    #[schemars(schema_with = "patterns::path")]
     pub path: String,
     /// The wasm, in standard base64.
     pub content: String,
     /// Must be `wasm`.
+    #[schemars(extend("const" = "wasm"))]
     pub language: String,
     /// One line about it.
     #[serde(default)]
     pub summary: String,
     /// The version that this one follows. Given and no longer the newest: 400, so that nobody's work is overwritten unseen.
     #[serde(default)]
+    #[schemars(schema_with = "patterns::optional_hash")]
     pub parent_hash: Option<String>,
     /// Longest run, seconds; never above the host's.
     #[serde(default)]

@@ -1,5 +1,6 @@
 //! Tokens.
 
+use super::patterns;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -11,12 +12,15 @@ pub struct NewToken {
     pub label: Option<String>,
     /// RFC 3339; absent: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "patterns::optional_time")]
     pub expiration: Option<String>,
     /// Absent: all rights of its user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "patterns::optional_scopes")]
     pub scopes: Option<Vec<String>>,
     /// The one workspace it works in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "patterns::optional_workspace")]
     pub workspace_id: Option<String>,
 }
 
@@ -43,6 +47,7 @@ pub struct TokenLabel {
 pub struct TokenScopes {
     /// Absent or empty: all rights of its user.
     #[serde(default)]
+    #[schemars(schema_with = "patterns::optional_scopes")]
     pub scopes: Option<Vec<String>>,
 }
 

@@ -180,9 +180,9 @@ pub(super) fn describe(name: Name) -> Description {
         Name::CountQueue | Name::CountCompleted => plain(Json(of::<wire::JobCount>)),
         Name::QueuePosition => plain(Json(of::<wire::QueuePosition>)),
         Name::ScheduledFor => plain(Json(of::<i64>)),
-        Name::StartedAt => given(Takes::Json(of::<Vec<String>>), 200, Json(of::<Vec<Option<String>>>)),
+        Name::StartedAt => given(Takes::Json(wire::patterns::job_ids), 200, Json(of::<Vec<Option<String>>>)),
         Name::CancelJob => given(Takes::OptionalJson(of::<wire::CancelRequest>), 200, Text),
-        Name::CancelSelection => given(Takes::Json(of::<Vec<String>>), 200, Json(of::<Vec<String>>)),
+        Name::CancelSelection => given(Takes::Json(wire::patterns::job_ids), 200, Json(of::<Vec<String>>)),
         Name::WorkerIsDraining => plain(Json(of::<bool>)),
     }
 }

@@ -14,8 +14,9 @@ use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 use std::sync::LazyLock;
+use wasmill_core::problem::Code;
 use wasmill_core::scope::Need;
-use wasmill_core::wire::ProblemBody;
+use wasmill_core::wire::{ProblemBody, patterns};
 use wasmill_core::{Problem, WorkspaceId};
 use wasmill_store::Version;
 
@@ -149,8 +150,8 @@ fn rights(right: Right) -> (String, String) {
 fn operation(row: &Row, address: &str, index: usize, schemas: &mut Schemas) -> Value {
     let Description { query, takes, gives } = describe(row.name);
     let (word, sentence) = rights(row.right);
-    let mut parameters = address_parameters(address);
-    parameters.extend(query.iter().map(query_parameter));
+    let mut parameters = address_parameters(address, schemas);
+    parameters.extend(query.iter().map(|parameter| query_parameter(parameter, schemas)));
     let mut responses = Map::new();
     for (status, gives) in gives {
         responses.insert(status.to_string(), json!({"description": "Done", "content": content(gives, schemas)}));
@@ -193,7 +194,8 @@ fn content(gives: Gives, schemas: &mut Schemas) -> Value {
     match gives {
         Gives::Text => json!({"text/plain": text}),
         Gives::Markdown => json!({"text/markdown": text}),
-        Gives::Events => json!({"text/event-stream": text}),
+        // What one event holds cannot be said in this version of OpenAPI.
+        Gives::Events => json!({"text/event-stream": {}}),
         Gives::Wasm => json!({"application/wasm": {"schema": {"type": "string", "format": "binary"}}}),
         Gives::Json(schema) => json!({"application/json": {"schema": schema(&mut schemas.answers)}}),
     }
@@ -209,15 +211,19 @@ fn tag(address: &str) -> &str {
 }
 
 /// The parameters in an address.
-fn address_parameters(address: &str) -> Vec<Value> {
+fn address_parameters(address: &str, schemas: &mut Schemas) -> Vec<Value> {
     let names = address.split('/').filter_map(|word| word.strip_prefix('{').and_then(|word| word.strip_suffix('}')));
-    let about = |name: &str| match name {
-        "workspace" => (text("^[A-Za-z0-9][A-Za-z0-9_-]{0,49}$"), "The workspace"),
-        "path" => (path_schema(), "The path, with its slashes"),
-        "hash" => (hash_schema(), "The version"),
+    let mut about = |name: &str| match name {
+        "workspace" => (request_schema(patterns::workspace, schemas), "The workspace"),
+        "path" => (request_schema(patterns::path, schemas), "The path, with its slashes"),
+        "hash" => (request_schema(patterns::hash, schemas), "The version"),
         "id" => (json!({"type": "string", "format": "uuid"}), "The job"),
         "at" => (json!({"type": "integer"}), "Milliseconds since 1970"),
-        "prefix" => (text("^.{10,}$"), "The first characters of the token, as they are listed"),
+        "prefix" => (request_schema(patterns::token_prefix, schemas), "The first characters of the token, as they are listed"),
+        "slug" => {
+            let slugs: Vec<&str> = Code::ALL.iter().map(|code| code.slug()).collect();
+            (json!({"type": "string", "enum": slugs}), "The last part of the problem's type")
+        }
         _ => (json!({"type": "string"}), "The name"),
     };
     names
@@ -228,27 +234,15 @@ fn address_parameters(address: &str) -> Vec<Value> {
         .collect()
 }
 
-fn text(pattern: &str) -> Value {
-    json!({"type": "string", "pattern": pattern})
-}
-
-fn hash_schema() -> Value {
-    text("^[0-9a-f]{64}$")
-}
-
-fn path_schema() -> Value {
-    json!({"type": "string", "pattern": "^[uf](/[A-Za-z0-9_.@-]{1,100}){2,}$", "maxLength": 255})
-}
-
-fn query_parameter(parameter: &Parameter) -> Value {
+fn query_parameter(parameter: &Parameter, schemas: &mut Schemas) -> Value {
     let schema = match parameter.kind {
         ParameterKind::Text => json!({"type": "string"}),
         ParameterKind::Number(least) => json!({"type": "integer", "minimum": least, "maximum": u32::MAX}),
         ParameterKind::Switch => json!({"type": "boolean"}),
         ParameterKind::Time => json!({"type": "string", "format": "date-time"}),
         ParameterKind::Id => json!({"type": "string", "format": "uuid"}),
-        ParameterKind::Hash => hash_schema(),
-        ParameterKind::Path => path_schema(),
+        ParameterKind::Hash => request_schema(patterns::hash, schemas),
+        ParameterKind::Path => request_schema(patterns::path, schemas),
     };
     json!({"name": parameter.name, "in": "query", "required": false, "schema": schema, "description": parameter.what})
 }
@@ -268,20 +262,20 @@ fn call(mode: Mode, method: &str, address: &str, by: &str, schemas: &mut Schemas
         Mode::Stream => ("RunScriptAndStream", "Calls a script and answers with its log as it comes, then its result"),
     };
     let id = format!("{id}By{}", if by == "path" { "Path" } else { "Hash" });
-    let mut parameters = address_parameters(address);
-    parameters.extend(CALL.iter().map(query_parameter));
+    let mut parameters = address_parameters(address, schemas);
+    parameters.extend(CALL.iter().map(|parameter| query_parameter(parameter, schemas)));
     if mode == Mode::Queued {
-        parameters.extend(QUEUED.iter().map(query_parameter));
+        parameters.extend(QUEUED.iter().map(|parameter| query_parameter(parameter, schemas)));
     }
     let head = method == "HEAD";
     if method == "GET" {
-        parameters.push(query_parameter(&PAYLOAD));
+        parameters.push(query_parameter(&PAYLOAD, schemas));
     }
     let done = match (head, mode) {
         (true, _) => json!({"200": {"description": "The script is there, and the token may run it"}}),
         (_, Mode::Queued) => json!({"201": {"description": "The job's id", "content": {"text/plain": {"schema": {"type": "string"}}}}}),
         (_, Mode::Stream) => {
-            json!({"200": {"description": "The run's events", "content": {"text/event-stream": {"schema": {"type": "string"}}}}})
+            json!({"200": {"description": "The run's events", "content": {"text/event-stream": {}}}})
         }
         // A script may choose every status and content type.
         _ => {
