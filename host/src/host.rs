@@ -2,17 +2,20 @@
 
 use crate::clock::IdSource;
 use crate::jobs::running::RunningJobs;
+use crate::outbox::Outbox;
 use crate::resolve::Resolver;
 use crate::serve::admit::Admission;
 use crate::serve::auth::Tokens;
 use crate::stop::Stop;
 use std::sync::Arc;
-use tokio::sync::{Notify, RwLock};
+use tokio::sync::{Mutex, Notify, RwLock};
+use tokio_util::task::TaskTracker;
 use wasmill_core::answer::Policy;
+use wasmill_core::seal::ValueKey;
 use wasmill_core::{HostLimits, RunLimits};
 use wasmill_sandbox::Sandbox;
-use wasmill_store::Store;
 use wasmill_store::blobs::Blobs;
+use wasmill_store::{Store, WorkerId};
 
 /// What the operator decided.
 #[derive(Debug, Clone)]
@@ -53,10 +56,20 @@ pub(crate) struct Host {
     pub(crate) admission: Admission,
     /// Jobs that this process runs right now.
     pub(crate) running: RunningJobs,
+    /// What variables and resources are sealed with.
+    pub(crate) value_key: ValueKey,
+    /// Held while a variable or a resource is read and written back changed, so that no change is lost.
+    pub(crate) value_writes: Mutex<()>,
+    /// Names this process in the leases of jobs.
+    pub(crate) worker: WorkerId,
+    /// Synchronous runs that may outlast their callers.
+    pub(crate) unattended: TaskTracker,
     /// Makes job ids.
     pub(crate) ids: IdSource,
     /// Wakes the worker when something was queued.
     pub(crate) queued: Notify,
+    /// How workspaces' webhooks are told of changes.
+    pub(crate) outbox: Outbox,
     /// The two stop signals.
     pub(crate) stop: Stop,
 }

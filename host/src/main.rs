@@ -7,9 +7,11 @@ mod cli;
 mod clock;
 mod host;
 mod jobs;
+mod outbox;
 mod resolve;
 mod serve;
 mod stop;
+mod values;
 mod webhook;
 
 fn main() -> std::process::ExitCode {

@@ -7,7 +7,7 @@ use dashmap::DashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use wasmill_core::{Digest, Kind, Problem, RunLimits, ScriptPath, VersionHash, WorkspaceId};
+use wasmill_core::{Digest, Kind, Manifest, Problem, RunLimits, ScriptPath, ScriptSettings, VersionHash, WorkspaceId};
 use wasmill_store::{Store, StoreError, Version};
 
 /// Versions kept in each map; when one is full it starts anew.
@@ -37,6 +37,8 @@ pub(crate) struct Deployment {
     pub(crate) kind: Kind,
     /// The host's limits narrowed by the script's.
     pub(crate) limits: RunLimits,
+    /// What else its author decided.
+    pub(crate) settings: ScriptSettings,
 }
 
 /// The two maps.
@@ -69,7 +71,7 @@ impl Resolver {
                 let found = store.newest(workspace, path).await.map_err(unavailable)?;
                 let version =
                     found.ok_or_else(|| Problem::not_found(format!("There is no script at {path} in the workspace {workspace}")))?;
-                Ok(self.fill(&self.by_path, key, seen, self.deployment(&version)))
+                Ok(self.fill(&self.by_path, key, seen, self.deployment(&version)?))
             }
             Target::Hash(hash) => {
                 let key = (workspace.clone(), *hash);
@@ -83,21 +85,28 @@ impl Resolver {
                 if version.deleted {
                     return Err(Problem::new(wasmill_core::problem::Code::Gone, format!("The version {hash} was deleted")));
                 }
-                Ok(self.fill(&self.by_hash, key, seen, self.deployment(&version)))
+                Ok(self.fill(&self.by_hash, key, seen, self.deployment(&version)?))
             }
         }
     }
 
-    fn deployment(&self, stored: &Version) -> Arc<Deployment> {
+    /// # Errors
+    /// 500 for a version whose settings this program does not know: what they ask for would not be done.
+    fn deployment(&self, stored: &Version) -> Result<Arc<Deployment>, Problem> {
         let version = &stored.version;
-        Arc::new(Deployment {
+        let settings = Manifest::settings_of(&version.manifest).map_err(|error| {
+            tracing::error!(path = %version.path, hash = %version.hash, %error, "the settings of a version cannot be read");
+            Problem::internal()
+        })?;
+        Ok(Arc::new(Deployment {
             hash: version.hash,
             hash_text: version.hash.to_hex().into(),
             path: version.path.clone(),
             module: version.module,
             kind: version.kind,
             limits: self.limits.narrowed_by(&version.limits),
-        })
+            settings,
+        }))
     }
 
     /// Keeps what was read, unless something changed since `seen`. The check happens under the entry's lock and changes
@@ -116,8 +125,11 @@ impl Resolver {
     /// Notes a deployment. To be called after its commit and before it is answered.
     pub(crate) fn deployed(&self, workspace: &WorkspaceId, version: &Version) {
         self.changes.fetch_add(1, Ordering::AcqRel);
-        let deployment = self.deployment(version);
-        self.by_path.insert((workspace.clone(), deployment.path.clone()), deployment);
+        let key = (workspace.clone(), version.version.path.clone());
+        match self.deployment(version) {
+            Ok(deployment) => drop(self.by_path.insert(key, deployment)),
+            Err(_) => drop(self.by_path.remove(&key)),
+        }
     }
 
     /// Notes that a version is no more: its path may mean another one now, or none. To be called after its commit and
@@ -195,7 +207,7 @@ mod tests {
         let found = resolver.resolve(&store, &main, &target).await.unwrap();
         assert_eq!((found.hash, found.limits.wall.as_secs()), (first.hash, 1));
         // Behind the resolver's back: what it still answers can only come from memory.
-        store.archive(&main, &first.path).await.unwrap();
+        store.archive(&main, &first.path, 9).await.unwrap();
         assert!(resolver.resolve(&store, &main, &target).await.is_ok());
         resolver.archived(&main, &first.path);
         assert!(resolver.resolve(&store, &main, &target).await.is_err());
@@ -222,7 +234,7 @@ mod tests {
         let key = (main.clone(), first.path.clone());
         // A look-up that read the older version, then lost the race against a deployment.
         let seen = resolver.changes.load(Ordering::Acquire);
-        let old = resolver.deployment(&store.newest(&main, &first.path).await.unwrap().unwrap());
+        let old = resolver.deployment(&store.newest(&main, &first.path).await.unwrap().unwrap()).unwrap();
         let deployed = store.deploy(&main, &second).await.unwrap();
         resolver.deployed(&main, &deployed.version);
         resolver.fill(&resolver.by_path, key.clone(), seen, old.clone());

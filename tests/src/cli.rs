@@ -1,11 +1,14 @@
 //! The command line as a person or a script uses it.
 
+use std::fs::File;
+use std::io::{Seek as _, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
 /// A command that is not run yet.
 pub struct Cli {
     command: Command,
+    input: Option<File>,
 }
 
 /// What a command printed, and how it ended.
@@ -21,7 +24,7 @@ pub struct Printed {
 
 impl Cli {
     pub(crate) fn new(command: Command) -> Self {
-        Self { command }
+        Self { command, input: None }
     }
 
     /// With a further argument.
@@ -36,15 +39,24 @@ impl Cli {
         self
     }
 
+    /// With something to read from standard input.
+    pub fn input(mut self, text: &str) -> Self {
+        let mut file = tempfile::tempfile().expect("a temporary file");
+        file.write_all(text.as_bytes()).and_then(|()| file.rewind()).expect("it is written");
+        self.input = Some(file);
+        self
+    }
+
     /// Runs it to its end.
     pub fn run(mut self) -> Printed {
-        self.command.stdin(Stdio::null()).output().expect("the command can be started").into()
+        let input = self.input.take().map_or_else(Stdio::null, Stdio::from);
+        self.command.stdin(input).output().expect("the command can be started").into()
     }
 
     /// Runs it, and panics unless it ends with 0.
     pub fn ok(self) -> String {
         let printed = self.run();
-        assert_eq!(printed.code, 0, "{printed:?}");
+        assert_eq!(printed.code, 0, "it failed\n{}\n{}", printed.out, printed.err);
         printed.out
     }
 

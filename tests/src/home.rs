@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use tempfile::TempDir;
 
 /// Variables that would change what the host or its client does.
-const CLEARED: [&str; 14] = [
+const CLEARED: [&str; 15] = [
     "WASMILL_DATA",
     "WASMILL_LISTEN",
     "WASMILL_BASE_URL",
@@ -19,6 +19,7 @@ const CLEARED: [&str; 14] = [
     "WASMILL_WORKSPACE",
     "WASMILL_CONFIG",
     "WASMILL_LOG",
+    "WASMILL_VALUE_KEY_FILE",
     "TIMEOUT_WAIT_RESULT",
     "INCLUDE_HEADERS",
     "HTTP_PROXY",

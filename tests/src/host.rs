@@ -212,6 +212,8 @@ impl Host {
     pub fn still_serves_at(&self, path: &str) {
         let answer = self.call(path, &serde_json::json!({"name": "Bo"}));
         assert_eq!((answer.status, answer.json()["greeting"].as_str()), (200, Some("Hello Bo!")), "{answer:?}");
+        let log = self.log();
+        assert!(!log.contains("panicked"), "{log}");
     }
 }
 

@@ -8,7 +8,11 @@ mod home;
 mod host;
 mod http;
 mod modules;
+mod operations;
+mod peers;
 mod raw;
+mod receiver;
+mod search;
 mod shared;
 
 pub use cli::{Cli, Printed};
@@ -17,7 +21,11 @@ pub use home::Home;
 pub use host::{Deployed, Host};
 pub use http::{Answer, Request};
 pub use modules::{Bomb, command, component, entry_answering, many_functions, many_locals, typed};
+pub use operations::{Operation, operations};
+pub use peers::{Caddy, peer};
 pub use raw::{RawAnswer, Wire};
+pub use receiver::{Reaction, Receiver, Told};
+pub use search::found_below;
 pub use shared::shared;
 
 use std::path::PathBuf;

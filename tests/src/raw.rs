@@ -51,6 +51,19 @@ impl Wire {
         }
     }
 
+    /// Reads until a text has come, and returns all that has come so far.
+    pub fn read_until(&mut self, text: &str, within: u64) -> String {
+        let end = Instant::now() + Duration::from_secs(within);
+        loop {
+            let read = String::from_utf8_lossy(&self.read);
+            if read.contains(text) {
+                return read.into_owned();
+            }
+            assert!(Instant::now() < end, "no {text:?} within {within} s; read so far: {read:?}");
+            assert_ne!(self.more(), Some(0), "the connection ended without {text:?}");
+        }
+    }
+
     /// Waits until the other side closes, and tells how long that took.
     pub fn closed(&mut self, within: u64) -> Duration {
         let begun = Instant::now();
@@ -58,6 +71,17 @@ impl Wire {
             assert!(begun.elapsed() < Duration::from_secs(within), "the connection is still open after {within} s");
         }
         begun.elapsed()
+    }
+
+    /// How many bytes have come that no answer was read from.
+    pub fn arrived(&mut self) -> usize {
+        self.more();
+        self.read.len()
+    }
+
+    /// Says that nothing more will be sent, and goes on listening.
+    pub fn finish(&self) {
+        let _ = self.stream.shutdown(Shutdown::Write);
     }
 
     /// Hangs up.

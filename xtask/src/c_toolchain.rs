@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
+use crate::apt;
 use crate::process::{attempt, output, run, step};
 
 const CLANG: &str = "clang-19";
@@ -23,7 +24,7 @@ impl CToolchain {
     /// Finds the compiler, or installs it if this machine lets us.
     pub(crate) fn ensure() -> Result<Self> {
         if !is_installed() {
-            step(&format!("installing {}", PACKAGES.join(", ")), install)?;
+            step(&format!("installing {}", PACKAGES.join(", ")), || apt::install(&PACKAGES))?;
             if !is_installed() {
                 bail!("apt-get installed {}, but {CLANG} still cannot compile for WASI", PACKAGES.join(" "));
             }
@@ -50,36 +51,4 @@ fn is_installed() -> bool {
 fn has_runtime_library() -> bool {
     let asked = output(Command::new(CLANG).args(["--target=wasm32-wasi", "--rtlib=compiler-rt", "-print-libgcc-file-name"]));
     asked.is_ok_and(|file| Path::new(file.trim()).is_file())
-}
-
-fn install() -> Result<()> {
-    let manual = format!("install by hand: sudo apt-get install {}", PACKAGES.join(" "));
-    let Some(mut first) = privileged("apt-get") else {
-        bail!("no C compiler for WASI, and neither root nor sudo to install one; {manual}");
-    };
-    // A failed update is no reason to stop: the lists that are there may do.
-    if let Err(reason) = attempt(first.args(["update", "-qq"])) {
-        eprintln!("  could not refresh the package lists: {}", reason.lines().last().unwrap_or_default());
-    }
-    let Some(mut second) = privileged("apt-get") else { bail!("{manual}") };
-    second.args(["install", "-y", "-qq", "--no-install-recommends"]).args(PACKAGES);
-    match attempt(&mut second) {
-        Ok(()) => Ok(()),
-        Err(reason) => bail!("apt-get could not install the C compiler for WASI; {manual}\n{reason}"),
-    }
-}
-
-/// The command with the rights to install packages, if there is a way to have them.
-fn privileged(program: &str) -> Option<Command> {
-    let am_root = output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0");
-    if am_root {
-        let mut command = Command::new(program);
-        command.env("DEBIAN_FRONTEND", "noninteractive");
-        return Some(command);
-    }
-    // Without a terminal to ask for a password on, sudo is of use only where it asks for none.
-    attempt(Command::new("sudo").args(["-n", "true"])).ok()?;
-    let mut command = Command::new("sudo");
-    command.args(["-n", "env", "DEBIAN_FRONTEND=noninteractive", program]);
-    Some(command)
 }

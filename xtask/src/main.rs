@@ -1,11 +1,13 @@
 //! The project's own commands. Run them as `cargo xtask <command>`.
 
+mod apt;
 mod build_script;
 mod c_toolchain;
 mod check;
 mod demo;
 mod guests;
 mod host;
+mod peers;
 mod process;
 mod toolchain;
 mod wasm_std;
@@ -22,6 +24,7 @@ usage: cargo xtask <command>
   demo [--once] [--listen ADDR]
                       install what is missing, build, start the host, push the examples and call them; then go on serving
   test                install what the tests need and run everything that has to pass
+  peers               install the clients, SDKs and the proxy that the tests try the host with into target/peers
   guests              build the scripts and the test guests into target/guests
   build-script DIR    build one script and print the path of its .wasm
   targets             make sure that Rust can compile for wasm32-wasip2";
@@ -44,6 +47,7 @@ fn dispatch() -> Result<()> {
         ["demo", "--once"] => demo::build_and_run(&root()?, true, None),
         ["demo", "--listen", address] => demo::build_and_run(&root()?, false, Some(address)),
         ["test"] => check::run_all(&root()?),
+        ["peers"] => peers::ensure(&root()?),
         ["guests"] => guests::build_all(&root()?).map(drop),
         ["build-script", folder] => build_script::build(Path::new(folder)),
         ["targets"] => wasm_targets::ensure(&root()?).map(drop),

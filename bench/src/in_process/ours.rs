@@ -56,8 +56,14 @@ impl Ours {
         let Some(script) = self.sandbox.prepared(&self.digest) else { bail!("the script was forgotten") };
         let limits = RunLimits::default();
         let log = Arc::new(LogBuffer::new(limits.log_bytes));
-        let call =
-            Call { args: args.to_owned().into(), environment: environment(), limits, log: log.clone(), cancel: self.ending.child_token() };
+        let call = Call {
+            args: args.to_owned().into(),
+            confidential: false,
+            environment: environment(),
+            limits,
+            log: log.clone(),
+            cancel: self.ending.child_token(),
+        };
         let run = timeout(SYNC_WAIT, self.sandbox.invoke(&script, call)).await?;
         std::hint::black_box(log.finish());
         match run.outcome {
@@ -72,8 +78,14 @@ impl Ours {
         let Some(script) = self.sandbox.prepared(&self.digest) else { bail!("the script was forgotten") };
         let limits = RunLimits::default();
         let log = Arc::new(LogBuffer::new(limits.log_bytes));
-        let call =
-            Call { args: args.to_owned().into(), environment: environment(), limits, log: log.clone(), cancel: self.ending.child_token() };
+        let call = Call {
+            args: args.to_owned().into(),
+            confidential: false,
+            environment: environment(),
+            limits,
+            log: log.clone(),
+            cancel: self.ending.child_token(),
+        };
         script.check(&call.args).map_err(|failure| anyhow::Error::msg(failure.message))?;
         std::hint::black_box(log.finish());
         std::hint::black_box(call);

@@ -97,32 +97,21 @@ text_id!(ScriptPath);
 impl FromStr for ScriptPath {
     type Err = InvalidName;
     fn from_str(text: &str) -> Result<Self, InvalidName> {
-        let what = "path";
-        if text.len() > 255 {
-            return invalid(what, "must have at most 255 characters");
-        }
-        let mut segments = 0usize;
-        for segment in text.split('/') {
-            segments += 1;
-            if segments == 1 && !matches!(segment, "u" | "f") {
-                return invalid(what, "must begin with u/<user>/ or f/<folder>/, such as f/examples/hello");
-            }
-            if segment.is_empty() {
-                return invalid(what, "has an empty part between slashes");
-            }
-            if segment.len() > 100 {
-                return invalid(what, "a part between slashes has more than 100 characters");
-            }
-            if segment == "." || segment == ".." {
-                return invalid(what, "'.' and '..' are not allowed as parts");
-            }
-            if !segment.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'@')) {
-                return invalid(what, "only letters, digits and '_', '-', '.', '@' are allowed between slashes");
-            }
-        }
-        if segments < 3 {
-            return invalid(what, "needs three parts: u/<user>/<name> or f/<folder>/<name>");
-        }
+        check_path(text, &["u", "f"], "must begin with u/<user>/ or f/<folder>/, such as f/examples/hello")?;
+        Ok(Self(text.into()))
+    }
+}
+
+/// A variable's or a resource's path: as a script's, or `g/<group>/<name>`.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ValuePath(Arc<str>);
+text_id!(ValuePath);
+
+impl FromStr for ValuePath {
+    type Err = InvalidName;
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        check_path(text, &["u", "f", "g"], "must begin with u/<user>/, f/<folder>/ or g/<group>/, such as f/shop/api_key")?;
         Ok(Self(text.into()))
     }
 }
@@ -143,6 +132,37 @@ impl FromStr for UserName {
             return invalid(what, "only letters, digits, '_' and '-' are allowed, beginning with a letter or a digit");
         }
         Ok(Self(text.into()))
+    }
+}
+
+/// The grammar of paths: `firsts` are the words that the first part may be.
+fn check_path(text: &str, firsts: &[&str], first: &str) -> Result<(), InvalidName> {
+    let what = "path";
+    if text.len() > 255 {
+        return invalid(what, "must have at most 255 characters");
+    }
+    let mut segments = 0usize;
+    for segment in text.split('/') {
+        segments += 1;
+        if segments == 1 && !firsts.contains(&segment) {
+            return invalid(what, first);
+        }
+        if segment.is_empty() {
+            return invalid(what, "has an empty part between slashes");
+        }
+        if segment.len() > 100 {
+            return invalid(what, "a part between slashes has more than 100 characters");
+        }
+        if segment == "." || segment == ".." {
+            return invalid(what, "'.' and '..' are not allowed as parts");
+        }
+        if !segment.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'@')) {
+            return invalid(what, "only letters, digits and '_', '-', '.', '@' are allowed between slashes");
+        }
+    }
+    match segments {
+        0..3 => invalid(what, "needs three parts, such as f/<folder>/<name>"),
+        _ => Ok(()),
     }
 }
 
@@ -306,6 +326,16 @@ mod tests {
             assert!(bad.parse::<ScriptPath>().is_err(), "{bad:?} must be refused");
         }
         assert!(format!("u/a/{}", "x/".repeat(200)).parse::<ScriptPath>().is_err());
+    }
+
+    #[test]
+    fn value_paths() {
+        for good in ["u/admin/key", "f/shop/a/b", "g/all/c"] {
+            assert_eq!(good.parse::<ValuePath>().map(String::from).unwrap(), good);
+        }
+        for bad in ["key", "g/all", "x/a/b", "g/a/..", "g/a/b c"] {
+            assert!(bad.parse::<ValuePath>().is_err(), "{bad:?} must be refused");
+        }
     }
 
     #[test]

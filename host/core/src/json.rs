@@ -1,6 +1,7 @@
 //! JSON as text: values checked and objects opened no further than their keys, so that numbers, order and white space
 //! within values stay as they were written.
 
+use crate::args::interpolate::{RESOURCE, VARIABLE};
 use crate::limits::JSON_DEPTH;
 use serde::Deserialize;
 use serde::de::{MapAccess, Visitor};
@@ -13,6 +14,15 @@ use std::fmt;
 pub(crate) fn quote(text: &str) -> String {
     // Writing a string into memory cannot fail.
     serde_json::to_string(text).unwrap_or_default()
+}
+
+/// A text that did not come as JSON, as JSON: never a reference to a variable or a resource, whatever it says.
+pub(crate) fn quote_text(text: &str) -> String {
+    let quoted = quote(text);
+    match text.starts_with(VARIABLE) || text.starts_with(RESOURCE) {
+        true => quoted.replacen('$', "\\u0024", 1),
+        false => quoted,
+    }
 }
 
 /// Whether valid JSON nests deeper than what its readers bear, with one level kept for what may be put around it.
@@ -147,6 +157,16 @@ mod tests {
         assert_eq!(members.get("z").map(RawValue::get), Some("1E+400"));
         assert_eq!(keys(&members.last_of_equal()), ["z=1E+400", "a=null"]);
         assert!(Members::read("[1]").is_err());
+    }
+
+    #[test]
+    fn text_is_never_a_reference() {
+        for text in ["$var:u/a/b", "$res:u/a/\"b\"", "$", "$varu/a", "x$var:u/a/b", ""] {
+            let quoted = quote_text(text);
+            assert_eq!(serde_json::from_str::<String>(&quoted).unwrap(), text);
+            assert_eq!(crate::args::interpolate::references(&quoted), Ok(vec![]));
+        }
+        assert_eq!(quote_text("$var:u/a/b"), r#""\u0024var:u/a/b""#);
     }
 
     #[test]

@@ -13,14 +13,16 @@ pub mod json;
 pub mod limits;
 pub mod manifest;
 pub mod options;
+pub mod outbox;
 pub mod outcome;
 pub mod problem;
 pub mod scope;
+pub mod seal;
 pub mod token;
 pub mod wire;
 
-pub use id::{Digest, InvalidName, JobId, ScriptPath, UserName, VersionHash, WorkspaceId};
+pub use id::{Digest, InvalidName, JobId, ScriptPath, UserName, ValuePath, VersionHash, WorkspaceId};
 pub use limits::{HostLimits, RunLimits};
-pub use manifest::{Kind, Manifest};
+pub use manifest::{Kind, Manifest, ScriptSettings, Unattended};
 pub use outcome::{Failure, FailureName, Outcome, Usage};
 pub use problem::Problem;

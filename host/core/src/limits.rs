@@ -109,10 +109,15 @@ pub struct HostLimits {
     pub stop_grace: Duration,
     /// How long a synchronous call waits for a free place among the running ones. Default 2 s, then 503.
     pub admit_wait: Duration,
+    /// Jobs that may wait in one workspace before further ones are refused with 429; 0 for any number. Default 1,000,000:
+    /// about a gigabyte on disk with arguments of a kilobyte, and more than a day's work at ten a second.
+    pub queued_jobs: u64,
     /// Compiling one module, in the child process.
     pub compile: CompileLimits,
     /// Bytes of compiled scripts kept ready in memory. Default 1 GiB.
     pub warm_bytes: u64,
+    /// Telling workspaces' webhooks of changes.
+    pub delivery: DeliveryLimits,
 }
 
 impl Default for HostLimits {
@@ -131,8 +136,43 @@ impl Default for HostLimits {
             sync_wait: Duration::from_secs(600),
             stop_grace: Duration::from_secs(10),
             admit_wait: Duration::from_secs(2),
+            queued_jobs: 1_000_000,
             compile: CompileLimits::default(),
             warm_bytes: 1024 * MIB,
+            delivery: DeliveryLimits::default(),
+        }
+    }
+}
+
+/// What telling workspaces' webhooks of changes may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeliveryLimits {
+    /// Time of one attempt, from looking up the receiver's name to the end of its answer. Default 10 s.
+    pub timeout: Duration,
+    /// Attempts at the same time, each of another workspace. Default 32.
+    pub concurrent: u32,
+    /// Bytes of the receiver's answer that are read, so that it sees its answer taken. Default 64 KiB.
+    pub answer_bytes: u64,
+    /// Bytes of them that the delivery log keeps. Default 1 KiB.
+    pub kept_answer_bytes: u64,
+    /// How long the delivery log keeps an event that was delivered or given up. Default 30 days.
+    pub log: Duration,
+    /// How long the secret before a rotation is used beside the new one. Default 24 h.
+    pub old_secret: Duration,
+    /// Bytes of a webhook's URL. Default 2,048.
+    pub url_bytes: u32,
+}
+
+impl Default for DeliveryLimits {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(10),
+            concurrent: 32,
+            answer_bytes: 64 << 10,
+            kept_answer_bytes: 1 << 10,
+            log: Duration::from_secs(30 * 86_400),
+            old_secret: Duration::from_secs(86_400),
+            url_bytes: 2_048,
         }
     }
 }
@@ -197,6 +237,26 @@ pub const PART_HEADER_BYTES: usize = 8 << 10;
 
 /// Characters of a multipart boundary: what RFC 2046 allows.
 pub const BOUNDARY_CHARS: usize = 70;
+
+/// Variables and resources that the arguments of one run may refer to, by way of resources included. Each is read and
+/// opened when the run starts; the largest configurations seen have some dozen.
+pub const REFERENCES: usize = 100;
+
+/// How often in a row resources may refer to one another. People nest them two or three deep.
+pub const REFERENCE_DEPTH: usize = 16;
+
+/// Bytes of a variable's text. Default 1 MiB: a bundle of every public certificate authority has a quarter of that.
+pub const VARIABLE_BYTES: usize = 1 << 20;
+
+/// Bytes of a resource's JSON text. Default 8 MiB, half of what a call may bring: a resource of type `state` keeps what a
+/// script was once called with.
+pub const RESOURCE_BYTES: usize = 8 << 20;
+
+/// Bytes of a variable's or a resource's description: pages of text, and no place for the value itself.
+pub const DESCRIPTION_BYTES: usize = 64 << 10;
+
+/// Characters of a resource's type.
+pub const RESOURCE_TYPE_CHARS: usize = 100;
 
 /// Values in the arguments of one typed call, a byte of a `list<u8>` counted as one. Default 4,000,000: each takes some 30
 /// bytes while it is handed over, and wasmtime's own bound for the way back is 128 MiB.

@@ -47,6 +47,83 @@ impl std::str::FromStr for Kind {
     }
 }
 
+/// What becomes of a run whose synchronous caller no longer waits for it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Unattended {
+    /// It is cancelled.
+    #[default]
+    Cancel,
+    /// It goes on as a job.
+    Continue,
+}
+
+impl std::str::FromStr for Unattended {
+    type Err = crate::InvalidName;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "cancel" => Ok(Unattended::Cancel),
+            "continue" => Ok(Unattended::Continue),
+            other => Err(crate::InvalidName { what: "setting", reason: format!("{other:?} is neither cancel nor continue") }),
+        }
+    }
+}
+
+/// What a script's author decided about its runs, beside their limits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ScriptSettings {
+    /// Arguments, result and log are never written for synchronous runs, and of queued ones erased once the result was read.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub delete_after_use: bool,
+    /// Seconds after a run's end at which its arguments, result and log are erased, read or not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delete_after_secs: Option<u32>,
+    /// When the caller hangs up.
+    #[serde(default, skip_serializing_if = "is_cancel")]
+    pub on_hang_up: Unattended,
+    /// When the caller's longest wait is over.
+    #[serde(default, skip_serializing_if = "is_cancel")]
+    pub on_sync_timeout: Unattended,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
+fn is_cancel(unattended: &Unattended) -> bool {
+    *unattended == Unattended::Cancel
+}
+
+impl ScriptSettings {
+    /// The same with one form for what means the same: erasing after 0 seconds is deleting after use.
+    ///
+    /// # Errors
+    /// A sentence for the author when settings exclude each other.
+    pub fn checked(mut self) -> Result<Self, String> {
+        if self.delete_after_secs == Some(0) {
+            self.delete_after_use = true;
+            self.delete_after_secs = None;
+        }
+        match self.delete_after_use && self.goes_on() {
+            true => Err("A script whose runs are deleted after use cannot let them go on as jobs: a job is written to disk. \
+                Leave delete_after_use away, or on_hang_up and on_sync_timeout"
+                .into()),
+            false => Ok(self),
+        }
+    }
+
+    /// True when a synchronous run may outlast its caller's wait.
+    pub fn goes_on(&self) -> bool {
+        self.on_hang_up == Unattended::Continue || self.on_sync_timeout == Unattended::Continue
+    }
+
+    /// Seconds after which payloads are erased, as lists of scripts show it: 0 for deleting after use.
+    pub fn erased_after_secs(&self) -> Option<u32> {
+        if self.delete_after_use { Some(0) } else { self.delete_after_secs }
+    }
+}
+
 /// Everything that decides how a version runs. Two uploads with equal manifests are the same version.
 ///
 /// The canonical text is this struct as JSON with its fields in this order, absent ones left out and no white space:
@@ -64,16 +141,40 @@ pub struct Manifest {
     /// What the author declared to narrow the host's limits.
     #[serde(default, skip_serializing_if = "is_default")]
     pub limits: DeclaredLimits,
+    /// What else the author decided.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub settings: ScriptSettings,
 }
 
-fn is_default(limits: &DeclaredLimits) -> bool {
-    *limits == DeclaredLimits::default()
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Manifest {
     /// The manifest of a module at a path.
     pub fn new(path: ScriptPath, module: Digest, kind: Kind, limits: DeclaredLimits) -> Self {
-        Self { manifest: 1, path, module, kind, limits }
+        Self { manifest: 1, path, module, kind, limits, settings: ScriptSettings::default() }
+    }
+
+    /// The same with settings.
+    pub fn with_settings(self, settings: ScriptSettings) -> Self {
+        Self { settings, ..self }
+    }
+
+    /// The settings in a stored manifest's text; the default of one that was emptied because its version was deleted.
+    ///
+    /// # Errors
+    /// When it has settings that this program does not know: a newer one wrote it.
+    pub fn settings_of(text: &str) -> Result<ScriptSettings, serde_json::Error> {
+        #[derive(Deserialize)]
+        struct Only {
+            #[serde(default)]
+            settings: ScriptSettings,
+        }
+        match text {
+            "" => Ok(ScriptSettings::default()),
+            text => serde_json::from_str::<Only>(text).map(|only| only.settings),
+        }
     }
 
     /// The canonical text, and the version's hash: SHA-256 of it.
@@ -110,5 +211,37 @@ mod tests {
         assert_ne!(manifest("u/admin/hello", b"abc", Kind::Typed, limited).1, hash);
         let read: Manifest = serde_json::from_str(&manifest("u/admin/hello", b"abc", Kind::Typed, limited).0).unwrap();
         assert_eq!(read.limits, limited);
+    }
+
+    #[test]
+    fn settings_are_part_of_the_hash_and_absent_by_default() {
+        let plain = Manifest::new("u/a/b".parse().unwrap(), Digest::of(b"x"), Kind::Typed, DeclaredLimits::default());
+        let (text, hash) = plain.clone().canonical().unwrap();
+        assert!(!text.contains("settings"), "{text}");
+        assert_eq!(plain.clone().with_settings(ScriptSettings::default()).canonical().unwrap(), (text.clone(), hash));
+        assert_eq!(Manifest::settings_of(&text).unwrap(), ScriptSettings::default());
+        assert_eq!(Manifest::settings_of("").unwrap(), ScriptSettings::default());
+        let goes_on = ScriptSettings { on_hang_up: Unattended::Continue, delete_after_secs: Some(5), ..ScriptSettings::default() };
+        let (text, other) = plain.with_settings(goes_on).canonical().unwrap();
+        assert!(text.ends_with(r#","settings":{"delete_after_secs":5,"on_hang_up":"continue"}}"#), "{text}");
+        assert_ne!(other, hash);
+        assert_eq!(Manifest::settings_of(&text).unwrap(), goes_on);
+        assert!(Manifest::settings_of(r#"{"settings":{"later":true}}"#).is_err());
+    }
+
+    #[test]
+    fn settings_that_fit_together() {
+        let none = ScriptSettings::default();
+        let used = ScriptSettings { delete_after_use: true, ..none };
+        assert_eq!(ScriptSettings { delete_after_secs: Some(0), ..none }.checked(), Ok(used));
+        assert_eq!(used.erased_after_secs(), Some(0));
+        assert_eq!(ScriptSettings { delete_after_secs: Some(9), ..none }.checked().unwrap().erased_after_secs(), Some(9));
+        assert_eq!(none.erased_after_secs(), None);
+        for on in
+            [ScriptSettings { on_hang_up: Unattended::Continue, ..none }, ScriptSettings { on_sync_timeout: Unattended::Continue, ..none }]
+        {
+            assert!(on.goes_on() && on.checked().is_ok());
+            assert!(ScriptSettings { delete_after_use: true, ..on }.checked().is_err());
+        }
     }
 }

@@ -24,6 +24,8 @@ pub struct RunOptions {
     pub tag: Option<String>,
     /// The longest the run may take; never above the script's own limit.
     pub timeout: Option<Duration>,
+    /// A synchronous call is refused when more jobs than this are due and waiting.
+    pub queue_limit: Option<u64>,
 }
 
 impl RunOptions {
@@ -57,6 +59,7 @@ impl RunOptions {
                         value.parse().ok().filter(|seconds| *seconds > 0).ok_or_else(|| bad("a whole number of seconds, 1 or more"))?;
                     options.timeout = Some(Duration::from_secs(seconds.into()));
                 }
+                "queue_limit" => options.queue_limit = Some(value.parse().map_err(|_| bad("a number of jobs"))?),
                 _ => {}
             }
         }
@@ -90,6 +93,7 @@ mod tests {
             (format!("job_id={id}"), RunOptions { job_id: Some(job), ..none.clone() }),
             (format!("parent_job={id}&root_job={id}"), RunOptions { parent: Some(job), root: Some(job), ..none.clone() }),
             ("tag=a&tag=gpu-1".into(), RunOptions { tag: Some("gpu-1".into()), ..none.clone() }),
+            ("queue_limit=0".into(), RunOptions { queue_limit: Some(0), ..none.clone() }),
             ("timeout=2".into(), RunOptions { timeout: Some(Duration::from_secs(2)), ..none }),
         ] {
             assert_eq!(RunOptions::parse(&query, NOW), Ok(expected), "{query}");
@@ -105,6 +109,7 @@ mod tests {
             ("tag=a b", "tag"),
             ("timeout=0", "timeout"),
             ("timeout=-1", "timeout"),
+            ("queue_limit=-1", "queue_limit"),
         ] {
             let why = RunOptions::parse(query, NOW).unwrap_err();
             assert!(why.contains(name), "{query}: {why}");

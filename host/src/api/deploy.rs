@@ -5,16 +5,16 @@ use super::{Asked, object, parameter, typed_parameter};
 use crate::clock;
 use crate::resolve::unavailable;
 use crate::serve::body;
+use crate::serve::body::Incoming;
 use crate::serve::respond::{self, Reply};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use hyper::body::Incoming;
 use wasmill_core::limits::DeclaredLimits;
 use wasmill_core::problem::Code;
 use wasmill_core::scope::{Action, Need};
 use wasmill_core::wire;
-use wasmill_core::{Manifest, Problem, ScriptPath, VersionHash, WorkspaceId};
+use wasmill_core::{Manifest, Problem, ScriptPath, ScriptSettings, VersionHash, WorkspaceId};
 use wasmill_sandbox::{Refusal, RefusalCode};
 use wasmill_store::NewVersion;
 
@@ -23,10 +23,12 @@ struct Upload {
     path: ScriptPath,
     wasm: Bytes,
     limits: DeclaredLimits,
+    settings: ScriptSettings,
     summary: String,
 }
 
-/// Deploys an uploaded module: the body is the wasm itself. Query: `summary`, `timeout_s`, `memory_mib`.
+/// Deploys an uploaded module: the body is the wasm itself. Query: `summary`, `timeout_s`, `memory_mib`, and the settings
+/// `delete_after_use`, `delete_after_secs`, `on_hang_up`, `on_sync_timeout`.
 /// 201 for a new version, 200 for one that is deployed already.
 pub(crate) async fn upload(asked: Asked<'_>, workspace: &WorkspaceId, path: ScriptPath, incoming: Incoming) -> Result<Reply, Problem> {
     let query = asked.query;
@@ -34,10 +36,18 @@ pub(crate) async fn upload(asked: Asked<'_>, workspace: &WorkspaceId, path: Scri
         timeout_s: typed_parameter(query, "timeout_s", "a number of seconds")?,
         memory_mib: typed_parameter(query, "memory_mib", "a number of MiB")?,
     };
+    let unattended = |name| typed_parameter(query, name, "cancel or continue").map(Option::unwrap_or_default);
+    let settings = ScriptSettings {
+        delete_after_use: typed_parameter(query, "delete_after_use", "true or false")?.unwrap_or(false),
+        delete_after_secs: typed_parameter(query, "delete_after_secs", "a number of seconds")?,
+        on_hang_up: unattended("on_hang_up")?,
+        on_sync_timeout: unattended("on_sync_timeout")?,
+    };
+    let settings = settings.checked().map_err(Problem::bad_request)?;
     let summary = parameter(query, "summary").unwrap_or_default();
     let bounds = &asked.host.settings.limits;
     let wasm = body::read(&asked.request.headers, incoming, bounds.module_bytes, bounds.body_timeout).await?;
-    let answer = deploy(asked, workspace, Upload { path, wasm, limits, summary }).await?;
+    let answer = deploy(asked, workspace, Upload { path, wasm, limits, settings, summary }).await?;
     Ok(respond::json(if answer.created { 201 } else { 200 }, &answer))
 }
 
@@ -59,7 +69,14 @@ pub(crate) async fn create(asked: Asked<'_>, workspace: &WorkspaceId, incoming: 
         .decode(script.content.trim())
         .map_err(|error| Problem::bad_request(format!("content is not the wasm in standard base64: {error}")))?;
     let limits = DeclaredLimits { timeout_s: script.timeout, memory_mib: script.memory_mib };
-    let answer = deploy(asked, workspace, Upload { path, wasm: wasm.into(), limits, summary: script.summary }).await?;
+    let settings = ScriptSettings {
+        delete_after_use: script.delete_after_use.unwrap_or(false),
+        delete_after_secs: script.delete_after_secs,
+        on_hang_up: script.on_hang_up,
+        on_sync_timeout: script.on_sync_timeout,
+    };
+    let settings = settings.checked().map_err(Problem::bad_request)?;
+    let answer = deploy(asked, workspace, Upload { path, wasm: wasm.into(), limits, settings, summary: script.summary }).await?;
     Ok(respond::text(201, answer.hash))
 }
 
@@ -82,10 +99,11 @@ async fn follows(asked: Asked<'_>, workspace: &WorkspaceId, path: &ScriptPath, p
 
 async fn deploy(asked: Asked<'_>, workspace: &WorkspaceId, upload: Upload) -> Result<wire::Uploaded, Problem> {
     let Asked { host, caller, .. } = asked;
-    let Upload { path, wasm, limits, summary } = upload;
+    let Upload { path, wasm, limits, settings, summary } = upload;
     let module_bytes = wasm.len() as u64;
     let admitted = host.sandbox.admit(wasm.clone()).await.map_err(refused)?;
-    let (manifest, hash) = Manifest::new(path.clone(), admitted.digest, admitted.kind, limits).canonical().map_err(|error| {
+    let manifest = Manifest::new(path.clone(), admitted.digest, admitted.kind, limits).with_settings(settings);
+    let (manifest, hash) = manifest.canonical().map_err(|error| {
         tracing::error!(%error, "a manifest could not be written");
         Problem::internal()
     })?;

@@ -84,9 +84,22 @@ fn growing_log(host: &Host, id: JobId) -> Option<String> {
     host.running.log(id).map(|log| log.read_from(0).0)
 }
 
+/// Notes that somebody is given a job's result, and so erases it where its script asks for that: before the answer is
+/// sent, so that whoever has read it can rely on it.
+///
+/// # Errors
+/// When it cannot be erased; the result is then not given away.
+pub(super) async fn read(host: &Host, workspace: &WorkspaceId, job: &Job) -> Result<(), Problem> {
+    if job.job.erasure.when_read && matches!(&job.state, JobState::Finished(end) if !end.deleted) {
+        host.store.erase(workspace, &[job.job.id]).await.map_err(unavailable)?;
+    }
+    Ok(())
+}
+
 /// One job, whole.
 pub(crate) async fn get(host: &Host, caller: &Caller, workspace: &WorkspaceId, id: JobId) -> Result<Reply, Problem> {
     let job = find(host, caller, workspace, id).await?;
+    read(host, workspace, &job).await?;
     let log = growing_log(host, id);
     Ok(respond::json(200, &shown(workspace, &job, caller, true, log)))
 }
@@ -103,6 +116,7 @@ fn end_of(job: &Job) -> Result<&RunEnd, Problem> {
 pub(crate) async fn get_completed(host: &Host, caller: &Caller, workspace: &WorkspaceId, id: JobId) -> Result<Reply, Problem> {
     let job = find(host, caller, workspace, id).await?;
     end_of(&job)?;
+    read(host, workspace, &job).await?;
     Ok(respond::json(200, &shown(workspace, &job, caller, true, None)))
 }
 
@@ -110,6 +124,7 @@ pub(crate) async fn get_completed(host: &Host, caller: &Caller, workspace: &Work
 pub(crate) async fn result(host: &Host, caller: &Caller, workspace: &WorkspaceId, id: JobId, query: &str) -> Result<Reply, Problem> {
     let job = find(host, caller, workspace, id).await?;
     let end = end_of(&job)?;
+    read(host, workspace, &job).await?;
     let Some(path) = parameter(query, "json_path").filter(|path| !path.is_empty()) else {
         return Ok(respond::json(200, &end.result));
     };
@@ -136,6 +151,7 @@ pub(crate) async fn timing(host: &Host, caller: &Caller, workspace: &WorkspaceId
 /// The result when there is one: always all of `completed`, `result`, `success`, `started`.
 pub(crate) async fn result_maybe(host: &Host, caller: &Caller, workspace: &WorkspaceId, id: JobId, query: &str) -> Result<Reply, Problem> {
     let job = find(host, caller, workspace, id).await?;
+    read(host, workspace, &job).await?;
     let ask = typed_parameter::<bool>(query, "get_started", "true or false")?.unwrap_or(false);
     Ok(match &job.state {
         JobState::Finished(end) => {

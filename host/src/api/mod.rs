@@ -10,19 +10,22 @@ mod openapi;
 pub(crate) mod operations;
 mod problems;
 mod queue;
+mod resources;
 mod scripts;
 mod tokens;
 mod updates;
 mod users;
+mod values;
+mod variables;
+mod webhook;
 mod workspaces;
 
 use crate::host::Host;
 use crate::serve::auth::Caller;
-use crate::serve::body;
+use crate::serve::body::{self, Incoming};
 use crate::serve::respond::{self, Reply};
 use bytes::Bytes;
 use http::request;
-use hyper::body::Incoming;
 use operations::{Matched, Operation, Right};
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -100,6 +103,14 @@ async fn dispatch(asked: Asked<'_>, operation: Operation, incoming: Incoming) ->
         Operation::MyWorkspaces {} => workspaces::mine(host, caller).await,
         Operation::CreateWorkspace {} => workspaces::create(host, caller, &asked.json(incoming).await?).await,
         Operation::WorkspaceExists {} => workspaces::exists(host, &asked.json(incoming).await?).await,
+        Operation::GetSettings { workspace } => webhook::settings(host, caller, &workspace).await,
+        Operation::EditWebhook { workspace } => webhook::edit(host, caller, &workspace, asked.optional_json(incoming).await?).await,
+        Operation::RotateWebhookSecret { workspace } => {
+            webhook::rotate(host, caller, &workspace, asked.optional_json(incoming).await?).await
+        }
+        Operation::TestWebhook { workspace } => webhook::test(host, &workspace).await,
+        Operation::WebhookDeliveries { workspace } => webhook::deliveries(host, &workspace, query).await,
+        Operation::RedeliverWebhook { workspace, delivery } => webhook::redeliver(host, &workspace, delivery).await,
         Operation::UsernameExists {} => workspaces::username_exists(host, caller, &asked.json(incoming).await?).await,
 
         Operation::WorkspaceDocument { workspace } => openapi::of_workspace(host, caller, &workspace).await,
@@ -129,6 +140,32 @@ async fn dispatch(asked: Asked<'_>, operation: Operation, incoming: Incoming) ->
         Operation::DeleteVersion { workspace, hash } => scripts::delete_version(host, caller, &workspace, hash).await,
         Operation::DeleteScript { workspace, path } => scripts::delete(host, &workspace, &path).await,
         Operation::ScriptTokens { workspace, path } => tokens::of_script(host, &workspace, &path).await,
+
+        Operation::GetVariableValue { workspace, path } => variables::get_value(host, &workspace, &path).await,
+        Operation::GetVariable { workspace, path } => variables::get(host, &workspace, &path, query).await,
+        Operation::VariableExists { workspace, path } => variables::exists(host, &workspace, &path).await,
+        Operation::ListVariables { workspace } => variables::list(host, &workspace, query).await,
+        Operation::CreateVariable { workspace } => variables::create(host, caller, &workspace, query, asked.json(incoming).await?).await,
+        Operation::UpdateVariable { workspace, path } => {
+            variables::update(host, caller, &workspace, &path, query, asked.json(incoming).await?).await
+        }
+        Operation::DeleteVariable { workspace, path } => variables::delete(host, caller, &workspace, &path).await,
+
+        Operation::GetResourceValueInterpolated { workspace, path } => resources::get_value_interpolated(host, &workspace, &path).await,
+        Operation::GetResourceValue { workspace, path } => resources::get_value(host, &workspace, &path).await,
+        Operation::GetResource { workspace, path } => resources::get(host, &workspace, &path).await,
+        Operation::ResourceExists { workspace, path } => resources::exists(host, &workspace, &path).await,
+        Operation::ListResources { workspace } => resources::list(host, &workspace, query).await,
+        Operation::ListResourceTypes { workspace } => resources::types(host, &workspace).await,
+        Operation::ListResourceTypeNames { workspace } => resources::type_names(host, &workspace).await,
+        Operation::CreateResource { workspace } => resources::create(host, caller, &workspace, query, asked.json(incoming).await?).await,
+        Operation::UpdateResource { workspace, path } => {
+            resources::update(host, caller, &workspace, &path, asked.json(incoming).await?).await
+        }
+        Operation::UpdateResourceValue { workspace, path } => {
+            resources::update_value(host, caller, &workspace, &path, asked.json(incoming).await?).await
+        }
+        Operation::DeleteResource { workspace, path } => resources::delete(host, caller, &workspace, &path).await,
 
         Operation::GetJob { workspace, id } => jobs::get(host, caller, &workspace, id).await,
         Operation::GetCompletedJob { workspace, id } => jobs::get_completed(host, caller, &workspace, id).await,

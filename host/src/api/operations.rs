@@ -8,7 +8,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 use std::sync::LazyLock;
 use wasmill_core::scope::Action::{self, Read, Write};
-use wasmill_core::{JobId, Problem, ScriptPath, VersionHash, WorkspaceId};
+use wasmill_core::{JobId, Problem, ScriptPath, ValuePath, VersionHash, WorkspaceId};
 
 /// What a caller must have, beyond the row's workspace existing for it. Asked for before the handler is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,6 +154,20 @@ operations! {
     /// The description of the workspace's webhooks: an operation for each script that the caller may run
     WorkspaceDocument(workspace: WorkspaceId) = GET "w/{workspace}/openapi.json", Right::Member;
 
+    // A workspace's webhook
+    /// The workspace's settings; its administrators see the webhook and its signing secret
+    GetSettings(workspace: WorkspaceId) = GET "w/{workspace}/workspaces/get_settings", Right::All("workspaces", Read);
+    /// Sets the URL that is told of every change in the workspace, or clears it
+    EditWebhook(workspace: WorkspaceId) = POST "w/{workspace}/workspaces/edit_webhook", Right::Admin("workspaces", Write);
+    /// Makes a new signing secret; the old one is used beside it for a while
+    RotateWebhookSecret(workspace: WorkspaceId) = POST "w/{workspace}/workspaces/rotate_webhook_secret", Right::Admin("workspaces", Write);
+    /// Sends a test event now and tells how that went
+    TestWebhook(workspace: WorkspaceId) = POST "w/{workspace}/workspaces/test_webhook", Right::Admin("workspaces", Write);
+    /// What the webhook was told or is to be told, newest first
+    WebhookDeliveries(workspace: WorkspaceId) = GET "w/{workspace}/workspaces/webhook_deliveries", Right::Admin("workspaces", Read);
+    /// Tells an event again
+    RedeliverWebhook(workspace: WorkspaceId, delivery: i64) = POST "w/{workspace}/workspaces/redeliver_webhook/{delivery}", Right::Admin("workspaces", Write);
+
     // Members of a workspace
     /// Who the caller is in the workspace
     WhoAmI(workspace: WorkspaceId) = GET "w/{workspace}/users/whoami", Right::All("users", Read);
@@ -203,6 +217,46 @@ operations! {
     DeleteScript(workspace: WorkspaceId, path: ScriptPath) = POST "w/{workspace}/scripts/delete/p/{path}", Right::Admin("scripts", Write);
     /// The tokens of the workspace that are for this script alone
     ScriptTokens(workspace: WorkspaceId, path: ScriptPath) = GET "w/{workspace}/scripts/list_tokens/{path}", Right::Path("scripts", Read);
+
+    // Variables
+    /// A variable's text, as a JSON string
+    GetVariableValue(workspace: WorkspaceId, path: ValuePath) = GET "w/{workspace}/variables/get_value/{path}", Right::Path("variables", Read);
+    /// A variable; the text of a secret one unless `decrypt_secret=false`
+    GetVariable(workspace: WorkspaceId, path: ValuePath) = GET "w/{workspace}/variables/get/{path}", Right::Path("variables", Read);
+    /// Whether there is a variable at a path
+    VariableExists(workspace: WorkspaceId, path: ValuePath) = GET "w/{workspace}/variables/exists/{path}", Right::Path("variables", Read);
+    /// Variables by path, secret ones without their text
+    ListVariables(workspace: WorkspaceId) = GET "w/{workspace}/variables/list", Right::All("variables", Read);
+    /// Makes a variable
+    CreateVariable(workspace: WorkspaceId) = POST "w/{workspace}/variables/create", Right::Found("variables", Write);
+    /// Changes a variable; a new path moves it
+    UpdateVariable(workspace: WorkspaceId, path: ValuePath) = POST "w/{workspace}/variables/update/{path}", Right::Path("variables", Write);
+    /// Deletes a variable
+    DeleteVariable(workspace: WorkspaceId, path: ValuePath) = DELETE "w/{workspace}/variables/delete/{path}", Right::Path("variables", Write);
+
+    // Resources
+    /// A resource's value with everything that it refers to in its place
+    GetResourceValueInterpolated(workspace: WorkspaceId, path: ValuePath) = GET "w/{workspace}/resources/get_value_interpolated/{path}", Right::Path("resources", Read);
+    /// A resource's value as it was written
+    GetResourceValue(workspace: WorkspaceId, path: ValuePath) = GET "w/{workspace}/resources/get_value/{path}", Right::Path("resources", Read);
+    /// A resource
+    GetResource(workspace: WorkspaceId, path: ValuePath) = GET "w/{workspace}/resources/get/{path}", Right::Path("resources", Read);
+    /// Whether there is a resource at a path
+    ResourceExists(workspace: WorkspaceId, path: ValuePath) = GET "w/{workspace}/resources/exists/{path}", Right::Path("resources", Read);
+    /// Resources by path, without their values
+    ListResources(workspace: WorkspaceId) = GET "w/{workspace}/resources/list", Right::All("resources", Read);
+    /// The types that the workspace's resources have
+    ListResourceTypes(workspace: WorkspaceId) = GET "w/{workspace}/resources/type/list", Right::All("resources", Read);
+    /// The names of these types
+    ListResourceTypeNames(workspace: WorkspaceId) = GET "w/{workspace}/resources/type/listnames", Right::All("resources", Read);
+    /// Makes a resource; replaces one with `update_if_exists=true`
+    CreateResource(workspace: WorkspaceId) = POST "w/{workspace}/resources/create", Right::Found("resources", Write);
+    /// Changes a resource; a new path moves it
+    UpdateResource(workspace: WorkspaceId, path: ValuePath) = POST "w/{workspace}/resources/update/{path}", Right::Path("resources", Write);
+    /// Changes a resource's value
+    UpdateResourceValue(workspace: WorkspaceId, path: ValuePath) = POST "w/{workspace}/resources/update_value/{path}", Right::Path("resources", Write);
+    /// Deletes a resource
+    DeleteResource(workspace: WorkspaceId, path: ValuePath) = DELETE "w/{workspace}/resources/delete/{path}", Right::Path("resources", Write);
 
     // Jobs. Whether one is completed is for the job to say, so `completed/` may be left out.
     /// A job: `type` is QueuedJob or CompletedJob

@@ -1,6 +1,7 @@
 //! Scripts: look, download, archive, delete.
 
 use super::{per_page, typed_parameter};
+use crate::clock;
 use crate::host::Host;
 use crate::resolve::{Target, unavailable};
 use crate::serve::auth::Caller;
@@ -10,7 +11,7 @@ use std::collections::BTreeMap;
 use wasmill_core::problem::Code;
 use wasmill_core::scope::{Action, Need};
 use wasmill_core::wire::{self, RawJson};
-use wasmill_core::{Problem, ScriptPath, VersionHash, WorkspaceId};
+use wasmill_core::{Manifest, Problem, ScriptPath, VersionHash, WorkspaceId};
 use wasmill_store::Version;
 
 pub(super) fn raw_json(text: Option<&str>) -> Option<Box<RawJson>> {
@@ -19,6 +20,8 @@ pub(super) fn raw_json(text: Option<&str>) -> Option<Box<RawJson>> {
 
 fn shown(workspace: &WorkspaceId, stored: &Version) -> wire::Script {
     let version = &stored.version;
+    // Settings of a newer program, which this one does not run, are shown as none.
+    let settings = Manifest::settings_of(&version.manifest).unwrap_or_default();
     wire::Script {
         workspace_id: workspace.to_string(),
         hash: version.hash.to_hex(),
@@ -32,6 +35,8 @@ fn shown(workspace: &WorkspaceId, stored: &Version) -> wire::Script {
         module: version.module.to_hex(),
         module_bytes: version.module_bytes,
         limits: version.limits,
+        settings,
+        delete_after_secs: settings.erased_after_secs(),
         schema: raw_json(version.schema.as_deref()),
         created_by: version.created_by.clone(),
         created_at: wire::timestamp(version.created),
@@ -137,7 +142,7 @@ pub(crate) async fn deployment_status(host: &Host, caller: &Caller, workspace: &
 
 /// Archives a path: `/p/` no longer finds it, `/h/` still does.
 pub(crate) async fn archive(host: &Host, workspace: &WorkspaceId, path: &ScriptPath) -> Result<Reply, Problem> {
-    if !host.store.archive(workspace, path).await.map_err(unavailable)? {
+    if !host.store.archive(workspace, path, clock::now()).await.map_err(unavailable)? {
         return Err(no_script(workspace, path));
     }
     host.resolver.archived(workspace, path);
@@ -176,7 +181,7 @@ pub(crate) async fn delete(host: &Host, workspace: &WorkspaceId, path: &ScriptPa
 /// Deletes a version, and its module when no other version needs it.
 async fn erase(host: &Host, workspace: &WorkspaceId, version: &Version) -> Result<(), Problem> {
     let (hash, module) = (version.version.hash, version.version.module);
-    host.store.delete_version(workspace, &hash).await.map_err(unavailable)?;
+    host.store.delete_version(workspace, &hash, clock::now()).await.map_err(unavailable)?;
     host.resolver.deleted(workspace, &version.version.path, hash);
     tracing::info!(%workspace, path = %version.version.path, %hash, "version deleted");
     // No upload of the same module is between its bytes and its row.

@@ -1,6 +1,6 @@
 //! What is new of a job: asked for once, or followed as server-sent events.
 
-use super::jobs::{find, shown};
+use super::jobs::{find, read, shown};
 use super::typed_parameter;
 use crate::host::Host;
 use crate::serve::auth::Caller;
@@ -74,6 +74,9 @@ fn update(host: &Host, job: &Job, wanted: Wanted) -> Event {
 pub(crate) async fn once(host: &Host, caller: &Caller, workspace: &WorkspaceId, id: JobId, query: &str) -> Result<Reply, Problem> {
     let wanted = Wanted::parse(query)?;
     let job = find(host, caller, workspace, id).await?;
+    if wanted.only_result {
+        read(host, workspace, &job).await?;
+    }
     Ok(respond::json(200, &update(host, &job, wanted)))
 }
 
@@ -118,6 +121,9 @@ impl Follower {
             event.r#type = Some("update");
             wanted.log_offset = event.log_offset.unwrap_or(wanted.log_offset);
             if event.completed == Some(true) {
+                if let Err(problem) = read(&self.host, &self.workspace, &job).await {
+                    return self.tell(Event { error: Some(problem.detail), ..Event::of("error") }).await;
+                }
                 event.job = serde_json::value::to_raw_value(&shown(&self.workspace, &job, &self.caller, true, Some(String::new()))).ok();
                 return self.tell(event).await;
             }

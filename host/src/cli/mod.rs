@@ -4,6 +4,7 @@ mod client;
 mod config;
 mod inspect;
 mod jobs;
+mod keys;
 mod logs;
 mod push;
 mod run;

@@ -24,6 +24,18 @@ pub(crate) struct Args {
     /// Memory of a run, MiB; never above the host's own limit
     #[arg(long)]
     memory: Option<u64>,
+    /// Never write arguments, result and log of synchronous runs; erase those of queued ones once the result was read
+    #[arg(long)]
+    delete_after_use: bool,
+    /// Erase arguments, result and log this many seconds after a run's end
+    #[arg(long, value_name = "SECONDS")]
+    delete_after_secs: Option<u32>,
+    /// A synchronous run whose caller hangs up: cancel it, or let it continue as a job
+    #[arg(long, value_name = "cancel|continue", default_value = "cancel")]
+    on_hang_up: String,
+    /// A synchronous run that takes longer than its caller may wait: cancel it, or let it continue as a job
+    #[arg(long, value_name = "cancel|continue", default_value = "cancel")]
+    on_sync_timeout: String,
     /// Print one JSON object: hash, kind, path, urls, created
     #[arg(long)]
     json: bool,
@@ -44,6 +56,17 @@ pub(crate) fn run(args: &Args) -> CliResult {
     }
     if let Some(mib) = args.memory {
         query.append_pair("memory_mib", &mib.to_string());
+    }
+    if args.delete_after_use {
+        query.append_pair("delete_after_use", "true");
+    }
+    if let Some(seconds) = args.delete_after_secs {
+        query.append_pair("delete_after_secs", &seconds.to_string());
+    }
+    for (name, setting) in [("on_hang_up", &args.on_hang_up), ("on_sync_timeout", &args.on_sync_timeout)] {
+        if setting != "cancel" {
+            query.append_pair(name, setting);
+        }
     }
     let url = format!("{}?{}", client.in_workspace(&format!("scripts/upload/p/{}", args.path)), query.finish());
     let uploaded: Uploaded = client.post(&url, "application/wasm", &wasm)?.ok()?.json()?;

@@ -1,11 +1,12 @@
 //! `wasmill serve`: put the parts together, listen, and stop cleanly.
 
 use super::config::{self, Config};
-use super::{CliResult, start_logging};
+use super::{CliResult, keys, start_logging};
 use crate::clock::{self, IdSource};
 use crate::host::{Host, Settings};
 use crate::jobs::running::RunningJobs;
-use crate::jobs::worker;
+use crate::jobs::{house, worker};
+use crate::outbox::{Outbox, dispatcher};
 use crate::resolve::Resolver;
 use crate::serve::accept;
 use crate::serve::admit::Admission;
@@ -18,11 +19,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, RwLock};
+use tokio::sync::{Mutex, Notify, RwLock};
+use tokio_util::task::TaskTracker;
 use wasmill_core::answer::Policy;
 use wasmill_core::limits::CompileLimits;
+use wasmill_core::outbox::Backoff;
 use wasmill_core::token::PlainToken;
-use wasmill_core::{Digest, HostLimits, RunLimits, WorkspaceId};
+use wasmill_core::{HostLimits, RunLimits, WorkspaceId};
 use wasmill_sandbox::{Sandbox, SandboxConfig};
 use wasmill_store::blobs::Blobs;
 use wasmill_store::sqlite::{Options, SqliteStore};
@@ -64,6 +67,9 @@ pub(crate) struct Args {
     /// Largest body of a call, MiB
     #[arg(long, default_value_t = 16)]
     body_limit: u64,
+    /// Longest time for the body of a request to arrive, seconds
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..86_400))]
+    body_timeout: u64,
     /// Largest module, MiB
     #[arg(long, default_value_t = 64)]
     module_limit: u64,
@@ -76,9 +82,21 @@ pub(crate) struct Args {
     /// Seconds that running requests and jobs get to finish when the host is stopped
     #[arg(long, default_value_t = 10)]
     stop_grace: u64,
+    /// Jobs that may wait in one workspace; further ones are answered 429. 0 for any number
+    #[arg(long, default_value_t = 1_000_000)]
+    queue_limit: u64,
+    /// The key that variables and resources are sealed with; <data>/value-key unless set
+    #[arg(long, env = "WASMILL_VALUE_KEY_FILE")]
+    value_key_file: Option<PathBuf>,
     /// Make synchronous callers wait until their run's record is on disk
     #[arg(long)]
     durable_sync: bool,
+    /// Let workspaces' webhooks be on addresses that are not public: loopback, private networks
+    #[arg(long)]
+    allow_private_webhooks: bool,
+    /// Milliseconds between the first two attempts to tell a workspace's webhook; all later times scale with it
+    #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
+    webhook_retry_base: u64,
 }
 
 impl Args {
@@ -88,8 +106,10 @@ impl Args {
             sync_wait: Duration::from_secs(self.sync_timeout),
             concurrent_runs: self.concurrency,
             body_bytes: self.body_limit.saturating_mul(MIB),
+            body_timeout: Duration::from_secs(self.body_timeout),
             module_bytes: self.module_limit.saturating_mul(MIB),
             stop_grace: Duration::from_secs(self.stop_grace),
+            queued_jobs: self.queue_limit,
             compile: CompileLimits {
                 cpu: Duration::from_secs(self.compile_cpu),
                 address_space_bytes: self.compile_memory.saturating_mul(MIB),
@@ -140,7 +160,7 @@ async fn serve(args: Args) -> CliResult {
     let sandbox = SandboxConfig {
         limits: settings.limits,
         cache_dir: data.join("artefacts"),
-        artefact_key: host_secret(&data)?,
+        artefact_key: keys::host_secret(&data)?,
         compiler,
         environment: Vec::new(),
     };
@@ -156,6 +176,8 @@ async fn serve(args: Args) -> CliResult {
     if lost > 0 {
         tracing::warn!(jobs = lost, "jobs that were running when the host ended are queued again");
     }
+    let value_key = keys::value_key(&args.value_key_file.unwrap_or_else(|| data.join("value-key")), &*sqlite).await?;
+    let worker_id = getrandom::u64().map_err(|error| format!("the system has no randomness: {error}"))? as i64 & i64::MAX;
     let store: Arc<dyn Store> = sqlite.clone();
     let host = Arc::new(Host {
         resolver: Resolver::new(settings.run_limits),
@@ -167,8 +189,17 @@ async fn serve(args: Args) -> CliResult {
         sandbox,
         tokens: Tokens::default(),
         running: RunningJobs::default(),
+        value_key,
+        value_writes: Mutex::default(),
+        worker: worker_id,
+        unattended: TaskTracker::new(),
         ids: IdSource::default(),
         queued: Notify::new(),
+        outbox: Outbox::new(
+            args.allow_private_webhooks,
+            Backoff::with_base(Duration::from_millis(args.webhook_retry_base)),
+            settings.limits.delivery,
+        ),
         stop: Stop::default(),
         settings,
     });
@@ -178,13 +209,13 @@ async fn serve(args: Args) -> CliResult {
     }
     greet(address, &token_file, first);
 
-    let worker_id = getrandom::u64().map_err(|error| format!("the system has no randomness: {error}"))? as i64 & i64::MAX;
-    let worker = tokio::spawn(worker::work(host.clone(), worker_id));
-    let uses = tokio::spawn(keep_house(host.clone()));
+    let worker = tokio::spawn(worker::work(host.clone()));
+    let house = tokio::spawn(house::keep(host.clone()));
+    let telling = tokio::spawn(dispatcher::run(host.clone()));
     let front = tokio::spawn(accept::serve(host.clone(), listener));
-    let code = wait_for_end(&host, &sqlite, front, worker).await;
-    uses.abort();
-    write_uses(&host).await;
+    let code = wait_for_end(&host, &sqlite, [front, worker, telling]).await;
+    house.abort();
+    house::write_uses(&host).await;
     if let Err(error) = sqlite.close().await {
         return Err(format!("the store could not be closed cleanly: {error}"));
     }
@@ -193,12 +224,7 @@ async fn serve(args: Args) -> CliResult {
 }
 
 /// Waits for a signal or the store's death, then stops in two phases. A second signal ends the process at once.
-async fn wait_for_end(
-    host: &Arc<Host>,
-    sqlite: &SqliteStore,
-    front: tokio::task::JoinHandle<()>,
-    worker: tokio::task::JoinHandle<()>,
-) -> ExitCode {
+async fn wait_for_end(host: &Arc<Host>, sqlite: &SqliteStore, tasks: [tokio::task::JoinHandle<()>; 3]) -> ExitCode {
     let code = tokio::select! {
         signal = stop::signal() => match signal {
             Ok(()) => ExitCode::SUCCESS,
@@ -222,28 +248,15 @@ async fn wait_for_end(
         }
         ending.stop.ending.cancel();
     });
-    // Both end by themselves: at the latest when `ending` tells them to.
-    let _ = tokio::join!(front, worker);
+    // They end by themselves: at the latest when `ending` tells them to.
+    for task in tasks {
+        let _ = task.await;
+    }
+    // Runs that outlasted their callers are given back by now, or are about to be.
+    host.unattended.close();
+    host.unattended.wait().await;
     grace.abort();
     code
-}
-
-/// The secret that authenticates compiled scripts on disk: made once, 0600.
-fn host_secret(data: &Path) -> Result<[u8; 32], String> {
-    let file = data.join("host-secret");
-    match std::fs::read_to_string(&file) {
-        Ok(text) => text.trim().parse::<Digest>().map(|secret| secret.0).map_err(|error| {
-            format!("{} is damaged: {error}; restore it or delete it, which makes the host compile every script again", file.display())
-        }),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let mut secret = [0; 32];
-            getrandom::fill(&mut secret).map_err(|error| format!("the system has no randomness: {error}"))?;
-            config::write_private(&file, &Digest(secret).to_hex())
-                .map_err(|error| format!("{} cannot be written: {error}", file.display()))?;
-            Ok(secret)
-        }
-        Err(error) => Err(format!("{} cannot be read: {error}", file.display())),
-    }
 }
 
 /// Makes workspace, user and token where there are none. True when this is the first start.
@@ -293,28 +306,4 @@ fn greet(address: std::net::SocketAddr, token_file: &Path, first: bool) {
     let mut out = std::io::stdout().lock();
     // A closed stdout is no reason not to serve.
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-}
-
-/// What is done now and then: tokens' last uses are written, expired idempotency keys deleted.
-async fn keep_house(host: Arc<Host>) {
-    loop {
-        tokio::time::sleep(Duration::from_secs(30)).await;
-        write_uses(&host).await;
-        if let Err(error) = host.store.purge_idempotency(clock::now(), PURGED_KEYS).await {
-            tracing::warn!(%error, "expired idempotency keys could not be deleted");
-        }
-    }
-}
-
-/// Expired idempotency keys deleted at once: few enough that nothing waits for it.
-const PURGED_KEYS: u32 = 10_000;
-
-async fn write_uses(host: &Host) {
-    let uses = host.tokens.take_uses();
-    if uses.is_empty() {
-        return;
-    }
-    if let Err(error) = host.store.touch_tokens(&uses).await {
-        tracing::warn!(%error, "last uses of tokens could not be noted");
-    }
 }

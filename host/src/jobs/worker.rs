@@ -7,7 +7,9 @@ use super::end_of;
 use crate::clock;
 use crate::host::Host;
 use crate::resolve::Target;
+use crate::values::fill;
 use crate::webhook::environment;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -31,7 +33,8 @@ fn lease_end() -> Micros {
 }
 
 /// Runs jobs until draining begins, then finishes those that were begun, or gives them back when the grace period ends.
-pub(crate) async fn work(host: Arc<Host>, worker: WorkerId) {
+pub(crate) async fn work(host: Arc<Host>) {
+    let worker = host.worker;
     let places = Arc::new(Semaphore::new(host.settings.workers as usize));
     let tasks = TaskTracker::new();
     // Before the first claim: a worker without a lease counts as one that went away.
@@ -53,7 +56,7 @@ pub(crate) async fn work(host: Arc<Host>, worker: WorkerId) {
             let Ok(place) = places.clone().acquire_owned().await else { break };
             let host = host.clone();
             tasks.spawn(async move {
-                run(&host, worker, job).await;
+                run(&host, job).await;
                 drop(place);
                 host.queued.notify_one();
             });
@@ -97,17 +100,24 @@ async fn keep_lease(host: Arc<Host>, worker: WorkerId) {
     }
 }
 
-async fn run(host: &Arc<Host>, worker: WorkerId, claimed: ClaimedJob) {
+async fn run(host: &Arc<Host>, claimed: ClaimedJob) {
     let (id, claim) = (claimed.job.id, Claim { id: claimed.job.id, attempt: claimed.attempt });
     let log = Arc::new(LogBuffer::new(host.settings.run_limits.log_bytes));
     let cancel = host.running.begin(id, log.clone(), &host.stop.ending);
     let started = clock::now();
     let run = outcome(host, &claimed, log.clone(), &cancel).await;
+    finish(host, claim, run, started, &log).await;
+    host.running.end(id);
+}
+
+/// Moves a run that has ended under a claim to the run records, or back to the queue when it was cut off by a shutdown.
+pub(crate) async fn finish(host: &Host, claim: Claim, run: Run, started: Micros, log: &LogBuffer) {
+    let id = claim.id;
     let canceled = matches!(&run.outcome, Outcome::Failure(failure) if failure.name == FailureName::Canceled);
     let by = host.running.cancellation(id).filter(|_| canceled);
     if canceled && by.is_none() {
         // Cut off by the shutdown: it goes back to the queue and this start does not count.
-        if let Err(error) = host.store.release(worker, &[claim]).await {
+        if let Err(error) = host.store.release(host.worker, &[claim]).await {
             tracing::error!(%error, job = %id, "a job could not be given back; it is queued again when its lease ends");
         }
     } else {
@@ -121,7 +131,6 @@ async fn run(host: &Arc<Host>, worker: WorkerId, claimed: ClaimedJob) {
             Err(error) => tracing::error!(%error, job = %id, "a job's end could not be stored; it runs again when its lease ends"),
         }
     }
-    host.running.end(id);
 }
 
 async fn outcome(host: &Arc<Host>, claimed: &ClaimedJob, log: Arc<LogBuffer>, cancel: &CancellationToken) -> Run {
@@ -142,14 +151,20 @@ async fn outcome(host: &Arc<Host>, claimed: &ClaimedJob, log: Arc<LogBuffer>, ca
     let Ok(args) = String::from_utf8(job.args.to_vec()) else {
         return failed("The job's stored arguments are damaged".into());
     };
+    let limits = job.timeout.map_or(version.limits, |timeout| version.limits.within(timeout));
+    let (args, confidential): (Arc<str>, bool) = match fill(host, &job.workspace, &args, limits.args_bytes).await {
+        Ok(filled) => (filled.as_ref().into(), matches!(filled, Cow::Owned(_))),
+        Err(failure) => return Run { outcome: Outcome::Failure(failure), usage: Usage::default(), saturated: false },
+    };
     loop {
         let Some(_place) = host.admission.enter_queued().await else {
             return failed("The host is stopping".into());
         };
         let call = Call {
-            args: args.clone().into(),
+            args: args.clone(),
+            confidential,
             environment: environment(host, &job.workspace, &version, job.id),
-            limits: job.timeout.map_or(version.limits, |timeout| version.limits.within(timeout)),
+            limits,
             log: log.clone(),
             cancel: cancel.clone(),
         };

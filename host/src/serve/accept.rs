@@ -1,5 +1,6 @@
 //! Connections: a permit before each accept, timers on every one, and a stop in two phases.
 
+use super::body::Incoming;
 use super::greeting::Greeting;
 use super::pipeline;
 use crate::host::Host;
@@ -42,7 +43,7 @@ pub(crate) async fn serve(host: Arc<Host>, listener: TcpListener) {
         let host = host.clone();
         let service = service_fn(move |request| {
             let host = host.clone();
-            async move { Ok::<_, Infallible>(pipeline::handle(host, request).await) }
+            async move { Ok::<_, Infallible>(pipeline::handle(host, Incoming::of(request)).await) }
         });
         let connection =
             graceful.watch(builder.serve_connection(TokioIo::new(Greeting::new(stream, limits.header_timeout)), service).into_owned());

@@ -1,13 +1,13 @@
 //! One request, top to bottom. Each line is one room; nothing else decides.
 
-use super::body;
+use super::body::{self, Incoming};
 use super::respond::{self, Reply};
 use super::route::{self, Mode, Route};
 use crate::api;
 use crate::host::Host;
+use crate::values;
 use crate::webhook::{self, Invocation};
 use http::Request;
-use hyper::body::Incoming;
 use std::sync::Arc;
 use std::time::Instant;
 use wasmill_core::Problem;
@@ -37,6 +37,7 @@ async fn answer(host: &Arc<Host>, request: Request<Incoming>) -> Result<Reply, P
     let limits = &host.settings.limits;
     let body = body::read(&parts.headers, incoming, limits.body_bytes, limits.body_timeout).await?;
     let arguments = webhook::arguments(&host.settings, &parts, &body)?;
+    values::require(&caller, &workspace, arguments.as_str())?;
     let invocation = Invocation::new(host, workspace, version, caller, arguments, parts.uri.query().unwrap_or_default())?;
     match mode {
         Mode::Queued => webhook::queued::enqueue(host, &target, &parts.headers, invocation).await,

@@ -1,9 +1,11 @@
 //! What all webhook calls have in common: their arguments, the invocation they become, probes and preflights.
 
+mod backlog;
 mod execute;
 pub(crate) mod queued;
 pub(crate) mod stream;
 pub(crate) mod sync;
+mod unattended;
 
 use crate::clock;
 use crate::host::{Host, Settings};
@@ -14,10 +16,11 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method, request};
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 use wasmill_core::args::{self, Arguments, EVENT_HEADER_PREFIX, Parts};
 use wasmill_core::options::RunOptions;
 use wasmill_core::{JobId, Problem, WorkspaceId};
-use wasmill_store::{DEFAULT_TAG, Micros, NewJob, Trigger};
+use wasmill_store::{DEFAULT_TAG, Erasure, Micros, NewJob, Trigger};
 
 /// How often a queued job is started at most. A run that ends in an error is an answer and is not repeated; this counts
 /// runs whose process went away.
@@ -70,6 +73,11 @@ impl Invocation {
     pub(crate) fn into_job(self) -> NewJob {
         let Self { id, workspace, version, caller, arguments, options, created } = self;
         let args = arguments.into_string();
+        let settings = version.settings;
+        let erasure = Erasure {
+            when_read: settings.delete_after_use,
+            after: settings.delete_after_secs.map(|secs| Duration::from_secs(secs.into())),
+        };
         NewJob {
             token: Some(caller.digest),
             max_attempts: MAX_ATTEMPTS,
@@ -80,6 +88,7 @@ impl Invocation {
             priority: if options.parent.is_some() || options.root.is_some() { PART_PRIORITY } else { 0 },
             parent: options.parent,
             root: options.root,
+            erasure,
             ..NewJob::new(id, workspace, version.hash, caller.user.clone(), Trigger::Webhook, created, args)
         }
     }

@@ -1,6 +1,6 @@
 //! A call that is answered with its job's id, once the job is on disk.
 
-use super::{Invocation, labelled};
+use super::{Invocation, backlog, labelled};
 use crate::host::Host;
 use crate::resolve::{Target, unavailable};
 use crate::serve::respond::{self, Reply};
@@ -17,10 +17,11 @@ const KEY_CHARS: usize = 255;
 /// Queues the call.
 ///
 /// # Errors
-/// 400 when the id that was asked for is taken, 422 when the idempotency key was used with another body, 503 or 507 when
-/// the store cannot take it. Nothing was queued then.
+/// 400 when the id that was asked for is taken, 422 when the idempotency key was used with another body, 429 when too many
+/// jobs wait, 503 or 507 when the store cannot take it. Nothing was queued then.
 pub(crate) async fn enqueue(host: &Host, target: &Target, headers: &HeaderMap, mut invocation: Invocation) -> Result<Reply, Problem> {
     let key = idempotency_key(headers, target, &invocation)?;
+    backlog::room(host, &invocation.workspace).await?;
     let asked = invocation.options.job_id;
     invocation.id = asked.unwrap_or(invocation.id);
     let (id, version) = (invocation.id, invocation.version.clone());

@@ -1,7 +1,7 @@
 //! A call that is answered as it goes: log lines as they come, then the result, as server-sent events.
 
-use super::execute::{Admitted, admit};
-use super::{Invocation, labelled};
+use super::execute::{Admitted, Wait, admit};
+use super::{Invocation, backlog, labelled};
 use crate::host::Host;
 use crate::serve::events::{Event, PING, piece};
 use crate::serve::respond::{self, Reply};
@@ -14,11 +14,12 @@ use wasmill_core::{Outcome, Problem};
 /// Events on their way to a caller that reads slowly; a run whose caller does not read waits for nobody and is told of later.
 const EVENTS: usize = 16;
 
-/// Starts the run and answers with its events. A caller that hangs up ends it.
+/// Starts the run and answers with its events. A caller that hangs up ends it, unless the script says otherwise.
 ///
 /// # Errors
-/// 503 when no place is free.
+/// 429 when more jobs wait than the caller says, 503 when no place is free.
 pub(crate) async fn open(host: &Arc<Host>, invocation: Invocation) -> Result<Reply, Problem> {
+    backlog::short_enough(host, &invocation.workspace, invocation.options.queue_limit).await?;
     let admitted = admit(host, invocation).await?;
     let (id, version) = (admitted.id(), admitted.version().clone());
     let (sender, events) = mpsc::channel(EVENTS);
@@ -34,7 +35,7 @@ async fn follow(host: Arc<Host>, admitted: Admitted, sender: mpsc::Sender<Bytes>
         tokio::select! {
             biased;
             done = &mut run => break done,
-            // Dropping the run on the way out of here cancels and records it.
+            // Dropping the run on the way out of here cancels and records it, or lets it go on as a job.
             () = sender.closed() => return,
             () = log.grown(offset) => {
                 let (text, next) = log.read_from(offset);
@@ -53,6 +54,8 @@ async fn follow(host: Arc<Host>, admitted: Admitted, sender: mpsc::Sender<Bytes>
     };
     let event = match execution {
         Err(problem) => Event { error: Some(problem.detail), ..Event::of("error") },
+        // The reader comes again, to the job.
+        Ok(execution) if execution.wait == Wait::GoesOn => Event::of("timeout"),
         Ok(execution) => {
             let (text, next) = log.read_from(offset);
             let result = match &execution.run.outcome {

@@ -97,10 +97,10 @@ pub trait Scripts: Send + Sync {
     /// A path's versions, deleted ones included, newest deployment first.
     async fn history(&self, workspace: &WorkspaceId, path: &ScriptPath, limit: u32) -> Result<Vec<Version>>;
     /// Archives a path: `newest` no longer finds it, `version` still does. False when there is no such path. Deploying to it again brings it back.
-    async fn archive(&self, workspace: &WorkspaceId, path: &ScriptPath) -> Result<bool>;
+    async fn archive(&self, workspace: &WorkspaceId, path: &ScriptPath, at: Micros) -> Result<bool>;
     /// Deletes a version: nothing new can be queued for it, and what is left of it tells that it was there. False when
     /// there is no such version or it is deleted already.
-    async fn delete_version(&self, workspace: &WorkspaceId, hash: &VersionHash) -> Result<bool>;
+    async fn delete_version(&self, workspace: &WorkspaceId, hash: &VersionHash, at: Micros) -> Result<bool>;
     /// True when a version of any workspace that is not deleted needs this module.
     async fn module_in_use(&self, module: &Digest) -> Result<bool>;
 }
@@ -119,6 +119,11 @@ pub trait Jobs: Send + Sync {
     /// Takes up to `limit` waiting jobs that are due at `now` and have one of `tags` (none: any tag) under `worker`'s
     /// lease, and counts the attempt. Larger priorities come first, then earlier times, then older jobs.
     async fn claim(&self, worker: WorkerId, now: Micros, limit: u32, tags: &[String]) -> Result<Vec<ClaimedJob>>;
+    /// Takes a run that was begun outside of the queue in as a running job of `worker`, started at `started`, as if that
+    /// worker had claimed it as its first attempt: from then on it is held, fenced and rescued like any other. Durable on
+    /// return. `Conflict` when its id is taken, `NotFound` when the workspace has no such version; one that was deleted
+    /// meanwhile is no reason to refuse.
+    async fn adopt(&self, job: NewJob, worker: WorkerId, started: Micros) -> Result<Claim>;
     /// Cancels jobs, and tells of each what became of it. A waiting one is over at once; a running one is marked and
     /// never starts again, whatever becomes of its worker. What was said first stays.
     async fn cancel(
@@ -156,6 +161,9 @@ pub trait Jobs: Send + Sync {
     /// Empties finished jobs of their arguments, result and log, and marks them as deleted. Returns how many; those
     /// that are not over, unknown or deleted already are skipped. What was stored is overwritten in the file soon after.
     async fn erase(&self, workspace: &WorkspaceId, ids: &[JobId]) -> Result<u64>;
+    /// Does what `erase` does for up to `limit` jobs whose own time for it (see [`Erasure`]) has come at `now`, the
+    /// longest overdue first, and returns how many.
+    async fn erase_due(&self, now: Micros, limit: u32) -> Result<u64>;
     /// Writes out everything recorded so far.
     async fn flush(&self) -> Result<()>;
     /// One job, waiting, running or finished, with arguments, result and log.
@@ -179,27 +187,63 @@ pub trait Values: Send + Sync {
     async fn put_variable(&self, workspace: &WorkspaceId, variable: &Variable, mode: &PutMode) -> Result<()>;
     /// The variable at a path.
     async fn variable(&self, workspace: &WorkspaceId, path: &str) -> Result<Option<Variable>>;
-    /// The variables whose paths begin with `prefix`, by path, after `after`, at most `limit`.
+    /// The variables whose paths begin with `prefix`, by path, after `after`, at most `limit`. The values of secret ones
+    /// are empty.
     async fn list_variables(&self, workspace: &WorkspaceId, prefix: &str, after: Option<&str>, limit: u32) -> Result<Vec<Variable>>;
     /// Deletes a variable; `NotFound` when there is none.
-    async fn delete_variable(&self, workspace: &WorkspaceId, path: &str) -> Result<()>;
+    async fn delete_variable(&self, workspace: &WorkspaceId, path: &str, at: Micros) -> Result<()>;
     /// Puts a resource. `NotFound` when the workspace is missing, and both errors as the mode has it.
     async fn put_resource(&self, workspace: &WorkspaceId, resource: &Resource, mode: &PutMode) -> Result<()>;
     /// The resource at a path.
     async fn resource(&self, workspace: &WorkspaceId, path: &str) -> Result<Option<Resource>>;
-    /// The resources, of one type if given, whose paths begin with `prefix`, by path, after `after`, at most `limit`.
+    /// The resources, of one of `types` (none: any), whose paths begin with `prefix`, by path, after `after`, at most
+    /// `limit`. Their values are empty, for they may be large.
     async fn list_resources(
         &self,
         workspace: &WorkspaceId,
-        resource_type: Option<&str>,
+        types: &[String],
         prefix: &str,
         after: Option<&str>,
         limit: u32,
     ) -> Result<Vec<Resource>>;
+    /// The types that a workspace's resources have, each once, in order.
+    async fn resource_types(&self, workspace: &WorkspaceId) -> Result<Vec<String>>;
     /// Deletes a resource; `NotFound` when there is none.
-    async fn delete_resource(&self, workspace: &WorkspaceId, path: &str) -> Result<()>;
+    async fn delete_resource(&self, workspace: &WorkspaceId, path: &str, at: Micros) -> Result<()>;
+}
+
+/// The webhook of each workspace, and the outbox of what it is told.
+///
+/// The verbs of [`Scripts`] and [`Values`] put an event into it in the same transaction as their change, when the
+/// workspace has a webhook and something did change. Events of a workspace are told in their order, one at a time.
+#[async_trait]
+pub trait Outbox: Send + Sync {
+    /// Sets a workspace's webhook. What waits goes to the new address, at once. `NotFound` when the workspace is missing.
+    async fn set_webhook(&self, workspace: &WorkspaceId, webhook: &Webhook) -> Result<()>;
+    /// The workspace's webhook.
+    async fn webhook(&self, workspace: &WorkspaceId) -> Result<Option<Webhook>>;
+    /// Removes the webhook and gives up what waits. False when there was none.
+    async fn clear_webhook(&self, workspace: &WorkspaceId, at: Micros) -> Result<bool>;
+    /// Of each workspace where events wait the oldest one, those that are due first before the others, at most `limit`.
+    async fn next_deliveries(&self, limit: u32) -> Result<Vec<Delivery>>;
+    /// Puts a [`wasmill_core::outbox::Change::Test`] into the log, for the caller to deliver itself and note: it does not
+    /// wait, and so overtakes what does. `NotFound` when the workspace has no webhook.
+    async fn begin_test(&self, workspace: &WorkspaceId, at: Micros) -> Result<Delivery>;
+    /// Notes an attempt and what follows from it. When an event is settled, the next one is due at once, and so is what
+    /// waits when the receiver takes a test. One that was settled meanwhile is not tried again. False when there is no such
+    /// event any more.
+    async fn note_attempt(&self, event: EventId, attempt: &Attempt, next: Next) -> Result<bool>;
+    /// Makes an event of the workspace wait again, whatever became of it, in its place and with its attempts counted anew;
+    /// the oldest that waits is due at `at`. `NotFound` when there is no such event, or no webhook.
+    async fn redeliver(&self, workspace: &WorkspaceId, event: EventId, at: Micros) -> Result<()>;
+    /// The workspace's events, the newest first, those before `before`, at most `limit`.
+    async fn deliveries(&self, workspace: &WorkspaceId, before: Option<EventId>, limit: u32) -> Result<Vec<DeliveryRecord>>;
+    /// Forgets up to `limit` events that were settled before `before`, the longest settled first, and returns how many.
+    async fn purge_deliveries(&self, before: Micros, limit: u32) -> Result<u64>;
+    /// A number that changes whenever something may be due sooner than before.
+    fn outbox_changes(&self) -> tokio::sync::watch::Receiver<u64>;
 }
 
 /// Everything the host stores but module bytes, which are in [`blobs::Blobs`].
-pub trait Store: Accounts + Scripts + Jobs + Values {}
-impl<T: Accounts + Scripts + Jobs + Values> Store for T {}
+pub trait Store: Accounts + Scripts + Jobs + Values + Outbox {}
+impl<T: Accounts + Scripts + Jobs + Values + Outbox> Store for T {}

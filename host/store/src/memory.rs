@@ -7,18 +7,21 @@ mod accounts;
 mod fits;
 mod jobs;
 mod keeping;
+mod outbox;
 mod scripts;
 mod values;
 
-use crate::{IdempotencyKey, Job, Micros, NewToken, NewVersion, Resource, Role, StoreError, User, Variable, WorkerId, Workspace};
+use crate::{EventId, IdempotencyKey, Job, Micros, NewToken, NewVersion, Resource, Role, StoreError, User, Variable, WorkerId, Workspace};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
 use wasmill_core::{JobId, ScriptPath, VersionHash, WorkspaceId};
 
 /// A store in memory.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     state: Mutex<State>,
+    outbox: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -38,6 +41,9 @@ struct State {
     used: BTreeMap<(WorkspaceId, [u8; 32]), (IdempotencyKey, JobId)>,
     variables: BTreeMap<(WorkspaceId, String), Variable>,
     resources: BTreeMap<(WorkspaceId, String), Resource>,
+    webhooks: BTreeMap<WorkspaceId, outbox::Target>,
+    events: BTreeMap<EventId, outbox::Event>,
+    last_event: EventId,
     dropped: u64,
 }
 
@@ -52,6 +58,8 @@ struct Script {
 struct Entry {
     job: Job,
     worker: Option<WorkerId>,
+    /// When its payload is to be erased.
+    due: Option<Micros>,
 }
 
 impl MemoryStore {

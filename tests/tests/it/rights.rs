@@ -77,6 +77,7 @@ impl Furniture<'_> {
             .replace("{hash}", &deployed.hash)
             .replace("{id}", if operation == "ScheduledFor" { &self.waiting } else { &self.job })
             .replace("{at}", "1767225600000")
+            .replace("{delivery}", "1")
             .replace("{prefix}", "wml_nobody")
             .replace("{slug}", "bad-request")
             .replace("{username}", "member");
@@ -85,6 +86,9 @@ impl Furniture<'_> {
         match (method, operation) {
             ("POST", "UploadScript") => request.body("application/wasm", &self.wasm),
             ("POST", "CreateScript") => request.json(&json!({"path": "u/rights/x", "content": "", "language": "wasm"})),
+            ("POST", "CreateVariable" | "CreateResource") => {
+                request.json(&json!({"path": "u/rights/x", "value": "v", "is_secret": false, "resource_type": "any"}))
+            }
             // A call that a narrow caller may make needs its argument.
             ("POST", _) => request.json(&json!({"name": "Ann"})),
             _ => request,

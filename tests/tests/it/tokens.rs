@@ -1,7 +1,7 @@
 //! Who may call.
 
 use serde_json::{Value, json};
-use wasmill_tests::{Answer, Home, Host, guest, shared};
+use wasmill_tests::{Answer, Home, Host, Wire, guest, operations, shared};
 
 fn create(host: &Host, description: &Value) -> String {
     let answer = host.request("POST", "/api/users/tokens/create").json(description).send();
@@ -171,30 +171,87 @@ fn of_one_workspace() {
     assert!(detail.contains("elsewhere"), "{detail}");
 }
 
-/// Everything that touches a token, with the host at its most talkative: no log line may hold one.
+/// A request of each kind with a token wherever one may stand, in its query above all.
+fn talk_of(host: &Host, token: &str) {
+    let run = "/api/w/main/jobs/run_wait_result/p/u/tests/hello";
+    let args = json!({"name": "Ann"});
+    let mut asked: Vec<(String, String)> = operations(host).into_iter().map(|operation| (operation.method, operation.address)).collect();
+    for method in ["GET", "POST", "HEAD", "OPTIONS", "PUT"] {
+        let others = [run, "/api/w/main/jobs/run/p/u/tests/hello", "/api/w/main/jobs/run_and_stream/p/u/tests/hello", "/api/nowhere", "/"];
+        asked.extend(others.map(|address| (method.to_owned(), address.to_owned())));
+    }
+    for (method, address) in &asked {
+        let request = || host.request(method, &format!("{address}?token={token}")).json(&args);
+        request().anonymous().send();
+        request().token(token).send();
+    }
+    // Where something is wrong, it is told what; and where another parameter asks for the token.
+    for query in ["raw=nonsense", "payload=!", "timeout=x", "include_query=token&include_header=authorization", "job_id=x", "%ff=%"] {
+        host.request("POST", &format!("{run}?{query}&token={token}")).token(token).json(&args).send();
+        host.request("GET", &format!("{run}?{query}&token={token}")).anonymous().send();
+    }
+    for line in [
+        format!("GET /api/version?token={token} HTTP/9.9"),
+        format!("GET /api version?token={token} HTTP/1.1"),
+        format!("GET /api/version?token={token}\0 HTTP/1.1"),
+        format!("GET /api/version HTTP/1.1\r\nauthorization: Bearer {token}\r\nbad header"),
+        format!("POST {run}?token={token} HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2"),
+        format!("POST {run}?token={token} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz"),
+    ] {
+        let mut wire = Wire::open(host.address);
+        wire.send(line + "\r\n\r\n");
+        wire.closed(20);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let stream = tokio::net::TcpStream::connect(host.address).await.expect("the host listens");
+        let (client, connection) = h2::client::handshake(stream).await.expect("HTTP/2 is spoken");
+        let connection = tokio::spawn(connection);
+        for (method, address) in &asked {
+            let request = http::Request::builder()
+                .method(method.as_str())
+                .uri(format!("{}{address}?token={token}", host.url()))
+                .header("authorization", format!("Bearer {token}"))
+                .body(())
+                .expect("a request");
+            let mut client = client.clone().ready().await.expect("a stream");
+            let (answer, _) = client.send_request(request, true).expect("a stream");
+            answer.await.expect("an answer");
+        }
+        drop(client);
+        connection.abort();
+    });
+}
+
+/// Everything that touches a token, with the host and all that it is made of at their most talkative: no log line may hold
+/// one, and no file but the one that is there for it.
 #[test]
 fn tokens_are_never_logged() {
     let home = Home::new();
-    let mut host = home.start_with(&[], &[("WASMILL_LOG", "debug")]);
+    let mut host = home.start_with(&[], &[("WASMILL_LOG", "trace"), ("RUST_LOG", "trace")]);
     host.push("u/tests/hello", &guest("hello"));
     let other = create(&host, &json!({"label": "other"}));
-    let args = json!({"name": "Ann"});
-    host.calling(&format!("p/u/tests/hello?token={}", host.token)).anonymous().json(&args).send();
-    host.calling(&format!("p/u/tests/hello?token={other}&raw=nonsense")).anonymous().json(&args).send();
-    host.calling(&format!("p/u/tests/none?token={other}")).json(&args).send();
-    host.get(&format!("/api/nowhere?token={other}")).problem(404);
-    host.queue("u/tests/hello", &args);
-    let wrong = format!("{}wrong", host.token);
-    call_with(&host, &wrong, "p/u/tests/hello").problem(401);
+    let unknown = format!("{}wrong", host.token);
+    for token in [host.token.as_str(), &other, &unknown] {
+        talk_of(&host, token);
+    }
     host.request("DELETE", &format!("/api/users/tokens/delete/{}", &other[..10])).send();
-    call_with(&host, &other, "p/u/tests/hello").problem(401);
+    talk_of(&host, &other);
     host.terminate();
     host.ended(20);
     let log = host.log();
-    assert!(log.contains("/jobs/run_wait_result/p/u/tests/hello"), "requests are not logged at all: {log}");
-    for token in [&host.token, &other] {
+    assert!(log.contains("/jobs/run_wait_result/p/u/tests/hello") && log.contains("TRACE"), "requests are not logged at all: {log}");
+    let files = std::fs::read_dir(home.data()).expect("the data folder").map(|entry| entry.expect("an entry").path());
+    let written: Vec<_> = files.filter(|file| file.is_file() && !file.ends_with("admin-token")).collect();
+    assert!(written.iter().any(|file| file.ends_with("wasmill.db")), "{written:?}");
+    for token in [&host.token, &other, &unknown] {
         // Of the part behind the prefix, which is shown on purpose.
-        assert!(!log.contains(&token[10..]), "a token is in the log");
+        let secret = &token[10..];
+        assert!(!log.contains(secret), "a token is in the log: {}", log.lines().find(|line| line.contains(secret)).unwrap_or_default());
+        for file in &written {
+            let bytes = std::fs::read(file).expect("a readable file");
+            assert!(!bytes.windows(secret.len()).any(|some| some == secret.as_bytes()), "a token is in {}", file.display());
+        }
     }
 }
 

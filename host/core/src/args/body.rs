@@ -2,7 +2,7 @@
 
 use super::layer::{Layer, decoded, encoded, essence, is_json, trimmed};
 use super::{ArgsError, cloudevents, multipart, object};
-use crate::json::{Writer, quote};
+use crate::json::{Writer, quote, quote_text};
 use std::borrow::Cow;
 use std::collections::HashMap;
 
@@ -67,7 +67,7 @@ fn form(body: &[u8]) -> Result<Layer<'_>, ArgsError> {
     }
     let mut object = Writer::new(body.len() + 2);
     for (key, value) in &fields {
-        object.member(key, &quote(value));
+        object.member(key, &quote_text(value));
     }
     Ok(Layer::object(object.finish()))
 }
@@ -78,5 +78,5 @@ fn text(body: &[u8]) -> Result<Layer<'_>, ArgsError> {
 }
 
 fn binary<'a>(content_type: &str, body: &[u8]) -> Layer<'a> {
-    Layer::object(format!("{{\"raw_base64\":{},\"content_type\":{}}}", quote(&encoded(body)), quote(content_type)))
+    Layer::object(format!("{{\"raw_base64\":{},\"content_type\":{}}}", quote(&encoded(body)), quote_text(content_type)))
 }

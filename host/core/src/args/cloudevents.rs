@@ -11,7 +11,7 @@
 use super::layer::{self, Layer};
 use super::{ArgsError, EVENT_HEADER_PREFIX, object};
 use crate::header;
-use crate::json::{Members, Writer, quote};
+use crate::json::{Members, Writer, quote, quote_text};
 use serde_json::value::RawValue;
 use std::collections::HashSet;
 
@@ -115,7 +115,7 @@ pub(super) fn from_headers(headers: &[(&str, &[u8])], content_type: Option<&str>
             ));
         };
         if name != "datacontenttype" || content_type.is_none() {
-            metadata.member(name, &quote(&text));
+            metadata.member(name, &quote_text(&text));
         }
         if let Some((slot, _)) = required.iter_mut().zip(REQUIRED).find(|(_, required)| *required == name) {
             *slot = Some(text);
@@ -123,7 +123,7 @@ pub(super) fn from_headers(headers: &[(&str, &[u8])], content_type: Option<&str>
     }
     check(&required)?;
     if let Some(content_type) = content_type {
-        metadata.member("datacontenttype", &quote(content_type));
+        metadata.member("datacontenttype", &quote_text(content_type));
     }
     Ok(Some(metadata.finish()))
 }

@@ -6,6 +6,7 @@
 
 mod body;
 mod cloudevents;
+pub mod interpolate;
 mod layer;
 mod multipart;
 mod object;
@@ -13,7 +14,7 @@ mod query;
 
 pub use query::QueryError;
 
-use crate::json::quote;
+use crate::json::quote_text;
 use crate::limits::INCLUDED_NAMES;
 use crate::problem::Problem;
 use object::Extra;
@@ -131,19 +132,19 @@ fn extra(parts: &Parts<'_>, query: &RunQuery, metadata: Option<String>, always_r
             continue;
         }
         if let Some(value) = (parts.header)(&name) {
-            extra.push((name.replace('-', "_"), quote(&value)));
+            extra.push((name.replace('-', "_"), quote_text(&value)));
         }
     }
     for key in names("include_query", query.include_query.as_deref())? {
         if let Some(value) = query.last(key) {
-            extra.push((key.to_owned(), quote(value)));
+            extra.push((key.to_owned(), quote_text(value)));
         }
     }
     if query.raw || always_raw {
         let text = std::str::from_utf8(parts.body).map_err(|error| {
             ArgsError::Body(format!("The body is not UTF-8 text (byte {}), so it cannot be given as raw_string", error.valid_up_to()))
         })?;
-        extra.push(("raw_string".into(), quote(text)));
+        extra.push(("raw_string".into(), quote_text(text)));
     }
     Ok(extra)
 }

@@ -7,7 +7,7 @@
 use super::ArgsError;
 use super::layer::{encoded, essence};
 use crate::header::{is_token, is_value, parameters};
-use crate::json::{Writer, quote};
+use crate::json::{Writer, quote_text};
 use crate::limits::{BOUNDARY_CHARS, MULTIPART_PARTS, PART_HEADER_BYTES};
 use percent_encoding::percent_decode_str;
 
@@ -48,7 +48,7 @@ pub(super) fn form(content_type: &str, body: &[u8]) -> Result<String, ArgsError>
     let mut object = Writer::new(body.len() + body.len() / 3 + 2);
     for (name, field) in fields {
         match field {
-            Field::Text(text) => object.member(&name, &quote(&text)),
+            Field::Text(text) => object.member(&name, &quote_text(&text)),
             Field::Files(files) => object.member(&name, &format!("[{}]", files.join(","))),
         }
     }
@@ -205,8 +205,8 @@ impl<'a> Part<'a> {
     fn file(&self) -> String {
         format!(
             "{{\"filename\":{},\"content_type\":{},\"size\":{},\"base64\":\"{}\"}}",
-            quote(self.filename.as_deref().unwrap_or_default()),
-            quote(self.content_type.filter(|text| !text.is_empty()).unwrap_or("text/plain")),
+            quote_text(self.filename.as_deref().unwrap_or_default()),
+            quote_text(self.content_type.filter(|text| !text.is_empty()).unwrap_or("text/plain")),
             self.body.len(),
             encoded(self.body)
         )

@@ -4,11 +4,15 @@ mod accounts;
 mod jobs;
 mod scripts;
 mod tokens;
+mod values;
+mod webhooks;
 
 pub use accounts::*;
 pub use jobs::*;
 pub use scripts::*;
 pub use tokens::*;
+pub use values::*;
+pub use webhooks::*;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
@@ -69,9 +73,35 @@ pub mod patterns {
         json_schema!({"type": "string", "pattern": "^[!-?A-~]+@[!-~]+$", "maxLength": 254})
     }
 
+    /// A webhook's URL, or none.
+    pub fn optional_webhook(_: &mut SchemaGenerator) -> Schema {
+        let pattern = "^(https?://[A-Za-z0-9._-]+(:[1-9][0-9]{0,3})?(/[A-Za-z0-9/._~%?&=+-]*)?)?$";
+        json_schema!({"type": ["string", "null"], "pattern": pattern, "maxLength": 2048})
+    }
+
     /// A script's path.
     pub fn path(_: &mut SchemaGenerator) -> Schema {
         json_schema!({"type": "string", "pattern": r"^[uf](/(?!\.{1,2}(/|$))[A-Za-z0-9_.@-]{1,100}){2,}$", "maxLength": 255})
+    }
+
+    /// A variable's or a resource's path.
+    pub fn value_path(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "pattern": r"^[ufg](/(?!\.{1,2}(/|$))[A-Za-z0-9_.@-]{1,100}){2,}$", "maxLength": 255})
+    }
+
+    /// A variable's or a resource's path, or none.
+    pub fn optional_value_path(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": ["string", "null"], "pattern": r"^[ufg](/(?!\.{1,2}(/|$))[A-Za-z0-9_.@-]{1,100}){2,}$", "maxLength": 255})
+    }
+
+    /// A type of resources.
+    pub fn resource_type(_: &mut SchemaGenerator) -> Schema {
+        pattern("^[A-Za-z0-9_.-]{1,100}$")
+    }
+
+    /// A type of resources, or none.
+    pub fn optional_resource_type(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": ["string", "null"], "pattern": "^[A-Za-z0-9_.-]{1,100}$"})
     }
 
     /// A version's hash.

@@ -2,7 +2,7 @@
 
 use super::{RawJson, patterns};
 use crate::limits::DeclaredLimits;
-use crate::manifest::Kind;
+use crate::manifest::{Kind, ScriptSettings, Unattended};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -37,6 +37,12 @@ pub struct Script {
     /// What the author declared to narrow the host's limits.
     #[serde(default)]
     pub limits: DeclaredLimits,
+    /// What else the author decided.
+    #[serde(default)]
+    pub settings: ScriptSettings,
+    /// Seconds after which arguments, results and logs are erased; 0: after use. Absent: they are kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delete_after_secs: Option<u32>,
     /// JSON Schema of the arguments; `null` when unknown.
     pub schema: Option<Box<RawJson>>,
     /// Who deployed it.
@@ -85,6 +91,18 @@ pub struct NewScript {
     /// Memory of a run, MiB; never above the host's.
     #[serde(default)]
     pub memory_mib: Option<u64>,
+    /// Arguments, result and log are never written for synchronous runs, and of queued ones erased once the result was read.
+    #[serde(default)]
+    pub delete_after_use: Option<bool>,
+    /// Seconds after a run's end at which its arguments, result and log are erased; 0: after use.
+    #[serde(default)]
+    pub delete_after_secs: Option<u32>,
+    /// What becomes of a synchronous run whose caller hangs up.
+    #[serde(default)]
+    pub on_hang_up: Unattended,
+    /// What becomes of one that takes longer than its caller may wait.
+    #[serde(default)]
+    pub on_sync_timeout: Unattended,
 }
 
 /// One entry of a script's history.

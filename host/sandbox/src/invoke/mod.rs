@@ -29,6 +29,8 @@ use wasmtime::Store;
 pub struct Call {
     /// The arguments: the text of one JSON object.
     pub args: Arc<str>,
+    /// The arguments hold what is nobody's to read but the script's: what is said of them names no values.
+    pub confidential: bool,
     /// Variables of this run, after those of all runs.
     pub environment: Vec<(String, String)>,
     /// What it may use.
@@ -76,6 +78,10 @@ impl Sandbox {
                         call.log.append(&format!("[wasmill] main does not take {names}: ignored\n"));
                     }
                     Some(read.values)
+                }
+                Err(message) if call.confidential => {
+                    let message = crate::value::without_values(&message);
+                    return done(failed(FailureName::InvalidArguments, message), usage, false);
                 }
                 Err(message) => return done(failed(FailureName::InvalidArguments, message), usage, false),
             },

@@ -9,7 +9,7 @@
 mod read;
 mod write;
 
-pub(crate) use read::arguments;
+pub(crate) use read::{arguments, without_values};
 pub(crate) use write::{Full, to_json};
 
 /// The spelling of a kebab-case name that languages without hyphens use.

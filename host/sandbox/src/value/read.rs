@@ -86,8 +86,16 @@ fn take(object: &mut Map<String, Value>, name: &str) -> Option<Value> {
     }
 }
 
+/// What stands between what was expected and the value that was found.
+const GOT: &str = ", got ";
+
 fn wrong(expected: &str, got: &Value) -> Fault {
-    Fault { path: Vec::new(), what: format!("expected {expected}, got {}", quote(got)) }
+    Fault { path: Vec::new(), what: format!("expected {expected}{GOT}{}", quote(got)) }
+}
+
+/// A message of [`arguments`] without the value that it quotes.
+pub(crate) fn without_values(message: &str) -> &str {
+    message.split_once(GOT).map_or(message, |(expected, _)| expected)
 }
 
 fn quote(value: &Value) -> String {

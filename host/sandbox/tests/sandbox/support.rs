@@ -42,6 +42,7 @@ pub(crate) fn limits() -> RunLimits {
 
 pub(crate) fn call(args: &str, limits: RunLimits) -> Call {
     Call {
+        confidential: false,
         args: args.into(),
         environment: vec![("WM_JOB".into(), "one".into())],
         limits,

@@ -76,7 +76,33 @@ const UPLOAD: &[Parameter] = &[
     parameter("summary", Text, "One line about the script"),
     parameter("timeout_s", Number(0), "Longest run, seconds; never above the host's"),
     parameter("memory_mib", Number(0), "Memory of a run, MiB; never above the host's"),
+    parameter("delete_after_use", Switch, "Synchronous runs leave nothing but the fact; queued ones are erased once their result was read"),
+    parameter("delete_after_secs", Number(0), "Seconds after a run's end at which its arguments, result and log are erased"),
+    parameter("on_hang_up", Text, "cancel or continue: what becomes of a synchronous run whose caller hangs up"),
+    parameter("on_sync_timeout", Text, "cancel or continue: what becomes of one that takes longer than its caller may wait"),
 ];
+
+const VALUES: &[Parameter] = &[
+    parameter("path_start", Text, "Only those whose paths begin so"),
+    parameter("page", Number(1), "Which page"),
+    parameter("per_page", Number(0), "Entries of a page, at most 1000; else 1000"),
+];
+
+const RESOURCES: &[Parameter] = &[
+    parameter("resource_type", Text, "Only of these types, with commas between"),
+    parameter("path_start", Text, "Only those whose paths begin so"),
+    parameter("page", Number(1), "Which page"),
+    parameter("per_page", Number(0), "Entries of a page, at most 1000; else 1000"),
+];
+
+const VARIABLE: &[Parameter] = &[
+    parameter("decrypt_secret", Switch, "false: without the text of a secret one"),
+    parameter("include_encrypted", Switch, "With its text as it is sealed, when it is a secret that is not decrypted"),
+];
+
+const ENCRYPTED: &[Parameter] = &[parameter("already_encrypted", Switch, "The value is sealed, as include_encrypted shows it")];
+
+const REPLACE: &[Parameter] = &[parameter("update_if_exists", Switch, "Replaces one that is there")];
 
 const JOBS: &[Parameter] = &[
     parameter("script_path_exact", Path, "Only of this script"),
@@ -102,6 +128,11 @@ const JOBS: &[Parameter] = &[
     parameter("per_page", Number(0), "Jobs of a page, at most 10000; else 1000"),
     parameter("before", Id, "The id before which the page ends: the last one of the page before"),
     parameter("after", Id, "The id after which the page begins"),
+];
+
+const DELIVERIES: &[Parameter] = &[
+    parameter("per_page", Number(0), "Events of a page, at most 1000, which is also what is shown unless it is said"),
+    parameter("before", Number(0), "The id before which the page ends: the last one of the page before"),
 ];
 
 const UPDATE: &[Parameter] = &[
@@ -146,6 +177,13 @@ pub(super) fn describe(name: Name) -> Description {
         Name::WorkspaceExists => given(Takes::Json(of::<wire::WorkspaceName>), 200, Json(of::<bool>)),
         Name::UsernameExists => given(Takes::Json(of::<wire::NameInWorkspace>), 200, Json(of::<bool>)),
 
+        Name::GetSettings => plain(Json(of::<wire::WorkspaceSettings>)),
+        Name::EditWebhook => given(Takes::OptionalJson(of::<wire::EditWebhook>), 200, Text),
+        Name::RotateWebhookSecret => given(Takes::OptionalJson(of::<wire::RotateSecret>), 200, Json(of::<wire::RotatedSecret>)),
+        Name::TestWebhook => plain(Json(of::<wire::TestedWebhook>)),
+        Name::WebhookDeliveries => asked(DELIVERIES, Json(of::<Vec<wire::WebhookDelivery>>)),
+        Name::RedeliverWebhook => plain(Text),
+
         Name::AddMember => given(Takes::Json(of::<wire::NewMember>), 201, Text),
         Name::WhoAmI | Name::GetMember => plain(Json(of::<wire::Member>)),
         Name::ListMembers => plain(Json(of::<Vec<wire::Member>>)),
@@ -166,6 +204,22 @@ pub(super) fn describe(name: Name) -> Description {
         Name::DeploymentStatus => plain(Json(of::<wire::DeploymentStatus>)),
         Name::DownloadByPath | Name::DownloadByHash => plain(Wasm),
         Name::DeleteScript => plain(Json(of::<String>)),
+
+        Name::GetVariableValue => plain(Json(of::<String>)),
+        Name::GetVariable => asked(VARIABLE, Json(of::<wire::Variable>)),
+        Name::VariableExists | Name::ResourceExists => plain(Json(of::<bool>)),
+        Name::ListVariables => asked(VALUES, Json(of::<Vec<wire::Variable>>)),
+        Name::CreateVariable => Description { query: ENCRYPTED, takes: Takes::Json(of::<wire::NewVariable>), gives: vec![(201, Text)] },
+        Name::UpdateVariable => Description { query: ENCRYPTED, takes: Takes::Json(of::<wire::EditVariable>), gives: vec![(200, Text)] },
+        Name::DeleteVariable | Name::DeleteResource => plain(Text),
+        Name::GetResourceValueInterpolated | Name::GetResourceValue => plain(Json(of::<Value>)),
+        Name::GetResource => plain(Json(of::<wire::Resource>)),
+        Name::ListResources => asked(RESOURCES, Json(of::<Vec<wire::Resource>>)),
+        Name::ListResourceTypes => plain(Json(of::<Vec<wire::ResourceType>>)),
+        Name::ListResourceTypeNames => plain(Json(of::<Vec<String>>)),
+        Name::CreateResource => Description { query: REPLACE, takes: Takes::Json(of::<wire::NewResource>), gives: vec![(201, Text)] },
+        Name::UpdateResource => given(Takes::Json(of::<wire::EditResource>), 200, Text),
+        Name::UpdateResourceValue => given(Takes::Json(of::<wire::ResourceValue>), 200, Text),
 
         Name::GetJob | Name::GetCompletedJob | Name::EraseJob => plain(Json(of::<wire::Job<'_>>)),
         Name::GetResult => asked(RESULT, Json(of::<Value>)),
@@ -201,6 +255,10 @@ pub(super) const CALL: &[Parameter] = &[
 
 /// The query parameters of a call with GET, beside `CALL`.
 pub(super) const PAYLOAD: Parameter = parameter("payload", Text, "The arguments: JSON in base64, in the standard or the URL-safe alphabet");
+
+/// The query parameter of a call that is waited for, beside `CALL`.
+pub(super) const WAITED: Parameter =
+    parameter("queue_limit", Number(0), "Refuses the call when more jobs than this are due and wait in the workspace");
 
 /// The query parameters of a call that is queued, beside `CALL`.
 pub(super) const QUEUED: &[Parameter] = &[

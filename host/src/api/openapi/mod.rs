@@ -9,7 +9,7 @@ use crate::resolve::unavailable;
 use crate::serve::auth::Caller;
 use crate::serve::respond::{self, Reply};
 use crate::serve::route::{MODES, Mode};
-use describe::{CALL, Description, Gives, PAYLOAD, Parameter, ParameterKind, QUEUED, SchemaOf, Takes, describe};
+use describe::{CALL, Description, Gives, PAYLOAD, Parameter, ParameterKind, QUEUED, SchemaOf, Takes, WAITED, describe};
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
@@ -215,10 +215,14 @@ fn address_parameters(address: &str, schemas: &mut Schemas) -> Vec<Value> {
     let names = address.split('/').filter_map(|word| word.strip_prefix('{').and_then(|word| word.strip_suffix('}')));
     let mut about = |name: &str| match name {
         "workspace" => (request_schema(patterns::workspace, schemas), "The workspace"),
+        "path" if matches!(tag(address), "variables" | "resources") => {
+            (request_schema(patterns::value_path, schemas), "The path, with its slashes")
+        }
         "path" => (request_schema(patterns::path, schemas), "The path, with its slashes"),
         "hash" => (request_schema(patterns::hash, schemas), "The version"),
         "id" => (json!({"type": "string", "format": "uuid"}), "The job"),
         "at" => (json!({"type": "integer"}), "Milliseconds since 1970"),
+        "delivery" => (json!({"type": "integer"}), "The id in the delivery log"),
         "prefix" => (request_schema(patterns::token_prefix, schemas), "The first characters of the token, as they are listed"),
         "slug" => {
             let slugs: Vec<&str> = Code::ALL.iter().map(|code| code.slug()).collect();
@@ -264,8 +268,10 @@ fn call(mode: Mode, method: &str, address: &str, by: &str, schemas: &mut Schemas
     let id = format!("{id}By{}", if by == "path" { "Path" } else { "Hash" });
     let mut parameters = address_parameters(address, schemas);
     parameters.extend(CALL.iter().map(|parameter| query_parameter(parameter, schemas)));
-    if mode == Mode::Queued {
-        parameters.extend(QUEUED.iter().map(|parameter| query_parameter(parameter, schemas)));
+    match mode {
+        Mode::Queued => parameters.extend(QUEUED.iter().map(|parameter| query_parameter(parameter, schemas))),
+        Mode::Sync | Mode::Stream => parameters.push(query_parameter(&WAITED, schemas)),
+        Mode::Probe => {}
     }
     let head = method == "HEAD";
     if method == "GET" {

@@ -168,3 +168,35 @@ pub(super) async fn tags_and_priorities(store: &dyn Store) {
     let found = store.job(&one, id(5)).await.unwrap().unwrap();
     assert_eq!((found.job.tag.as_str(), found.job.priority), ("wasm", i16::MIN));
 }
+
+pub(super) async fn adopting(store: &dyn Store) {
+    let (one, x, _) = furnish(store).await;
+    store.extend_lease(7, NOW + 50).await.unwrap();
+    let claim = store.adopt(job(id(1), &one, x), 7, NOW).await.unwrap();
+    assert_eq!(claim, Claim { id: id(1), attempt: 1 });
+    let running = store.job(&one, id(1)).await.unwrap().unwrap();
+    assert_eq!(shown(&running.job), shown(&job(id(1), &one, x)));
+    assert!(matches!(running.state, JobState::Running(NOW)) && running.attempt == 1);
+    assert_eq!(store.counts(&one).await.unwrap(), Counts { running: 1, ..Counts::default() });
+    // Nobody else gets it, and its id is taken.
+    assert!(store.claim(8, NOW, 10, &[]).await.unwrap().is_empty());
+    assert!(matches!(store.adopt(job(id(1), &one, x), 7, NOW).await.unwrap_err(), StoreError::Conflict(_)));
+    assert!(matches!(store.adopt(job(id(2), &workspace("none"), x), 7, NOW).await.unwrap_err(), StoreError::NotFound(_)));
+    assert_eq!(store.cancel(&one, &[id(1)], "ann", None, NOW).await.unwrap(), [CancelOutcome::Running]);
+    assert_eq!(store.canceled(7).await.unwrap(), [claim]);
+    let done = |claim| vec![Completion { claim, end: end(RunStatus::Success, "1") }];
+    assert_eq!(store.complete(done(Claim { attempt: 2, ..claim })).await.unwrap(), [false]);
+    assert_eq!(store.complete(done(claim)).await.unwrap(), [true]);
+
+    // Given back by a shutdown, it has not been started; one whose worker went away has.
+    let back = store.adopt(job(id(3), &one, x), 7, NOW).await.unwrap();
+    assert_eq!(store.release(7, &[back]).await.unwrap(), 1);
+    assert_eq!(store.claim(8, NOW, 10, &[]).await.unwrap()[0].attempt, 1);
+    store.adopt(job(id(4), &one, x), 9, NOW).await.unwrap();
+    assert_eq!(store.rescue(NOW + 1, false).await.unwrap(), 2);
+    let again = store.claim(7, NOW, 10, &[]).await.unwrap();
+    assert_eq!(again.iter().map(|job| (job.job.id, job.attempt)).collect::<Vec<_>>(), [(id(3), 2), (id(4), 2)]);
+    // What was begun goes on although its version is gone.
+    store.delete_version(&one, &x, 5).await.unwrap();
+    store.adopt(job(id(5), &one, x), 7, NOW).await.unwrap();
+}

@@ -2,9 +2,11 @@
 
 mod accounts;
 mod cancel;
+mod deliveries;
 mod jobs;
 mod keys;
 mod lists;
+mod outbox;
 mod random;
 mod records;
 mod scripts;
@@ -46,12 +48,14 @@ macro_rules! conformance {
 conformance! {
     accounts: workspaces users_and_members tokens token_owners revocation uses scoped_tokens looking_around changing_tokens;
     scripts: deploying redeploying archiving listing borders deleting;
-    jobs: life_of_a_job enqueue_is_all_or_none order_of_claims tags_and_priorities fencing rescue_and_exhaustion releasing;
+    jobs: life_of_a_job enqueue_is_all_or_none order_of_claims tags_and_priorities fencing rescue_and_exhaustion releasing adopting;
     cancel: cancelling canceled_ones_never_start_again;
     keys: idempotency;
-    records: recording lists foreign_ids ids_of_another_time depth_and_due counting deleting without_payload;
+    records: recording lists foreign_ids ids_of_another_time depth_and_due counting deleting without_payload erasing_in_time;
     lists: filters spans pages kinship;
     values: variables resources renaming;
+    outbox: setting changes_of_scripts changes_of_values wakes;
+    deliveries: order giving_up_and_moving tests_and_redeliveries the_log;
 }
 
 pub(crate) fn open() -> (TempDir, SqliteStore) {
@@ -108,6 +112,7 @@ pub(crate) fn job(id: JobId, workspace: &WorkspaceId, version: VersionHash) -> N
         tag: DEFAULT_TAG.into(),
         priority: 0,
         label: None,
+        erasure: Erasure::default(),
         args: Bytes::from_static(br#"{"name":"Ann"}"#),
     }
 }

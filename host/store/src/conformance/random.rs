@@ -3,6 +3,8 @@
 //! Few ids, workers and instants on purpose, so that sequences meet each other: taken ids, twins of a key, stale
 //! claims, leases that end. The store is opened anew now and then, for what it keeps in memory must come from the file.
 
+mod outbox;
+
 use super::*;
 use proptest::prelude::*;
 
@@ -14,11 +16,15 @@ enum Step {
     Once { key: u8, body: u8, expires: Micros, ask: Ask },
     Purge { now: Micros, limit: u32 },
     Claim { worker: WorkerId, now: Micros, limit: u32, tags: Vec<String> },
+    Adopt { ask: Ask, worker: WorkerId, started: Micros },
+    EraseDue { now: Micros, limit: u32 },
     Cancel { ids: Vec<usize>, in_two: bool, at: Micros },
     Canceled(WorkerId),
     Erase { ids: Vec<usize>, in_two: bool },
     DeleteVersion(bool),
     Deploy(bool),
+    Archive(bool),
+    Outbox(outbox::Step),
     Extend { worker: WorkerId, until: Micros },
     Rescue { now: Micros, everything: bool },
     Release { worker: WorkerId, claims: Vec<(usize, u32)> },
@@ -42,6 +48,7 @@ struct Ask {
     tag: u8,
     priority: i16,
     parent: Option<usize>,
+    erased_after: Option<u64>,
 }
 
 const TAGS: [&str; 2] = [DEFAULT_TAG, "big"];
@@ -60,9 +67,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let instant = START - 2..START + 12;
     let worker = 1..4i64;
     let which = 0..pool().len();
-    let kin = (0..2u8, -1..2i16, prop::option::of(0..3usize), prop_oneof![3 => Just(START), 1 => Just(START + 5_000_000)]);
+    let erased_after = prop::option::weighted(0.3, 0..12u64);
+    let kin = (0..2u8, -1..2i16, prop::option::of(0..3usize), prop_oneof![3 => Just(START), 1 => Just(START + 5_000_000)], erased_after);
     let ask = (which.clone(), prop::bool::weighted(0.2), any::<bool>(), instant.clone(), 1..4u32, kin).prop_map(
-        |(id, in_two, second, run_at, max_attempts, (tag, priority, parent, created))| Ask {
+        |(id, in_two, second, run_at, max_attempts, (tag, priority, parent, created, erased_after))| Ask {
             id,
             in_two,
             second,
@@ -72,6 +80,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             tag,
             priority,
             parent,
+            erased_after,
         },
     );
     let some = prop::collection::vec(which.clone(), 0..4);
@@ -86,11 +95,15 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (instant.clone(), 0..3u32).prop_map(|(now, limit)| Step::Purge { now, limit }),
         5 => (worker.clone(), instant.clone(), 0..4u32, tags)
             .prop_map(|(worker, now, limit, tags)| Step::Claim { worker, now, limit, tags }),
+        2 => (ask.clone(), worker.clone(), instant.clone()).prop_map(|(ask, worker, started)| Step::Adopt { ask, worker, started }),
+        2 => (START..START + 2_000, 0..3u32).prop_map(|(now, limit)| Step::EraseDue { now, limit }),
         3 => (some.clone(), prop::bool::weighted(0.2), instant.clone()).prop_map(|(ids, in_two, at)| Step::Cancel { ids, in_two, at }),
         1 => worker.clone().prop_map(Step::Canceled),
         1 => (some, prop::bool::weighted(0.2)).prop_map(|(ids, in_two)| Step::Erase { ids, in_two }),
         1 => any::<bool>().prop_map(Step::DeleteVersion),
         1 => any::<bool>().prop_map(Step::Deploy),
+        1 => any::<bool>().prop_map(Step::Archive),
+        12 => outbox::steps().prop_map(Step::Outbox),
         1 => (worker.clone(), instant.clone()).prop_map(|(worker, until)| Step::Extend { worker, until }),
         2 => (instant.clone(), prop::bool::weighted(0.2))
             .prop_map(|(now, everything)| Step::Rescue { now, everything }),
@@ -156,6 +169,7 @@ async fn answer(store: &dyn Store, step: &Step, versions: [VersionHash; 2]) -> S
         tag: TAGS[usize::from(ask.tag)].into(),
         priority: ask.priority,
         parent: ask.parent.map(|n| pool[n]),
+        erasure: Erasure { when_read: ask.erased_after == Some(0), after: ask.erased_after.map(Duration::from_micros) },
         created_by: if ask.second { "bob".into() } else { "admin".into() },
         ..job(pool[ask.id], if ask.in_two { &two } else { &one }, versions[usize::from(ask.second)])
     };
@@ -167,6 +181,8 @@ async fn answer(store: &dyn Store, step: &Step, versions: [VersionHash; 2]) -> S
         }
         Step::Purge { now, limit } => kind(store.purge_idempotency(*now, *limit).await),
         Step::Claim { worker, now, limit, tags } => kind(store.claim(*worker, *now, *limit, tags).await),
+        Step::Adopt { ask: what, worker, started } => kind(store.adopt(ask(what), *worker, *started).await),
+        Step::EraseDue { now, limit } => kind(store.erase_due(*now, *limit).await),
         Step::Cancel { ids, in_two, at } => {
             let ids: Vec<JobId> = ids.iter().map(|n| pool[*n]).collect();
             let reason = (at % 2 == 0).then_some("because");
@@ -177,11 +193,13 @@ async fn answer(store: &dyn Store, step: &Step, versions: [VersionHash; 2]) -> S
             let ids: Vec<JobId> = ids.iter().map(|n| pool[*n]).collect();
             kind(store.erase(if *in_two { &two } else { &one }, &ids).await)
         }
-        Step::DeleteVersion(second) => kind(store.delete_version(&one, &versions[usize::from(*second)]).await),
+        Step::DeleteVersion(second) => kind(store.delete_version(&one, &versions[usize::from(*second)], 5).await),
         Step::Deploy(second) => {
             let new = if *second { version("f/a/y", "y") } else { version("f/a/x", "x") };
             kind(store.deploy(&one, &new).await)
         }
+        Step::Archive(second) => kind(store.archive(&one, &path(if *second { "f/a/y" } else { "f/a/x" }), START + 3).await),
+        Step::Outbox(step) => outbox::answer(store, step).await,
         Step::Extend { worker, until } => kind(store.extend_lease(*worker, *until).await),
         Step::Rescue { now, everything } => kind(store.rescue(*now, *everything).await),
         Step::Release { worker, claims } => {
@@ -245,6 +263,8 @@ proptest! {
                 let expected = shown(&memory.list_jobs(&workspace(of), &everything).await.unwrap());
                 let found = shown(&sqlite.list_jobs(&workspace(of), &everything).await.unwrap());
                 assert_eq!(found, expected);
+                let expected = memory.deliveries(&workspace(of), None, MAX_LIST).await.unwrap();
+                assert_eq!(sqlite.deliveries(&workspace(of), None, MAX_LIST).await.unwrap(), expected);
             }
         });
     }

@@ -211,3 +211,45 @@ pub(super) async fn without_payload(store: &dyn Store) {
     }
     assert_eq!(store.erase(&one, &[id(1), id(2), id(3)]).await.unwrap(), 0);
 }
+
+/// Payloads that have a time of their own, however their jobs end.
+pub(super) async fn erasing_in_time(store: &dyn Store) {
+    let (one, x, _) = furnish(store).await;
+    let erasure = |seconds: Option<u64>| Erasure { when_read: seconds.is_none(), after: seconds.map(Duration::from_secs) };
+    let kept_for = |n: u16, seconds: u64| NewJob { erasure: erasure(Some(seconds)), ..job(id(n), &one, x) };
+    assert_eq!(store.erase_due(Micros::MAX, 9).await.unwrap(), 0);
+    let when_read = NewJob { erasure: erasure(None), ..job(id(4), &one, x) };
+    store.enqueue(vec![kept_for(1, 10), kept_for(2, 10), kept_for(3, 10), when_read.clone()]).await.unwrap();
+    store.claim(1, NOW, 1, &[]).await.unwrap();
+    assert_eq!(store.erase_due(Micros::MAX, 9).await.unwrap(), 0, "none is over");
+    let ended = end(RunStatus::Success, "1");
+    let over = ended.completed();
+    store.complete(vec![Completion { claim: Claim { id: id(1), attempt: 1 }, end: ended.clone() }]).await.unwrap();
+    store.cancel(&one, &[id(2)], "ann", None, NOW + 5_000_000).await.unwrap();
+    store.record_durably(RunRecord { job: kept_for(5, 1), end: ended.clone() }).await.unwrap();
+    assert!(store.record(RunRecord { job: kept_for(6, u64::MAX), end: ended.clone() }));
+    store.record_durably(RunRecord { job: kept_for(7, 1), end: deleted_end() }).await.unwrap();
+    store.flush().await.unwrap();
+    let found = store.job(&one, id(4)).await.unwrap().unwrap();
+    assert_eq!(found.job.erasure, when_read.erasure);
+
+    let empty = async || {
+        let listed =
+            store.list_jobs(&one, &JobFilter { limit: 99, with_args: true, ascending: true, ..JobFilter::default() }).await.unwrap();
+        listed.iter().filter(|job| is_emptied(job)).map(|job| job.job.id).collect::<Vec<_>>()
+    };
+    assert_eq!(store.erase_due(over + 999_999, 9).await.unwrap(), 0);
+    assert_eq!(store.erase_due(over + 1_000_000, 9).await.unwrap(), 1);
+    assert_eq!(empty().await, [id(5), id(7)]);
+    // The longest overdue first, and no more than asked for.
+    assert_eq!(store.erase_due(over + 99_000_000, 1).await.unwrap(), 1);
+    assert_eq!(empty().await, [id(1), id(5), id(7)]);
+    assert_eq!(store.erase_due(over + 99_000_000, 9).await.unwrap(), 1);
+    assert_eq!(store.erase_due(over + 99_000_000, 9).await.unwrap(), 0);
+    assert_eq!(empty().await, [id(1), id(2), id(5), id(7)]);
+    // Erased by hand, it is not erased again.
+    store.claim(1, NOW, 1, &[]).await.unwrap();
+    store.complete(vec![Completion { claim: Claim { id: id(3), attempt: 1 }, end: ended }]).await.unwrap();
+    assert_eq!(store.erase(&one, &[id(3)]).await.unwrap(), 1);
+    assert_eq!(store.erase_due(Micros::MAX - 1, 9).await.unwrap(), 0);
+}

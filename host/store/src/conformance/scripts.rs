@@ -54,9 +54,9 @@ pub(super) async fn archiving(store: &dyn Store) {
     let one = workspace("one");
     store.create_workspace(&one, "One", 1).await.unwrap();
     let first = version("f/a/x", "1");
-    assert!(!store.archive(&one, &first.path).await.unwrap());
+    assert!(!store.archive(&one, &first.path, 5).await.unwrap());
     store.deploy(&one, &first).await.unwrap();
-    assert!(store.archive(&one, &first.path).await.unwrap());
+    assert!(store.archive(&one, &first.path, 5).await.unwrap());
     assert!(store.newest(&one, &first.path).await.unwrap().is_none());
     assert!(store.version(&one, &first.hash).await.unwrap().unwrap().archived);
     assert!(store.list_scripts(&one, None, 10).await.unwrap().is_empty());
@@ -90,9 +90,9 @@ pub(super) async fn borders(store: &dyn Store) {
     assert!(store.version(&two, &y).await.unwrap().is_none());
     assert!(store.newest(&two, &path("f/a/y")).await.unwrap().is_none());
     assert_eq!(store.list_scripts(&two, None, 10).await.unwrap().len(), 1);
-    store.archive(&two, &path("f/a/x")).await.unwrap();
+    store.archive(&two, &path("f/a/x"), 5).await.unwrap();
     assert!(store.newest(&one, &path("f/a/x")).await.unwrap().is_some());
-    assert!(!store.archive(&none, &path("f/a/x")).await.unwrap());
+    assert!(!store.archive(&none, &path("f/a/x"), 5).await.unwrap());
     assert!(store.newest(&none, &path("f/a/x")).await.unwrap().is_none());
     assert!(store.version(&none, &x).await.unwrap().is_none());
     assert!(store.list_scripts(&none, None, 10).await.unwrap().is_empty());
@@ -108,11 +108,11 @@ pub(super) async fn deleting(store: &dyn Store) {
         store.deploy(&one, new).await.unwrap();
     }
     assert!(store.module_in_use(&second.module).await.unwrap());
-    assert!(!store.delete_version(&two, &second.hash).await.unwrap());
-    assert!(!store.delete_version(&workspace("none"), &second.hash).await.unwrap());
+    assert!(!store.delete_version(&two, &second.hash, 5).await.unwrap());
+    assert!(!store.delete_version(&workspace("none"), &second.hash, 5).await.unwrap());
     store.enqueue(vec![job(id(1), &one, second.hash)]).await.unwrap();
-    assert!(store.delete_version(&one, &second.hash).await.unwrap());
-    assert!(!store.delete_version(&one, &second.hash).await.unwrap());
+    assert!(store.delete_version(&one, &second.hash, 5).await.unwrap());
+    assert!(!store.delete_version(&one, &second.hash, 5).await.unwrap());
     assert!(!store.module_in_use(&second.module).await.unwrap());
     assert!(store.module_in_use(&first.module).await.unwrap());
 
@@ -128,7 +128,7 @@ pub(super) async fn deleting(store: &dyn Store) {
     assert_eq!(store.job(&one, id(1)).await.unwrap().unwrap().path, first.path);
     store.record_durably(RunRecord { job: job(id(3), &one, second.hash), end: end(RunStatus::Success, "1") }).await.unwrap();
 
-    assert!(store.delete_version(&one, &first.hash).await.unwrap());
+    assert!(store.delete_version(&one, &first.hash, 5).await.unwrap());
     assert!(store.newest(&one, &first.path).await.unwrap().is_none());
     assert!(store.list_scripts(&one, None, 10).await.unwrap().is_empty());
     let later = NewVersion { created: 9_000, ..second.clone() };

@@ -63,9 +63,9 @@ pub(super) async fn variables(store: &dyn Store) {
     assert!(list("", None, 0).await.is_empty());
     assert!(store.list_variables(&workspace("none"), "", None, 9).await.unwrap().is_empty());
 
-    store.delete_variable(&one, "f/a/x").await.unwrap();
-    assert!(matches!(store.delete_variable(&one, "f/a/x").await.unwrap_err(), StoreError::NotFound(_)));
-    assert!(matches!(store.delete_variable(&workspace("none"), "f/a/x").await.unwrap_err(), StoreError::NotFound(_)));
+    store.delete_variable(&one, "f/a/x", 5).await.unwrap();
+    assert!(matches!(store.delete_variable(&one, "f/a/x", 5).await.unwrap_err(), StoreError::NotFound(_)));
+    assert!(matches!(store.delete_variable(&workspace("none"), "f/a/x", 5).await.unwrap_err(), StoreError::NotFound(_)));
     assert_eq!(store.variable(&two, "f/a/x").await.unwrap(), Some(changed));
 }
 
@@ -82,16 +82,22 @@ pub(super) async fn resources(store: &dyn Store) {
     assert!(matches!(missing, StoreError::NotFound(what) if what == "resource f/a/x"));
     assert_eq!(store.resource(&one, "f/a/x").await.unwrap(), Some(resource("f/a/x", "state")));
     assert_eq!(store.resource(&two, "f/a/x").await.unwrap(), None);
-    let list = async |resource_type: Option<&str>, prefix: &str, after: Option<&str>| -> Vec<String> {
-        let found = store.list_resources(&one, resource_type, prefix, after, 10).await.unwrap();
+    let list = async |types: &[&str], prefix: &str, after: Option<&str>| -> Vec<String> {
+        let types: Vec<String> = types.iter().map(ToString::to_string).collect();
+        let found = store.list_resources(&one, &types, prefix, after, 10).await.unwrap();
+        assert!(found.iter().all(|resource| resource.value.is_empty()));
         found.into_iter().map(|resource| resource.path).collect()
     };
-    assert_eq!(list(None, "", None).await, ["f/a/x", "f/a/y", "f/b/z"]);
-    assert_eq!(list(Some("state"), "", None).await, ["f/a/x", "f/b/z"]);
-    assert_eq!(list(Some("state"), "f/", Some("f/a/x")).await, ["f/b/z"]);
-    assert_eq!(list(Some("none"), "", None).await, [""; 0]);
-    store.delete_resource(&one, "f/a/x").await.unwrap();
-    assert!(matches!(store.delete_resource(&one, "f/a/x").await.unwrap_err(), StoreError::NotFound(_)));
+    assert_eq!(list(&[], "", None).await, ["f/a/x", "f/a/y", "f/b/z"]);
+    assert_eq!(list(&["state"], "", None).await, ["f/a/x", "f/b/z"]);
+    assert_eq!(list(&["state"], "f/", Some("f/a/x")).await, ["f/b/z"]);
+    assert_eq!(list(&["none", "postgres"], "", None).await, ["f/a/y"]);
+    assert_eq!(list(&["none"], "", None).await, [""; 0]);
+    assert_eq!(store.resource_types(&one).await.unwrap(), ["postgres", "state"]);
+    assert_eq!(store.resource_types(&two).await.unwrap(), [""; 0]);
+    assert_eq!(store.resource_types(&workspace("none")).await.unwrap(), [""; 0]);
+    store.delete_resource(&one, "f/a/x", 5).await.unwrap();
+    assert!(matches!(store.delete_resource(&one, "f/a/x", 5).await.unwrap_err(), StoreError::NotFound(_)));
     assert!(store.variable(&one, "f/a/x").await.unwrap().is_some());
 }
 
@@ -107,5 +113,10 @@ pub(super) async fn renaming(store: &dyn Store) {
     rename("f/a/x", "f/a/z").await.unwrap();
     rename("f/a/y", "f/a/y").await.unwrap();
     let found = store.list_variables(&one, "", None, 9).await.unwrap();
-    assert_eq!(found, [variable("f/a/y", "new"), variable("f/a/z", "new")]);
+    // Secret ones are listed without their values.
+    assert_eq!(found, [variable("f/a/y", ""), variable("f/a/z", "")]);
+    assert_eq!(store.variable(&one, "f/a/z").await.unwrap(), Some(variable("f/a/z", "new")));
+    let open = Variable { is_secret: false, ..variable("f/a/open", "shown") };
+    store.put_variable(&one, &open, &PutMode::Create).await.unwrap();
+    assert_eq!(store.list_variables(&one, "f/a/o", None, 9).await.unwrap(), [open]);
 }

@@ -29,12 +29,11 @@ fn fits_queued(job: &Job, started: Option<Micros>, filter: &JobFilter) -> bool {
 }
 
 fn fits_finished(end: &RunEnd, filter: &JobFilter) -> bool {
-    let completed = end.started.saturating_add(Micros::try_from(end.duration.as_micros()).unwrap_or(Micros::MAX));
     filter.wants_finished()
         && is_asked(&filter.success, &(end.status == RunStatus::Success))
         && (filter.statuses.is_empty() || filter.statuses.contains(&end.status))
         && filter.started.contains(end.started)
-        && filter.completed.contains(completed)
+        && filter.completed.contains(end.completed())
 }
 
 fn is_asked<T: PartialEq>(wanted: &Option<T>, found: &T) -> bool {

@@ -77,6 +77,17 @@ impl Jobs for MemoryStore {
         Ok(claimed.collect())
     }
 
+    async fn adopt(&self, job: NewJob, worker: WorkerId, started: Micros) -> Result<Claim> {
+        let mut state = self.state();
+        state.check(&job)?;
+        let (id, workspace) = (job.id, job.workspace.clone());
+        state.insert(job, 1, JobState::Running(started))?;
+        if let Some(entry) = state.entry(&workspace, &id) {
+            entry.worker = Some(worker);
+        }
+        Ok(Claim { id, attempt: 1 })
+    }
+
     async fn cancel(
         &self,
         workspace: &WorkspaceId,
@@ -189,6 +200,15 @@ impl Jobs for MemoryStore {
     async fn erase(&self, workspace: &WorkspaceId, ids: &[JobId]) -> Result<u64> {
         let mut state = self.state();
         let erased = ids.iter().filter(|id| state.entry(workspace, id).is_some_and(Entry::erase));
+        Ok(erased.count() as u64)
+    }
+
+    async fn erase_due(&self, now: Micros, limit: u32) -> Result<u64> {
+        let mut state = self.state();
+        let due = state.jobs.iter_mut().filter_map(|(key, entry)| Some((entry.due.filter(|due| *due <= now)?, *key, entry)));
+        let mut due: Vec<(Micros, i64, &mut Entry)> = due.collect();
+        due.sort_by_key(|(due, key, _)| (*due, *key));
+        let erased = due.into_iter().take(limit as usize).filter_map(|(_, _, entry)| entry.erase().then_some(()));
         Ok(erased.count() as u64)
     }
 

@@ -2,7 +2,8 @@
 
 use super::{Entry, State};
 use crate::keys::{first_key, own_key};
-use crate::{Claim, Job, JobFilter, JobState, NewJob, Result, RunEnd, RunRecord, StoreError};
+use crate::model::micros;
+use crate::{Claim, Job, JobFilter, JobState, Micros, NewJob, Result, RunEnd, RunRecord, StoreError};
 use bytes::Bytes;
 use wasmill_core::{JobId, WorkspaceId};
 
@@ -11,6 +12,7 @@ impl Entry {
     pub(super) fn finish(&mut self, end: RunEnd) {
         self.worker = None;
         let deleted = end.deleted;
+        self.due = due(&self.job.job, &end);
         self.job.state = JobState::Finished(end);
         if deleted {
             self.empty();
@@ -27,6 +29,7 @@ impl Entry {
     }
 
     fn empty(&mut self) {
+        self.due = None;
         self.job.job.args = Bytes::new();
         if let JobState::Finished(end) = &self.job.state {
             self.job.state = JobState::Finished(end.clone().emptied(true));
@@ -43,7 +46,7 @@ impl State {
         }
     }
 
-    fn check(&self, job: &NewJob) -> Result<()> {
+    pub(super) fn check(&self, job: &NewJob) -> Result<()> {
         self.workspace(&job.workspace)?;
         if !self.versions.contains_key(&(job.workspace.clone(), job.version)) {
             return Err(StoreError::NotFound(format!("version {}", job.version)));
@@ -71,8 +74,12 @@ impl State {
         job.max_attempts = job.max_attempts.max(1);
         let (path, kind) = (version.path.clone(), version.kind);
         self.keys.insert(job.id, key);
+        let due = match &state {
+            JobState::Finished(end) => due(&job, end),
+            _ => None,
+        };
         let job = Job { job, path, kind, attempt, canceled: None, state };
-        self.jobs.insert(key, Entry { job, worker: None });
+        self.jobs.insert(key, Entry { job, worker: None, due });
         Ok(())
     }
 
@@ -113,6 +120,12 @@ impl State {
         };
         Some((after, before))
     }
+}
+
+/// When the payload of a job that ended so is to be erased.
+fn due(job: &NewJob, end: &RunEnd) -> Option<Micros> {
+    let after = job.erasure.after.filter(|_| !end.deleted)?;
+    Some(end.completed().saturating_add(micros(after)))
 }
 
 pub(super) fn taken(id: &JobId) -> StoreError {

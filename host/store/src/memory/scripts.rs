@@ -1,8 +1,9 @@
 //! Scripts and their versions in memory.
 
 use super::{MemoryStore, State};
-use crate::{Deployed, NewVersion, Result, Scripts, StoreError, Version};
+use crate::{Deployed, Micros, NewVersion, Result, Scripts, StoreError, Version};
 use async_trait::async_trait;
+use wasmill_core::outbox::Change;
 use wasmill_core::{Digest, ScriptPath, VersionHash, WorkspaceId};
 
 #[async_trait]
@@ -12,6 +13,7 @@ impl Scripts for MemoryStore {
         state.workspace(workspace)?;
         let key = (workspace.clone(), version.hash);
         let revived = state.deleted.contains(&key);
+        let before = state.newest(workspace, &version.path).map(|newest| newest.version.hash);
         let created = match state.versions.get(&key) {
             Some(known) if known.path != version.path => {
                 return Err(StoreError::Conflict(format!("version {} exists already at the path {}", version.hash, known.path)));
@@ -24,10 +26,17 @@ impl Scripts for MemoryStore {
             }
         };
         let script = state.scripts.entry((workspace.clone(), version.path.clone())).or_default();
+        let is_first = script.versions.is_empty();
         script.archived = false;
         if script.versions.last() != Some(&version.hash) {
             script.versions.retain(|hash| *hash != version.hash);
             script.versions.push(version.hash);
+        }
+        let (path, hash) = (version.path.clone(), version.hash);
+        if is_first {
+            self.tell(&mut state, workspace, version.created, Change::ScriptCreated { path, hash });
+        } else if before != Some(hash) {
+            self.tell(&mut state, workspace, version.created, Change::ScriptUpdated { path, hash });
         }
         match state.version(workspace, &version.hash) {
             Some(version) => Ok(Deployed { version, created }),
@@ -59,13 +68,21 @@ impl Scripts for MemoryStore {
         Ok(versions.take(limit as usize).collect())
     }
 
-    async fn archive(&self, workspace: &WorkspaceId, path: &ScriptPath) -> Result<bool> {
+    async fn archive(&self, workspace: &WorkspaceId, path: &ScriptPath, at: Micros) -> Result<bool> {
         let mut state = self.state();
-        let script = state.scripts.get_mut(&(workspace.clone(), path.clone()));
-        Ok(script.map(|script| script.archived = true).is_some())
+        let newest = state.newest(workspace, path);
+        let Some(script) = state.scripts.get_mut(&(workspace.clone(), path.clone())) else {
+            return Ok(false);
+        };
+        script.archived = true;
+        if let Some(version) = newest {
+            let change = Change::ScriptArchived { path: path.clone(), hash: version.version.hash };
+            self.tell(&mut state, workspace, at, change);
+        }
+        Ok(true)
     }
 
-    async fn delete_version(&self, workspace: &WorkspaceId, hash: &VersionHash) -> Result<bool> {
+    async fn delete_version(&self, workspace: &WorkspaceId, hash: &VersionHash, at: Micros) -> Result<bool> {
         let mut state = self.state();
         let key = (workspace.clone(), *hash);
         let Some(version) = state.versions.get_mut(&key) else {
@@ -74,7 +91,17 @@ impl Scripts for MemoryStore {
         version.manifest.clear();
         version.summary.clear();
         version.schema = None;
-        Ok(state.deleted.insert(key))
+        let path = version.path.clone();
+        if !state.deleted.insert(key) {
+            return Ok(false);
+        }
+        self.tell(&mut state, workspace, at, Change::ScriptDeleted { path: path.clone(), hash: *hash });
+        let script = state.scripts.get(&(workspace.clone(), path.clone()));
+        let mut versions = script.into_iter().flat_map(|script| &script.versions);
+        if versions.all(|hash| state.deleted.contains(&(workspace.clone(), *hash))) {
+            self.tell(&mut state, workspace, at, Change::ScriptPathDeleted { path });
+        }
+        Ok(true)
     }
 
     async fn module_in_use(&self, module: &Digest) -> Result<bool> {

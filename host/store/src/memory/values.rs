@@ -1,10 +1,11 @@
 //! Variables and resources in memory.
 
 use super::MemoryStore;
-use crate::{PutMode, Resource, Result, StoreError, Values, Variable};
+use crate::{Micros, PutMode, Resource, Result, StoreError, Values, Variable};
 use async_trait::async_trait;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use wasmill_core::WorkspaceId;
+use wasmill_core::outbox::Change;
 
 /// Values of one sort by workspace and path.
 type Map<T> = BTreeMap<(WorkspaceId, String), T>;
@@ -14,7 +15,14 @@ impl Values for MemoryStore {
     async fn put_variable(&self, workspace: &WorkspaceId, variable: &Variable, mode: &PutMode) -> Result<()> {
         let mut state = self.state();
         state.workspace(workspace)?;
-        put(&mut state.variables, workspace, &variable.path, variable, mode, "variable")
+        let old = put(&mut state.variables, workspace, &variable.path, variable, mode, "variable")?;
+        let new_path = variable.path.clone();
+        let change = match old {
+            Some(old_path) => Change::VariableUpdated { old_path, new_path },
+            None => Change::VariableCreated { path: new_path },
+        };
+        self.tell(&mut state, workspace, variable.changed, change);
+        Ok(())
     }
 
     async fn variable(&self, workspace: &WorkspaceId, path: &str) -> Result<Option<Variable>> {
@@ -22,17 +30,29 @@ impl Values for MemoryStore {
     }
 
     async fn list_variables(&self, workspace: &WorkspaceId, prefix: &str, after: Option<&str>, limit: u32) -> Result<Vec<Variable>> {
-        Ok(list(&self.state().variables, workspace, prefix, after).take(limit as usize).collect())
+        let found = list(&self.state().variables, workspace, prefix, after).take(limit as usize).collect::<Vec<_>>();
+        let shown = |variable: Variable| if variable.is_secret { Variable { value: Vec::new(), ..variable } } else { variable };
+        Ok(found.into_iter().map(shown).collect())
     }
 
-    async fn delete_variable(&self, workspace: &WorkspaceId, path: &str) -> Result<()> {
-        delete(&mut self.state().variables, workspace, path, "variable")
+    async fn delete_variable(&self, workspace: &WorkspaceId, path: &str, at: Micros) -> Result<()> {
+        let mut state = self.state();
+        delete(&mut state.variables, workspace, path, "variable")?;
+        self.tell(&mut state, workspace, at, Change::VariableDeleted { path: path.to_owned() });
+        Ok(())
     }
 
     async fn put_resource(&self, workspace: &WorkspaceId, resource: &Resource, mode: &PutMode) -> Result<()> {
         let mut state = self.state();
         state.workspace(workspace)?;
-        put(&mut state.resources, workspace, &resource.path, resource, mode, "resource")
+        let old = put(&mut state.resources, workspace, &resource.path, resource, mode, "resource")?;
+        let new_path = resource.path.clone();
+        let change = match old {
+            Some(old_path) => Change::ResourceUpdated { old_path, new_path },
+            None => Change::ResourceCreated { path: new_path },
+        };
+        self.tell(&mut state, workspace, resource.changed, change);
+        Ok(())
     }
 
     async fn resource(&self, workspace: &WorkspaceId, path: &str) -> Result<Option<Resource>> {
@@ -42,23 +62,33 @@ impl Values for MemoryStore {
     async fn list_resources(
         &self,
         workspace: &WorkspaceId,
-        resource_type: Option<&str>,
+        types: &[String],
         prefix: &str,
         after: Option<&str>,
         limit: u32,
     ) -> Result<Vec<Resource>> {
         let state = self.state();
         let resources = list(&state.resources, workspace, prefix, after);
-        let wanted = resources.filter(|resource| resource_type.is_none_or(|wanted| resource.resource_type == wanted));
-        Ok(wanted.take(limit as usize).collect())
+        let wanted = resources.filter(|resource| types.is_empty() || types.contains(&resource.resource_type));
+        Ok(wanted.take(limit as usize).map(|resource| Resource { value: Vec::new(), ..resource }).collect())
     }
 
-    async fn delete_resource(&self, workspace: &WorkspaceId, path: &str) -> Result<()> {
-        delete(&mut self.state().resources, workspace, path, "resource")
+    async fn resource_types(&self, workspace: &WorkspaceId) -> Result<Vec<String>> {
+        let state = self.state();
+        let types: BTreeSet<String> = list(&state.resources, workspace, "", None).map(|resource| resource.resource_type).collect();
+        Ok(types.into_iter().collect())
+    }
+
+    async fn delete_resource(&self, workspace: &WorkspaceId, path: &str, at: Micros) -> Result<()> {
+        let mut state = self.state();
+        delete(&mut state.resources, workspace, path, "resource")?;
+        self.tell(&mut state, workspace, at, Change::ResourceDeleted { path: path.to_owned() });
+        Ok(())
     }
 }
 
-fn put<T: Clone>(map: &mut Map<T>, workspace: &WorkspaceId, path: &str, value: &T, mode: &PutMode, what: &str) -> Result<()> {
+/// Puts a value and returns the path that it was at before, if it was.
+fn put<T: Clone>(map: &mut Map<T>, workspace: &WorkspaceId, path: &str, value: &T, mode: &PutMode, what: &str) -> Result<Option<String>> {
     let key = |path: &str| (workspace.clone(), path.to_owned());
     let is_there = map.contains_key(&key(path));
     let taken = || Err(StoreError::Conflict(format!("{what} {path} exists already")));
@@ -72,7 +102,10 @@ fn put<T: Clone>(map: &mut Map<T>, workspace: &WorkspaceId, path: &str, value: &
         PutMode::Create | PutMode::Update | PutMode::Upsert => {}
     }
     map.insert(key(path), value.clone());
-    Ok(())
+    Ok(match mode {
+        PutMode::Rename(old) => Some(old.clone()),
+        _ => is_there.then(|| path.to_owned()),
+    })
 }
 
 fn list<T: Clone>(map: &Map<T>, workspace: &WorkspaceId, prefix: &str, after: Option<&str>) -> impl Iterator<Item = T> {

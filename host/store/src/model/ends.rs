@@ -39,6 +39,11 @@ pub struct RunEnd {
 }
 
 impl RunEnd {
+    /// When it was over.
+    pub fn completed(&self) -> Micros {
+        self.started.saturating_add(super::micros(self.duration))
+    }
+
     /// The same end with nothing of the run's payload.
     pub(crate) fn emptied(self, deleted: bool) -> Self {
         Self { result: RawValue::NULL.to_owned(), log: Bytes::new(), deleted, ..self }

@@ -53,6 +53,8 @@ pub struct NewJob {
     pub priority: i16,
     /// For finding it again.
     pub label: Option<String>,
+    /// What becomes of its payload once it is over.
+    pub erasure: Erasure,
     /// One JSON object as text.
     pub args: Bytes,
 }
@@ -84,9 +86,19 @@ impl NewJob {
             tag: DEFAULT_TAG.into(),
             priority: 0,
             label: None,
+            erasure: Erasure::default(),
             args: args.into(),
         }
     }
+}
+
+/// What becomes of the payload (arguments, result and log) of a job that is over. The default keeps it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Erasure {
+    /// It is erased once somebody has read the result. That is the reader's to do.
+    pub when_read: bool,
+    /// It is erased this long after the end, however the job ended: see `erase_due`.
+    pub after: Option<Duration>,
 }
 
 /// What makes two requests the same one. The workspace is the job's.

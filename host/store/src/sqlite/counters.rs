@@ -38,6 +38,8 @@ pub struct Stats {
 #[derive(Debug)]
 pub(super) struct Counters {
     pub(super) state: watch::Sender<State>,
+    /// Changes whenever something may be due in the outbox.
+    pub(super) outbox: watch::Sender<u64>,
     /// Set when somebody waits for the writer, which then lingers no longer.
     pub(super) urgent: AtomicBool,
     /// Records sent and not yet committed.
@@ -71,6 +73,7 @@ impl Counters {
     pub(super) fn new(depth: Depth) -> Self {
         Self {
             state: watch::Sender::new(State::Running),
+            outbox: watch::Sender::new(0),
             urgent: AtomicBool::new(false),
             pending: AtomicUsize::new(0),
             pending_bytes: AtomicUsize::new(0),

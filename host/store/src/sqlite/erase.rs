@@ -8,6 +8,8 @@
 use super::fault::Fault;
 use super::lookup::{Whereabouts, locate};
 use super::tx::{Tx, workspace_row};
+use crate::model::micros;
+use crate::{Erasure, Micros};
 use rusqlite::Connection;
 use wasmill_core::{JobId, WorkspaceId};
 
@@ -30,19 +32,61 @@ pub(super) fn overwrite(conn: &Connection, what: Overwrite) -> rusqlite::Result<
 }
 
 /// Empties finished jobs of a workspace of their payload.
-pub(super) fn erase(tx: &mut Tx<'_>, workspace: &WorkspaceId, ids: &[JobId]) -> std::result::Result<u64, Fault> {
+pub(super) fn erase(tx: &mut Tx<'_>, workspace: &WorkspaceId, ids: &[JobId]) -> Result<u64, Fault> {
     let Some(workspace) = workspace_row(tx.conn, workspace)? else {
         return Ok(0);
     };
     let mut erased = 0;
     for id in ids {
         if let Some((key, Whereabouts::Finished)) = locate(tx.conn, workspace, id)? {
-            let sql = "UPDATE run SET deleted = 1 WHERE id = ?1 AND deleted = 0";
-            erased += tx.conn.prepare_cached(sql)?.execute([key])? as u64;
-            tx.erase_payload(key)?;
+            erased += erase_one(tx, key)?;
         }
     }
     Ok(erased)
+}
+
+/// The jobs whose time has come.
+pub(super) const DUE: &str = "SELECT id FROM erasure INDEXED BY erasure_due WHERE due <= ?1 ORDER BY due, id LIMIT ?2";
+
+/// True when there are any.
+pub(super) fn is_due(conn: &Connection, now: Micros) -> Result<bool, Fault> {
+    Ok(conn.prepare_cached(DUE)?.exists((now, 1))?)
+}
+
+/// Empties jobs whose time has come.
+pub(super) fn erase_due(tx: &mut Tx<'_>, now: Micros, limit: u32) -> Result<u64, Fault> {
+    let keys = tx.conn.prepare_cached(DUE)?.query_map((now, limit), |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
+    let mut erased = 0;
+    for key in keys {
+        erased += erase_one(tx, key)?;
+    }
+    Ok(erased)
+}
+
+fn erase_one(tx: &mut Tx<'_>, key: i64) -> rusqlite::Result<u64> {
+    let sql = "UPDATE run SET deleted = 1 WHERE id = ?1 AND deleted = 0";
+    let erased = tx.conn.prepare_cached(sql)?.execute([key])?;
+    tx.conn.prepare_cached("UPDATE erasure SET due = NULL WHERE id = ?1 AND due IS NOT NULL")?.execute([key])?;
+    tx.erase_payload(key)?;
+    Ok(erased as u64)
+}
+
+/// Notes what is to become of a job's payload. `end` is when it was over, for one that is.
+pub(super) fn note(conn: &Connection, key: i64, erasure: &Erasure, end: Option<Micros>) -> rusqlite::Result<()> {
+    if *erasure == Erasure::default() {
+        return Ok(());
+    }
+    let after = erasure.after.map(micros);
+    let due = end.zip(after).map(|(end, after)| end.saturating_add(after));
+    let sql = "INSERT INTO erasure (id, when_read, after, due) VALUES (?1, ?2, ?3, ?4)";
+    conn.prepare_cached(sql)?.execute((key, erasure.when_read, after, due)).map(drop)
+}
+
+/// Sets the time of a job that was over at `end`, if it has one.
+pub(super) fn set_due(conn: &Connection, key: i64, end: Micros) -> rusqlite::Result<()> {
+    let sql = "UPDATE erasure SET due = CASE WHEN ?2 > 9223372036854775807 - after THEN 9223372036854775807 ELSE ?2 + after END \
+        WHERE id = ?1 AND after IS NOT NULL";
+    conn.prepare_cached(sql)?.execute((key, end)).map(drop)
 }
 
 impl Tx<'_> {

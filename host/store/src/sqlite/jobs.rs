@@ -29,6 +29,10 @@ impl Jobs for SqliteStore {
         self.write(Need::Committed, move |tx| claim::claim(tx, worker, now, limit, &tags)).await
     }
 
+    async fn adopt(&self, job: NewJob, worker: WorkerId, started: Micros) -> Result<Claim> {
+        self.write(Need::Synced, move |tx| queue::adopt(tx, &job, worker, started)).await
+    }
+
     async fn cancel(
         &self,
         workspace: &WorkspaceId,
@@ -78,6 +82,17 @@ impl Jobs for SqliteStore {
     async fn erase(&self, workspace: &WorkspaceId, ids: &[JobId]) -> Result<u64> {
         let (workspace, ids) = (workspace.clone(), ids.to_vec());
         self.write(Need::Synced, move |tx| erase::erase(tx, &workspace, &ids)).await
+    }
+
+    async fn erase_due(&self, now: Micros, limit: u32) -> Result<u64> {
+        if self.has_pending_records() {
+            self.settle(Need::Committed).await?;
+        }
+        // Nearly always nothing is due, and then nothing is written.
+        match self.read(move |conn| erase::is_due(conn, now)).await? {
+            true => self.write(Need::Synced, move |tx| erase::erase_due(tx, now, limit)).await,
+            false => Ok(0),
+        }
     }
 
     async fn flush(&self) -> Result<()> {

@@ -7,7 +7,11 @@ use crate::{Result, StoreError};
 use rusqlite::{Connection, TransactionBehavior};
 
 /// The steps, in order; never changed once released.
-const STEPS: &[&str] = &[include_str!("migrations/0001_initial.sql")];
+const STEPS: &[&str] = &[
+    include_str!("migrations/0001_initial.sql"),
+    include_str!("migrations/0002_erasures.sql"),
+    include_str!("migrations/0003_outbox.sql"),
+];
 
 /// Marks the file as wasmill's ("wmil").
 const APPLICATION_ID: i32 = 0x776d_696c;
@@ -94,5 +98,17 @@ mod tests {
         let mut conn = Connection::open_in_memory().unwrap();
         migrate(&mut conn).unwrap();
         migrate(&mut conn).unwrap();
+    }
+
+    #[test]
+    fn each_real_step_applies_to_a_file_that_is_in_use() {
+        for released in 1..STEPS.len() {
+            let mut conn = Connection::open_in_memory().unwrap();
+            apply(&mut conn, &STEPS[..released]).unwrap();
+            conn.execute("INSERT INTO workspace (name, title, created) VALUES ('main', 'Main', 1)", []).unwrap();
+            migrate(&mut conn).unwrap();
+            let kept: String = conn.query_row("SELECT name FROM workspace", [], |row| row.get(0)).unwrap();
+            assert_eq!((kept.as_str(), pragma::<u32>(&conn, "user_version").unwrap() as usize), ("main", STEPS.len()));
+        }
     }
 }

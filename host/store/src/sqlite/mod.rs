@@ -17,6 +17,7 @@ mod lookup;
 mod message;
 mod migrate;
 mod open;
+mod outbox;
 mod pool;
 mod queue;
 mod rows;

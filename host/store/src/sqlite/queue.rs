@@ -2,8 +2,8 @@
 
 use super::fault::Fault;
 use super::tally::Tally;
-use super::tx::{Place, Tx, alias};
-use super::{rows, runs, signed};
+use super::tx::{Place, Runnable, Tx, alias};
+use super::{erase, rows, runs, signed};
 use crate::{Cancellation, Claim, Completion, Micros, NewJob, StoreError, WorkerId, ends};
 use rusqlite::{OptionalExtension, Row};
 
@@ -40,36 +40,53 @@ pub(super) fn enqueue(tx: &mut Tx<'_>, jobs: &[NewJob]) -> Outcome<()> {
         if runnable.deleted {
             return Err(StoreError::NotFound(format!("version {}", job.version)).into());
         }
-        let caller = tx.caller(&job.created_by, job.token)?;
-        let tag = tx.word(&job.tag)?;
-        let label = job.label.as_ref().map(|label| tx.word(label)).transpose()?;
-        let Place { key, tail } = tx.place(&job.id, job.created)?;
-        let sql = "INSERT INTO queue (id, tail, workspace, script, version, caller, trigger, created, run_at, timeout, \
-            max_attempts, tag, priority, label, parent, root) \
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
-        tx.conn.prepare_cached(sql)?.execute((
-            key,
-            tail,
-            workspace,
-            runnable.script,
-            runnable.version,
-            caller,
-            rows::trigger_number(job.trigger),
-            job.created,
-            job.run_at,
-            job.timeout.map(|timeout| signed(timeout.as_micros())),
-            job.max_attempts.max(1),
-            tag,
-            job.priority,
-            label,
-            job.parent.map(|id| id.to_string()),
-            job.root.map(|id| id.to_string()),
-        ))?;
-        let sql = "INSERT INTO queue_args (id, args) VALUES (?1, ?2)";
-        tx.conn.prepare_cached(sql)?.execute((key, job.args.as_ref()))?;
+        insert(tx, workspace, runnable, job)?;
         tx.tallies.push((workspace, Tally::ENQUEUED));
     }
     Ok(())
+}
+
+pub(super) fn adopt(tx: &mut Tx<'_>, job: &NewJob, worker: WorkerId, started: Micros) -> Outcome<Claim> {
+    let workspace = tx.workspace(&job.workspace)?;
+    let runnable = tx.runnable(workspace, &job.version)?;
+    let key = insert(tx, workspace, runnable, job)?;
+    let sql = "UPDATE queue SET worker = ?2, started = ?3, attempt = 1 WHERE id = ?1";
+    tx.conn.prepare_cached(sql)?.execute((key, worker, started))?;
+    tx.tallies.push((workspace, Tally::ADOPTED));
+    Ok(Claim { id: job.id, attempt: 1 })
+}
+
+/// Writes a job that waits, and returns its key.
+fn insert(tx: &mut Tx<'_>, workspace: i64, runnable: Runnable, job: &NewJob) -> Outcome<i64> {
+    let caller = tx.caller(&job.created_by, job.token)?;
+    let tag = tx.word(&job.tag)?;
+    let label = job.label.as_ref().map(|label| tx.word(label)).transpose()?;
+    let Place { key, tail } = tx.place(&job.id, job.created)?;
+    let sql = "INSERT INTO queue (id, tail, workspace, script, version, caller, trigger, created, run_at, timeout, \
+        max_attempts, tag, priority, label, parent, root) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
+    tx.conn.prepare_cached(sql)?.execute((
+        key,
+        tail,
+        workspace,
+        runnable.script,
+        runnable.version,
+        caller,
+        rows::trigger_number(job.trigger),
+        job.created,
+        job.run_at,
+        job.timeout.map(|timeout| signed(timeout.as_micros())),
+        job.max_attempts.max(1),
+        tag,
+        job.priority,
+        label,
+        job.parent.map(|id| id.to_string()),
+        job.root.map(|id| id.to_string()),
+    ))?;
+    let sql = "INSERT INTO queue_args (id, args) VALUES (?1, ?2)";
+    tx.conn.prepare_cached(sql)?.execute((key, job.args.as_ref()))?;
+    erase::note(tx.conn, key, &job.erasure, None)?;
+    Ok(key)
 }
 
 pub(super) fn extend_lease(tx: &mut Tx<'_>, worker: WorkerId, until: Micros) -> Outcome<()> {

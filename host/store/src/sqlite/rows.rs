@@ -2,7 +2,7 @@
 
 use super::corrupt;
 use super::fault::Fault;
-use crate::{Cancellation, Job, JobState, NewJob, RunEnd, RunStatus, Trigger};
+use crate::{Cancellation, Erasure, Job, JobState, NewJob, RunEnd, RunStatus, Trigger};
 use bytes::Bytes;
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
@@ -47,10 +47,10 @@ pub(super) fn select(queue: bool, extent: Extent, index: Option<&str>, which: &s
         "SELECT j.id, j.tail, CASE WHEN j.tail IS NULL THEN (SELECT uuid FROM alias WHERE key = j.id) END, \
          w.name, v.hash, s.path, v.kind, c.name, c.token, j.trigger, j.created, j.run_at, j.timeout, j.max_attempts, \
          j.attempt, {state}, {body}, t.text, j.priority, (SELECT text FROM word WHERE id = j.label), j.parent, j.root, \
-         x.name, x.reason, x.at \
+         x.name, x.reason, x.at, e.when_read, e.after \
          FROM {table} j {index} CROSS JOIN workspace w ON w.id = j.workspace CROSS JOIN version v ON v.id = j.version \
          CROSS JOIN script s ON s.id = j.script CROSS JOIN caller c ON c.id = j.caller CROSS JOIN word t ON t.id = j.tag \
-         LEFT JOIN cancel x ON x.id = j.id {beside} {which}"
+         LEFT JOIN cancel x ON x.id = j.id LEFT JOIN erasure e ON e.id = j.id {beside} {which}"
     )
 }
 
@@ -78,6 +78,10 @@ pub(super) fn job(row: &Row<'_>, queue: bool, extent: Extent) -> Result<(i64, Jo
         label: row.get(25)?,
         parent: job_id(row, 26, "parent")?,
         root: job_id(row, 27, "root")?,
+        erasure: Erasure {
+            when_read: row.get::<_, Option<bool>>(31)?.unwrap_or(false),
+            after: row.get::<_, Option<i64>>(32)?.map(duration),
+        },
         args: bytes(row, 20)?,
     };
     let started: Option<i64> = row.get(15)?;

@@ -3,7 +3,7 @@
 use super::fault::Fault;
 use super::tally::Tally;
 use super::tx::{Place, Tx};
-use super::{rows, signed};
+use super::{erase, rows, signed};
 use crate::{RunEnd, RunRecord};
 use rusqlite::params;
 
@@ -44,6 +44,7 @@ pub(super) fn insert(tx: &mut Tx<'_>, run: &RunRecord, with_body: bool) -> Outco
         signed(end.memory_peak_bytes),
         end.deleted,
     ])?;
+    erase::note(tx.conn, key, &job.erasure, (!end.deleted).then(|| end.completed()))?;
     tx.tallies.push((workspace, Tally::RECORDED));
     match with_body && !end.deleted {
         true => body(tx, key, Some(job.args.as_ref()), end),
@@ -69,7 +70,10 @@ pub(super) fn finish(tx: &mut Tx<'_>, key: i64, workspace: i64, change: Tally, e
     tx.tallies.push((workspace, change));
     match end.deleted {
         true => Ok(tx.erase_payload(key)?),
-        false => body(tx, key, None, end),
+        false => {
+            erase::set_due(tx.conn, key, end.completed())?;
+            body(tx, key, None, end)
+        }
     }
 }
 

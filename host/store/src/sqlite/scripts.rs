@@ -3,9 +3,10 @@
 use super::fault::Fault;
 use super::tx::{Tx, workspace_row};
 use super::{Need, SqliteStore, corrupt, signed};
-use crate::{Deployed, NewVersion, Result, Scripts, StoreError, Version};
+use crate::{Deployed, Micros, NewVersion, Result, Scripts, StoreError, Version};
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row};
+use wasmill_core::outbox::Change;
 use wasmill_core::{Digest, ScriptPath, VersionHash, WorkspaceId};
 
 /// The columns of a version that [`version`] reads. Its parent is the one before it in the order of deployment.
@@ -63,27 +64,30 @@ impl Scripts for SqliteStore {
         .await
     }
 
-    async fn archive(&self, workspace: &WorkspaceId, path: &ScriptPath) -> Result<bool> {
+    async fn archive(&self, workspace: &WorkspaceId, path: &ScriptPath, at: Micros) -> Result<bool> {
         let (workspace, path) = (workspace.clone(), path.clone());
         self.write(Need::Synced, move |tx| {
-            let sql = "UPDATE script SET archived = 1 \
-                WHERE workspace = (SELECT id FROM workspace WHERE name = ?1) AND path = ?2";
-            let values = (workspace.as_str(), path.as_str());
-            Ok(tx.conn.prepare_cached(sql)?.execute(values)? > 0)
+            let Some(workspace) = workspace_row(tx.conn, &workspace)? else {
+                return Ok(false);
+            };
+            let newest = newest_hash(tx.conn, workspace, &path)?;
+            let sql = "UPDATE script SET archived = 1 WHERE workspace = ?1 AND path = ?2";
+            let found = tx.conn.prepare_cached(sql)?.execute((workspace, path.as_str()))? > 0;
+            if let Some(hash) = newest {
+                tx.tell(workspace, at, &Change::ScriptArchived { path, hash })?;
+            }
+            Ok(found)
         })
         .await
     }
 
-    async fn delete_version(&self, workspace: &WorkspaceId, hash: &VersionHash) -> Result<bool> {
+    async fn delete_version(&self, workspace: &WorkspaceId, hash: &VersionHash, at: Micros) -> Result<bool> {
         let (workspace, hash) = (workspace.clone(), *hash);
         self.write(Need::Synced, move |tx| {
             let Some(workspace) = workspace_row(tx.conn, &workspace)? else {
                 return Ok(false);
             };
-            tx.forget_version(workspace, hash);
-            let sql = "UPDATE version SET deleted = 1, manifest = '', schema = NULL, summary = '' \
-                WHERE workspace = ?1 AND hash = ?2 AND deleted = 0";
-            Ok(tx.conn.prepare_cached(sql)?.execute((workspace, hash.0))? > 0)
+            delete_version(tx, workspace, hash, at)
         })
         .await
     }
@@ -109,6 +113,7 @@ fn deploy(tx: &mut Tx<'_>, workspace_id: &WorkspaceId, new: &NewVersion) -> std:
         let text = format!("version {} exists already at the path {}", new.hash, known.version.path);
         return Err(StoreError::Conflict(text).into());
     }
+    let before = newest_hash(tx.conn, workspace, &new.path)?;
     let sql = "INSERT INTO script (workspace, path) VALUES (?1, ?2) \
         ON CONFLICT (workspace, path) DO UPDATE SET archived = 0 RETURNING id";
     let mut statement = tx.conn.prepare_cached(sql)?;
@@ -126,10 +131,42 @@ fn deploy(tx: &mut Tx<'_>, workspace_id: &WorkspaceId, new: &NewVersion) -> std:
         let sql = "UPDATE version SET deployed = ?1 WHERE workspace = ?2 AND hash = ?3";
         tx.conn.prepare_cached(sql)?.execute((next, workspace, new.hash.0))?;
     }
+    let (path, hash) = (new.path.clone(), new.hash);
+    if last.is_none() {
+        tx.tell(workspace, new.created, &Change::ScriptCreated { path, hash })?;
+    } else if before != Some(hash) {
+        tx.tell(workspace, new.created, &Change::ScriptUpdated { path, hash })?;
+    }
     match one(tx.conn, BY_HASH, (workspace, new.hash.0))? {
         Some(version) => Ok(Deployed { version, created }),
         None => Err(corrupt("version", "it is gone within its own transaction")),
     }
+}
+
+fn delete_version(tx: &mut Tx<'_>, workspace: i64, hash: VersionHash, at: Micros) -> std::result::Result<bool, Fault> {
+    tx.forget_version(workspace, hash);
+    let sql = "UPDATE version SET deleted = 1, manifest = '', schema = NULL, summary = '' \
+        WHERE workspace = ?1 AND hash = ?2 AND deleted = 0 RETURNING script";
+    let script: Option<i64> = tx.conn.prepare_cached(sql)?.query_row((workspace, hash.0), |row| row.get(0)).optional()?;
+    let Some(script) = script else {
+        return Ok(false);
+    };
+    let sql = "SELECT path, NOT EXISTS (SELECT 1 FROM version WHERE script = ?1 AND deleted = 0) FROM script WHERE id = ?1";
+    let (path, was_last): (String, bool) = tx.conn.prepare_cached(sql)?.query_row([script], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let path: ScriptPath = path.parse().map_err(|error| corrupt("script.path", error))?;
+    tx.tell(workspace, at, &Change::ScriptDeleted { path: path.clone(), hash })?;
+    if was_last {
+        tx.tell(workspace, at, &Change::ScriptPathDeleted { path })?;
+    }
+    Ok(true)
+}
+
+/// The hash of what `newest` finds.
+fn newest_hash(conn: &Connection, workspace: i64, path: &ScriptPath) -> std::result::Result<Option<VersionHash>, Fault> {
+    let sql = "SELECT v.hash FROM script s JOIN version v ON v.script = s.id \
+        WHERE s.workspace = ?1 AND s.path = ?2 AND s.archived = 0 AND v.deleted = 0 ORDER BY v.deployed DESC LIMIT 1";
+    let hash = conn.prepare_cached(sql)?.query_row((workspace, path.as_str()), |row| row.get(0)).optional()?;
+    Ok(hash.map(Digest))
 }
 
 /// Writes a new version, or one again that was deleted.

@@ -17,6 +17,8 @@ impl Tally {
     pub(super) const ENQUEUED: Self = Self { waiting: 1, running: 0, finished: 0 };
     /// A worker took one.
     pub(super) const CLAIMED: Self = Self { waiting: -1, running: 1, finished: 0 };
+    /// One that was begun outside of the queue came under a worker's lease.
+    pub(super) const ADOPTED: Self = Self { waiting: 0, running: 1, finished: 0 };
     /// One went back to the queue.
     pub(super) const RETURNED: Self = Self { waiting: 1, running: -1, finished: 0 };
     /// One ended before anybody took it.

@@ -53,6 +53,8 @@ pub(crate) struct Tx<'a> {
     pub(super) tallies: Vec<(i64, Tally)>,
     /// Set when something was erased that the log's file still has.
     pub(super) erased: bool,
+    /// Set when something may be due in the outbox.
+    pub(super) told: bool,
 }
 
 /// A point to come back to.

@@ -3,11 +3,12 @@
 use super::fault::Fault;
 use super::tx::{Tx, workspace_row};
 use super::{Need, SqliteStore};
-use crate::{PutMode, Resource, Result, StoreError, Values, Variable};
+use crate::{Micros, PutMode, Resource, Result, StoreError, Values, Variable};
 use async_trait::async_trait;
 use rusqlite::types::{FromSql, Value};
 use rusqlite::{Connection, Row};
 use wasmill_core::WorkspaceId;
+use wasmill_core::outbox::Change;
 
 type Outcome<T> = std::result::Result<T, Fault>;
 
@@ -20,6 +21,10 @@ struct Table {
     delete: &'static str,
     one: &'static str,
     page: &'static str,
+    /// What is told of a new row, of one that is gone, and of one that was changed and has the paths before and now.
+    created: fn(String) -> Change,
+    deleted: fn(String) -> Change,
+    updated: fn(String, String) -> Change,
 }
 
 const VARIABLES: Table = Table {
@@ -30,8 +35,11 @@ const VARIABLES: Table = Table {
         WHERE workspace = ?1 AND path = ?2",
     delete: "DELETE FROM variable WHERE workspace = ?1 AND path = ?2",
     one: "SELECT path, value, is_secret, description, changed_by, changed FROM variable WHERE workspace = ?1 AND path = ?2",
-    page: "SELECT path, value, is_secret, description, changed_by, changed FROM variable \
+    page: "SELECT path, CASE WHEN is_secret THEN x'' ELSE value END, is_secret, description, changed_by, changed FROM variable \
         WHERE workspace = ?1 AND path >= ?2 AND path < ?3 AND path > ?4 AND ?5 IS NULL ORDER BY path LIMIT ?6",
+    created: |path| Change::VariableCreated { path },
+    deleted: |path| Change::VariableDeleted { path },
+    updated: |old_path, new_path| Change::VariableUpdated { old_path, new_path },
 };
 
 const RESOURCES: Table = Table {
@@ -42,9 +50,13 @@ const RESOURCES: Table = Table {
         WHERE workspace = ?1 AND path = ?2",
     delete: "DELETE FROM resource WHERE workspace = ?1 AND path = ?2",
     one: "SELECT path, value, resource_type, description, changed_by, changed FROM resource WHERE workspace = ?1 AND path = ?2",
-    page: "SELECT path, value, resource_type, description, changed_by, changed FROM resource \
-        WHERE workspace = ?1 AND path >= ?2 AND path < ?3 AND path > ?4 AND (?5 IS NULL OR resource_type = ?5) \
+    page: "SELECT path, x'', resource_type, description, changed_by, changed FROM resource \
+        WHERE workspace = ?1 AND path >= ?2 AND path < ?3 AND path > ?4 \
+        AND (?5 IS NULL OR resource_type IN (SELECT value FROM json_each(?5))) \
         ORDER BY path LIMIT ?6",
+    created: |path| Change::ResourceCreated { path },
+    deleted: |path| Change::ResourceDeleted { path },
+    updated: |old_path, new_path| Change::ResourceUpdated { old_path, new_path },
 };
 
 /// A row of either; `kind` is the column that only one of them has.
@@ -100,8 +112,8 @@ impl Values for SqliteStore {
         Ok(page.into_iter().map(Item::into).collect())
     }
 
-    async fn delete_variable(&self, workspace: &WorkspaceId, path: &str) -> Result<()> {
-        self.delete(&VARIABLES, workspace, path).await
+    async fn delete_variable(&self, workspace: &WorkspaceId, path: &str, at: Micros) -> Result<()> {
+        self.delete(&VARIABLES, workspace, path, at).await
     }
 
     async fn put_resource(&self, workspace: &WorkspaceId, resource: &Resource, mode: &PutMode) -> Result<()> {
@@ -115,17 +127,32 @@ impl Values for SqliteStore {
     async fn list_resources(
         &self,
         workspace: &WorkspaceId,
-        resource_type: Option<&str>,
+        types: &[String],
         prefix: &str,
         after: Option<&str>,
         limit: u32,
     ) -> Result<Vec<Resource>> {
-        let page = self.page::<String>(&RESOURCES, workspace, resource_type, prefix, after, limit).await?;
+        let types = (!types.is_empty()).then(|| serde_json::Value::from(types).to_string());
+        let page = self.page::<String>(&RESOURCES, workspace, types, prefix, after, limit).await?;
         Ok(page.into_iter().map(Item::into).collect())
     }
 
-    async fn delete_resource(&self, workspace: &WorkspaceId, path: &str) -> Result<()> {
-        self.delete(&RESOURCES, workspace, path).await
+    async fn resource_types(&self, workspace: &WorkspaceId) -> Result<Vec<String>> {
+        let workspace = workspace.clone();
+        self.read(move |conn| match workspace_row(conn, &workspace)? {
+            Some(workspace) => {
+                let sql = "SELECT DISTINCT resource_type FROM resource WHERE workspace = ?1 ORDER BY resource_type";
+                let mut statement = conn.prepare_cached(sql)?;
+                let types = statement.query_map([workspace], |row| row.get(0))?;
+                Ok(types.collect::<rusqlite::Result<_>>()?)
+            }
+            None => Ok(Vec::new()),
+        })
+        .await
+    }
+
+    async fn delete_resource(&self, workspace: &WorkspaceId, path: &str, at: Micros) -> Result<()> {
+        self.delete(&RESOURCES, workspace, path, at).await
     }
 }
 
@@ -158,7 +185,7 @@ impl SqliteStore {
         &self,
         table: &'static Table,
         workspace: &WorkspaceId,
-        kind: Option<&str>,
+        kinds: Option<String>,
         prefix: &str,
         after: Option<&str>,
         limit: u32,
@@ -166,50 +193,53 @@ impl SqliteStore {
     where
         K: FromSql + Send + 'static,
     {
-        let (workspace, kind, prefix) = (workspace.clone(), kind.map(str::to_owned), prefix.to_owned());
+        let (workspace, prefix) = (workspace.clone(), prefix.to_owned());
         // Every path is larger than the empty text, and none has characters beyond the one that ends the range.
         let (after, end) = (after.unwrap_or_default().to_owned(), format!("{prefix}\u{10ffff}"));
         self.read(move |conn| match workspace_row(conn, &workspace)? {
-            Some(workspace) => items(conn, table.page, (workspace, prefix, end, after, kind, limit)),
+            Some(workspace) => items(conn, table.page, (workspace, prefix, end, after, kinds, limit)),
             None => Ok(Vec::new()),
         })
         .await
     }
 
-    async fn delete(&self, table: &'static Table, workspace: &WorkspaceId, path: &str) -> Result<()> {
+    async fn delete(&self, table: &'static Table, workspace: &WorkspaceId, path: &str, at: Micros) -> Result<()> {
         let (workspace, path) = (workspace.clone(), path.to_owned());
         self.write(Need::Synced, move |tx| {
-            let removed = match workspace_row(tx.conn, &workspace)? {
-                Some(workspace) => tx.conn.prepare_cached(table.delete)?.execute((workspace, &path))?,
-                None => 0,
-            };
-            if removed == 0 { Err(missing(table, &path)) } else { Ok(()) }
+            let workspace = workspace_row(tx.conn, &workspace)?.ok_or_else(|| missing(table, &path))?;
+            if tx.conn.prepare_cached(table.delete)?.execute((workspace, &path))? == 0 {
+                return Err(missing(table, &path));
+            }
+            tx.tell(workspace, at, &(table.deleted)(path))
         })
         .await
     }
 }
 
-fn put<K: Into<Value>>(tx: &Tx<'_>, table: &Table, workspace: i64, item: Item<K>, mode: &PutMode) -> Outcome<()> {
+fn put<K: Into<Value>>(tx: &mut Tx<'_>, table: &Table, workspace: i64, item: Item<K>, mode: &PutMode) -> Outcome<()> {
     let Item { path, value, kind, description, changed_by, changed } = item;
     if let PutMode::Rename(old) = mode
         && tx.conn.prepare_cached(table.delete)?.execute((workspace, old))? == 0
     {
         return Err(missing(table, old));
     }
-    let values = (workspace, &path, value, kind.into(), description, changed_by, changed);
+    let values = (workspace, path.clone(), value, kind.into(), description, changed_by, changed);
     let replaced = match mode {
         PutMode::Update | PutMode::Upsert => tx.conn.prepare_cached(table.replace)?.execute(values.clone())?,
         PutMode::Create | PutMode::Rename(_) => 0,
     };
     if replaced > 0 {
-        return Ok(());
+        return tx.tell(workspace, changed, &(table.updated)(path.clone(), path));
     }
     if *mode == PutMode::Update {
         return Err(missing(table, &path));
     }
-    match tx.conn.prepare_cached(table.insert)?.execute(values)? {
-        0 => Err(StoreError::Conflict(format!("{} {path} exists already", table.what)).into()),
-        _ => Ok(()),
+    if tx.conn.prepare_cached(table.insert)?.execute(values)? == 0 {
+        return Err(StoreError::Conflict(format!("{} {path} exists already", table.what)).into());
+    }
+    match mode {
+        PutMode::Rename(old) => tx.tell(workspace, changed, &(table.updated)(old.clone(), path)),
+        PutMode::Create | PutMode::Update | PutMode::Upsert => tx.tell(workspace, changed, &(table.created)(path)),
     }
 }
 

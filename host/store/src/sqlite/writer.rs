@@ -54,6 +54,8 @@ struct Applied {
     refused: u64,
     /// Something was erased.
     erased: bool,
+    /// Something may be due in the outbox.
+    told: bool,
 }
 
 impl Writer {
@@ -185,6 +187,9 @@ impl Writer {
         if applied.erased && self.scrub.is_none() {
             self.scrub = Some(Instant::now() + self.options.scrub);
         }
+        if applied.told {
+            self.counters.outbox.send_modify(|changes| *changes = changes.wrapping_add(1));
+        }
         self.counters.dropped_records.fetch_add(applied.refused, Ordering::Relaxed);
         self.counters.commits.fetch_add(1, Ordering::Relaxed);
         self.counters.operations.fetch_add(self.batch.len() as u64, Ordering::Relaxed);
@@ -201,7 +206,7 @@ impl Writer {
     /// Runs the batch's operations.
     fn apply(&mut self, durable: bool) -> std::result::Result<Applied, Failure> {
         let sql = |error: rusqlite::Error| Failure::of(&error);
-        let mut tx = Tx { conn: &self.conn, names: &mut self.names, tallies: Vec::new(), erased: false };
+        let mut tx = Tx { conn: &self.conn, names: &mut self.names, tallies: Vec::new(), erased: false, told: false };
         let mut refused = 0;
         for message in &mut self.batch {
             match message {
@@ -229,7 +234,7 @@ impl Writer {
             execute(&self.conn, "UPDATE barrier SET n = n + 1").map_err(sql)?;
         }
         let tallies = tally::sum(&self.conn, tx.tallies).map_err(sql)?;
-        Ok(Applied { tallies, refused, erased: tx.erased })
+        Ok(Applied { tallies, refused, erased: tx.erased, told: tx.told })
     }
 
     fn settle(&mut self, failure: Option<&Failure>) {

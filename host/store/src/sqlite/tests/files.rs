@@ -78,10 +78,11 @@ async fn a_newer_file_is_refused_and_left_alone() {
     let (dir, store) = open();
     store.close().await.unwrap();
     let file = dir.path().join("wasmill.db");
+    let present: i64 = rusqlite::Connection::open(&file).unwrap().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
     rusqlite::Connection::open(&file).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let text = SqliteStore::open(dir.path(), Options::default()).unwrap_err().to_string();
     assert!(text.contains("schema version 99") && text.contains("newer wasmill"), "{text}");
-    rusqlite::Connection::open(&file).unwrap().pragma_update(None, "user_version", 1).unwrap();
+    rusqlite::Connection::open(&file).unwrap().pragma_update(None, "user_version", present).unwrap();
     reopen(dir.path());
 }
 

@@ -2,7 +2,7 @@
 
 use crate::conformance::*;
 use crate::sqlite::list::{Resolved, statement};
-use crate::sqlite::{claim, migrate};
+use crate::sqlite::{claim, erase, migrate, outbox};
 use crate::*;
 use rusqlite::Connection;
 
@@ -65,6 +65,12 @@ fn lists_are_ranges_of_an_index() {
 }
 
 #[test]
+fn what_is_to_be_erased_is_found_by_its_time() {
+    let lines = plan(&empty(), erase::DUE);
+    assert!(lines[0].contains("erasure_due (due<?)"), "{lines:?}");
+}
+
+#[test]
 fn the_queue_leaps_over_what_is_not_due() {
     let conn = empty();
     for (sql, range) in
@@ -73,4 +79,16 @@ fn the_queue_leaps_over_what_is_not_due() {
         let lines = plan(&conn, sql);
         assert!(lines[0].contains("INDEX queue_due") && lines[0].contains(range), "{lines:?}");
     }
+}
+
+#[test]
+fn the_outbox_reads_no_more_than_it_returns() {
+    let conn = empty();
+    let due = plan(&conn, outbox::DUE);
+    assert!(due[0].contains("INDEX webhook_due (due>?)"), "{due:?}");
+    assert!(due.iter().any(|line| line.contains("INDEX event_waiting (workspace=?)")), "{due:?}");
+    let page = plan(&conn, outbox::PAGE);
+    assert!(page[0].contains("INDEX event_workspace (workspace=? AND rowid<?)"), "{page:?}");
+    let purge = plan(&conn, outbox::PURGE);
+    assert!(purge.iter().any(|line| line.contains("INDEX event_settled (settled<?)")), "{purge:?}");
 }

@@ -1,0 +1,75 @@
+//! References to variables and resources: the right to make them, and what they are replaced by.
+//!
+//! Rights are asked for when a call comes in, the values are put in when its run starts: what is stored of a call keeps
+//! the reference. Whoever may read a resource may read what it refers to, so the right to that is asked of who writes it.
+
+use super::{resource, variable};
+use crate::host::Host;
+use crate::serve::auth::Caller;
+use std::borrow::Cow;
+use std::collections::HashMap;
+use wasmill_core::args::interpolate::{BadReference, InterpolateError, Reference, interpolate, may_refer, references};
+use wasmill_core::limits::REFERENCES;
+use wasmill_core::{Failure, FailureName, Problem, WorkspaceId};
+
+/// Asks for the right to everything that a JSON text refers to.
+///
+/// # Errors
+/// 400 for what is no reference, 403 naming the scope that is missing.
+pub(crate) fn require(caller: &Caller, workspace: &WorkspaceId, json: &str) -> Result<(), Problem> {
+    for reference in references(json)? {
+        caller.require(workspace, &reference.need())?;
+    }
+    Ok(())
+}
+
+/// The JSON text with its references replaced; the text itself when it has none. The result has at most `limit` bytes.
+///
+/// # Errors
+/// `InvalidArguments` naming what is missing or cannot be put in, `Internal` when the store is not available.
+pub(crate) async fn fill<'j>(host: &Host, workspace: &WorkspaceId, json: &'j str, limit: u64) -> Result<Cow<'j, str>, Failure> {
+    if !may_refer(json) {
+        return Ok(Cow::Borrowed(json));
+    }
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let values = gather(host, workspace, json, limit).await?;
+    let filled = interpolate(json, &|reference| values.get(reference).map(String::as_str), limit);
+    filled.map(Cow::Owned).map_err(|error| invalid(&error))
+}
+
+fn invalid(error: &InterpolateError) -> Failure {
+    Failure::new(FailureName::InvalidArguments, format!("the arguments refer to variables or resources that cannot be put in: {error}"))
+}
+
+/// Everything that the text refers to, by way of resources included, as JSON texts.
+async fn gather(host: &Host, workspace: &WorkspaceId, json: &str, limit: usize) -> Result<HashMap<Reference, String>, Failure> {
+    let bad = |error: BadReference| invalid(&InterpolateError::Bad(error));
+    let failed = |problem: Problem| Failure::new(FailureName::Internal, problem.detail);
+    let mut open = references(json).map_err(bad)?;
+    let mut values: HashMap<Reference, String> = HashMap::new();
+    let mut bytes = 0usize;
+    while let Some(reference) = open.pop() {
+        if values.contains_key(&reference) {
+            continue;
+        }
+        if values.len() >= REFERENCES {
+            return Err(bad(BadReference::TooMany));
+        }
+        let found = match &reference {
+            Reference::Variable(path) => {
+                variable(host, workspace, path.as_str()).await.map_err(failed)?.map(|(_, text)| serde_json::Value::from(text).to_string())
+            }
+            Reference::Resource(path) => resource(host, workspace, path.as_str()).await.map_err(failed)?.map(|(_, text)| text),
+        };
+        let value = found.ok_or_else(|| invalid(&InterpolateError::Missing(reference.clone())))?;
+        bytes = bytes.saturating_add(value.len());
+        if bytes > limit {
+            return Err(invalid(&InterpolateError::TooLarge(limit)));
+        }
+        if matches!(reference, Reference::Resource(_)) {
+            open.extend(references(&value).map_err(bad)?);
+        }
+        values.insert(reference, value);
+    }
+    Ok(values)
+}
