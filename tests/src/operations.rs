@@ -14,7 +14,7 @@ pub struct Operation {
 }
 
 /// What stands in addresses. The workspace is there, everything else is nobody's.
-const NAMES: [(&str, &str); 7] = [
+const NAMES: [(&str, &str); 9] = [
     ("{workspace}", "main"),
     ("{path}", "u/nobody/nothing"),
     ("{hash}", "0000000000000000000000000000000000000000000000000000000000000000"),
@@ -22,6 +22,8 @@ const NAMES: [(&str, &str); 7] = [
     ("{username}", "nobody"),
     ("{prefix}", "wml_nobody"),
     ("{at}", "0"),
+    ("{slug}", "nothing"),
+    ("{delivery}", "0"),
 ];
 
 /// All of them.

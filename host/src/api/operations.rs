@@ -462,6 +462,7 @@ mod tests {
             .replace("{prefix}", "wml_abcdef")
             .replace("{username}", "ann")
             .replace("{slug}", "not-found")
+            .replace("{delivery}", "7")
     }
 
     #[test]

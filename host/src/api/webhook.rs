@@ -9,6 +9,7 @@ use crate::serve::auth::Caller;
 use crate::serve::respond::{self, Reply};
 use std::time::Duration;
 use wasmill_core::outbox::{Notice, Secret, SigningKeys};
+use wasmill_core::scope::{Action, Need};
 use wasmill_core::{Problem, WorkspaceId, wire};
 use wasmill_store::{Attempt, DeliveryRecord, DeliveryState, EventId, Micros, Next, Role, Webhook};
 
@@ -34,7 +35,8 @@ pub(crate) async fn edit(host: &Host, caller: &Caller, workspace: &WorkspaceId, 
     Ok(respond::text(200, format!("Edit webhook for workspace {workspace}")))
 }
 
-/// The workspace's settings: for its administrators with the webhook and its signing secret.
+/// The workspace's settings: for its administrators with the webhook, and with its signing secret for a token that may
+/// change it. Who has the secret can tell the receiver anything.
 pub(crate) async fn settings(host: &Host, caller: &Caller, workspace: &WorkspaceId) -> Result<Reply, Problem> {
     let workspaces = host.store.list_workspaces().await.map_err(unavailable)?;
     let found = workspaces.into_iter().find(|found| found.id == *workspace);
@@ -49,7 +51,9 @@ pub(crate) async fn settings(host: &Host, caller: &Caller, workspace: &Workspace
     if caller.role(workspace)? == Role::Admin
         && let Some(webhook) = host.store.webhook(workspace).await.map_err(unavailable)?
     {
+        let may_change = caller.require_admin(workspace, &Need::all("workspaces", Action::Write)).is_ok();
         match keys::open(host, workspace, &webhook.secret) {
+            Ok(_) if !may_change => {}
             Ok(keys) => {
                 settings.webhook_secret = Some(keys.current.reveal());
                 settings.previous_webhook_secret = keys

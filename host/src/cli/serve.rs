@@ -11,7 +11,7 @@ use crate::resolve::Resolver;
 use crate::serve::accept;
 use crate::serve::admit::Admission;
 use crate::serve::auth::Tokens;
-use crate::stop::{self, Stop};
+use crate::stop::{Signals, Stop};
 use std::io::Write as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -207,13 +207,15 @@ async fn serve(args: Args) -> CliResult {
     if let Err(error) = config::write(&config) {
         tracing::warn!(%error, "the client's configuration file could not be written; give --url and --token to the other commands");
     }
+    // Before anybody is told that the host is there: who has read that may stop it.
+    let signals = Signals::listen().map_err(|error| format!("signals cannot be listened to: {error}"))?;
     greet(address, &token_file, first);
 
     let worker = tokio::spawn(worker::work(host.clone()));
     let house = tokio::spawn(house::keep(host.clone()));
     let telling = tokio::spawn(dispatcher::run(host.clone()));
     let front = tokio::spawn(accept::serve(host.clone(), listener));
-    let code = wait_for_end(&host, &sqlite, [front, worker, telling]).await;
+    let code = wait_for_end(&host, &sqlite, signals, [front, worker, telling]).await;
     house.abort();
     house::write_uses(&host).await;
     if let Err(error) = sqlite.close().await {
@@ -224,15 +226,9 @@ async fn serve(args: Args) -> CliResult {
 }
 
 /// Waits for a signal or the store's death, then stops in two phases. A second signal ends the process at once.
-async fn wait_for_end(host: &Arc<Host>, sqlite: &SqliteStore, tasks: [tokio::task::JoinHandle<()>; 3]) -> ExitCode {
+async fn wait_for_end(host: &Arc<Host>, sqlite: &SqliteStore, mut signals: Signals, tasks: [tokio::task::JoinHandle<()>; 3]) -> ExitCode {
     let code = tokio::select! {
-        signal = stop::signal() => match signal {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                tracing::error!(%error, "signals cannot be listened to");
-                ExitCode::FAILURE
-            }
-        },
+        () = signals.next() => ExitCode::SUCCESS,
         reason = sqlite.failed() => {
             tracing::error!(reason, "the store has failed; the host stops, for nothing more can be kept");
             ExitCode::FAILURE
@@ -244,7 +240,7 @@ async fn wait_for_end(host: &Arc<Host>, sqlite: &SqliteStore, tasks: [tokio::tas
     let grace = tokio::spawn(async move {
         tokio::select! {
             () = tokio::time::sleep(ending.settings.limits.stop_grace) => tracing::warn!("the grace period is over; what still runs is cut off"),
-            _ = stop::signal() => std::process::exit(1),
+            () = signals.next() => std::process::exit(1),
         }
         ending.stop.ending.cancel();
     });

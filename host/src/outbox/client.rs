@@ -223,7 +223,14 @@ mod tests {
         let strange = post(&format!("http://127.0.0.1:{port}/"), true, Duration::from_secs(10)).await.unwrap_err();
         assert!(strange.contains("did not answer"), "{strange}");
         task.abort();
-        let (port, task) = receiver(b"nonsense\r\n\r\n".to_vec(), false).await;
+        // What greets with TLS is answered before it has said all.
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let task = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.write_all(b"nonsense\r\n\r\n").await.unwrap();
+            std::future::pending::<()>().await;
+        });
         let no_tls = post(&format!("https://127.0.0.1:{port}/"), true, Duration::from_secs(10)).await.unwrap_err();
         assert!(no_tls.contains("cannot be connected to"), "{no_tls}");
         task.abort();

@@ -80,7 +80,7 @@ mod tests {
             ("/x", "must begin"),
             ("ftp://receiver.example/", "must begin"),
             ("file:///etc/passwd", "not a URL"),
-            ("javascript:alert(1)", "not a URL"),
+            ("javascript:alert(1)", "must begin"),
             ("https://", "not a URL"),
             ("https:///x", "not a URL"),
             ("https://bücher.example/", "punycode"),

@@ -133,6 +133,8 @@ fn administrators_only() {
     assert_eq!(ask(&developer, "GET", "get_settings").json(), json!({"workspace_id": "main", "name": "Main"}));
     let settings = ask(&reader, "GET", "get_settings").json();
     assert_eq!((&settings["webhook"], &settings["name"]), (&json!(receiver.url()), &json!("Main")));
+    assert_eq!(settings.get("webhook_secret"), None, "a token that may only look could sign what it likes");
+    let settings = ask(&host.token, "GET", "get_settings").json();
     assert!(settings["webhook_secret"].as_str().is_some_and(|secret| secret.starts_with("whsec_")), "{settings}");
     // Absent and null clear it as the empty text does.
     for body in [json!({}), json!({"webhook": null})] {
