@@ -91,7 +91,7 @@ fn printed(host: &Host, folder: &Path, blocks: &[&Block]) -> String {
 
 #[test]
 fn webhooks() {
-    as_written("docs/webhooks.md", 2);
+    as_written("docs/webhooks.md", 3);
 }
 
 #[test]
@@ -107,6 +107,16 @@ fn jobs() {
 #[test]
 fn tokens() {
     as_written("docs/tokens.md", 0);
+}
+
+#[test]
+fn values() {
+    as_written("docs/values.md", 0);
+}
+
+#[test]
+fn workspace_webhook() {
+    as_written("docs/workspace-webhook.md", 0);
 }
 
 #[test]

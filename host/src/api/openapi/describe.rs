@@ -247,7 +247,7 @@ pub(super) const CALL: &[Parameter] = &[
     parameter("wrap_body", Switch, "Makes a JSON object {\"body\": object}"),
     parameter("include_header", Text, "Headers that become arguments, with commas between"),
     parameter("include_query", Text, "Query parameters that become arguments, with commas between"),
-    parameter("tag", Text, "The group of workers that may take it"),
+    parameter("tag", Text, "A word to find it by; the host runs jobs of every tag"),
     parameter("timeout", Number(1), "The longest run, seconds; never above the script's own"),
     parameter("parent_job", Id, "The job that this one is part of"),
     parameter("root_job", Id, "The job at the top of the tree"),

@@ -14,6 +14,7 @@ use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 use std::sync::LazyLock;
+use wasmill_core::problem::Code;
 use wasmill_core::scope::Need;
 use wasmill_core::wire::{ProblemBody, patterns};
 use wasmill_core::{Problem, WorkspaceId};
@@ -223,6 +224,10 @@ fn address_parameters(address: &str, schemas: &mut Schemas) -> Vec<Value> {
         "at" => (json!({"type": "integer"}), "Milliseconds since 1970"),
         "delivery" => (json!({"type": "integer"}), "The id in the delivery log"),
         "prefix" => (request_schema(patterns::token_prefix, schemas), "The first characters of the token, as they are listed"),
+        "slug" => {
+            let slugs: Vec<&str> = Code::ALL.iter().map(|code| code.slug()).collect();
+            (json!({"type": "string", "enum": slugs}), "The last part of the problem's type")
+        }
         _ => (json!({"type": "string"}), "The name"),
     };
     names
