@@ -1,6 +1,5 @@
 //! Jobs: what became of a call.
 
-use super::queue::started;
 use super::{parameter, typed_parameter};
 use crate::host::Host;
 use crate::resolve::unavailable;
@@ -10,7 +9,7 @@ use serde_json::value::RawValue;
 use wasmill_core::scope::{Action, Need};
 use wasmill_core::wire::{self, ResultMaybe};
 use wasmill_core::{JobId, Problem, WorkspaceId};
-use wasmill_store::{Job, JobState, RunEnd, RunStatus, Trigger};
+use wasmill_store::{Job, JobState, Micros, RunEnd, RunStatus, Trigger};
 
 /// Finds a job that the caller may read: with `jobs:read`, or because this very token started it.
 pub(super) async fn find(host: &Host, caller: &Caller, workspace: &WorkspaceId, id: JobId) -> Result<Job, Problem> {
@@ -22,6 +21,15 @@ pub(super) async fn find(host: &Host, caller: &Caller, workspace: &WorkspaceId, 
     match caller.require(workspace, &Need::one("jobs", Action::Read, job.path.as_str())) {
         Err(_) if !started_it => Err(missing()),
         _ => Ok(job),
+    }
+}
+
+/// When a job was started, if it was.
+pub(super) fn started(job: &Job) -> Option<Micros> {
+    match &job.state {
+        JobState::Waiting => None,
+        JobState::Running(at) => Some(*at),
+        JobState::Finished(end) => Some(end.started),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Where jobs stand in the queue.
 
-use super::jobs::find;
+use super::jobs::{find, started};
 use crate::host::Host;
 use crate::resolve::unavailable;
 use crate::serve::auth::Caller;
@@ -8,7 +8,7 @@ use crate::serve::respond::{self, Reply};
 use wasmill_core::problem::Code;
 use wasmill_core::wire::{self, QueuePosition};
 use wasmill_core::{JobId, Problem, WorkspaceId};
-use wasmill_store::{Job, JobState};
+use wasmill_store::JobState;
 
 /// Ids that one request may ask about.
 const IDS: usize = 100;
@@ -39,13 +39,4 @@ pub(crate) async fn started_at(host: &Host, workspace: &WorkspaceId, ids: &[JobI
         times.push(job.as_ref().and_then(started).map(wire::timestamp));
     }
     Ok(respond::json(200, &times))
-}
-
-/// When a job was started, if it was.
-pub(super) fn started(job: &Job) -> Option<wasmill_store::Micros> {
-    match &job.state {
-        JobState::Waiting => None,
-        JobState::Running(at) => Some(*at),
-        JobState::Finished(end) => Some(end.started),
-    }
 }
