@@ -75,32 +75,37 @@ mod tests {
             assert_eq!(parse(url, false).map(|target| target.uri().clone()), Ok(url.parse().unwrap()), "{url}");
         }
         for (url, said) in [
-            ("", "not a URL"),
-            ("receiver.example/x", "not a URL"),
+            ("receiver.example/x", "URL"),
             ("/x", "must begin"),
             ("ftp://receiver.example/", "must begin"),
-            ("file:///etc/passwd", "not a URL"),
-            ("javascript:alert(1)", "must begin"),
-            ("https://", "not a URL"),
-            ("https:///x", "not a URL"),
             ("https://bücher.example/", "punycode"),
-            ("https://a b.example/", "not a URL"),
-            ("https://receiver.example/\r\nx: y", "not a URL"),
             ("https://ann@receiver.example/", "password"),
             ("https://ann:pass@receiver.example/", "password"),
             ("https://receiver.example/#x", "fragment"),
             ("https://receiver.example:0/", "port"),
-            ("https://receiver.example:65536/", "port"),
-            ("https://receiver.example:x/", "port"),
-            ("https://receiver.example:/", "port"),
-            ("https://%31%30.0.0.1/", "neither a name nor an address"),
-            ("https://[::1%25lo]/", "neither a name nor an address"),
-            ("https://[v1.x]/", "neither a name nor an address"),
         ] {
             for allow in [false, true] {
                 let refused = parse(url, allow).unwrap_err();
-                assert!(refused.contains(said) || refused.contains("not a URL"), "{url}: {refused}");
+                assert!(refused.contains(said), "{url}: {refused}");
             }
+        }
+        // Where the parser and the rules after it share the work, whichever refuses.
+        for url in [
+            "",
+            "https://",
+            "https:///x",
+            "file:///etc/passwd",
+            "javascript:alert(1)",
+            "https://a b.example/",
+            "https://receiver.example/\r\nx: y",
+            "https://receiver.example:65536/",
+            "https://receiver.example:x/",
+            "https://receiver.example:/",
+            "https://%31%30.0.0.1/",
+            "https://[::1%25lo]/",
+            "https://[v1.x]/",
+        ] {
+            assert!(parse(url, true).is_err() && parse(url, false).is_err(), "{url}");
         }
         assert!(parse(&format!("https://receiver.example/{}", "x".repeat(2_048)), true).unwrap_err().contains("2048"));
     }
