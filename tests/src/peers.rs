@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
 /// Seconds after which a program is ended that does not end by itself.
-const PATIENCE: &str = "120";
+const PATIENCE: &str = "300";
 
 /// What `cargo xtask test` installs before the tests.
 fn installed(name: &str) -> PathBuf {

@@ -75,6 +75,7 @@ fn cloudevents_of_javascript() {
 #[test]
 fn schemathesis_finds_the_api_as_described() {
     let host = Host::start(&[]);
+    host.push("u/peers/described", &guest("hello"));
     let told = peer(&host, "api_description.py").ok();
     assert!(told.contains("Tested:"), "it tried nothing: {told}");
     let log = host.log();
