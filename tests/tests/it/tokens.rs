@@ -141,6 +141,16 @@ fn a_narrow_token_reads_the_jobs_that_it_started() {
     }
 }
 
+/// An array could pass for the members' values in their order: for a label, and no scopes.
+#[test]
+fn a_description_is_an_object() {
+    let host = shared();
+    for body in [json!([null, null]), json!(["label"]), json!(null), json!("label"), json!(7)] {
+        let detail = host.request("POST", "/api/users/tokens/create").json(&body).send().problem(400);
+        assert!(detail.contains("JSON object"), "{body}: {detail}");
+    }
+}
+
 #[test]
 fn no_token_makes_a_broader_one() {
     let host = shared();
