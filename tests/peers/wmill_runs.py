@@ -6,21 +6,13 @@ import os
 import time
 
 import wmill
+from raising import raised
 
 logging.disable()
 client = wmill.Windmill()
 SCRIPTS, HELLO_HASH = os.environ["SCRIPTS"], os.environ["HELLO_HASH"]
 HELLO, SLEEPY = f"{SCRIPTS}/hello", f"{SCRIPTS}/sleepy"
 ANN = {"greeting": "Hello Ann!", "times": 1}
-
-
-def raised(call, *args, **kwargs):
-    """The error of a call that must raise one."""
-    try:
-        result = call(*args, **kwargs)
-    except Exception as error:
-        return error
-    raise AssertionError(f"{call.__name__} raised nothing and returned {result!r}")
 
 
 def until(job_id, status):

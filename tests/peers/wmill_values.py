@@ -4,18 +4,10 @@ import logging
 import os
 
 import wmill
+from raising import raised
 
 logging.disable()
 client = wmill.Windmill()
-
-
-def raised(call, *args, **kwargs):
-    """The error of a call that must raise one."""
-    try:
-        result = call(*args, **kwargs)
-    except Exception as error:
-        return error
-    raise AssertionError(f"{call.__name__} raised nothing and returned {result!r}")
 
 
 # Variables: the first `set` creates, the next one changes.
