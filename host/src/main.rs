@@ -8,6 +8,7 @@ mod clock;
 mod host;
 mod jobs;
 mod outbox;
+mod random;
 mod resolve;
 mod serve;
 mod stop;

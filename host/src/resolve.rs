@@ -22,6 +22,18 @@ pub(crate) enum Target {
     Hash(VersionHash),
 }
 
+impl From<ScriptPath> for Target {
+    fn from(path: ScriptPath) -> Self {
+        Target::Path(path)
+    }
+}
+
+impl From<VersionHash> for Target {
+    fn from(hash: VersionHash) -> Self {
+        Target::Hash(hash)
+    }
+}
+
 /// A version, as the hot path needs it.
 #[derive(Debug)]
 pub(crate) struct Deployment {

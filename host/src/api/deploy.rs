@@ -1,7 +1,7 @@
 //! Deploying: an upload, or its description in JSON, becomes a version.
 
 use super::scripts::raw_json;
-use super::{Asked, object, parameter, typed_parameter};
+use super::{Asked, name, object, parameter, typed_parameter};
 use crate::clock;
 use crate::resolve::unavailable;
 use crate::serve::body;
@@ -58,7 +58,7 @@ pub(crate) async fn create(asked: Asked<'_>, workspace: &WorkspaceId, incoming: 
     let most = bounds.module_bytes.saturating_mul(4) / 3 + (64 << 10);
     let body = body::read(&asked.request.headers, incoming, most, bounds.body_timeout).await?;
     let script: wire::NewScript = object(&body)?;
-    let path: ScriptPath = script.path.parse().map_err(|error: wasmill_core::InvalidName| Problem::bad_request(error.to_string()))?;
+    let path: ScriptPath = name(&script.path)?;
     asked.caller.require(workspace, &Need::one("scripts", Action::Write, path.as_str()))?;
     if script.language != "wasm" {
         let detail = format!("language is {:?}; this host runs wasm, compiled from whatever it was written in", script.language);

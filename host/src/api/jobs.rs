@@ -88,7 +88,7 @@ pub(super) fn shown<'a>(workspace: &'a WorkspaceId, job: &'a Job, caller: &'a Ca
 }
 
 /// The log of a job that this process runs right now.
-fn growing_log(host: &Host, id: JobId) -> Option<String> {
+pub(super) fn growing_log(host: &Host, id: JobId) -> Option<String> {
     host.running.log(id).map(|log| log.read_from(0).0)
 }
 

@@ -3,7 +3,7 @@
 mod cancel;
 mod deploy;
 mod jobs;
-pub(crate) mod lists;
+mod lists;
 mod members;
 mod open;
 mod openapi;
@@ -26,11 +26,13 @@ use crate::serve::body::{self, Incoming};
 use crate::serve::respond::{self, Reply};
 use bytes::Bytes;
 use http::request;
+use lists::Which;
 use operations::{Matched, Operation, Right};
 use serde::de::DeserializeOwned;
+use std::str::FromStr;
 use std::sync::Arc;
-use wasmill_core::Problem;
 use wasmill_core::scope::Need;
+use wasmill_core::{InvalidName, Problem};
 
 /// Answers a management request.
 ///
@@ -78,7 +80,6 @@ struct Asked<'a> {
 
 async fn dispatch(asked: Asked<'_>, operation: Operation, incoming: Incoming) -> Result<Reply, Problem> {
     let Asked { host, caller, query, .. } = asked;
-    let which = operation.which();
     match operation {
         Operation::Version {}
         | Operation::UpToDate {}
@@ -178,10 +179,11 @@ async fn dispatch(asked: Asked<'_>, operation: Operation, incoming: Incoming) ->
         Operation::StreamUpdates { workspace, id } => updates::stream(host, caller, &workspace, id, query).await,
         Operation::GetArgs { workspace, id } => jobs::arguments(host, caller, &workspace, id).await,
         Operation::GetRootJob { workspace, id } => jobs::root(host, caller, &workspace, id).await,
-        Operation::ListJobs { workspace } | Operation::ListQueue { workspace } | Operation::ListCompleted { workspace } => {
-            lists::list(host, caller, &workspace, which, query).await
-        }
-        Operation::CountQueue { workspace } | Operation::CountCompleted { workspace } => lists::count(host, &workspace, which).await,
+        Operation::ListJobs { workspace } => lists::list(host, caller, &workspace, Which::All, query).await,
+        Operation::ListQueue { workspace } => lists::list(host, caller, &workspace, Which::Queued, query).await,
+        Operation::ListCompleted { workspace } => lists::list(host, caller, &workspace, Which::Completed, query).await,
+        Operation::CountQueue { workspace } => lists::count(host, &workspace, Which::Queued).await,
+        Operation::CountCompleted { workspace } => lists::count(host, &workspace, Which::Completed).await,
         Operation::QueuePosition { workspace, at } => queue::position(host, &workspace, at).await,
         Operation::ScheduledFor { workspace, id } => queue::scheduled_for(host, caller, &workspace, id).await,
         Operation::StartedAt { workspace } => queue::started_at(host, &workspace, &asked.list(incoming).await?).await,
@@ -232,6 +234,14 @@ fn object<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
 
 fn unfit(error: serde_json::Error) -> Problem {
     Problem::bad_request(format!("The body is not what this address takes: {error}"))
+}
+
+/// A name that stands in a body.
+///
+/// # Errors
+/// 400 saying what is wrong with it.
+fn name<T: FromStr<Err = InvalidName>>(text: &str) -> Result<T, Problem> {
+    text.parse().map_err(|error: InvalidName| Problem::bad_request(error.to_string()))
 }
 
 /// The last value of a query parameter.

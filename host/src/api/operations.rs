@@ -1,8 +1,6 @@
 //! The management routes as one table: address, right, name. What is not in it cannot be asked for; what is in it is
 //! found, guarded and described by its row.
 
-use crate::api::lists::Which;
-use crate::resolve::Target;
 use std::collections::HashMap;
 use std::fmt::Display;
 use std::str::FromStr;
@@ -420,31 +418,6 @@ fn matching<'a>(template: &'static str, address: &'a str) -> Option<Values<'a>> 
 fn same(word: &str, segment: &str) -> bool {
     let jobs = |word| matches!(word, "jobs" | "jobs_u");
     word == segment || (jobs(word) && jobs(segment))
-}
-
-impl Operation {
-    /// Which jobs a list or a count is about.
-    pub(crate) fn which(&self) -> Which {
-        match self {
-            Operation::ListQueue { .. } | Operation::CountQueue { .. } => Which::Queued,
-            Operation::ListCompleted { .. } | Operation::CountCompleted { .. } => Which::Completed,
-            _ => Which::All,
-        }
-    }
-}
-
-/// What a script's address names.
-impl From<ScriptPath> for Target {
-    fn from(path: ScriptPath) -> Self {
-        Target::Path(path)
-    }
-}
-
-/// What a version's address names.
-impl From<VersionHash> for Target {
-    fn from(hash: VersionHash) -> Self {
-        Target::Hash(hash)
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Resources: named JSON values of a type, sealed where they are stored. They may refer to variables and resources.
 
 use super::values::{Changes, Page, check_description, page, same_path};
-use super::{parameter, typed_parameter};
+use super::{name, parameter, typed_parameter};
 use crate::clock;
 use crate::host::Host;
 use crate::resolve::unavailable;
@@ -136,7 +136,7 @@ pub(crate) async fn create(
     query: &str,
     asked: wire::NewResource,
 ) -> Result<Reply, Problem> {
-    let path: ValuePath = asked.path.parse().map_err(|error: wasmill_core::InvalidName| Problem::bad_request(error.to_string()))?;
+    let path: ValuePath = name(&asked.path)?;
     caller.require(workspace, &Need::one("resources", Action::Write, path.as_str()))?;
     let description = asked.description.unwrap_or_default();
     check_description(&description)?;

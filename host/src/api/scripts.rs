@@ -87,17 +87,25 @@ pub(crate) async fn list(host: &Host, workspace: &WorkspaceId, query: &str) -> R
     Ok(respond::json(200, &shown))
 }
 
-/// The paths of all scripts.
-pub(crate) async fn paths(host: &Host, workspace: &WorkspaceId) -> Result<Reply, Problem> {
-    let mut paths: Vec<ScriptPath> = Vec::new();
+/// All scripts by path, the newest version of each.
+pub(super) async fn all(host: &Host, workspace: &WorkspaceId) -> Result<Vec<Version>, Problem> {
+    const PAGE: u32 = 1_000;
+    let mut scripts: Vec<Version> = Vec::new();
     loop {
-        let page = host.store.list_scripts(workspace, paths.last(), HISTORY).await.map_err(unavailable)?;
-        let last = page.len() < HISTORY as usize;
-        paths.extend(page.into_iter().map(|version| version.version.path));
+        let after = scripts.last().map(|version| version.version.path.clone());
+        let page = host.store.list_scripts(workspace, after.as_ref(), PAGE).await.map_err(unavailable)?;
+        let last = page.len() < PAGE as usize;
+        scripts.extend(page);
         if last {
-            return Ok(respond::json(200, &paths));
+            return Ok(scripts);
         }
     }
+}
+
+/// The paths of all scripts.
+pub(crate) async fn paths(host: &Host, workspace: &WorkspaceId) -> Result<Reply, Problem> {
+    let paths: Vec<ScriptPath> = all(host, workspace).await?.into_iter().map(|version| version.version.path).collect();
+    Ok(respond::json(200, &paths))
 }
 
 /// One version.

@@ -1,8 +1,9 @@
 //! Tokens: made, listed, changed, revoked.
 
-use super::users;
+use super::{name, users};
 use crate::clock;
 use crate::host::Host;
+use crate::random;
 use crate::resolve::unavailable;
 use crate::serve::auth::Caller;
 use crate::serve::respond::{self, Reply};
@@ -45,12 +46,7 @@ fn narrower(caller: &Caller, scopes: Option<&[String]>) -> Result<(), Problem> {
 }
 
 fn workspace(asked: &wire::NewToken) -> Result<Option<WorkspaceId>, Problem> {
-    asked
-        .workspace_id
-        .as_deref()
-        .map(str::parse)
-        .transpose()
-        .map_err(|error: wasmill_core::InvalidName| Problem::bad_request(error.to_string()))
+    asked.workspace_id.as_deref().map(name).transpose()
 }
 
 async fn make(host: &Host, user: &str, workspace: Option<WorkspaceId>, asked: wire::NewToken) -> Result<Reply, Problem> {
@@ -58,12 +54,7 @@ async fn make(host: &Host, user: &str, workspace: Option<WorkspaceId>, asked: wi
         wire::parse_timestamp(text)
             .ok_or_else(|| Problem::bad_request(format!("expiration is {text:?}; it must be a time such as 2030-01-31T09:00:00Z")))
     });
-    let mut random = [0; 32];
-    getrandom::fill(&mut random).map_err(|error| {
-        tracing::error!(%error, "no randomness for a token");
-        Problem::internal()
-    })?;
-    let token = PlainToken::from_random(&random);
+    let token = PlainToken::from_random(&random::for_request("a token")?);
     let stored = NewToken {
         digest: token.digest(),
         prefix: token.prefix().to_owned(),

@@ -1,6 +1,6 @@
 //! What is new of a job: asked for once, or followed as server-sent events.
 
-use super::jobs::{find, read, shown};
+use super::jobs::{find, growing_log, read, shown};
 use super::typed_parameter;
 use crate::host::Host;
 use crate::serve::auth::Caller;
@@ -52,7 +52,7 @@ fn update(host: &Host, job: &Job, wanted: Wanted) -> Event {
             &*stored
         }
         _ => {
-            growing = host.running.log(job.job.id).map(|log| log.read_from(0).0).unwrap_or_default();
+            growing = growing_log(host, job.job.id).unwrap_or_default();
             &*growing
         }
     };

@@ -1,6 +1,6 @@
 //! What the routes of variables and of resources have in common.
 
-use super::{per_page, typed_parameter};
+use super::{name, per_page, typed_parameter};
 use wasmill_core::limits::DESCRIPTION_BYTES;
 use wasmill_core::problem::Code;
 use wasmill_core::{Problem, ValuePath};
@@ -23,7 +23,7 @@ pub(super) struct Changes {
 pub(super) fn same_path(asked: Option<&str>, path: &ValuePath) -> Result<Changes, Problem> {
     let new_path = match asked {
         None => path.clone(),
-        Some(text) => text.parse().map_err(|error: wasmill_core::InvalidName| Problem::bad_request(error.to_string()))?,
+        Some(text) => name(text)?,
     };
     let mode = if new_path == *path { PutMode::Update } else { PutMode::Rename(path.to_string()) };
     Ok(Changes { new_path, mode })

@@ -1,7 +1,7 @@
 //! Variables: named texts of a workspace, sealed where they are stored.
 
 use super::values::{Changes, Page, check_description, page, same_path};
-use super::{parameter, typed_parameter};
+use super::{name, parameter, typed_parameter};
 use crate::clock;
 use crate::host::Host;
 use crate::resolve::unavailable;
@@ -106,7 +106,7 @@ pub(crate) async fn create(
     query: &str,
     asked: wire::NewVariable,
 ) -> Result<Reply, Problem> {
-    let path: ValuePath = asked.path.parse().map_err(|error: wasmill_core::InvalidName| Problem::bad_request(error.to_string()))?;
+    let path: ValuePath = name(&asked.path)?;
     caller.require(workspace, &Need::one("variables", Action::Write, path.as_str()))?;
     check_description(&asked.description)?;
     let text = given(host, workspace, path.as_str(), asked.value, query)?;

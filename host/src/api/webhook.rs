@@ -4,6 +4,7 @@ use super::{per_page, typed_parameter};
 use crate::clock;
 use crate::host::Host;
 use crate::outbox::{Target, keys, notice};
+use crate::random;
 use crate::resolve::unavailable;
 use crate::serve::auth::Caller;
 use crate::serve::respond::{self, Reply};
@@ -150,12 +151,7 @@ fn shown(workspace: &WorkspaceId, record: &DeliveryRecord) -> wire::WebhookDeliv
 }
 
 fn new_secret() -> Result<Secret, Problem> {
-    let mut random = [0; 32];
-    getrandom::fill(&mut random).map_err(|error| {
-        tracing::error!(%error, "no randomness for a signing secret");
-        Problem::internal()
-    })?;
-    Ok(Secret::from_random(&random))
+    Ok(Secret::from_random(&random::for_request("a signing secret")?))
 }
 
 fn no_webhook(workspace: &WorkspaceId) -> Problem {

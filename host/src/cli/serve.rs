@@ -7,6 +7,7 @@ use crate::host::{Host, Settings};
 use crate::jobs::running::RunningJobs;
 use crate::jobs::{house, worker};
 use crate::outbox::{Outbox, dispatcher};
+use crate::random;
 use crate::resolve::Resolver;
 use crate::serve::accept;
 use crate::serve::admit::Admission;
@@ -272,9 +273,7 @@ async fn first_start(store: &dyn Accounts, token_file: &Path) -> Result<bool, St
     let admin = User { name: "admin".into(), email: "admin@localhost".into(), super_admin: true, created: now };
     store.put_user(&admin).await.map_err(failed)?;
     store.put_member(&workspace, &admin.name, Role::Admin).await.map_err(failed)?;
-    let mut random = [0; 32];
-    getrandom::fill(&mut random).map_err(|error| format!("the system has no randomness: {error}"))?;
-    let token = PlainToken::from_random(&random);
+    let token = PlainToken::from_random(&random::bytes()?);
     let stored = NewToken {
         digest: token.digest(),
         prefix: token.prefix().to_owned(),

@@ -5,6 +5,7 @@ mod references;
 pub(crate) use references::{fill, require};
 
 use crate::host::Host;
+use crate::random;
 use crate::resolve::unavailable;
 use wasmill_core::seal::{self, NONCE_BYTES, SealedAt, SealedKind};
 use wasmill_core::{Problem, WorkspaceId};
@@ -15,11 +16,7 @@ use wasmill_store::{Resource, Variable};
 /// # Errors
 /// 500 when the system has no randomness to give.
 pub(crate) fn sealed(host: &Host, at: &SealedAt<'_>, plain: &[u8]) -> Result<Vec<u8>, Problem> {
-    let mut nonce = [0; NONCE_BYTES];
-    getrandom::fill(&mut nonce).map_err(|error| {
-        tracing::error!(%error, "no randomness for sealing a value");
-        Problem::internal()
-    })?;
+    let nonce: [u8; NONCE_BYTES] = random::for_request("sealing a value")?;
     Ok(seal::seal(&host.value_key, nonce, at, plain))
 }
 

@@ -44,28 +44,32 @@ pub fn parse_timestamp(text: &str) -> Option<i64> {
 pub mod patterns {
     use super::*;
 
+    /// Of workspaces and of users.
+    const NAME: &str = "^[A-Za-z0-9][A-Za-z0-9_-]{0,49}$";
+    const VALUE_PATH: &str = r"^[ufg](/(?!\.{1,2}(/|$))[A-Za-z0-9_.@-]{1,100}){2,}$";
+
     fn pattern(pattern: &str) -> Schema {
         json_schema!({"type": "string", "pattern": pattern})
     }
 
     /// A workspace's name.
     pub fn workspace(_: &mut SchemaGenerator) -> Schema {
-        pattern("^[A-Za-z0-9][A-Za-z0-9_-]{0,49}$")
+        pattern(NAME)
     }
 
     /// A user's name.
     pub fn user(_: &mut SchemaGenerator) -> Schema {
-        pattern("^[A-Za-z0-9][A-Za-z0-9_-]{0,49}$")
+        pattern(NAME)
     }
 
     /// A user's name, or none.
     pub fn optional_user(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": ["string", "null"], "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,49}$"})
+        json_schema!({"type": ["string", "null"], "pattern": NAME})
     }
 
     /// A workspace's name, or none.
     pub fn optional_workspace(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": ["string", "null"], "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,49}$"})
+        json_schema!({"type": ["string", "null"], "pattern": NAME})
     }
 
     /// An address of mail.
@@ -86,12 +90,12 @@ pub mod patterns {
 
     /// A variable's or a resource's path.
     pub fn value_path(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "pattern": r"^[ufg](/(?!\.{1,2}(/|$))[A-Za-z0-9_.@-]{1,100}){2,}$", "maxLength": 255})
+        json_schema!({"type": "string", "pattern": VALUE_PATH, "maxLength": 255})
     }
 
     /// A variable's or a resource's path, or none.
     pub fn optional_value_path(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": ["string", "null"], "pattern": r"^[ufg](/(?!\.{1,2}(/|$))[A-Za-z0-9_.@-]{1,100}){2,}$", "maxLength": 255})
+        json_schema!({"type": ["string", "null"], "pattern": VALUE_PATH, "maxLength": 255})
     }
 
     /// A type of resources.

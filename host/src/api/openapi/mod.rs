@@ -4,8 +4,8 @@
 mod describe;
 
 use super::operations::{Right, Row, TABLE};
+use super::scripts;
 use crate::host::Host;
-use crate::resolve::unavailable;
 use crate::serve::auth::Caller;
 use crate::serve::respond::{self, Reply};
 use crate::serve::route::{MODES, Mode};
@@ -32,17 +32,7 @@ pub(crate) fn answer() -> Reply {
 
 /// The document of a workspace: the scripts in it that the caller may run.
 pub(crate) async fn of_workspace(host: &Host, caller: &Caller, workspace: &WorkspaceId) -> Result<Reply, Problem> {
-    let mut scripts: Vec<Version> = Vec::new();
-    const PAGE: u32 = 1_000;
-    loop {
-        let after = scripts.last().map(|version| version.version.path.clone());
-        let page = host.store.list_scripts(workspace, after.as_ref(), PAGE).await.map_err(unavailable)?;
-        let last = page.len() < PAGE as usize;
-        scripts.extend(page);
-        if last {
-            break;
-        }
-    }
+    let mut scripts = scripts::all(host, workspace).await?;
     scripts.retain(|version| caller.scopes.allows(&Need::run_script(version.version.path.as_str())));
     Ok(respond::json(200, &workspace_document(workspace, &scripts)))
 }
