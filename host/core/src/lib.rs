@@ -16,6 +16,7 @@ pub mod options;
 pub mod outbox;
 pub mod outcome;
 pub mod problem;
+pub mod queue;
 pub mod scope;
 pub mod seal;
 pub mod token;

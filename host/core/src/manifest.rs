@@ -2,6 +2,8 @@
 
 use crate::id::{Digest, ScriptPath, VersionHash};
 use crate::limits::DeclaredLimits;
+use crate::queue::RetryPolicy;
+use crate::queue::concurrency::TEMPLATE_CHARS;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -70,7 +72,7 @@ impl std::str::FromStr for Unattended {
 }
 
 /// What a script's author decided about its runs, beside their limits.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScriptSettings {
     /// Arguments, result and log are never written for synchronous runs, and of queued ones erased once the result was read.
@@ -85,6 +87,15 @@ pub struct ScriptSettings {
     /// When the caller's longest wait is over.
     #[serde(default, skip_serializing_if = "is_cancel")]
     pub on_sync_timeout: Unattended,
+    /// When a queued run that failed is started again. Absent: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<RetryPolicy>,
+    /// Runs at the same time at most; further ones wait in the queue, synchronous ones too. Absent: any number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrent_limit: Option<u32>,
+    /// What the limit counts together, for instance `$args[customer]`. Absent: all runs of the script.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency_key: Option<String>,
 }
 
 fn is_false(flag: &bool) -> bool {
@@ -105,11 +116,25 @@ impl ScriptSettings {
             self.delete_after_use = true;
             self.delete_after_secs = None;
         }
-        match self.delete_after_use && self.goes_on() {
-            true => Err("A script whose runs are deleted after use cannot let them go on as jobs: a job is written to disk. \
+        self.concurrent_limit = self.concurrent_limit.filter(|limit| *limit > 0);
+        self.retry = self.retry.map(RetryPolicy::checked).transpose()?.filter(|retry| retry.retries() > 0);
+        if self.concurrency_key.as_ref().is_some_and(String::is_empty) {
+            self.concurrency_key = None;
+        }
+        if self.delete_after_use && self.goes_on() {
+            return Err("A script whose runs are deleted after use cannot let them go on as jobs: a job is written to disk. \
                 Leave delete_after_use away, or on_hang_up and on_sync_timeout"
-                .into()),
-            false => Ok(self),
+                .into());
+        }
+        if self.delete_after_use && self.concurrent_limit.is_some() {
+            return Err("A script whose runs are deleted after use cannot have a concurrent_limit: its synchronous runs would \
+                wait in the queue, and so on disk. Leave one of the two away"
+                .into());
+        }
+        match &self.concurrency_key {
+            Some(_) if self.concurrent_limit.is_none() => Err("concurrency_key is set, but no concurrent_limit".into()),
+            Some(key) if key.chars().count() > TEMPLATE_CHARS => Err(format!("concurrency_key has more than {TEMPLATE_CHARS} characters")),
+            _ => Ok(self),
         }
     }
 
@@ -222,7 +247,7 @@ mod tests {
         assert_eq!(Manifest::settings_of(&text).unwrap(), ScriptSettings::default());
         assert_eq!(Manifest::settings_of("").unwrap(), ScriptSettings::default());
         let goes_on = ScriptSettings { on_hang_up: Unattended::Continue, delete_after_secs: Some(5), ..ScriptSettings::default() };
-        let (text, other) = plain.with_settings(goes_on).canonical().unwrap();
+        let (text, other) = plain.with_settings(goes_on.clone()).canonical().unwrap();
         assert!(text.ends_with(r#","settings":{"delete_after_secs":5,"on_hang_up":"continue"}}"#), "{text}");
         assert_ne!(other, hash);
         assert_eq!(Manifest::settings_of(&text).unwrap(), goes_on);
@@ -231,17 +256,37 @@ mod tests {
 
     #[test]
     fn settings_that_fit_together() {
-        let none = ScriptSettings::default();
-        let used = ScriptSettings { delete_after_use: true, ..none };
-        assert_eq!(ScriptSettings { delete_after_secs: Some(0), ..none }.checked(), Ok(used));
+        let none = ScriptSettings::default;
+        let used = ScriptSettings { delete_after_use: true, ..none() };
+        assert_eq!(ScriptSettings { delete_after_secs: Some(0), ..none() }.checked(), Ok(used.clone()));
         assert_eq!(used.erased_after_secs(), Some(0));
-        assert_eq!(ScriptSettings { delete_after_secs: Some(9), ..none }.checked().unwrap().erased_after_secs(), Some(9));
-        assert_eq!(none.erased_after_secs(), None);
-        for on in
-            [ScriptSettings { on_hang_up: Unattended::Continue, ..none }, ScriptSettings { on_sync_timeout: Unattended::Continue, ..none }]
-        {
-            assert!(on.goes_on() && on.checked().is_ok());
+        assert_eq!(ScriptSettings { delete_after_secs: Some(9), ..none() }.checked().unwrap().erased_after_secs(), Some(9));
+        assert_eq!(none().erased_after_secs(), None);
+        let hang_up = ScriptSettings { on_hang_up: Unattended::Continue, ..none() };
+        for on in [hang_up, ScriptSettings { on_sync_timeout: Unattended::Continue, ..none() }] {
+            assert!(on.goes_on() && on.clone().checked().is_ok());
             assert!(ScriptSettings { delete_after_use: true, ..on }.checked().is_err());
+        }
+    }
+
+    #[test]
+    fn settings_of_the_queue() {
+        let limited = ScriptSettings { concurrent_limit: Some(2), ..ScriptSettings::default() };
+        assert_eq!(limited.clone().checked(), Ok(limited.clone()));
+        let nothing = ScriptSettings {
+            concurrent_limit: Some(0),
+            concurrency_key: Some(String::new()),
+            retry: Some(RetryPolicy::default()),
+            ..limited.clone()
+        };
+        assert_eq!(nothing.checked(), Ok(ScriptSettings::default()));
+        for (settings, word) in [
+            (ScriptSettings { delete_after_use: true, ..limited.clone() }, "concurrent_limit"),
+            (ScriptSettings { concurrent_limit: None, concurrency_key: Some("k".into()), ..limited.clone() }, "no concurrent_limit"),
+            (ScriptSettings { concurrency_key: Some("k".repeat(501)), ..limited }, "500"),
+        ] {
+            let why = settings.checked().unwrap_err();
+            assert!(why.contains(word), "{why}");
         }
     }
 }

@@ -22,6 +22,12 @@ pub(crate) fn exhausted(attempts: u32, started: Micros, now: Micros) -> RunEnd {
     }
 }
 
+/// The end of an attempt whose worker went away: started at `started`, and found so at `now`.
+pub(crate) fn lost(started: Micros, now: Micros) -> RunEnd {
+    let message = "the process that was running this job went away; it was queued again";
+    RunEnd { result: Failure::new(FailureName::Internal, message).to_result(), ..exhausted(1, started, now) }
+}
+
 /// The end of a job that was cancelled and is not running at `now`. `started` is `None` when it was waiting.
 pub(crate) fn canceled(cancellation: &Cancellation, started: Option<Micros>, now: Micros) -> RunEnd {
     let started = started.unwrap_or(now);

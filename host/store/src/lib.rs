@@ -20,6 +20,7 @@ pub use ends::canceled_result;
 pub use model::*;
 
 use async_trait::async_trait;
+use std::time::Duration;
 use wasmill_core::{Digest, JobId, ScriptPath, VersionHash, WorkspaceId};
 
 /// Why a verb could not be done, as the decisions a caller can take.
@@ -52,6 +53,10 @@ pub trait Accounts: Send + Sync {
     async fn create_workspace(&self, id: &WorkspaceId, name: &str, at: Micros) -> Result<()>;
     /// All workspaces by name.
     async fn list_workspaces(&self) -> Result<Vec<Workspace>>;
+    /// What was decided about a workspace: the default until somebody did. `NotFound` when it is missing.
+    async fn workspace_settings(&self, workspace: &WorkspaceId) -> Result<WorkspaceSettings>;
+    /// Changes that. `NotFound` when the workspace is missing.
+    async fn put_workspace_settings(&self, workspace: &WorkspaceId, settings: &WorkspaceSettings) -> Result<()>;
     /// Makes a user or changes the existing one of that name, which keeps its `created`.
     async fn put_user(&self, user: &User) -> Result<()>;
     /// The user of this name.
@@ -103,6 +108,18 @@ pub trait Scripts: Send + Sync {
     async fn delete_version(&self, workspace: &WorkspaceId, hash: &VersionHash, at: Micros) -> Result<bool>;
     /// True when a version of any workspace that is not deleted needs this module.
     async fn module_in_use(&self, module: &Digest) -> Result<bool>;
+    /// Keeps a module from being collected until `until`, for it is about to be put and deployed. `Conflict` while it is
+    /// being collected at `now`: the caller tries again a moment later.
+    async fn reserve_module(&self, module: &Digest, now: Micros, until: Micros) -> Result<()>;
+    /// Begins to collect a module: true when no version that is not deleted needs it, nobody has it reserved at `now`, and
+    /// nobody else is collecting it. Until `module_collected`, or `until` should that never come, it cannot be reserved.
+    async fn collect_module(&self, module: &Digest, now: Micros, until: Micros) -> Result<bool>;
+    /// Ends that: the module's bytes are gone, or were left.
+    async fn module_collected(&self, module: &Digest) -> Result<()>;
+    /// Sets how long finished jobs of a script are kept; `None`: as the workspace says. False when there is no such path.
+    async fn set_retention(&self, workspace: &WorkspaceId, path: &ScriptPath, keep: Option<Duration>) -> Result<bool>;
+    /// The scripts for which that is set, by path.
+    async fn retentions(&self, workspace: &WorkspaceId) -> Result<Vec<(ScriptPath, Duration)>>;
 }
 
 /// The durable queue, and the record of what ran.
@@ -117,7 +134,9 @@ pub trait Jobs: Send + Sync {
     /// Forgets up to `limit` keys that have expired at `now`, the oldest first, and returns how many.
     async fn purge_idempotency(&self, now: Micros, limit: u32) -> Result<u64>;
     /// Takes up to `limit` waiting jobs that are due at `now` and have one of `tags` (none: any tag) under `worker`'s
-    /// lease, and counts the attempt. Larger priorities come first, then earlier times, then older jobs.
+    /// lease, and counts the attempt. How many of each workspace goes by [`wasmill_core::queue::Shares`] over the
+    /// workspaces' weights. Within a workspace larger priorities come first, then earlier times, then older jobs; those
+    /// whose concurrency limit is reached, the jobs just taken included, are passed over.
     async fn claim(&self, worker: WorkerId, now: Micros, limit: u32, tags: &[String]) -> Result<Vec<ClaimedJob>>;
     /// Takes a run that was begun outside of the queue in as a running job of `worker`, started at `started`, as if that
     /// worker had claimed it as its first attempt: from then on it is held, fenced and rescued like any other. Durable on
@@ -136,12 +155,13 @@ pub trait Jobs: Send + Sync {
     ) -> Result<Vec<CancelOutcome>>;
     /// Which of a worker's jobs are marked as cancelled, oldest first.
     async fn canceled(&self, worker: WorkerId) -> Result<Vec<Claim>>;
-    /// Notes that a worker is alive: its jobs are its own until `until`. Registers an unknown worker.
-    async fn extend_lease(&self, worker: WorkerId, until: Micros) -> Result<()>;
+    /// Notes that a worker is alive: its jobs are its own until `until`. Registers an unknown worker, and returns false
+    /// then: one that was known before has lost what it held to `rescue`.
+    async fn extend_lease(&self, worker: WorkerId, until: Micros) -> Result<bool>;
     /// Gives running jobs whose worker's lease ended before `now` back to the queue and returns how many; the attempt
-    /// stays counted. A job without further attempts becomes a failed run record instead, and one that is marked as
-    /// cancelled a cancelled one; they are not among them. With `everything`, all running jobs: for the start of a host
-    /// that is alone with its file.
+    /// stays counted, and is kept as lost. A job of which as many attempts as it may have were lost becomes a failed run
+    /// record instead, and one that is marked as cancelled a cancelled one; they are not among them. Workers without a
+    /// lease are forgotten. With `everything`, all running jobs: for the start of a host that is alone with its store.
     async fn rescue(&self, now: Micros, everything: bool) -> Result<u64>;
     /// Gives a worker's claimed jobs back without counting the attempt: they were cut off by a shutdown. One that is
     /// marked as cancelled becomes a run record instead and is not among those counted.
@@ -150,6 +170,13 @@ pub trait Jobs: Send + Sync {
     /// held under that claim, in order: a stale attempt changes nothing. What the worker reports of a job that is marked
     /// as cancelled is kept as it is.
     async fn complete(&self, runs: Vec<Completion>) -> Result<Vec<bool>>;
+    /// Notes claimed runs that failed as attempts and gives their jobs back to the queue, in one atomic step; durable on
+    /// return. Returns which of them were still held, as `complete` does. One that is marked as cancelled is completed with
+    /// that end instead.
+    async fn retry(&self, runs: Vec<Retry>) -> Result<Vec<bool>>;
+    /// A job's attempts before the last one, oldest first; none for an unknown job. Once the job's payload is erased, or
+    /// when a run's was never to be kept, their ends are empty too.
+    async fn attempts(&self, workspace: &WorkspaceId, id: JobId) -> Result<Vec<JobAttempt>>;
     /// Records finished synchronous runs without waiting: false when the channel is full and this record was dropped
     /// (the drop is counted in `dropped_records`). When room is merely short, the record is kept without arguments (read
     /// back empty), result (`null`) and log (a line that says so).
@@ -164,6 +191,11 @@ pub trait Jobs: Send + Sync {
     /// Does what `erase` does for up to `limit` jobs whose own time for it (see [`Erasure`]) has come at `now`, the
     /// longest overdue first, and returns how many.
     async fn erase_due(&self, now: Micros, limit: u32) -> Result<u64>;
+    /// Forgets up to `limit` finished jobs of a workspace, or of one of its scripts, that were over before
+    /// `completed_before`, the oldest first, with all that belongs to them, and returns how many.
+    async fn purge_runs(&self, workspace: &WorkspaceId, path: Option<&ScriptPath>, completed_before: Micros, limit: u32) -> Result<u64>;
+    /// Which of these jobs are over, or unknown. In one step, so that everybody who waits on a node asks at once.
+    async fn ended(&self, jobs: &[(WorkspaceId, JobId)]) -> Result<Vec<JobId>>;
     /// Writes out everything recorded so far.
     async fn flush(&self) -> Result<()>;
     /// One job, waiting, running or finished, with arguments, result and log.
@@ -244,6 +276,23 @@ pub trait Outbox: Send + Sync {
     fn outbox_changes(&self) -> tokio::sync::watch::Receiver<u64>;
 }
 
+/// What the nodes that share a store need of each other.
+#[async_trait]
+pub trait Nodes: Send + Sync {
+    /// A number that is larger after every change of workspaces, users, members, tokens (but not their uses), scripts and
+    /// versions, whoever made it: as long as it is the same, what was remembered of them is right.
+    async fn generation(&self) -> Result<i64>;
+    /// Makes a node the one that does a task until `until`, and returns true, when no other node is at `now`.
+    async fn lead(&self, task: &str, node: WorkerId, now: Micros, until: Micros) -> Result<bool>;
+    /// Tells the other nodes, and this one too, without waiting.
+    fn signal(&self, signal: Signal);
+    /// What is told from now on. A receiver that is too slow misses some.
+    fn signals(&self) -> tokio::sync::broadcast::Receiver<Signal>;
+    /// The back end's own upkeep, to be done every few minutes by one node. `keep`: how long finished jobs are kept at
+    /// most, in any workspace; what is older may be dropped in bulk where the back end can, down to a day.
+    async fn maintain(&self, now: Micros, keep: Option<Duration>) -> Result<()>;
+}
+
 /// Everything the host stores but module bytes, which are in [`blobs::Blobs`].
-pub trait Store: Accounts + Scripts + Jobs + Values + Outbox {}
-impl<T: Accounts + Scripts + Jobs + Values + Outbox> Store for T {}
+pub trait Store: Accounts + Scripts + Jobs + Values + Outbox + Nodes {}
+impl<T: Accounts + Scripts + Jobs + Values + Outbox + Nodes> Store for T {}

@@ -6,6 +6,7 @@ mod filter;
 mod jobs;
 mod outbox;
 mod scripts;
+mod signals;
 mod values;
 
 pub use accounts::*;
@@ -14,6 +15,7 @@ pub use filter::*;
 pub use jobs::*;
 pub use outbox::*;
 pub use scripts::*;
+pub use signals::*;
 pub use values::*;
 
 /// Microseconds since 1970-01-01 UTC.

@@ -1,7 +1,7 @@
 //! Workspaces, users and tokens in memory.
 
 use super::MemoryStore;
-use crate::{Accounts, Micros, NewToken, Result, Role, StoreError, TokenChange, TokenInfo, TokenOwner, User, Workspace};
+use crate::{Accounts, Micros, NewToken, Result, Role, StoreError, TokenChange, TokenInfo, TokenOwner, User, Workspace, WorkspaceSettings};
 use async_trait::async_trait;
 use std::cmp::Reverse;
 use wasmill_core::WorkspaceId;
@@ -15,6 +15,7 @@ impl Accounts for MemoryStore {
         }
         let workspace = Workspace { id: id.clone(), name: name.to_owned(), created: at };
         state.workspaces.insert(id.clone(), workspace);
+        state.generation += 1;
         Ok(())
     }
 
@@ -22,10 +23,24 @@ impl Accounts for MemoryStore {
         Ok(self.state().workspaces.values().cloned().collect())
     }
 
+    async fn workspace_settings(&self, workspace: &WorkspaceId) -> Result<WorkspaceSettings> {
+        let state = self.state();
+        state.workspace(workspace)?;
+        Ok(state.weighed(workspace))
+    }
+
+    async fn put_workspace_settings(&self, workspace: &WorkspaceId, settings: &WorkspaceSettings) -> Result<()> {
+        let mut state = self.state();
+        state.workspace(workspace)?;
+        state.settings.insert(workspace.clone(), *settings);
+        Ok(())
+    }
+
     async fn put_user(&self, user: &User) -> Result<()> {
         let mut state = self.state();
         let created = state.users.get(&user.name).map_or(user.created, |known| known.created);
         state.users.insert(user.name.clone(), User { created, ..user.clone() });
+        state.generation += 1;
         Ok(())
     }
 
@@ -42,6 +57,7 @@ impl Accounts for MemoryStore {
         state.workspace(workspace)?;
         state.user(user)?;
         state.members.insert((user.to_owned(), workspace.clone()), role);
+        state.generation += 1;
         Ok(())
     }
 
@@ -52,7 +68,9 @@ impl Accounts for MemoryStore {
     }
 
     async fn remove_member(&self, workspace: &WorkspaceId, user: &str) -> Result<bool> {
-        Ok(self.state().members.remove(&(user.to_owned(), workspace.clone())).is_some())
+        let mut state = self.state();
+        state.generation += 1;
+        Ok(state.members.remove(&(user.to_owned(), workspace.clone())).is_some())
     }
 
     async fn put_token(&self, token: &NewToken) -> Result<()> {
@@ -65,6 +83,7 @@ impl Accounts for MemoryStore {
             return Err(StoreError::Conflict("a token of this digest exists already".into()));
         }
         state.tokens.insert(token.digest, (token.clone(), None));
+        state.generation += 1;
         Ok(())
     }
 
@@ -110,6 +129,7 @@ impl Accounts for MemoryStore {
         let revoked = state.tokens.iter().filter(|(_, (token, _))| is_meant(token)).map(|(digest, _)| *digest);
         let revoked: Vec<[u8; 32]> = revoked.collect();
         state.tokens.retain(|_, (token, _)| !is_meant(token));
+        state.generation += 1;
         Ok(revoked)
     }
 
@@ -126,6 +146,7 @@ impl Accounts for MemoryStore {
             }
         }
         changed.sort_unstable();
+        state.generation += 1;
         Ok(changed)
     }
 

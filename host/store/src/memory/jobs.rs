@@ -4,13 +4,13 @@ use super::fits::fits;
 use super::keeping::{taken, without_payload};
 use super::{Entry, MemoryStore};
 use crate::{
-    CancelOutcome, Cancellation, Claim, ClaimedJob, Completion, Counts, Enqueued, IdempotencyKey, Job, JobFilter, JobState, Jobs, MAX_LIST,
-    Micros, NewJob, Result, RunRecord, WorkerId, ends,
+    CancelOutcome, Cancellation, Claim, ClaimedJob, Completion, Counts, Enqueued, IdempotencyKey, Job, JobAttempt, JobFilter, JobState,
+    Jobs, MAX_LIST, Micros, NewJob, Result, Retry, RunRecord, WorkerId, ends,
 };
 use async_trait::async_trait;
-use std::cmp::Reverse;
 use std::collections::HashSet;
-use wasmill_core::{JobId, WorkspaceId};
+use wasmill_core::queue::state::Event;
+use wasmill_core::{JobId, ScriptPath, WorkspaceId};
 
 #[async_trait]
 impl Jobs for MemoryStore {
@@ -58,23 +58,32 @@ impl Jobs for MemoryStore {
     }
 
     async fn claim(&self, worker: WorkerId, now: Micros, limit: u32, tags: &[String]) -> Result<Vec<ClaimedJob>> {
-        let mut state = self.state();
-        let due = |entry: &Entry| {
-            let Job { job, state, .. } = &entry.job;
-            matches!(state, JobState::Waiting) && job.run_at <= now && (tags.is_empty() || tags.contains(&job.tag))
-        };
-        let mut waiting: Vec<(i64, &mut Entry)> =
-            state.jobs.iter_mut().filter(|(_, entry)| due(entry)).map(|(key, entry)| (*key, entry)).collect();
-        waiting.sort_by_key(|(key, entry)| (Reverse(entry.job.job.priority), entry.job.job.run_at, *key));
-        let taken = waiting.into_iter().take(limit as usize);
-        let claimed = taken.map(|(_, entry)| {
-            entry.worker = Some(worker);
-            entry.job.attempt += 1;
-            entry.job.state = JobState::Running(now);
-            let Job { job, path, attempt, .. } = entry.job.clone();
-            ClaimedJob { job, attempt, path }
-        });
-        Ok(claimed.collect())
+        let mut guard = self.state();
+        let state = &mut *guard;
+        let mut ready: Vec<(WorkspaceId, u32)> =
+            state.workspaces.keys().map(|workspace| (workspace.clone(), state.weighed(workspace).weight)).collect();
+        let mut claimed = Vec::new();
+        loop {
+            ready.retain(|(workspace, _)| state.next_of(workspace, now, tags).is_some());
+            let room = limit.saturating_sub(claimed.len() as u32);
+            if room == 0 || ready.is_empty() {
+                return Ok(claimed);
+            }
+            for (workspace, count) in state.shares.plan(&ready, room) {
+                let before = claimed.len();
+                for _ in 0..count {
+                    let next = state.next_of(&workspace, now, tags);
+                    let Some(entry) = next.and_then(|key| state.jobs.get_mut(&key)) else { break };
+                    entry.worker = Some(worker);
+                    entry.job.attempt += 1;
+                    entry.go(Event::Claim, JobState::Running(now));
+                    let (Job { job, path, attempt, .. }, failures) = (entry.job.clone(), entry.failures());
+                    claimed.push(ClaimedJob { job, attempt, failures, path });
+                }
+                let weight = state.weighed(&workspace).weight;
+                state.shares.charge(&workspace, weight, (claimed.len() - before) as u32);
+            }
+        }
     }
 
     async fn adopt(&self, job: NewJob, worker: WorkerId, started: Micros) -> Result<Claim> {
@@ -110,7 +119,7 @@ impl Jobs for MemoryStore {
                 }
                 JobState::Waiting => {
                     entry.job.canceled = Some(cancellation.clone());
-                    entry.finish(ends::canceled(&cancellation, None, at));
+                    entry.finish(Event::Cancel, ends::canceled(&cancellation, None, at));
                     CancelOutcome::Canceled
                 }
             }
@@ -124,9 +133,8 @@ impl Jobs for MemoryStore {
         Ok(marked.map(|entry| Claim { id: entry.job.job.id, attempt: entry.job.attempt }).collect())
     }
 
-    async fn extend_lease(&self, worker: WorkerId, until: Micros) -> Result<()> {
-        self.state().leases.insert(worker, until);
-        Ok(())
+    async fn extend_lease(&self, worker: WorkerId, until: Micros) -> Result<bool> {
+        Ok(self.state().leases.insert(worker, until).is_some())
     }
 
     async fn rescue(&self, now: Micros, everything: bool) -> Result<u64> {
@@ -143,12 +151,12 @@ impl Jobs for MemoryStore {
                 continue;
             }
             if let Some(cancellation) = &entry.job.canceled {
-                entry.finish(ends::canceled(cancellation, Some(started), now));
-            } else if entry.job.attempt >= entry.job.job.max_attempts {
-                entry.finish(ends::exhausted(entry.job.attempt, started, now));
+                entry.finish(Event::Stop, ends::canceled(cancellation, Some(started), now));
+            } else if entry.job.attempt - entry.failures() >= entry.job.job.max_attempts {
+                let lost = entry.job.attempt - entry.failures();
+                entry.finish(Event::Exhaust, ends::exhausted(lost, started, now));
             } else {
-                entry.worker = None;
-                entry.job.state = JobState::Waiting;
+                entry.try_again(Event::Lose, ends::lost(started, now), true);
                 rescued += 1;
             }
         }
@@ -164,12 +172,12 @@ impl Jobs for MemoryStore {
                 continue;
             };
             if let (Some(cancellation), JobState::Running(started)) = (&entry.job.canceled, &entry.job.state) {
-                entry.finish(ends::canceled(cancellation, Some(*started), cancellation.at));
+                entry.finish(Event::Stop, ends::canceled(cancellation, Some(*started), cancellation.at));
                 continue;
             }
             entry.worker = None;
             entry.job.attempt -= 1;
-            entry.job.state = JobState::Waiting;
+            entry.go(Event::Release, JobState::Waiting);
             released += 1;
         }
         Ok(released)
@@ -177,8 +185,52 @@ impl Jobs for MemoryStore {
 
     async fn complete(&self, runs: Vec<Completion>) -> Result<Vec<bool>> {
         let mut state = self.state();
-        let finish = |run: Completion| state.held(&run.claim).map(|entry| entry.finish(run.end)).is_some();
+        let finish = |run: Completion| state.held(&run.claim).map(|entry| entry.finish_as(run.end)).is_some();
         Ok(runs.into_iter().map(finish).collect())
+    }
+
+    async fn retry(&self, runs: Vec<Retry>) -> Result<Vec<bool>> {
+        let mut state = self.state();
+        let retry = |run: Retry| {
+            let Some(entry) = state.held(&run.claim) else { return false };
+            if entry.job.canceled.is_some() {
+                entry.finish_as(run.end);
+            } else {
+                entry.try_again(Event::Retry, run.end, false);
+                entry.job.job.run_at = run.run_at;
+            }
+            true
+        };
+        Ok(runs.into_iter().map(retry).collect())
+    }
+
+    async fn attempts(&self, workspace: &WorkspaceId, id: JobId) -> Result<Vec<JobAttempt>> {
+        Ok(self.state().entry(workspace, &id).map(|entry| entry.attempts.clone()).unwrap_or_default())
+    }
+
+    async fn purge_runs(&self, workspace: &WorkspaceId, path: Option<&ScriptPath>, completed_before: Micros, limit: u32) -> Result<u64> {
+        let mut state = self.state();
+        let old = |entry: &Entry| {
+            let Job { job, path: of, state, .. } = &entry.job;
+            job.workspace == *workspace
+                && path.is_none_or(|path| path == of)
+                && matches!(state, JobState::Finished(end) if end.completed() < completed_before)
+        };
+        let old: Vec<i64> = state.jobs.iter().filter(|(_, entry)| old(entry)).map(|(key, _)| *key).take(limit as usize).collect();
+        for key in &old {
+            if let Some(entry) = state.jobs.remove(key) {
+                state.keys.remove(&entry.job.job.id);
+            }
+        }
+        Ok(old.len() as u64)
+    }
+
+    async fn ended(&self, jobs: &[(WorkspaceId, JobId)]) -> Result<Vec<JobId>> {
+        let mut state = self.state();
+        let mut is_over = |workspace: &WorkspaceId, id: &JobId| {
+            state.entry(workspace, id).is_none_or(|entry| matches!(entry.job.state, JobState::Finished(_)))
+        };
+        Ok(jobs.iter().filter(|(workspace, id)| is_over(workspace, id)).map(|(_, id)| *id).collect())
     }
 
     fn record(&self, run: RunRecord) -> bool {

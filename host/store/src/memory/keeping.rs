@@ -3,17 +3,50 @@
 use super::{Entry, State};
 use crate::keys::{first_key, own_key};
 use crate::model::micros;
-use crate::{Claim, Job, JobFilter, JobState, Micros, NewJob, Result, RunEnd, RunRecord, StoreError};
+use crate::{Claim, Job, JobAttempt, JobFilter, JobState, Micros, NewJob, Result, RunEnd, RunRecord, RunStatus, StoreError};
 use bytes::Bytes;
+use std::cmp::Reverse;
+use wasmill_core::queue::state::{Event, leads};
 use wasmill_core::{JobId, WorkspaceId};
 
 impl Entry {
+    /// Moves the job into another state, which must be a transition that there is.
+    pub(super) fn go(&mut self, event: Event, to: JobState) {
+        let (from, to_state) = (state_of(&self.job.state), state_of(&to));
+        debug_assert!(leads(Some(from), event, to_state), "{from:?} {event:?} {to_state:?}");
+        self.job.state = to;
+    }
+
+    /// Ends a run that a worker reports, or that is over without its worker.
+    pub(super) fn finish_as(&mut self, end: RunEnd) {
+        let event = match end.status {
+            RunStatus::Success => Event::Succeed,
+            RunStatus::Failure => Event::Fail,
+            RunStatus::Canceled => Event::Stop,
+        };
+        self.finish(event, end);
+    }
+
+    /// Gives the job back to the queue after an attempt that ended so.
+    pub(super) fn try_again(&mut self, event: Event, end: RunEnd, lost: bool) {
+        let deleted = end.deleted;
+        let end = if deleted { end.emptied(true) } else { end };
+        self.attempts.push(JobAttempt { attempt: self.job.attempt, end, lost });
+        self.worker = None;
+        self.go(event, JobState::Waiting);
+    }
+
+    /// How many attempts ended with an error.
+    pub(super) fn failures(&self) -> u32 {
+        self.attempts.iter().filter(|attempt| !attempt.lost).count() as u32
+    }
+
     /// Moves the job to the run records.
-    pub(super) fn finish(&mut self, end: RunEnd) {
+    pub(super) fn finish(&mut self, event: Event, end: RunEnd) {
         self.worker = None;
         let deleted = end.deleted;
         self.due = due(&self.job.job, &end);
-        self.job.state = JobState::Finished(end);
+        self.go(event, JobState::Finished(end));
         if deleted {
             self.empty();
         }
@@ -31,6 +64,9 @@ impl Entry {
     fn empty(&mut self) {
         self.due = None;
         self.job.job.args = Bytes::new();
+        for attempt in &mut self.attempts {
+            attempt.end = attempt.end.clone().emptied(true);
+        }
         if let JobState::Finished(end) = &self.job.state {
             self.job.state = JobState::Finished(end.clone().emptied(true));
         }
@@ -79,7 +115,7 @@ impl State {
             _ => None,
         };
         let job = Job { job, path, kind, attempt, canceled: None, state };
-        self.jobs.insert(key, Entry { job, worker: None, due });
+        self.jobs.insert(key, Entry { job, worker: None, attempts: Vec::new(), due });
         Ok(())
     }
 
@@ -91,6 +127,27 @@ impl State {
             end = end.emptied(true);
         }
         self.insert(job, 1, JobState::Finished(end))
+    }
+
+    /// How many jobs of a key run.
+    fn running(&self, key: i64) -> u32 {
+        let jobs = self.jobs.values().map(|entry| &entry.job);
+        let running = jobs.filter(|job| matches!(job.state, JobState::Running(_)));
+        running.filter(|job| job.job.concurrency.is_some_and(|limit| limit.key == key)).count() as u32
+    }
+
+    /// Which of a workspace's jobs is next, passing over those whose concurrency limit is reached.
+    pub(super) fn next_of(&self, workspace: &WorkspaceId, now: Micros, tags: &[String]) -> Option<i64> {
+        let due = |entry: &Entry| {
+            let Job { job, state, .. } = &entry.job;
+            job.workspace == *workspace
+                && matches!(state, JobState::Waiting)
+                && job.run_at <= now
+                && (tags.is_empty() || tags.contains(&job.tag))
+                && job.concurrency.is_none_or(|limit| self.running(limit.key) < limit.limit)
+        };
+        let due = self.jobs.iter().filter(|(_, entry)| due(entry));
+        due.min_by_key(|(key, entry)| (Reverse(entry.job.job.priority), entry.job.job.run_at, **key)).map(|(key, _)| *key)
     }
 
     /// A job of this workspace.
@@ -119,6 +176,19 @@ impl State {
             None => None,
         };
         Some((after, before))
+    }
+}
+
+fn state_of(state: &JobState) -> wasmill_core::queue::state::State {
+    use wasmill_core::queue::state::State as Place;
+    match state {
+        JobState::Waiting => Place::Waiting,
+        JobState::Running(_) => Place::Running,
+        JobState::Finished(end) => match end.status {
+            RunStatus::Success => Place::Success,
+            RunStatus::Failure => Place::Failure,
+            RunStatus::Canceled => Place::Canceled,
+        },
     }
 }
 

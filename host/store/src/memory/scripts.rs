@@ -3,6 +3,7 @@
 use super::{MemoryStore, State};
 use crate::{Deployed, Micros, NewVersion, Result, Scripts, StoreError, Version};
 use async_trait::async_trait;
+use std::time::Duration;
 use wasmill_core::outbox::Change;
 use wasmill_core::{Digest, ScriptPath, VersionHash, WorkspaceId};
 
@@ -25,6 +26,7 @@ impl Scripts for MemoryStore {
                 true
             }
         };
+        state.generation += 1;
         let script = state.scripts.entry((workspace.clone(), version.path.clone())).or_default();
         let is_first = script.versions.is_empty();
         script.archived = false;
@@ -75,6 +77,7 @@ impl Scripts for MemoryStore {
             return Ok(false);
         };
         script.archived = true;
+        state.generation += 1;
         if let Some(version) = newest {
             let change = Change::ScriptArchived { path: path.clone(), hash: version.version.hash };
             self.tell(&mut state, workspace, at, change);
@@ -95,6 +98,7 @@ impl Scripts for MemoryStore {
         if !state.deleted.insert(key) {
             return Ok(false);
         }
+        state.generation += 1;
         self.tell(&mut state, workspace, at, Change::ScriptDeleted { path: path.clone(), hash: *hash });
         let script = state.scripts.get(&(workspace.clone(), path.clone()));
         let mut versions = script.into_iter().flat_map(|script| &script.versions);
@@ -105,13 +109,55 @@ impl Scripts for MemoryStore {
     }
 
     async fn module_in_use(&self, module: &Digest) -> Result<bool> {
+        Ok(self.state().in_use(module))
+    }
+
+    async fn reserve_module(&self, module: &Digest, now: Micros, until: Micros) -> Result<()> {
+        let mut state = self.state();
+        if state.collecting.get(module).is_some_and(|until| *until >= now) {
+            return Err(StoreError::Conflict(format!("module {module} is being collected")));
+        }
+        let reserved = state.reserved.entry(*module).or_insert(until);
+        *reserved = until.max(*reserved);
+        Ok(())
+    }
+
+    async fn collect_module(&self, module: &Digest, now: Micros, until: Micros) -> Result<bool> {
+        let mut state = self.state();
+        let reserved = state.reserved.get(module).is_some_and(|until| *until >= now);
+        let collecting = state.collecting.get(module).is_some_and(|until| *until >= now);
+        if reserved || collecting || state.in_use(module) {
+            return Ok(false);
+        }
+        state.reserved.remove(module);
+        state.collecting.insert(*module, until);
+        Ok(true)
+    }
+
+    async fn module_collected(&self, module: &Digest) -> Result<()> {
+        self.state().collecting.remove(module);
+        Ok(())
+    }
+
+    async fn set_retention(&self, workspace: &WorkspaceId, path: &ScriptPath, keep: Option<Duration>) -> Result<bool> {
+        let mut state = self.state();
+        let script = state.scripts.get_mut(&(workspace.clone(), path.clone()));
+        Ok(script.map(|script| script.keep = keep).is_some())
+    }
+
+    async fn retentions(&self, workspace: &WorkspaceId) -> Result<Vec<(ScriptPath, Duration)>> {
         let state = self.state();
-        let mut users = state.versions.iter().filter(|(_, version)| version.module == *module);
-        Ok(users.any(|(key, _)| !state.deleted.contains(key)))
+        let scripts = state.scripts.iter().filter(|((of, _), _)| of == workspace);
+        Ok(scripts.filter_map(|((_, path), script)| Some((path.clone(), script.keep?))).collect())
     }
 }
 
 impl State {
+    fn in_use(&self, module: &Digest) -> bool {
+        let mut users = self.versions.iter().filter(|(_, version)| version.module == *module);
+        users.any(|(key, _)| !self.deleted.contains(key))
+    }
+
     fn newest(&self, workspace: &WorkspaceId, path: &ScriptPath) -> Option<Version> {
         let script = self.scripts.get(&(workspace.clone(), path.clone())).filter(|script| !script.archived)?;
         let versions = script.versions.iter().rev().filter_map(|hash| self.version(workspace, hash));

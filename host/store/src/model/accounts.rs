@@ -1,6 +1,7 @@
 //! Workspaces, users and tokens.
 
 use super::Micros;
+use std::time::Duration;
 use wasmill_core::WorkspaceId;
 
 /// A tenant.
@@ -12,6 +13,22 @@ pub struct Workspace {
     pub name: String,
     /// When it was made.
     pub created: Micros,
+}
+
+/// What an administrator decided about a workspace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WorkspaceSettings {
+    /// Its share of the workers beside those of other workspaces that have something to do; 1 to
+    /// [`wasmill_core::queue::fair::MAX_WEIGHT`].
+    pub weight: u32,
+    /// How long finished jobs are kept, when shorter than what the host says.
+    pub keep_runs: Option<Duration>,
+}
+
+impl Default for WorkspaceSettings {
+    fn default() -> Self {
+        Self { weight: wasmill_core::queue::fair::WEIGHT, keep_runs: None }
+    }
 }
 
 /// A person or a machine account.

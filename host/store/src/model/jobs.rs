@@ -3,6 +3,7 @@
 use super::{Micros, RunEnd};
 use bytes::Bytes;
 use std::time::Duration;
+use wasmill_core::queue::{Concurrency, RetryPolicy};
 use wasmill_core::{JobId, Kind, ScriptPath, VersionHash, WorkspaceId};
 
 /// A worker process, for leases: chosen at random at its start.
@@ -41,8 +42,12 @@ pub struct NewJob {
     pub run_at: Micros,
     /// Wall-clock limit of one run, when narrower than the version's.
     pub timeout: Option<Duration>,
-    /// How often it may be started at most, counting the first. At least 1.
+    /// How often it may be started without that run coming to an end, counting the first. At least 1.
     pub max_attempts: u32,
+    /// When it is started again after a run that failed; `None`: never. The worker's to apply, by `Jobs::retry`.
+    pub retry: Option<RetryPolicy>,
+    /// Of how many others of its kind it may run beside; `None`: any number.
+    pub concurrency: Option<Concurrency>,
     /// The job that it is a part of, which need not be in this store.
     pub parent: Option<JobId>,
     /// The outermost of the jobs that it is a part of.
@@ -55,6 +60,8 @@ pub struct NewJob {
     pub label: Option<String>,
     /// What becomes of its payload once it is over.
     pub erasure: Erasure,
+    /// Somebody waits for its end on the node that queued it: other nodes tell of that end by a [`Signal`](crate::Signal).
+    pub awaited: bool,
     /// One JSON object as text.
     pub args: Bytes,
 }
@@ -81,6 +88,9 @@ impl NewJob {
             run_at: created,
             timeout: None,
             max_attempts: 1,
+            retry: None,
+            concurrency: None,
+            awaited: false,
             parent: None,
             root: None,
             tag: DEFAULT_TAG.into(),
@@ -139,8 +149,32 @@ pub struct ClaimedJob {
     pub job: NewJob,
     /// Which attempt this is, counted from 1.
     pub attempt: u32,
+    /// How many of the attempts before ended with an error.
+    pub failures: u32,
     /// The path of its version.
     pub path: ScriptPath,
+}
+
+/// A run that failed and is tried again.
+#[derive(Debug, Clone)]
+pub struct Retry {
+    /// Under which claim.
+    pub claim: Claim,
+    /// How it ended.
+    pub end: RunEnd,
+    /// When it may start again.
+    pub run_at: Micros,
+}
+
+/// An attempt of a job that was not its last one.
+#[derive(Debug, Clone)]
+pub struct JobAttempt {
+    /// Which, counted from 1.
+    pub attempt: u32,
+    /// How it ended. Of one that was lost with its worker: a failure whose result says so, which took until that was seen.
+    pub end: RunEnd,
+    /// True when its worker went away.
+    pub lost: bool,
 }
 
 /// What cancelling one job did.

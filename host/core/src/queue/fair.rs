@@ -1,0 +1,145 @@
+//! Which workspace's jobs are taken next: stride scheduling, weighted.
+//!
+//! Each job that a workspace is given moves it on by a stride, the shorter the larger its weight, and the workspace that
+//! has come least far is next. One that had nothing to do begins where the others are, so that idling saves nothing up.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The weight of a workspace that was given none.
+pub const WEIGHT: u32 = 100;
+/// The largest weight.
+pub const MAX_WEIGHT: u32 = 1_000;
+/// How far one job moves a workspace of weight 1.
+const STRIDE: u64 = 1 << 30;
+
+/// How far each workspace has come. `K` names workspaces and, among those that have come equally far, orders them.
+#[derive(Debug, Clone)]
+pub struct Shares<K> {
+    /// How far the last of those has come who had something to do. Nobody is behind it.
+    now: u64,
+    /// Of those who are ahead of it.
+    places: BTreeMap<K, u64>,
+}
+
+impl<K> Default for Shares<K> {
+    fn default() -> Self {
+        Self { now: 0, places: BTreeMap::new() }
+    }
+}
+
+impl<K: Ord + Clone> Shares<K> {
+    /// How many of the next `limit` jobs each of the workspaces that have something to do is due, by its weight, were there
+    /// enough of each. Those who are due none are left out; the order is that of their first jobs. What then is given is to
+    /// be `charge`d.
+    pub fn plan(&mut self, ready: &[(K, u32)], limit: u32) -> Vec<(K, u32)> {
+        let mut queue: BTreeSet<(u64, &K, u32)> = ready.iter().map(|(key, weight)| (self.place(key), key, *weight)).collect();
+        let Some(least) = queue.first().map(|(place, ..)| *place) else {
+            return Vec::new();
+        };
+        let mut counts: BTreeMap<&K, (usize, u32)> = BTreeMap::new();
+        for _ in 0..limit {
+            let Some((place, key, weight)) = queue.pop_first() else { break };
+            let turn = counts.len();
+            counts.entry(key).or_insert((turn, 0)).1 += 1;
+            queue.insert((place.saturating_add(stride(weight)), key, weight));
+        }
+        let mut plan: Vec<(usize, K, u32)> = counts.into_iter().map(|(key, (turn, count))| (turn, key.clone(), count)).collect();
+        plan.sort_unstable_by_key(|(turn, ..)| *turn);
+        self.now = least;
+        self.places.retain(|_, place| *place > least);
+        plan.into_iter().map(|(_, key, count)| (key, count)).collect()
+    }
+
+    /// Notes that a workspace of this weight was given so many jobs.
+    pub fn charge(&mut self, key: &K, weight: u32, jobs: u32) {
+        if jobs > 0 {
+            let place = self.place(key).saturating_add(stride(weight).saturating_mul(jobs.into()));
+            self.places.insert(key.clone(), place);
+        }
+    }
+
+    fn place(&self, key: &K) -> u64 {
+        self.places.get(key).copied().unwrap_or(self.now).max(self.now)
+    }
+}
+
+fn stride(weight: u32) -> u64 {
+    STRIDE / u64::from(weight.clamp(1, MAX_WEIGHT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Gives out jobs in batches of `limit` to workspaces that always have some, and counts.
+    fn serve(shares: &mut Shares<&'static str>, ready: &[(&'static str, u32)], limit: u32, rounds: u32) -> BTreeMap<&'static str, u32> {
+        let mut given = BTreeMap::new();
+        for _ in 0..rounds {
+            for (key, count) in shares.plan(ready, limit) {
+                let weight = ready.iter().find(|(name, _)| *name == key).unwrap().1;
+                shares.charge(&key, weight, count);
+                *given.entry(key).or_default() += count;
+            }
+        }
+        given
+    }
+
+    #[test]
+    fn by_weight() {
+        let given = serve(&mut Shares::default(), &[("a", 100), ("b", 300)], 8, 50);
+        assert_eq!(given, BTreeMap::from([("a", 100), ("b", 300)]));
+    }
+
+    #[test]
+    fn a_newcomer_is_next_and_saves_nothing_up() {
+        let mut shares = Shares::default();
+        serve(&mut shares, &[("a", 100)], 64, 1_000);
+        assert_eq!(shares.plan(&[("a", 100), ("b", 100)], 1), [("b", 1)]);
+        // As much as the other has at once, and then by turns: not a thousand rounds' worth.
+        let given = serve(&mut shares, &[("a", 100), ("b", 100)], 64, 10);
+        assert!(given["b"] - given["a"] <= 64, "{given:?}");
+    }
+
+    #[test]
+    fn turns_within_a_plan() {
+        let mut shares = Shares::default();
+        assert_eq!(shares.plan(&[("b", 100), ("a", 100), ("c", 1)], 5), [("a", 2), ("b", 2), ("c", 1)]);
+        assert_eq!(shares.plan(&[], 5), []);
+        assert_eq!(shares.plan(&[("a", 1)], 0), []);
+    }
+
+    #[test]
+    fn forgets_whom_it_need_not_know() {
+        let mut shares = Shares::default();
+        for n in 0..1_000u32 {
+            for (key, count) in shares.plan(&[(n, 100)], 1) {
+                shares.charge(&key, 100, count);
+            }
+        }
+        assert!(shares.places.len() <= 2, "{}", shares.places.len());
+    }
+
+    proptest! {
+        #[test]
+        fn nobody_gets_less_than_the_share(weights in prop::collection::vec(1u32..=MAX_WEIGHT, 1..6), limit in 1u32..40, rounds in 1u32..40) {
+            let ready: Vec<(usize, u32)> = weights.iter().copied().enumerate().collect();
+            let mut shares = Shares::default();
+            let mut given = vec![0u32; ready.len()];
+            for _ in 0..rounds {
+                let plan = shares.plan(&ready, limit);
+                prop_assert_eq!(plan.iter().map(|(_, count)| count).sum::<u32>(), limit);
+                for (key, count) in plan {
+                    shares.charge(&key, weights[key], count);
+                    given[key] += count;
+                }
+            }
+            let (total, weight): (u32, u32) = (limit * rounds, weights.iter().sum());
+            for (key, count) in given.iter().enumerate() {
+                let share = f64::from(total) * f64::from(weights[key]) / f64::from(weight);
+                // A stride for itself and one for each other may be under way.
+                prop_assert!(f64::from(*count) > share - 1.0 - weights.len() as f64, "{key} {count} of {share}");
+            }
+        }
+    }
+}
