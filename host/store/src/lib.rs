@@ -208,7 +208,8 @@ pub trait Jobs: Send + Sync {
     async fn counts(&self, workspace: &WorkspaceId) -> Result<Counts>;
     /// How many of a workspace's waiting jobs are meant to start before `at`.
     async fn queue_position(&self, workspace: &WorkspaceId, at: Micros) -> Result<u64>;
-    /// When the next waiting job with one of `tags` (none: any tag) becomes due, if any waits.
+    /// When the next waiting job with one of `tags` (none: any tag) becomes due, if any waits. One whose concurrency limit
+    /// is reached, as far as that is known, is not looked at: it is due when another one ends.
     async fn next_due(&self, tags: &[String]) -> Result<Option<Micros>>;
 }
 

@@ -6,7 +6,9 @@ mod deliveries;
 mod jobs;
 mod keys;
 mod lists;
+mod nodes;
 mod outbox;
+mod queue;
 mod random;
 mod records;
 mod scripts;
@@ -52,6 +54,8 @@ conformance! {
     cancel: cancelling canceled_ones_never_start_again;
     keys: idempotency;
     records: recording lists foreign_ids ids_of_another_time depth_and_due counting deleting without_payload erasing_in_time;
+    queue: retrying retrying_what_is_cancelled_or_secret limits limits_of_their_own shares retention waiting_for_ends;
+    nodes: leases leading generations signals settings collecting;
     lists: filters spans pages kinship;
     values: variables resources renaming;
     outbox: setting changes_of_scripts changes_of_values wakes;
@@ -107,6 +111,9 @@ pub(crate) fn job(id: JobId, workspace: &WorkspaceId, version: VersionHash) -> N
         run_at: 1_700_000_000_000_000,
         timeout: Some(Duration::from_millis(2_500)),
         max_attempts: 2,
+        retry: None,
+        concurrency: None,
+        awaited: false,
         parent: None,
         root: None,
         tag: DEFAULT_TAG.into(),

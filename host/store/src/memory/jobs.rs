@@ -316,7 +316,7 @@ impl Jobs for MemoryStore {
         let state = self.state();
         let jobs = state.jobs.values().map(|entry| &entry.job);
         let waiting = jobs.filter(|job| matches!(job.state, JobState::Waiting));
-        let fitting = waiting.filter(|job| tags.is_empty() || tags.contains(&job.job.tag));
+        let fitting = waiting.filter(|job| tags.is_empty() || tags.contains(&job.job.tag)).filter(|job| state.has_room(&job.job));
         Ok(fitting.map(|job| job.job.run_at).min())
     }
 }

@@ -136,6 +136,11 @@ impl State {
         running.filter(|job| job.job.concurrency.is_some_and(|limit| limit.key == key)).count() as u32
     }
 
+    /// False when as many jobs of its key run as may run beside it.
+    pub(super) fn has_room(&self, job: &NewJob) -> bool {
+        job.concurrency.is_none_or(|limit| self.running(limit.key) < limit.limit)
+    }
+
     /// Which of a workspace's jobs is next, passing over those whose concurrency limit is reached.
     pub(super) fn next_of(&self, workspace: &WorkspaceId, now: Micros, tags: &[String]) -> Option<i64> {
         let due = |entry: &Entry| {
@@ -144,7 +149,7 @@ impl State {
                 && matches!(state, JobState::Waiting)
                 && job.run_at <= now
                 && (tags.is_empty() || tags.contains(&job.tag))
-                && job.concurrency.is_none_or(|limit| self.running(limit.key) < limit.limit)
+                && self.has_room(job)
         };
         let due = self.jobs.iter().filter(|(_, entry)| due(entry));
         due.min_by_key(|(key, entry)| (Reverse(entry.job.job.priority), entry.job.job.run_at, **key)).map(|(key, _)| *key)
