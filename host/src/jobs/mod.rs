@@ -1,6 +1,7 @@
 //! Queued jobs: the worker that runs them, and what is known of the ones running right now.
 
 pub(crate) mod house;
+pub(crate) mod lease;
 pub(crate) mod running;
 pub(crate) mod worker;
 

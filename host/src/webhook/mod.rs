@@ -2,6 +2,7 @@
 
 mod backlog;
 mod execute;
+mod limited;
 pub(crate) mod queued;
 pub(crate) mod stream;
 pub(crate) mod sync;
@@ -73,7 +74,7 @@ impl Invocation {
     pub(crate) fn into_job(self) -> NewJob {
         let Self { id, workspace, version, caller, arguments, options, created } = self;
         let args = arguments.into_string();
-        let settings = version.settings;
+        let settings = &version.settings;
         let erasure = Erasure {
             when_read: settings.delete_after_use,
             after: settings.delete_after_secs.map(|secs| Duration::from_secs(secs.into())),
