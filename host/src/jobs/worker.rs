@@ -19,7 +19,7 @@ use wasmill_core::problem::Code;
 use wasmill_core::queue::retry;
 use wasmill_core::{Failure, FailureName, JobId, Outcome, Problem, Usage};
 use wasmill_sandbox::{Call, LogBuffer, Prepared, Run};
-use wasmill_store::{Claim, ClaimedJob, Completion, Micros, NewJob, Retry, StoreError, canceled_result};
+use wasmill_store::{Claim, ClaimedJob, Completion, Micros, NewJob, Retry, canceled_result};
 
 /// Jobs claimed at once at most: enough to fill the places, few enough to leave some to others.
 const CLAIM: u32 = 64;
@@ -125,10 +125,10 @@ pub(crate) async fn finish(host: &Host, held: Held, run: Run, log: &LogBuffer) {
     }
     if let Some(wait) = again {
         let run_at = clock::now().saturating_add(wait.as_micros() as Micros);
-        store(host, id, async || host.store.retry(vec![Retry { claim, end: end.clone(), run_at }]).await).await;
+        store(host, id, &End::Again(Retry { claim, end, run_at })).await;
         return host.queued.notify_one();
     }
-    store(host, id, async || host.store.complete(vec![Completion { claim, end: end.clone() }]).await).await;
+    store(host, id, &End::Over(Completion { claim, end })).await;
     match job.awaited {
         true => host.ended(&[id]),
         false => host.waiters.ended(&[id]),
@@ -139,11 +139,23 @@ pub(crate) async fn finish(host: &Host, held: Held, run: Run, log: &LogBuffer) {
     }
 }
 
+/// What became of a run.
+enum End {
+    /// The job is over.
+    Over(Completion),
+    /// It is tried again.
+    Again(Retry),
+}
+
 /// Stores what became of a run, however often that has to be tried, as long as the job is this process's own. Doing it
 /// twice is the same as doing it once: the second time the job is no longer held.
-async fn store(host: &Host, id: JobId, verb: impl AsyncFn() -> Result<Vec<bool>, StoreError>) {
+async fn store(host: &Host, id: JobId, end: &End) {
     loop {
-        match verb().await {
+        let stored = match end {
+            End::Over(end) => host.store.complete(vec![end.clone()]).await,
+            End::Again(retry) => host.store.retry(vec![retry.clone()]).await,
+        };
+        match stored {
             Ok(held) if held.first() == Some(&true) => return,
             Ok(_) => return tracing::warn!(job = %id, "the job was no longer held; this attempt's result is dropped"),
             Err(error) if host.running.is_lost(id) || host.stop.ending.is_cancelled() => {
