@@ -55,6 +55,9 @@ pub(crate) struct Args {
     /// Tags of the queued jobs that this host runs, comma separated; unless set, all
     #[arg(long, value_delimiter = ',')]
     tags: Vec<String>,
+    /// Seconds without a sign of life after which others take over the jobs that a host runs
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(2..=3_600))]
+    lease: u64,
     /// Address to listen on; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:8000", env = "WASMILL_LISTEN")]
     listen: String,
@@ -220,7 +223,7 @@ async fn serve(args: Args) -> CliResult {
         value_key,
         value_writes: Mutex::default(),
         worker: worker_id,
-        lease: Lease::default(),
+        lease: Lease::of(Duration::from_secs(args.lease)),
         waiters: Arc::new(Waiters::default()),
         unattended: TaskTracker::new(),
         ids: IdSource::default(),

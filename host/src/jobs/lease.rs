@@ -9,23 +9,28 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 use wasmill_store::Micros;
 
-/// How long a worker's jobs stay its own without a sign of life.
-const LEASE: Duration = Duration::from_secs(20);
-/// Between two signs of life.
-const HEARTBEAT: Duration = Duration::from_secs(5);
-/// So long before the lease's end runs are ended, and nothing is claimed any more.
-const MARGIN: Duration = Duration::from_secs(4);
 /// How often it is looked whether that time has come.
-const WATCH: Duration = Duration::from_millis(500);
+const WATCH: Duration = Duration::from_millis(250);
 
 /// Until when this process's jobs are its own.
-#[derive(Debug, Default)]
-pub(crate) struct Lease(AtomicI64);
+#[derive(Debug)]
+pub(crate) struct Lease {
+    /// How long they are without a sign of life.
+    length: Duration,
+    until: AtomicI64,
+}
 
 impl Lease {
-    /// True while there is time enough to claim jobs, and to say what became of them.
+    /// One that is still to be taken.
+    pub(crate) fn of(length: Duration) -> Self {
+        Self { length, until: AtomicI64::new(0) }
+    }
+
+    /// True while there is time enough to claim jobs, and to say what became of them. A fifth before the end it is over:
+    /// runs take a moment to end.
     pub(crate) fn holds(&self) -> bool {
-        clock::now() < self.0.load(Ordering::Acquire).saturating_sub(MARGIN.as_micros() as Micros)
+        let margin = (self.length / 5).as_micros() as Micros;
+        clock::now() < self.until.load(Ordering::Acquire).saturating_sub(margin)
     }
 }
 
@@ -33,14 +38,14 @@ impl Lease {
 ///
 /// An unknown worker has lost what it had: it was away for longer than the lease.
 pub(crate) async fn extend(host: &Host) {
-    let until = clock::now().saturating_add(LEASE.as_micros() as Micros);
-    let first = host.lease.0.load(Ordering::Acquire) == 0;
+    let until = clock::now().saturating_add(host.lease.length.as_micros() as Micros);
+    let first = host.lease.until.load(Ordering::Acquire) == 0;
     match host.store.extend_lease(host.worker, until).await {
         Ok(known) => {
             if !known && !first {
                 lose(host, "others took its jobs over");
             }
-            host.lease.0.store(until, Ordering::Release);
+            host.lease.until.store(until, Ordering::Release);
         }
         Err(error) => tracing::error!(%error, "the worker's lease cannot be extended"),
     }
@@ -72,7 +77,8 @@ async fn beat(host: &Host) {
                 Err(error) => tracing::error!(%error, "lost jobs cannot be looked for"),
             }
         }
-        tokio::time::sleep(HEARTBEAT).await;
+        // Three signs of life may be lost.
+        tokio::time::sleep(host.lease.length / 4).await;
     }
 }
 
