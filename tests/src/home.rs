@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use tempfile::TempDir;
 
 /// Variables that would change what the host or its client does.
-const CLEARED: [&str; 15] = [
+const CLEARED: [&str; 16] = [
+    "JOB_RETENTION_SECS",
     "WASMILL_DATA",
     "WASMILL_LISTEN",
     "WASMILL_BASE_URL",
