@@ -1,6 +1,7 @@
 //! The host's parts, put together once and shared by every request and worker.
 
 use crate::clock::IdSource;
+use crate::jobs::lead::Lead;
 use crate::jobs::lease::Lease;
 use crate::jobs::running::RunningJobs;
 use crate::nodes::waiters::Waiters;
@@ -11,7 +12,7 @@ use crate::serve::auth::Tokens;
 use crate::stop::Stop;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tokio::sync::{Mutex, Notify, RwLock};
+use tokio::sync::{Mutex, Notify};
 use tokio_util::task::TaskTracker;
 use wasmill_core::answer::Policy;
 use wasmill_core::seal::ValueKey;
@@ -65,8 +66,6 @@ pub(crate) struct Host {
     pub(crate) shared: bool,
     /// Module bytes.
     pub(crate) blobs: Blobs,
-    /// Held for reading while a module is deployed, for writing while one is collected.
-    pub(crate) modules: RwLock<()>,
     /// Where scripts run.
     pub(crate) sandbox: Arc<Sandbox>,
     /// Paths and hashes to versions.
@@ -81,6 +80,12 @@ pub(crate) struct Host {
     pub(crate) value_key: ValueKey,
     /// Held while a variable or a resource is read and written back changed, so that no change is lost.
     pub(crate) value_writes: Mutex<()>,
+    /// Held while a workspace's settings are read and written back changed.
+    pub(crate) workspace_writes: Mutex<()>,
+    /// Whether this node is the one that keeps house.
+    pub(crate) house: Lead,
+    /// Wakes who forgets finished jobs when it was changed how long they are kept.
+    pub(crate) retention_changed: Notify,
     /// Names this process in the leases of jobs.
     pub(crate) worker: WorkerId,
     /// Until when the jobs that it claimed are its own.

@@ -7,6 +7,7 @@ mod cli;
 mod clock;
 mod host;
 mod jobs;
+mod modules;
 mod nodes;
 mod outbox;
 mod random;

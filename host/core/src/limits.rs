@@ -112,6 +112,8 @@ pub struct HostLimits {
     /// Jobs that may wait in one workspace before further ones are refused with 429; 0 for any number. Default 1,000,000:
     /// about a gigabyte on disk with arguments of a kilobyte, and more than a day's work at ten a second.
     pub queued_jobs: u64,
+    /// How long finished jobs are kept; `None`: for ever. Default 30 days.
+    pub keep_runs: Option<Duration>,
     /// Compiling one module, in the child process.
     pub compile: CompileLimits,
     /// Bytes of compiled scripts kept ready in memory. Default 1 GiB.
@@ -137,6 +139,7 @@ impl Default for HostLimits {
             stop_grace: Duration::from_secs(10),
             admit_wait: Duration::from_secs(2),
             queued_jobs: 1_000_000,
+            keep_runs: Some(Duration::from_secs(30 * 86_400)),
             compile: CompileLimits::default(),
             warm_bytes: 1024 * MIB,
             delivery: DeliveryLimits::default(),

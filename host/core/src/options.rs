@@ -1,6 +1,7 @@
 //! How a call is to be run, as its query says: when, under which id, as part of what, for how long. Pure.
 
 use crate::id::JobId;
+use crate::queue::RetryPolicy;
 use crate::wire::parse_timestamp;
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ pub struct RunOptions {
     pub tag: Option<String>,
     /// The longest the run may take; never above the script's own limit.
     pub timeout: Option<Duration>,
+    /// When a queued run that failed is started again, whatever the script says.
+    pub retry: Option<RetryPolicy>,
     /// A synchronous call is refused when more jobs than this are due and waiting.
     pub queue_limit: Option<u64>,
 }
@@ -59,6 +62,7 @@ impl RunOptions {
                         value.parse().ok().filter(|seconds| *seconds > 0).ok_or_else(|| bad("a whole number of seconds, 1 or more"))?;
                     options.timeout = Some(Duration::from_secs(seconds.into()));
                 }
+                "retry" => options.retry = Some(RetryPolicy::parse(&value).map_err(|why| format!("The query parameter retry: {why}"))?),
                 "queue_limit" => options.queue_limit = Some(value.parse().map_err(|_| bad("a number of jobs"))?),
                 _ => {}
             }
@@ -93,6 +97,7 @@ mod tests {
             (format!("job_id={id}"), RunOptions { job_id: Some(job), ..none.clone() }),
             (format!("parent_job={id}&root_job={id}"), RunOptions { parent: Some(job), root: Some(job), ..none.clone() }),
             ("tag=a&tag=gpu-1".into(), RunOptions { tag: Some("gpu-1".into()), ..none.clone() }),
+            ("retry=%7B%7D".into(), RunOptions { retry: Some(RetryPolicy::default()), ..none.clone() }),
             ("queue_limit=0".into(), RunOptions { queue_limit: Some(0), ..none.clone() }),
             ("timeout=2".into(), RunOptions { timeout: Some(Duration::from_secs(2)), ..none }),
         ] {
@@ -109,6 +114,8 @@ mod tests {
             ("tag=a b", "tag"),
             ("timeout=0", "timeout"),
             ("timeout=-1", "timeout"),
+            ("retry=3", "retry"),
+            ("retry=%7B%22constant%22:3%7D", "retry"),
             ("queue_limit=-1", "queue_limit"),
         ] {
             let why = RunOptions::parse(query, NOW).unwrap_err();

@@ -68,8 +68,8 @@ codes! {
     MethodNotAllowed = 405, "method-not-allowed", "This method is not allowed here";
     /// The request did not arrive in time.
     RequestTimeout = 408, "request-timeout", "The request took too long to arrive";
-    /// It is there already.
-    Conflict = 409, "conflict", "This exists already";
+    /// It is there already, or not in the state for this.
+    Conflict = 409, "conflict", "This does not fit what is there";
     /// It was there and was deleted.
     Gone = 410, "gone", "This was deleted";
     /// More bytes than allowed.

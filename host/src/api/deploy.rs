@@ -1,8 +1,9 @@
 //! Deploying: an upload, or its description in JSON, becomes a version.
 
 use super::scripts::raw_json;
-use super::{Asked, name, object, parameter, typed_parameter};
+use super::{Asked, name, object, parameter, settings, typed_parameter};
 use crate::clock;
+use crate::modules;
 use crate::resolve::unavailable;
 use crate::serve::body;
 use crate::serve::body::Incoming;
@@ -27,8 +28,8 @@ struct Upload {
     summary: String,
 }
 
-/// Deploys an uploaded module: the body is the wasm itself. Query: `summary`, `timeout_s`, `memory_mib`, and the settings
-/// `delete_after_use`, `delete_after_secs`, `on_hang_up`, `on_sync_timeout`.
+/// Deploys an uploaded module: the body is the wasm itself. Query: `summary`, `timeout_s`, `memory_mib`, and the script's
+/// settings.
 /// 201 for a new version, 200 for one that is deployed already.
 pub(crate) async fn upload(asked: Asked<'_>, workspace: &WorkspaceId, path: ScriptPath, incoming: Incoming) -> Result<Reply, Problem> {
     let query = asked.query;
@@ -36,14 +37,7 @@ pub(crate) async fn upload(asked: Asked<'_>, workspace: &WorkspaceId, path: Scri
         timeout_s: typed_parameter(query, "timeout_s", "a number of seconds")?,
         memory_mib: typed_parameter(query, "memory_mib", "a number of MiB")?,
     };
-    let unattended = |name| typed_parameter(query, name, "cancel or continue").map(Option::unwrap_or_default);
-    let settings = ScriptSettings {
-        delete_after_use: typed_parameter(query, "delete_after_use", "true or false")?.unwrap_or(false),
-        delete_after_secs: typed_parameter(query, "delete_after_secs", "a number of seconds")?,
-        on_hang_up: unattended("on_hang_up")?,
-        on_sync_timeout: unattended("on_sync_timeout")?,
-    };
-    let settings = settings.checked().map_err(Problem::bad_request)?;
+    let settings = settings::of_query(query)?;
     let summary = parameter(query, "summary").unwrap_or_default();
     let bounds = &asked.host.settings.limits;
     let wasm = body::read(&asked.request.headers, incoming, bounds.module_bytes, bounds.body_timeout).await?;
@@ -69,13 +63,7 @@ pub(crate) async fn create(asked: Asked<'_>, workspace: &WorkspaceId, incoming: 
         .decode(script.content.trim())
         .map_err(|error| Problem::bad_request(format!("content is not the wasm in standard base64: {error}")))?;
     let limits = DeclaredLimits { timeout_s: script.timeout, memory_mib: script.memory_mib };
-    let settings = ScriptSettings {
-        delete_after_use: script.delete_after_use.unwrap_or(false),
-        delete_after_secs: script.delete_after_secs,
-        on_hang_up: script.on_hang_up,
-        on_sync_timeout: script.on_sync_timeout,
-    };
-    let settings = settings.checked().map_err(Problem::bad_request)?;
+    let settings = settings::of_script(&script)?;
     let answer = deploy(asked, workspace, Upload { path, wasm: wasm.into(), limits, settings, summary: script.summary }).await?;
     Ok(respond::text(201, answer.hash))
 }
@@ -107,10 +95,8 @@ async fn deploy(asked: Asked<'_>, workspace: &WorkspaceId, upload: Upload) -> Re
         tracing::error!(%error, "a manifest could not be written");
         Problem::internal()
     })?;
-    // Nobody collects modules between the two.
-    let _kept = host.modules.read().await;
     // First the bytes, then the row that names them: a version never points at nothing.
-    host.blobs.put(admitted.digest, wasm).await.map_err(unavailable)?;
+    modules::keep(host, admitted.digest, wasm).await.map_err(unavailable)?;
     let schema = admitted.schema.as_ref().map(ToString::to_string);
     let version = NewVersion {
         hash,

@@ -84,6 +84,9 @@ pub(super) fn shown<'a>(workspace: &'a WorkspaceId, job: &'a Job, caller: &'a Ca
             Trigger::Manual => "manual",
         },
         attempt: job.attempt,
+        retry: job.job.retry,
+        concurrent_limit: job.job.concurrency.filter(|_| queued).map(|concurrency| concurrency.limit),
+        timeout: job.job.timeout.filter(|_| queued).map(|timeout| timeout.as_secs()),
     }
 }
 

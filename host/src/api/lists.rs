@@ -40,8 +40,45 @@ pub(crate) async fn count(host: &Host, workspace: &WorkspaceId, which: Which) ->
     Ok(respond::json(200, &counted))
 }
 
+/// The query parameters that `filter` knows.
+pub(super) const FILTERS: [&str; 23] = [
+    "script_path_exact",
+    "script_path_start",
+    "script_hash",
+    "created_by",
+    "label",
+    "parent_job",
+    "tag",
+    "trigger_kind",
+    "success",
+    "status",
+    "running",
+    "scheduled_for_before_now",
+    "created_after",
+    "created_before",
+    "started_after",
+    "started_before",
+    "completed_after",
+    "completed_before",
+    "order_desc",
+    "include_args",
+    "per_page",
+    "before",
+    "after",
+];
+
+/// Whether a filter says more than where a page begins and ends.
+pub(super) fn narrows(filter: &JobFilter) -> bool {
+    let JobFilter { path, path_start, version, created_by, label, parent, tag, trigger, success, statuses, .. } = filter;
+    let words = path_start.is_some() || created_by.is_some() || label.is_some() || tag.is_some();
+    let names = path.is_some() || version.is_some() || parent.is_some();
+    let ends = trigger.is_some() || success.is_some() || !statuses.is_empty();
+    let times = [filter.created, filter.started, filter.completed].iter().any(|span| !span.is_open());
+    words || names || ends || times
+}
+
 /// The filters of the jobs API.
-fn filter(which: Which, query: &str) -> Result<JobFilter, Problem> {
+pub(super) fn filter(which: Which, query: &str) -> Result<JobFilter, Problem> {
     let switch = |name: &str| typed_parameter::<bool>(query, name, "true or false");
     let given = |name: &str| parameter(query, name).filter(|text| !text.is_empty());
     let (success, running) = (switch("success")?, switch("running")?);
@@ -115,6 +152,19 @@ fn span(query: &str, name: &str) -> Result<Span, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_narrows() {
+        let narrow = |query: &str| narrows(&filter(Which::Completed, query).unwrap());
+        for query in
+            ["", "per_page=3", "order_desc=true&include_args=true", "script_path_start=", "after=01937f4e-0000-7000-8000-000000000000"]
+        {
+            assert!(!narrow(query), "{query}");
+        }
+        for query in ["script_path_start=u/", "status=failure", "success=false", "created_after=2026-01-01T00:00:00Z", "tag=a", "label=b"] {
+            assert!(narrow(query), "{query}");
+        }
+    }
 
     #[test]
     fn filters() {

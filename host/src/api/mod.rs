@@ -1,5 +1,6 @@
 //! The management routes, a file per resource. `operations` is the table of them all.
 
+mod attempts;
 pub(crate) mod cancel;
 mod deploy;
 mod jobs;
@@ -11,7 +12,10 @@ pub(crate) mod operations;
 mod problems;
 mod queue;
 mod resources;
+mod restart;
+mod retention;
 mod scripts;
+mod settings;
 mod tokens;
 mod updates;
 mod users;
@@ -116,6 +120,8 @@ async fn dispatch(asked: Asked<'_>, operation: Operation, incoming: Incoming) ->
         Operation::TestWebhook { workspace } => webhook::test(host, &workspace).await,
         Operation::WebhookDeliveries { workspace } => webhook::deliveries(host, &workspace, query).await,
         Operation::RedeliverWebhook { workspace, delivery } => webhook::redeliver(host, &workspace, delivery).await,
+        Operation::EditRetention { workspace } => retention::edit(host, caller, &workspace, asked.json(incoming).await?).await,
+        Operation::EditWeight { workspace } => retention::edit_weight(host, caller, &workspace, &asked.json(incoming).await?).await,
         Operation::UsernameExists {} => workspaces::username_exists(host, caller, &asked.json(incoming).await?).await,
 
         Operation::WorkspaceDocument { workspace } => openapi::of_workspace(host, caller, &workspace).await,
@@ -144,6 +150,9 @@ async fn dispatch(asked: Asked<'_>, operation: Operation, incoming: Incoming) ->
         Operation::ArchiveByHash { workspace, hash } => scripts::archive_by_hash(host, caller, &workspace, hash).await,
         Operation::DeleteVersion { workspace, hash } => scripts::delete_version(host, caller, &workspace, hash).await,
         Operation::DeleteScript { workspace, path } => scripts::delete(host, &workspace, &path).await,
+        Operation::EditScriptRetention { workspace, path } => {
+            retention::of_script(host, caller, &workspace, &path, asked.json(incoming).await?).await
+        }
         Operation::ScriptTokens { workspace, path } => tokens::of_script(host, &workspace, &path).await,
 
         Operation::GetVariableValue { workspace, path } => variables::get_value(host, &workspace, &path).await,
@@ -181,6 +190,7 @@ async fn dispatch(asked: Asked<'_>, operation: Operation, incoming: Incoming) ->
         Operation::GetLogsTail { workspace, id } => jobs::logs_tail(host, caller, &workspace, id).await,
         Operation::GetUpdate { workspace, id } => updates::once(host, caller, &workspace, id, query).await,
         Operation::StreamUpdates { workspace, id } => updates::stream(host, caller, &workspace, id, query).await,
+        Operation::GetAttempts { workspace, id } => attempts::list(host, caller, &workspace, id).await,
         Operation::GetArgs { workspace, id } => jobs::arguments(host, caller, &workspace, id).await,
         Operation::GetRootJob { workspace, id } => jobs::root(host, caller, &workspace, id).await,
         Operation::ListJobs { workspace } => lists::list(host, caller, &workspace, Which::All, query).await,
@@ -193,6 +203,9 @@ async fn dispatch(asked: Asked<'_>, operation: Operation, incoming: Incoming) ->
         Operation::StartedAt { workspace } => queue::started_at(host, &workspace, &asked.list(incoming).await?).await,
         Operation::CancelJob { workspace, id } => cancel::one(host, caller, &workspace, id, asked.optional_json(incoming).await?).await,
         Operation::CancelSelection { workspace } => cancel::selection(host, caller, &workspace, &asked.list(incoming).await?).await,
+        Operation::RestartJob { workspace, id } => restart::one(host, caller, &workspace, id).await,
+        Operation::RestartJobs { workspace } => restart::many(host, caller, &workspace, query).await,
+        Operation::BatchRerunJobs { workspace } => restart::rerun(host, caller, &workspace, &asked.json(incoming).await?).await,
         Operation::EraseJob { workspace, id } => jobs::erase(host, caller, &workspace, id).await,
         Operation::WorkerIsDraining { .. } => Ok(respond::json(200, &host.stop.draining.is_cancelled())),
     }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt::Display;
 use std::str::FromStr;
 use std::sync::LazyLock;
-use wasmill_core::scope::Action::{self, Read, Write};
+use wasmill_core::scope::Action::{self, Read, Run, Write};
 use wasmill_core::{JobId, Problem, ScriptPath, ValuePath, VersionHash, WorkspaceId};
 
 /// What a caller must have, beyond the row's workspace existing for it. Asked for before the handler is called.
@@ -166,6 +166,12 @@ operations! {
     /// Tells an event again
     RedeliverWebhook(workspace: WorkspaceId, delivery: i64) = POST "w/{workspace}/workspaces/redeliver_webhook/{delivery}", Right::Admin("workspaces", Write);
 
+    // How a workspace's jobs are run and kept
+    /// Sets how long finished jobs of the workspace are kept, where that is shorter than for the host
+    EditRetention(workspace: WorkspaceId) = POST "w/{workspace}/workspaces/edit_retention", Right::Admin("workspaces", Write);
+    /// Sets the workspace's share of the workers beside those of others
+    EditWeight(workspace: WorkspaceId) = POST "w/{workspace}/workspaces/edit_weight", Right::Super("workspaces", Write);
+
     // Members of a workspace
     /// Who the caller is in the workspace
     WhoAmI(workspace: WorkspaceId) = GET "w/{workspace}/users/whoami", Right::All("users", Read);
@@ -213,6 +219,8 @@ operations! {
     DeleteVersion(workspace: WorkspaceId, hash: VersionHash) = POST "w/{workspace}/scripts/delete/h/{hash}", Right::Admin("scripts", Write);
     /// Deletes all versions of a script for ever
     DeleteScript(workspace: WorkspaceId, path: ScriptPath) = POST "w/{workspace}/scripts/delete/p/{path}", Right::Admin("scripts", Write);
+    /// Sets how long finished jobs of the script are kept, where that is shorter than in the workspace
+    EditScriptRetention(workspace: WorkspaceId, path: ScriptPath) = POST "w/{workspace}/scripts/retention/p/{path}", Right::Path("scripts", Write);
     /// The tokens of the workspace that are for this script alone
     ScriptTokens(workspace: WorkspaceId, path: ScriptPath) = GET "w/{workspace}/scripts/list_tokens/{path}", Right::Path("scripts", Read);
 
@@ -275,6 +283,8 @@ operations! {
     GetUpdate(workspace: WorkspaceId, id: JobId) = GET "w/{workspace}/jobs_u/getupdate/{id}", Right::Found("jobs", Read);
     /// What is new of a job, as server-sent events
     StreamUpdates(workspace: WorkspaceId, id: JobId) = GET "w/{workspace}/jobs_u/getupdate_sse/{id}", Right::Found("jobs", Read);
+    /// A job's attempts, oldest first, the last one included
+    GetAttempts(workspace: WorkspaceId, id: JobId) = GET "w/{workspace}/jobs_u/get_attempts/{id}", Right::Found("jobs", Read);
     /// A job's arguments
     GetArgs(workspace: WorkspaceId, id: JobId) = GET "w/{workspace}/jobs_u/get_args/{id}", Right::Found("jobs", Read);
     /// The id of the outermost job that a job is part of
@@ -299,6 +309,12 @@ operations! {
     CancelJob(workspace: WorkspaceId, id: JobId) = POST "w/{workspace}/jobs_u/queue/cancel/{id}" | "w/{workspace}/jobs_u/queue/force_cancel/{id}", Right::Found("jobs", Write);
     /// Cancels the jobs with these ids
     CancelSelection(workspace: WorkspaceId) = POST "w/{workspace}/jobs/queue/cancel_selection", Right::All("jobs", Write);
+    /// Restarts a finished job: queues the same call again, and answers with the new job's id
+    RestartJob(workspace: WorkspaceId, id: JobId) = POST "w/{workspace}/jobs/restart/{id}", Right::Found("jobs", Run);
+    /// Restarts the finished jobs that fit the query, oldest first: those whose scripts the caller may run
+    RestartJobs(workspace: WorkspaceId) = POST "w/{workspace}/jobs/restart", Right::All("jobs", Read);
+    /// Runs the jobs with these ids again: a line for each, with the new one's id or with Error and why there is none
+    BatchRerunJobs(workspace: WorkspaceId) = POST "w/{workspace}/jobs/run/batch_rerun_jobs", Right::Found("jobs", Run);
     /// Erases the arguments, the result and the log of a completed job
     EraseJob(workspace: WorkspaceId, id: JobId) = POST "w/{workspace}/jobs/completed/delete/{id}", Right::Admin("jobs", Write);
     /// Whether the host is stopping
@@ -461,8 +477,8 @@ mod tests {
                     assert!(in_workspace && row.addresses.iter().all(|address| address.ends_with("/{path}")), "{:?}", row.name)
                 }
                 Right::Member | Right::Admin(..) | Right::Found(..) => assert!(in_workspace, "{:?}", row.name),
-                Right::Open | Right::Known | Right::Super(..) => assert!(!in_workspace, "{:?}", row.name),
-                Right::All(..) => {}
+                Right::Open | Right::Known => assert!(!in_workspace, "{:?}", row.name),
+                Right::All(..) | Right::Super(..) => {}
             }
         }
     }

@@ -3,11 +3,14 @@
 use super::{per_page, typed_parameter};
 use crate::clock;
 use crate::host::Host;
+use crate::modules;
 use crate::resolve::{Target, unavailable};
 use crate::serve::auth::Caller;
 use crate::serve::respond::{self, Reply};
 use serde_json::value::RawValue;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
 use wasmill_core::problem::Code;
 use wasmill_core::scope::{Action, Need};
 use wasmill_core::wire::{self, RawJson};
@@ -18,7 +21,14 @@ pub(super) fn raw_json(text: Option<&str>) -> Option<Box<RawJson>> {
     text.and_then(|text| RawValue::from_string(text.to_owned()).ok()).map(|raw| Box::new(RawJson(raw)))
 }
 
-fn shown(workspace: &WorkspaceId, stored: &Version) -> wire::Script {
+/// How long finished jobs of some scripts are kept.
+type Retentions = HashMap<ScriptPath, Duration>;
+
+async fn retentions(host: &Host, workspace: &WorkspaceId) -> Result<Retentions, Problem> {
+    Ok(host.store.retentions(workspace).await.map_err(unavailable)?.into_iter().collect())
+}
+
+fn shown(workspace: &WorkspaceId, stored: &Version, retentions: &Retentions) -> wire::Script {
     let version = &stored.version;
     // Settings of a newer program, which this one does not run, are shown as none.
     let settings = Manifest::settings_of(&version.manifest).unwrap_or_default();
@@ -35,8 +45,11 @@ fn shown(workspace: &WorkspaceId, stored: &Version) -> wire::Script {
         module: version.module.to_hex(),
         module_bytes: version.module_bytes,
         limits: version.limits,
-        settings,
         delete_after_secs: settings.erased_after_secs(),
+        concurrent_limit: settings.concurrent_limit,
+        concurrency_key: settings.concurrency_key.clone(),
+        settings,
+        keep_runs_secs: retentions.get(&version.path).map(Duration::as_secs),
         schema: raw_json(version.schema.as_deref()),
         created_by: version.created_by.clone(),
         created_at: wire::timestamp(version.created),
@@ -49,7 +62,7 @@ fn shown(workspace: &WorkspaceId, stored: &Version) -> wire::Script {
     }
 }
 
-fn no_script(workspace: &WorkspaceId, path: &ScriptPath) -> Problem {
+pub(super) fn no_script(workspace: &WorkspaceId, path: &ScriptPath) -> Problem {
     Problem::not_found(format!("There is no script at {path} in the workspace {workspace}"))
 }
 
@@ -83,7 +96,8 @@ const HISTORY: u32 = 1_000;
 pub(crate) async fn list(host: &Host, workspace: &WorkspaceId, query: &str) -> Result<Reply, Problem> {
     let after = typed_parameter::<ScriptPath>(query, "after", "a script's path")?;
     let versions = host.store.list_scripts(workspace, after.as_ref(), per_page(query)?).await.map_err(unavailable)?;
-    let shown: Vec<_> = versions.iter().map(|version| shown(workspace, version)).collect();
+    let retentions = retentions(host, workspace).await?;
+    let shown: Vec<_> = versions.iter().map(|version| shown(workspace, version, &retentions)).collect();
     Ok(respond::json(200, &shown))
 }
 
@@ -111,7 +125,7 @@ pub(crate) async fn paths(host: &Host, workspace: &WorkspaceId) -> Result<Reply,
 /// One version.
 pub(crate) async fn get(host: &Host, caller: &Caller, workspace: &WorkspaceId, target: &Target) -> Result<Reply, Problem> {
     let version = find(host, caller, workspace, target).await?;
-    Ok(respond::json(200, &shown(workspace, &version)))
+    Ok(respond::json(200, &shown(workspace, &version, &retentions(host, workspace).await?)))
 }
 
 /// Whether there is a script at a path, archived ones included: `true` or `false`.
@@ -168,14 +182,19 @@ pub(crate) async fn archive_by_hash(host: &Host, caller: &Caller, workspace: &Wo
 }
 
 /// Deletes a version for ever. The answer is what is left of it.
-pub(crate) async fn delete_version(host: &Host, caller: &Caller, workspace: &WorkspaceId, hash: VersionHash) -> Result<Reply, Problem> {
+pub(crate) async fn delete_version(
+    host: &Arc<Host>,
+    caller: &Caller,
+    workspace: &WorkspaceId,
+    hash: VersionHash,
+) -> Result<Reply, Problem> {
     let version = find(host, caller, workspace, &Target::Hash(hash)).await?;
     erase(host, workspace, &version).await?;
     get(host, caller, workspace, &Target::Hash(hash)).await
 }
 
 /// Deletes all versions of a path for ever. The answer is the path.
-pub(crate) async fn delete(host: &Host, workspace: &WorkspaceId, path: &ScriptPath) -> Result<Reply, Problem> {
+pub(crate) async fn delete(host: &Arc<Host>, workspace: &WorkspaceId, path: &ScriptPath) -> Result<Reply, Problem> {
     let versions = host.store.history(workspace, path, u32::MAX).await.map_err(unavailable)?;
     if versions.iter().all(|version| version.deleted) {
         return Err(no_script(workspace, path));
@@ -187,18 +206,12 @@ pub(crate) async fn delete(host: &Host, workspace: &WorkspaceId, path: &ScriptPa
 }
 
 /// Deletes a version, and its module when no other version needs it.
-async fn erase(host: &Host, workspace: &WorkspaceId, version: &Version) -> Result<(), Problem> {
+async fn erase(host: &Arc<Host>, workspace: &WorkspaceId, version: &Version) -> Result<(), Problem> {
     let (hash, module) = (version.version.hash, version.version.module);
     host.store.delete_version(workspace, &hash, clock::now()).await.map_err(unavailable)?;
     host.resolver.deleted(workspace, &version.version.path, hash);
     tracing::info!(%workspace, path = %version.version.path, %hash, "version deleted");
-    // No upload of the same module is between its bytes and its row.
-    let _alone = host.modules.write().await;
-    if !host.store.module_in_use(&module).await.map_err(unavailable)? {
-        host.sandbox.forget(module).await;
-        host.blobs.delete(module).await.map_err(unavailable)?;
-    }
-    Ok(())
+    modules::release(host, module).await.map_err(unavailable)
 }
 
 /// The module's bytes, exactly as they were uploaded.

@@ -42,9 +42,12 @@ pub(crate) async fn settings(host: &Host, caller: &Caller, workspace: &Workspace
     let workspaces = host.store.list_workspaces().await.map_err(unavailable)?;
     let found = workspaces.into_iter().find(|found| found.id == *workspace);
     let name = found.ok_or_else(|| Problem::not_found(format!("There is no workspace {workspace}")))?.name;
+    let decided = host.store.workspace_settings(workspace).await.map_err(unavailable)?;
     let mut settings = wire::WorkspaceSettings {
         workspace_id: workspace.to_string(),
         name,
+        weight: decided.weight,
+        keep_runs_secs: decided.keep_runs.map(|keep| keep.as_secs()),
         webhook: None,
         webhook_secret: None,
         previous_webhook_secret: None,

@@ -1,4 +1,6 @@
-//! `wasmill jobs`: what ran and what waits.
+//! `wasmill jobs`: what ran and what waits; and what is to run again.
+
+mod restart;
 
 use super::client::Connection;
 use super::{CliResult, table};
@@ -8,6 +10,8 @@ use std::process::ExitCode;
 /// Arguments of `jobs`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// Only of this script
     #[arg(long, short)]
     path: Option<String>,
@@ -24,9 +28,18 @@ pub(crate) struct Args {
     connection: Connection,
 }
 
-/// Lists.
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Run finished jobs again: those with these ids, or those that fit the flags
+    Restart(restart::Args),
+}
+
+/// Lists, or restarts.
 pub(crate) fn run(args: &Args) -> CliResult {
     let client = args.connection.open()?;
+    if let Some(Command::Restart(args)) = &args.command {
+        return restart::run(&client, args);
+    }
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair("per_page", &args.limit.to_string());
     if let Some(path) = &args.path {

@@ -7,6 +7,7 @@ mod jobs;
 mod keys;
 mod logs;
 mod push;
+mod retry;
 mod run;
 mod sample;
 mod scripts;

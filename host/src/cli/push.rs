@@ -1,6 +1,7 @@
 //! `wasmill push`: upload a script and say where it runs.
 
 use super::client::Connection;
+use super::retry::Retry;
 use super::{CliResult, sample};
 use serde_json::Value;
 use std::path::PathBuf;
@@ -36,6 +37,14 @@ pub(crate) struct Args {
     /// A synchronous run that takes longer than its caller may wait: cancel it, or let it continue as a job
     #[arg(long, value_name = "cancel|continue", default_value = "cancel")]
     on_sync_timeout: String,
+    #[command(flatten)]
+    retry: Retry,
+    /// Runs at the same time at most; further ones wait
+    #[arg(long, value_name = "N")]
+    concurrent_limit: Option<u32>,
+    /// What that limit counts together, for instance '$args[customer]'; else all runs of the script
+    #[arg(long, value_name = "KEY", requires = "concurrent_limit")]
+    concurrency_key: Option<String>,
     /// Print one JSON object: hash, kind, path, urls, created
     #[arg(long)]
     json: bool,
@@ -67,6 +76,15 @@ pub(crate) fn run(args: &Args) -> CliResult {
         if setting != "cancel" {
             query.append_pair(name, setting);
         }
+    }
+    if let Some(policy) = args.retry.policy()? {
+        query.append_pair("retry", &policy);
+    }
+    if let Some(limit) = args.concurrent_limit {
+        query.append_pair("concurrent_limit", &limit.to_string());
+    }
+    if let Some(key) = &args.concurrency_key {
+        query.append_pair("concurrency_key", key);
     }
     let url = format!("{}?{}", client.in_workspace(&format!("scripts/upload/p/{}", args.path)), query.finish());
     let uploaded: Uploaded = client.post(&url, "application/wasm", &wasm)?.ok()?.json()?;

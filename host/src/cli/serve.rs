@@ -24,7 +24,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::{Mutex, Notify, RwLock};
+use tokio::sync::{Mutex, Notify};
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 use wasmill_core::answer::Policy;
@@ -106,6 +106,12 @@ pub(crate) struct Args {
     /// Jobs that may wait in one workspace; further ones are answered 429. 0 for any number
     #[arg(long, default_value_t = 1_000_000)]
     queue_limit: u64,
+    /// Days for which finished jobs are kept, 30 unless set; 0 for ever. Workspaces and scripts can have them kept shorter
+    #[arg(long, value_name = "DAYS")]
+    keep_runs: Option<u32>,
+    /// The same in seconds
+    #[arg(long, value_name = "SECONDS", env = "JOB_RETENTION_SECS")]
+    keep_runs_secs: Option<u64>,
     /// The key that variables and resources are sealed with; <data>/value-key unless set
     #[arg(long, env = "WASMILL_VALUE_KEY_FILE")]
     value_key_file: Option<PathBuf>,
@@ -121,6 +127,15 @@ pub(crate) struct Args {
 }
 
 impl Args {
+    /// How long finished jobs are kept; `None`: for ever.
+    fn keep_runs(&self) -> Option<Duration> {
+        let days = self.keep_runs.map(|days| u64::from(days) * 86_400);
+        match days.or(self.keep_runs_secs) {
+            None => HostLimits::default().keep_runs,
+            Some(seconds) => Some(seconds).filter(|seconds| *seconds > 0).map(Duration::from_secs),
+        }
+    }
+
     fn settings(&self) -> Settings {
         const MIB: u64 = 1 << 20;
         let limits = HostLimits {
@@ -131,6 +146,7 @@ impl Args {
             module_bytes: self.module_limit.saturating_mul(MIB),
             stop_grace: Duration::from_secs(self.stop_grace),
             queued_jobs: self.queue_limit,
+            keep_runs: self.keep_runs(),
             compile: CompileLimits {
                 cpu: Duration::from_secs(self.compile_cpu),
                 address_space_bytes: self.compile_memory.saturating_mul(MIB),
@@ -216,12 +232,14 @@ async fn serve(args: Args) -> CliResult {
         store,
         shared: opened.is_shared(),
         blobs,
-        modules: RwLock::new(()),
         sandbox,
         tokens: Tokens::default(),
         running: RunningJobs::default(),
         value_key,
         value_writes: Mutex::default(),
+        workspace_writes: Mutex::default(),
+        house: house::lead(),
+        retention_changed: Notify::new(),
         worker: worker_id,
         lease: Lease::of(Duration::from_secs(args.lease)),
         waiters: Arc::new(Waiters::default()),
@@ -258,7 +276,7 @@ async fn serve(args: Args) -> CliResult {
     for task in aside {
         task.abort();
     }
-    house::write_uses(&host).await;
+    house::close(&host).await;
     if let Err(error) = opened.close().await {
         return Err(format!("the store could not be closed cleanly: {error}"));
     }

@@ -1,7 +1,9 @@
 //! Queued jobs: the worker that runs them, and what is known of the ones running right now.
 
 pub(crate) mod house;
+pub(crate) mod lead;
 pub(crate) mod lease;
+mod retention;
 pub(crate) mod running;
 pub(crate) mod worker;
 

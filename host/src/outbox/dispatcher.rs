@@ -4,6 +4,7 @@
 use super::Attempted;
 use crate::clock;
 use crate::host::{Host, Role};
+use crate::jobs::lead::Lead;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,14 +12,11 @@ use tokio::task::{Id, JoinError, JoinSet};
 use wasmill_core::WorkspaceId;
 use wasmill_store::{Delivery, Next};
 
-/// Looked for due events at least so often, should the clock be set, or another node not tell of its changes.
-const POLL: Duration = Duration::from_secs(10);
-/// What the one of several nodes does that tells events.
+/// Looked for due events at least so often, should the clock be set or another node not tell of its changes; and so often it
+/// is said that this node still tells.
+const POLL: Duration = Duration::from_secs(4);
+/// What the one of several nodes does that tells events: each workspace's by one at a time, or their order would be lost.
 const TASK: &str = "outbox";
-/// How long it is that one's without a sign of life: longer than a look and the longest attempt take.
-const LEAD: Duration = Duration::from_secs(60);
-/// How often the others look whether it still lives.
-const SUCCESSION: Duration = Duration::from_secs(5);
 /// Between two looks for what the log has kept for long enough.
 const PURGE: Duration = Duration::from_secs(600);
 /// Events forgotten at once: few enough that nothing waits for it.
@@ -29,6 +27,7 @@ const PAUSE: Duration = Duration::from_secs(5);
 /// Tells events until draining begins, then finishes what is under way, or leaves it when the grace period ends: what was
 /// not noted is told again.
 pub(crate) async fn run(host: Arc<Host>) {
+    let lead = Lead::of(TASK);
     let mut changes = host.store.outbox_changes();
     let mut flights = Flights::default();
     let mut purged: Option<Instant> = None;
@@ -41,9 +40,9 @@ pub(crate) async fn run(host: Arc<Host>) {
             purged = Some(Instant::now());
         }
         changes.mark_unchanged();
-        let wait = match leads(&host).await {
+        let wait = match lead.is_ours(&host).await {
             true => flights.depart(&host).await,
-            false => SUCCESSION,
+            false => POLL,
         };
         tokio::select! {
             // A store that is gone has no more changes to tell of, and the host is stopping.
@@ -57,15 +56,7 @@ pub(crate) async fn run(host: Arc<Host>) {
         () = async { while flights.tasks.join_next().await.is_some() {} } => {}
         () = host.stop.ending.cancelled() => flights.tasks.abort_all(),
     }
-}
-
-/// Whether this node is the one that tells events: each is told by one at a time, or their order would be lost.
-async fn leads(host: &Host) -> bool {
-    let now = clock::now();
-    host.store.lead(TASK, host.worker, now, now.saturating_add(LEAD.as_micros() as i64)).await.unwrap_or_else(|error| {
-        tracing::warn!(%error, "whether this node is to tell webhooks cannot be seen");
-        false
-    })
+    lead.leave(&host).await;
 }
 
 /// The deliveries under way.

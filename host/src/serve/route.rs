@@ -53,7 +53,8 @@ pub(crate) fn parse(method: &Method, path: &str) -> Result<Route, Problem> {
     let address = decoded.strip_prefix("/api/").ok_or_else(unknown)?;
     if let Some((workspace, rest)) = address.strip_prefix("w/").and_then(|rest| rest.split_once('/')) {
         let called = MODES.iter().find_map(|(words, mode)| rest.strip_prefix(words).map(|what| (*mode, what)));
-        if let Some((mode, what)) = called {
+        // A script's address says how it is named: what has one word only is no call.
+        if let Some((mode, what)) = called.filter(|(_, what)| what.contains('/')) {
             return run(method, workspace.parse().map_err(named)?, mode, what);
         }
         if method == Method::OPTIONS && (rest.starts_with("jobs/") || rest.starts_with("jobs_u/")) {

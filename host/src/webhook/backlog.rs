@@ -13,7 +13,7 @@ const RETRY_AFTER: u32 = 5;
 ///
 /// # Errors
 /// 429 with `Retry-After`.
-pub(super) async fn room(host: &Host, workspace: &WorkspaceId) -> Result<(), Problem> {
+pub(crate) async fn room(host: &Host, workspace: &WorkspaceId) -> Result<(), Problem> {
     let limit = host.settings.limits.queued_jobs;
     // Running ones are counted with them here, which costs nothing; only near the bound it is looked at closely.
     if limit == 0 || host.store.queue_depth(workspace).await.map_err(unavailable)? < limit {

@@ -1,6 +1,6 @@
 //! What all webhook calls have in common: their arguments, the invocation they become, probes and preflights.
 
-mod backlog;
+pub(crate) mod backlog;
 mod execute;
 mod limited;
 pub(crate) mod queued;
@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use wasmill_core::args::{self, Arguments, EVENT_HEADER_PREFIX, Parts};
 use wasmill_core::options::RunOptions;
+use wasmill_core::queue::Concurrency;
 use wasmill_core::{JobId, Problem, WorkspaceId};
 use wasmill_store::{DEFAULT_TAG, Erasure, Micros, NewJob, Trigger};
 
@@ -74,11 +75,6 @@ impl Invocation {
     pub(crate) fn into_job(self) -> NewJob {
         let Self { id, workspace, version, caller, arguments, options, created } = self;
         let args = arguments.into_string();
-        let settings = &version.settings;
-        let erasure = Erasure {
-            when_read: settings.delete_after_use,
-            after: settings.delete_after_secs.map(|secs| Duration::from_secs(secs.into())),
-        };
         NewJob {
             token: Some(caller.digest),
             max_attempts: MAX_ATTEMPTS,
@@ -89,9 +85,25 @@ impl Invocation {
             priority: if options.parent.is_some() || options.root.is_some() { PART_PRIORITY } else { 0 },
             parent: options.parent,
             root: options.root,
-            erasure,
+            retry: options.retry.or(version.settings.retry).filter(|retry| retry.retries() > 0),
+            concurrency: version.concurrency(&workspace, &args),
+            erasure: version.erasure(),
             ..NewJob::new(id, workspace, version.hash, caller.user.clone(), Trigger::Webhook, created, args)
         }
+    }
+}
+
+impl Deployment {
+    /// What becomes of the payload of its jobs.
+    pub(crate) fn erasure(&self) -> Erasure {
+        let after = self.settings.delete_after_secs.map(|secs| Duration::from_secs(secs.into()));
+        Erasure { when_read: self.settings.delete_after_use, after }
+    }
+
+    /// Of how many others its jobs with these arguments may run beside.
+    pub(crate) fn concurrency(&self, workspace: &WorkspaceId, args: &str) -> Option<Concurrency> {
+        let limit = self.settings.concurrent_limit?;
+        Some(Concurrency::new(workspace, &self.path, self.settings.concurrency_key.as_deref(), limit, args))
     }
 }
 
@@ -138,7 +150,7 @@ pub(crate) fn arguments(settings: &Settings, request: &request::Parts, body: &[u
 }
 
 /// What every answer to a run carries.
-fn labelled(mut reply: Reply, id: JobId, version: &Deployment) -> Reply {
+pub(crate) fn labelled(mut reply: Reply, id: JobId, version: &Deployment) -> Reply {
     respond::with(&mut reply, "x-wasmill-job-id", &id.to_string());
     respond::with(&mut reply, "x-wasmill-version", &version.hash_text);
     respond::with(&mut reply, "access-control-allow-origin", "*");

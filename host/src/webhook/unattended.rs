@@ -36,7 +36,7 @@ impl Drop for Noted<'_> {
 }
 
 async fn attend(host: Arc<Host>, admitted: Admitted, mut caller: Caller) {
-    let settings = admitted.version().settings.clone();
+    let (on_sync_timeout, on_hang_up) = (admitted.version().settings.on_sync_timeout, admitted.version().settings.on_hang_up);
     let cancel = host.running.begin(admitted.id(), admitted.log().clone(), &host.stop.ending);
     let _noted = Noted(&host, admitted.id());
     let mut begun = admitted.begin(&host, cancel).await;
@@ -48,7 +48,7 @@ async fn attend(host: Arc<Host>, admitted: Admitted, mut caller: Caller) {
         () = caller.closed() => false,
         () = tokio::time::sleep(wait) => true,
     };
-    let goes_on = if is_late { settings.on_sync_timeout } else { settings.on_hang_up } == Unattended::Continue;
+    let goes_on = if is_late { on_sync_timeout } else { on_hang_up } == Unattended::Continue;
     if !goes_on {
         // Without a caller the record, dropped with its job in it, notes that.
         return if is_late {

@@ -54,10 +54,22 @@ fn one() -> u32 {
 }
 
 impl RetryPolicy {
+    /// Reads a policy out of its JSON text.
+    ///
+    /// # Errors
+    /// A sentence for whoever wrote it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        // Deserialising would also take an array of the members' values, which nobody means.
+        if !text.trim_start().starts_with('{') {
+            return Err("a retry policy is a JSON object such as {\"constant\":{\"attempts\":3,\"seconds\":5}}".into());
+        }
+        serde_json::from_str::<Self>(text).map_err(|error| format!("no retry policy: {error}"))?.checked()
+    }
+
     /// The same, when it can be kept.
     ///
     /// # Errors
-    /// A sentence for the author: too many retries, or more than 100 percent of spread.
+    /// A sentence for the author: too many retries, more than 100 percent of spread, or growing waits that do not grow.
     pub fn checked(self) -> Result<Self, String> {
         let retries = self.retries();
         if retries > RETRIES {
@@ -66,6 +78,9 @@ impl RetryPolicy {
         match self.exponential {
             Some(exponential) if exponential.random_factor > 100 => {
                 Err(format!("retry.exponential.random_factor is {}; it is percent, 100 at most", exponential.random_factor))
+            }
+            Some(exponential) if exponential.attempts > 0 && exponential.seconds == 0 => {
+                Err("retry.exponential.seconds is 0, so that its waits would not grow; it must be 1 or more".into())
             }
             _ => Ok(self),
         }
@@ -146,6 +161,8 @@ mod tests {
         assert!(constant(100, 1).checked().is_ok());
         assert!(constant(101, 1).checked().unwrap_err().contains("101"));
         assert!(exponential(1, 1, 1, 101).checked().unwrap_err().contains("random_factor"));
+        assert!(exponential(1, 1, 0, 0).checked().unwrap_err().contains("seconds"));
+        assert!(exponential(0, 1, 0, 0).checked().is_ok());
     }
 
     #[test]
@@ -153,8 +170,22 @@ mod tests {
         let text = r#"{"exponential":{"attempts":3,"seconds":2}}"#;
         let policy: RetryPolicy = serde_json::from_str(text).unwrap();
         assert_eq!(policy, exponential(3, 1, 2, 0));
-        assert!(serde_json::from_str::<RetryPolicy>(r#"{"constant":{"attempts":1}}"#).is_err());
-        assert!(serde_json::from_str::<RetryPolicy>(r#"{"contant":{"attempts":1,"seconds":1}}"#).is_err());
+        assert_eq!(RetryPolicy::parse(text), Ok(policy));
+        assert_eq!(RetryPolicy::parse(" {}"), Ok(RetryPolicy::default()));
+        for (text, word) in [
+            (r#"{"constant":{"attempts":1}}"#, "seconds"),
+            (r#"{"contant":{"attempts":1,"seconds":1}}"#, "contant"),
+            (r#"{"constant":{"attempts":1,"seconds":1},"retry_if":{"expr":"true"}}"#, "retry_if"),
+            (r#"{"constant":{"attempts":101,"seconds":1}}"#, "101"),
+            (r#"{"constant":{"attempts":-1,"seconds":1}}"#, "-1"),
+            ("3", "object"),
+            ("null", "object"),
+            ("[]", "object"),
+            ("", "object"),
+        ] {
+            let why = RetryPolicy::parse(text).unwrap_err();
+            assert!(why.contains(word), "{text}: {why}");
+        }
     }
 
     proptest! {

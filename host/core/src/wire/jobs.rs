@@ -1,8 +1,11 @@
 //! Jobs.
 
+use super::patterns;
+use crate::queue::RetryPolicy;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use std::collections::BTreeMap;
 
 /// A job as the job routes show it: `type` is `QueuedJob` or `CompletedJob`.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -95,6 +98,87 @@ pub struct Job<'a> {
     pub trigger_kind: &'static str,
     /// Starts so far.
     pub attempt: u32,
+    /// When it is started again after a run that failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry: Option<RetryPolicy>,
+    /// How many jobs of its key may run at once; queued jobs only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrent_limit: Option<u32>,
+    /// Its longest run, seconds, when shorter than the script's; queued jobs only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<u64>,
+}
+
+/// One attempt of a job.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Attempt<'a> {
+    /// Which, counted from 1.
+    pub attempt: u32,
+    /// When it was started.
+    pub started_at: String,
+    /// How long it took, milliseconds. Absent while it runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<u64>,
+    /// `success`, `failure`, `canceled`, `lost` (its process went away) or `running`.
+    pub status: &'static str,
+    /// The result, or the error. Absent while it runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub result: Option<&'a RawValue>,
+    /// The log; of one that runs, what there is so far.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logs: Option<String>,
+}
+
+/// What became of jobs that were to be restarted.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Restarted {
+    /// Those that were, oldest first.
+    pub restarted: Vec<RestartedJob>,
+    /// Those that could not be.
+    pub skipped: Vec<SkippedJob>,
+    /// Where to go on, as the query parameter `next` beside the same filters; `null` when there are no more.
+    pub next: Option<String>,
+}
+
+/// A job that was restarted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RestartedJob {
+    /// The finished one.
+    pub id: String,
+    /// The one that was queued in its place.
+    pub new_id: String,
+}
+
+/// A job that could not be restarted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SkippedJob {
+    /// Which.
+    pub id: String,
+    /// Why, a sentence.
+    pub reason: String,
+}
+
+/// Jobs to run again.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct BatchRerun {
+    /// Which.
+    #[schemars(schema_with = "patterns::job_ids")]
+    pub job_ids: Vec<String>,
+    /// How, by the paths of their scripts.
+    #[serde(default)]
+    pub script_options_by_path: BTreeMap<String, RerunOptions>,
+}
+
+/// How the jobs of a script are run again.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+pub struct RerunOptions {
+    /// By the newest version, not by the one that they ran.
+    #[serde(default)]
+    pub use_latest_version: bool,
+    /// Must be empty: they are run with the arguments that they had.
+    #[serde(default)]
+    #[schemars(extend("maxProperties" = 0))]
+    pub input_transforms: BTreeMap<String, serde_json::Value>,
 }
 
 /// The answer of `get_result_maybe`: always all four keys.

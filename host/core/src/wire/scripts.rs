@@ -3,6 +3,7 @@
 use super::{RawJson, patterns};
 use crate::limits::DeclaredLimits;
 use crate::manifest::{Kind, ScriptSettings, Unattended};
+use crate::queue::RetryPolicy;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -43,6 +44,15 @@ pub struct Script {
     /// Seconds after which arguments, results and logs are erased; 0: after use. Absent: they are kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delete_after_secs: Option<u32>,
+    /// Runs at the same time at most. Absent: any number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrent_limit: Option<u32>,
+    /// What the limit counts together. Absent: all runs of the script.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency_key: Option<String>,
+    /// Seconds for which finished jobs of the path are kept, where that is shorter than for the workspace. Absent: as there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_runs_secs: Option<u64>,
     /// JSON Schema of the arguments; `null` when unknown.
     pub schema: Option<Box<RawJson>>,
     /// Who deployed it.
@@ -103,6 +113,29 @@ pub struct NewScript {
     /// What becomes of one that takes longer than its caller may wait.
     #[serde(default)]
     pub on_sync_timeout: Unattended,
+    /// When a queued run that failed is started again.
+    #[serde(default)]
+    pub retry: Option<RetryPolicy>,
+    /// Runs at the same time at most; 0: any number.
+    #[serde(default)]
+    pub concurrent_limit: Option<u32>,
+    /// What the limit counts together, for instance `$args[customer]`.
+    #[serde(default)]
+    #[schemars(length(max = 500))]
+    pub concurrency_key: Option<String>,
+    /// Must be absent, `null` or 0: how many start in a time is not limited here.
+    #[serde(default)]
+    #[schemars(range(max = 0))]
+    pub concurrency_time_window_s: Option<u32>,
+}
+
+/// How long finished jobs are kept.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+pub struct Retention {
+    /// Seconds, at least 1; absent or `null`: as long as it is said one level above.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub keep_runs_secs: Option<u32>,
 }
 
 /// One entry of a script's history.

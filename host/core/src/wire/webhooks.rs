@@ -19,6 +19,11 @@ pub struct WorkspaceSettings {
     pub workspace_id: String,
     /// Its name for people.
     pub name: String,
+    /// Its share of the workers beside those of other workspaces.
+    pub weight: u32,
+    /// Seconds for which its finished jobs are kept, where that is shorter than for the host. Absent: as there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_runs_secs: Option<u64>,
     /// Where its changes are told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub webhook: Option<String>,

@@ -80,6 +80,9 @@ const UPLOAD: &[Parameter] = &[
     parameter("delete_after_secs", Number(0), "Seconds after a run's end at which its arguments, result and log are erased"),
     parameter("on_hang_up", Text, "cancel or continue: what becomes of a synchronous run whose caller hangs up"),
     parameter("on_sync_timeout", Text, "cancel or continue: what becomes of one that takes longer than its caller may wait"),
+    parameter("retry", Text, "When a queued run that failed is started again: a policy as JSON"),
+    parameter("concurrent_limit", Number(0), "Runs at the same time at most; 0: any number"),
+    parameter("concurrency_key", Text, "What the limit counts together, for instance $args[customer]"),
 ];
 
 const VALUES: &[Parameter] = &[
@@ -128,6 +131,27 @@ const JOBS: &[Parameter] = &[
     parameter("per_page", Number(0), "Jobs of a page, at most 10000; else 1000"),
     parameter("before", Id, "The id before which the page ends: the last one of the page before"),
     parameter("after", Id, "The id after which the page begins"),
+];
+
+const RESTART: &[Parameter] = &[
+    parameter("script_path_exact", Path, "Only of this script"),
+    parameter("script_path_start", Text, "Only of scripts whose paths begin so"),
+    parameter("script_hash", Hash, "Only of this version"),
+    parameter("created_by", Text, "Only started by this user"),
+    parameter("label", Text, "Only with this label"),
+    parameter("parent_job", Id, "Only parts of this job"),
+    parameter("tag", Text, "Only with this tag"),
+    parameter("trigger_kind", Text, "webhook or manual"),
+    parameter("success", Switch, "Only with, or without, success"),
+    parameter("status", Text, "Some of success, failure, canceled, with commas between"),
+    parameter("created_after", Time, "Only later ones"),
+    parameter("created_before", Time, "Only earlier ones"),
+    parameter("started_after", Time, "Only those started later"),
+    parameter("started_before", Time, "Only those started earlier"),
+    parameter("completed_after", Time, "Only those that ended later"),
+    parameter("completed_before", Time, "Only those that ended earlier"),
+    parameter("limit", Number(1), "Jobs at most, 10000 or less; else 1000"),
+    parameter("next", Text, "Where to go on, as the last answer said"),
 ];
 
 const DELIVERIES: &[Parameter] = &[
@@ -184,6 +208,9 @@ pub(super) fn describe(name: Name) -> Description {
         Name::WebhookDeliveries => asked(DELIVERIES, Json(of::<Vec<wire::WebhookDelivery>>)),
         Name::RedeliverWebhook => plain(Text),
 
+        Name::EditRetention | Name::EditScriptRetention => given(Takes::Json(of::<wire::Retention>), 200, Text),
+        Name::EditWeight => given(Takes::Json(of::<wire::EditWeight>), 200, Text),
+
         Name::AddMember => given(Takes::Json(of::<wire::NewMember>), 201, Text),
         Name::WhoAmI | Name::GetMember => plain(Json(of::<wire::Member>)),
         Name::ListMembers => plain(Json(of::<Vec<wire::Member>>)),
@@ -228,6 +255,7 @@ pub(super) fn describe(name: Name) -> Description {
         Name::GetLogsTail => plain(Json(of::<String>)),
         Name::GetUpdate => asked(UPDATE, Json(of::<Event>)),
         Name::StreamUpdates => asked(UPDATE, Events),
+        Name::GetAttempts => plain(Json(of::<Vec<wire::Attempt<'_>>>)),
         Name::GetArgs => plain(Json(of::<Value>)),
         Name::GetRootJob => plain(Json(of::<String>)),
         Name::ListJobs | Name::ListQueue | Name::ListCompleted => asked(JOBS, Json(of::<Vec<wire::Job<'_>>>)),
@@ -237,6 +265,9 @@ pub(super) fn describe(name: Name) -> Description {
         Name::StartedAt => given(Takes::Json(wire::patterns::job_ids), 200, Json(of::<Vec<Option<String>>>)),
         Name::CancelJob => given(Takes::OptionalJson(of::<wire::CancelRequest>), 200, Text),
         Name::CancelSelection => given(Takes::Json(wire::patterns::job_ids), 200, Json(of::<Vec<String>>)),
+        Name::RestartJob => given(Takes::Nothing, 201, Text),
+        Name::RestartJobs => asked(RESTART, Json(of::<wire::Restarted>)),
+        Name::BatchRerunJobs => given(Takes::Json(of::<wire::BatchRerun>), 200, Text),
         Name::WorkerIsDraining => plain(Json(of::<bool>)),
     }
 }
@@ -265,4 +296,5 @@ pub(super) const QUEUED: &[Parameter] = &[
     parameter("scheduled_for", Time, "When it starts"),
     parameter("scheduled_in_secs", Number(0), "Seconds after which it starts"),
     parameter("job_id", Id, "Its id"),
+    parameter("retry", Text, "When it is started again after a run that failed, whatever the script says: a policy as JSON"),
 ];
