@@ -1,6 +1,6 @@
 //! The back ends that are compared with memory, and the comparison.
 
-use super::{Step, answer, steps, steps_without_jobs};
+use super::{Step, answer, pool, steps, steps_without_jobs};
 use crate::conformance::*;
 use crate::postgres::PostgresStore;
 use crate::postgres::tests::Database;
@@ -68,6 +68,7 @@ async fn compare<T: Twin>(mut twin: T, steps: &[Step]) {
     for (n, step) in steps.iter().enumerate() {
         if let Step::Reopen = step {
             twin = twin.reopened().await;
+            memory.forget_shares();
         }
         let expected = answer(&memory, step, [x, y]).await;
         assert_eq!(answer(twin.store(), step, [x, y]).await, expected, "step {n}: {step:?}");
@@ -77,6 +78,10 @@ async fn compare<T: Twin>(mut twin: T, steps: &[Step]) {
         if T::JOBS {
             let expected = shown(&memory.list_jobs(&of, &everything).await.unwrap());
             assert_eq!(shown(&twin.store().list_jobs(&of, &everything).await.unwrap()), expected);
+            for id in pool() {
+                let expected = shown(&memory.attempts(&of, id).await.unwrap());
+                assert_eq!(shown(&twin.store().attempts(&of, id).await.unwrap()), expected);
+            }
         }
         let expected = memory.deliveries(&of, None, MAX_LIST).await.unwrap();
         assert_eq!(twin.store().deliveries(&of, None, MAX_LIST).await.unwrap(), expected);
