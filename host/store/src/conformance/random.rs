@@ -4,9 +4,11 @@
 //! claims, leases that end. The store is opened anew now and then, for what it keeps in memory must come from the file.
 
 mod outbox;
+mod upkeep;
 
 use super::*;
 use proptest::prelude::*;
+use wasmill_core::queue::{Concurrency, RetryPolicy};
 
 const START: Micros = 1_700_000_000_000_000;
 
@@ -25,10 +27,13 @@ enum Step {
     Deploy(bool),
     Archive(bool),
     Outbox(outbox::Step),
+    Upkeep(upkeep::Step),
     Extend { worker: WorkerId, until: Micros },
     Rescue { now: Micros, everything: bool },
     Release { worker: WorkerId, claims: Vec<(usize, u32)> },
     Complete(Vec<(usize, u32, u8, bool)>),
+    Retry(Vec<(usize, u32, Micros, bool)>),
+    Attempts(usize, bool),
     Record(Ask, u8),
     RecordDurably(Ask, u8),
     Job(usize, bool),
@@ -49,6 +54,9 @@ struct Ask {
     priority: i16,
     parent: Option<usize>,
     erased_after: Option<u64>,
+    /// The first key is for jobs of any tag, the second one for those of the default tag only.
+    limit: Option<(bool, u32)>,
+    retry: bool,
 }
 
 const TAGS: [&str; 2] = [DEFAULT_TAG, "big"];
@@ -69,8 +77,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let which = 0..pool().len();
     let erased_after = prop::option::weighted(0.3, 0..12u64);
     let kin = (0..2u8, -1..2i16, prop::option::of(0..3usize), prop_oneof![3 => Just(START), 1 => Just(START + 5_000_000)], erased_after);
-    let ask = (which.clone(), prop::bool::weighted(0.2), any::<bool>(), instant.clone(), 1..4u32, kin).prop_map(
-        |(id, in_two, second, run_at, max_attempts, (tag, priority, parent, created, erased_after))| Ask {
+    let rules = (prop::option::weighted(0.6, (any::<bool>(), 1..4u32)), prop::bool::weighted(0.2));
+    let ask = (which.clone(), prop::bool::weighted(0.2), any::<bool>(), instant.clone(), 1..4u32, kin, rules).prop_map(
+        |(id, in_two, second, run_at, max_attempts, (tag, priority, parent, created, erased_after), (limit, retry))| Ask {
             id,
             in_two,
             second,
@@ -81,6 +90,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             priority,
             parent,
             erased_after,
+            limit,
+            retry,
         },
     );
     let some = prop::collection::vec(which.clone(), 0..4);
@@ -88,6 +99,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let tags = tags.prop_map(|tags| tags.into_iter().map(str::to_owned).collect::<Vec<_>>());
     let claims = prop::collection::vec((which.clone(), 0..4u32), 1..6);
     let ends = prop::collection::vec((which.clone(), 1..4u32, 0..3u8, prop::bool::weighted(0.2)), 1..6);
+    let retries = prop::collection::vec((which.clone(), 1..4u32, instant.clone(), prop::bool::weighted(0.2)), 1..6);
     let step = prop_oneof![
         4 => prop::collection::vec(ask.clone(), 0..3).prop_map(Step::Enqueue),
         2 => (0..2u8, 0..2u8, instant.clone(), ask.clone())
@@ -104,11 +116,14 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => any::<bool>().prop_map(Step::Deploy),
         1 => any::<bool>().prop_map(Step::Archive),
         12 => outbox::steps().prop_map(Step::Outbox),
+        8 => upkeep::steps(pool().len()).prop_map(Step::Upkeep),
         1 => (worker.clone(), instant.clone()).prop_map(|(worker, until)| Step::Extend { worker, until }),
         2 => (instant.clone(), prop::bool::weighted(0.2))
             .prop_map(|(now, everything)| Step::Rescue { now, everything }),
         2 => (worker.clone(), claims).prop_map(|(worker, claims)| Step::Release { worker, claims }),
         4 => ends.prop_map(Step::Complete),
+        3 => retries.prop_map(Step::Retry),
+        2 => (which.clone(), prop::bool::weighted(0.2)).prop_map(|(id, in_two)| Step::Attempts(id, in_two)),
         2 => (ask.clone(), 0..3u8).prop_map(|(ask, status)| Step::Record(ask, status)),
         1 => (ask, 0..3u8).prop_map(|(ask, status)| Step::RecordDurably(ask, status)),
         4 => (which, any::<bool>()).prop_map(|(id, in_two)| Step::Job(id, in_two)),
@@ -170,6 +185,12 @@ async fn answer(store: &dyn Store, step: &Step, versions: [VersionHash; 2]) -> S
         priority: ask.priority,
         parent: ask.parent.map(|n| pool[n]),
         erasure: Erasure { when_read: ask.erased_after == Some(0), after: ask.erased_after.map(Duration::from_micros) },
+        retry: ask.retry.then(RetryPolicy::default),
+        awaited: ask.retry,
+        concurrency: ask.limit.filter(|(of_any, _)| *of_any || ask.tag == 0).map(|(of_any, limit)| {
+            let key = i64::from(of_any) + 2 * i64::from(ask.in_two);
+            Concurrency { key, limit }
+        }),
         created_by: if ask.second { "bob".into() } else { "admin".into() },
         ..job(pool[ask.id], if ask.in_two { &two } else { &one }, versions[usize::from(ask.second)])
     };
@@ -200,6 +221,7 @@ async fn answer(store: &dyn Store, step: &Step, versions: [VersionHash; 2]) -> S
         }
         Step::Archive(second) => kind(store.archive(&one, &path(if *second { "f/a/y" } else { "f/a/x" }), START + 3).await),
         Step::Outbox(step) => outbox::answer(store, step).await,
+        Step::Upkeep(step) => upkeep::answer(store, step, &pool).await,
         Step::Extend { worker, until } => kind(store.extend_lease(*worker, *until).await),
         Step::Rescue { now, everything } => kind(store.rescue(*now, *everything).await),
         Step::Release { worker, claims } => {
@@ -213,6 +235,15 @@ async fn answer(store: &dyn Store, step: &Step, versions: [VersionHash; 2]) -> S
             };
             kind(store.complete(ends.iter().map(completion).collect()).await)
         }
+        Step::Retry(ends) => {
+            let retry = |(n, attempt, run_at, deleted): &(usize, u32, Micros, bool)| Retry {
+                claim: Claim { id: pool[*n], attempt: *attempt },
+                end: RunEnd { deleted: *deleted, ..end(RunStatus::Failure, &run_at.to_string()) },
+                run_at: *run_at,
+            };
+            kind(store.retry(ends.iter().map(retry).collect()).await)
+        }
+        Step::Attempts(n, in_two) => kind(store.attempts(if *in_two { &two } else { &one }, pool[*n]).await),
         Step::Record(run, how) => store.record(RunRecord { job: ask(run), end: end(status(*how), "1") }).to_string(),
         Step::RecordDurably(run, how) => kind(store.record_durably(RunRecord { job: ask(run), end: end(status(*how), "1") }).await),
         Step::Job(n, in_two) => kind(store.job(if *in_two { &two } else { &one }, pool[*n]).await),
@@ -238,7 +269,7 @@ fn kind<T: std::fmt::Debug>(result: Result<T>) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 4000, ..ProptestConfig::default() })]
 
     #[test]
     fn sqlite_answers_as_memory_does(steps in steps()) {
@@ -254,6 +285,7 @@ proptest! {
                 if let Step::Reopen = step {
                     drop(sqlite);
                     sqlite = SqliteStore::open(dir.path(), options.clone()).unwrap();
+                    memory.forget_shares();
                 }
                 let expected = answer(&memory, step, [x, y]).await;
                 assert_eq!(answer(&sqlite, step, [x, y]).await, expected, "step {n}: {step:?}");
@@ -263,6 +295,10 @@ proptest! {
                 let expected = shown(&memory.list_jobs(&workspace(of), &everything).await.unwrap());
                 let found = shown(&sqlite.list_jobs(&workspace(of), &everything).await.unwrap());
                 assert_eq!(found, expected);
+                for id in pool() {
+                    let expected = shown(&memory.attempts(&workspace(of), id).await.unwrap());
+                    assert_eq!(shown(&sqlite.attempts(&workspace(of), id).await.unwrap()), expected);
+                }
                 let expected = memory.deliveries(&workspace(of), None, MAX_LIST).await.unwrap();
                 assert_eq!(sqlite.deliveries(&workspace(of), None, MAX_LIST).await.unwrap(), expected);
             }
