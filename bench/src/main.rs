@@ -1,7 +1,7 @@
 //! Measures what a call costs, next to the least that it could cost on the same machine in the same minute.
 //!
 //! `in-process` calls the sandbox in a loop, beside an engine with nothing around it. `http` sends requests to the real
-//! binary, beside a server that answers the same natively. Both go over their candidates in rounds and report medians and
+//! binary, beside a server that answers the same natively. `queue` gives jobs to the stores, beside their bare engines. All go over their candidates in rounds and report medians and
 //! ratios, because a machine that is shared is never the same twice.
 
 #![forbid(unsafe_code)]
@@ -10,6 +10,7 @@ mod figures;
 mod http;
 mod in_process;
 mod machine;
+mod queue;
 mod table;
 
 use anyhow::{Context as _, Result};
@@ -32,6 +33,8 @@ enum Command {
     InProcess(in_process::Args),
     /// Requests to the real host, beside a server without WebAssembly
     Http(http::Args),
+    /// Jobs in the store: queueing, draining, fairness, lists; beside the bare engines
+    Queue(queue::Args),
     /// One candidate of `in-process` in a loop, for a profiler
     Repeat(in_process::RepeatArgs),
     /// The server that `http` compares with
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::InProcess(args) => in_process::run(&args),
         Command::Http(args) => http::run(&args),
+        Command::Queue(args) => queue::run(&args),
         Command::Repeat(args) => in_process::repeat(&args),
         Command::Bare => http::bare::serve(),
         Command::Compile => return wasmill_sandbox::compile_child(),

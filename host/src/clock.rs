@@ -23,11 +23,16 @@ impl IdSource {
     /// # Errors
     /// When the system has no randomness to give.
     pub(crate) fn next(&self) -> Result<JobId, getrandom::Error> {
-        let fresh = (now() as u64 / 1_000) << 12;
+        // Several processes share a store: were each to begin a millisecond at nought, their keys would meet all the time.
+        // The upper half of the counters is left, to count on.
+        let mut bytes = [0; 10];
+        getrandom::fill(&mut bytes)?;
+        let [a, b, tail @ ..] = bytes;
+        let fresh = ((now() as u64 / 1_000) << 12) | u64::from(u16::from_be_bytes([a, b]) >> 5);
         let step = |last: u64| Some(fresh.max(last + 1));
         let previous = self.last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, step).unwrap_or_else(|same| same);
         let key = fresh.max(previous + 1);
-        Ok(JobId::from_parts(key >> 12, (key & 0x0fff) as u16, getrandom::u64()?))
+        Ok(JobId::from_parts(key >> 12, (key & 0x0fff) as u16, u64::from_be_bytes(tail)))
     }
 }
 

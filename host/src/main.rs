@@ -8,6 +8,7 @@ mod clock;
 mod host;
 mod jobs;
 mod modules;
+mod nodes;
 mod outbox;
 mod random;
 mod resolve;

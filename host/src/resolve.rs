@@ -152,6 +152,13 @@ impl Resolver {
         self.by_hash.remove(&(workspace.clone(), hash));
     }
 
+    /// Forgets everything, for somebody else changed something.
+    pub(crate) fn forget(&self) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        self.by_path.clear();
+        self.by_hash.clear();
+    }
+
     /// Notes that a path no longer runs. To be called after its commit and before it is answered.
     pub(crate) fn archived(&self, workspace: &WorkspaceId, path: &ScriptPath) {
         self.changes.fetch_add(1, Ordering::AcqRel);

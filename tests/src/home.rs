@@ -10,8 +10,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use tempfile::TempDir;
 
 /// Variables that would change what the host or its client does.
-const CLEARED: [&str; 16] = [
+const CLEARED: [&str; 20] = [
     "JOB_RETENTION_SECS",
+    "WASMILL_DATABASE",
+    "WASMILL_BLOBS",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
     "WASMILL_DATA",
     "WASMILL_LISTEN",
     "WASMILL_BASE_URL",
@@ -66,11 +70,16 @@ impl Home {
 
     /// Starts a host on it with further arguments and variables.
     pub fn start_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Host {
+        self.start_with_token(args, variables, None)
+    }
+
+    /// The same of a host whose admin's token is known, and not written by it.
+    pub(crate) fn start_with_token(&self, args: &[&str], variables: &[(&str, &str)], token: Option<&str>) -> Host {
         let mut command = self.command();
         command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(self.data()).args(args);
         command.envs(variables.iter().copied());
         let number = self.starts.fetch_add(1, Ordering::Relaxed);
-        Host::spawn(self.clone(), command, self.path(&format!("log-{number}.txt")))
+        Host::spawn(self.clone(), command, self.path(&format!("log-{number}.txt")), token)
     }
 
     /// The command line, reading the configuration that a host on this home writes.

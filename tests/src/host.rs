@@ -44,7 +44,7 @@ impl Host {
         Home::new().start(args)
     }
 
-    pub(crate) fn spawn(home: Home, mut command: Command, log: PathBuf) -> Self {
+    pub(crate) fn spawn(home: Home, mut command: Command, log: PathBuf, token: Option<&str>) -> Self {
         let errors = File::create(&log).expect("a log file");
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors).spawn().expect("the host can be started");
         let mut output = BufReader::new(child.stdout.take().expect("a pipe"));
@@ -56,7 +56,8 @@ impl Host {
             let _ = child.wait();
             panic!("the host's first line is {first:?}; its log: {}", std::fs::read_to_string(&log).unwrap_or_default());
         };
-        let token = std::fs::read_to_string(home.data().join("admin-token")).expect("the admin's token").trim().to_owned();
+        let written = || std::fs::read_to_string(home.data().join("admin-token")).expect("the admin's token").trim().to_owned();
+        let token = token.map_or_else(written, str::to_owned);
         // No pool of connections: a request must not meet a connection that a host before it left behind.
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
@@ -182,6 +183,12 @@ impl Host {
     pub fn terminate(&self) {
         let pid = Pid::from_child(&self.child);
         kill_process(pid, Signal::TERM).expect("the process is there");
+    }
+
+    /// Takes the processor away from it, or gives it back.
+    pub fn freeze(&self, frozen: bool) {
+        let signal = if frozen { Signal::STOP } else { Signal::CONT };
+        kill_process(Pid::from_child(&self.child), signal).expect("the process is there");
     }
 
     /// Ends it as a crash would.

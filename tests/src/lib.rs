@@ -3,6 +3,7 @@
 //! Nothing of the host is linked in here. What is tested is what is shipped: the binary, its addresses, its exit codes.
 
 mod cli;
+mod cluster;
 mod guests;
 mod home;
 mod host;
@@ -14,8 +15,10 @@ mod raw;
 mod receiver;
 mod search;
 mod shared;
+mod wire_cutter;
 
 pub use cli::{Cli, Printed};
+pub use cluster::Cluster;
 pub use guests::{guest, sample_file};
 pub use home::Home;
 pub use host::{Deployed, Host};
@@ -27,6 +30,7 @@ pub use raw::{RawAnswer, Wire};
 pub use receiver::{Reaction, Receiver, Told};
 pub use search::found_below;
 pub use shared::shared;
+pub use wire_cutter::WireCutter;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

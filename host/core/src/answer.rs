@@ -69,10 +69,25 @@ const REFUSED_ON_SHARED_ORIGIN: &[&str] = &["set-cookie", "strict-transport-secu
 /// # Errors
 /// `Code::InvalidAnswer` when the control keys ask for something that cannot be sent.
 pub fn answer(outcome: &Outcome, policy: &Policy) -> Result<Answer, Problem> {
-    let mut answer = match outcome {
+    finished(match outcome {
         Outcome::Success(result) => steered(result, None, policy)?,
         Outcome::Failure(failure) => steered(&failure.to_result(), Some(&failure.to_envelope()), policy)?,
-    };
+    }, policy)
+}
+
+/// The same of a run that ended elsewhere: its result as it was stored, and whether it failed.
+///
+/// # Errors
+/// As of `answer`.
+pub fn answer_stored(result: &RawValue, failed: bool, policy: &Policy) -> Result<Answer, Problem> {
+    let error = failed.then(|| match crate::json::part(result, "error") {
+        Some(error) => RawValue::from_string(format!("{{\"error\":{}}}", error.get())).unwrap_or_else(|_| result.to_owned()),
+        None => result.to_owned(),
+    });
+    finished(steered(result, error.as_deref(), policy)?, policy)
+}
+
+fn finished(mut answer: Answer, policy: &Policy) -> Result<Answer, Problem> {
     if matches!(answer.status, 204 | 205 | 304) {
         answer.body.clear();
     }

@@ -1,7 +1,7 @@
 //! The management routes, a file per resource. `operations` is the table of them all.
 
 mod attempts;
-mod cancel;
+pub(crate) mod cancel;
 mod deploy;
 mod jobs;
 mod lists;
@@ -37,6 +37,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use wasmill_core::scope::Need;
 use wasmill_core::{InvalidName, Problem};
+use wasmill_store::Signal;
 
 /// Answers a management request.
 ///
@@ -50,6 +51,9 @@ pub(crate) async fn answer(host: &Arc<Host>, found: Matched, request: &request::
     authorize(caller, &found)?;
     let asked = Asked { host, caller, query: request.uri.query().unwrap_or_default(), request };
     let mut reply = dispatch(asked, found.operation, incoming).await?;
+    if request.method != http::Method::GET {
+        host.tell(|| Signal::Changed);
+    }
     if found.row.is_for_pages() {
         respond::with(&mut reply, "access-control-allow-origin", "*");
     }

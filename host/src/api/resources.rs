@@ -7,13 +7,14 @@ use crate::host::Host;
 use crate::resolve::unavailable;
 use crate::serve::auth::Caller;
 use crate::serve::respond::{self, Reply};
-use crate::values::{fill, require, resource, resource_at, sealed};
+use crate::values::{Unfilled, fill, require, resource, resource_at, sealed};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use wasmill_core::limits::{RESOURCE_BYTES, RESOURCE_TYPE_CHARS};
 use wasmill_core::problem::Code;
 use wasmill_core::scope::{Action, Need};
 use wasmill_core::wire::RawJson;
+use wasmill_core::problem::Code;
 use wasmill_core::{FailureName, Problem, ValuePath, WorkspaceId, wire};
 use wasmill_store::{PutMode, Resource};
 
@@ -57,11 +58,12 @@ pub(crate) async fn get_value_interpolated(host: &Host, workspace: &WorkspaceId,
     let filled = fill(host, workspace, &text, host.settings.run_limits.args_bytes).await;
     match filled {
         Ok(filled) => Ok(respond::bytes(200, "application/json", filled.into_owned())),
-        Err(failure) if failure.name == FailureName::InvalidArguments => {
+        Err(Unfilled::Failed(failure)) if failure.name == FailureName::InvalidArguments => {
             let why = failure.message.rsplit_once("put in: ").map_or(failure.message.as_str(), |(_, why)| why);
             Err(Problem::not_found(format!("What the resource {path} refers to cannot be put in: {why}")))
         }
-        Err(_) => Err(Problem::internal()),
+        Err(Unfilled::Failed(_)) => Err(Problem::internal()),
+        Err(Unfilled::Away(detail)) => Err(Problem::new(Code::Unavailable, detail).retry_after(5)),
     }
 }
 

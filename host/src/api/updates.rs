@@ -15,8 +15,8 @@ use wasmill_store::{Job, JobState};
 
 /// How long one stream lasts at most; then `timeout`, and its reader comes again.
 const STREAM: Duration = Duration::from_secs(60);
-/// How often a job that another process has is asked for.
-const POLL: Duration = Duration::from_millis(200);
+/// How often it is looked whether a waiting job runs by now. Its end is told of.
+const POLL: Duration = Duration::from_secs(1);
 
 /// What a reader wants to know.
 #[derive(Clone, Copy)]
@@ -112,6 +112,8 @@ struct Follower {
 impl Follower {
     async fn follow(&self, mut wanted: Wanted) {
         let (begun, mut told, mut running) = (Instant::now(), Instant::now(), None);
+        // Before the first look: an end after that is not missed.
+        let mut waiter = self.host.waiters.wait(&self.workspace, self.id);
         loop {
             let job = match find(&self.host, &self.caller, &self.workspace, self.id).await {
                 Ok(job) => job,
@@ -146,6 +148,7 @@ impl Follower {
             };
             tokio::select! {
                 () = grown => {}
+                () = waiter.ended() => {}
                 () = tokio::time::sleep(POLL) => {}
             }
         }

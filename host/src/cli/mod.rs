@@ -12,6 +12,7 @@ mod run;
 mod sample;
 mod scripts;
 mod serve;
+mod stores;
 mod table;
 mod token;
 

@@ -1,11 +1,15 @@
 //! `wasmill serve`: put the parts together, listen, and stop cleanly.
 
 use super::config::{self, Config};
+use super::stores::Opened;
 use super::{CliResult, keys, start_logging};
 use crate::clock::{self, IdSource};
-use crate::host::{Host, Settings};
+use crate::host::{Host, Role, Settings};
 use crate::jobs::running::RunningJobs;
+use crate::jobs::lease::{self, Lease};
 use crate::jobs::{house, worker};
+use crate::nodes;
+use crate::nodes::waiters::Waiters;
 use crate::outbox::{Outbox, dispatcher};
 use crate::random;
 use crate::resolve::Resolver;
@@ -21,6 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Notify};
+use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 use wasmill_core::answer::Policy;
 use wasmill_core::limits::CompileLimits;
@@ -29,8 +34,7 @@ use wasmill_core::token::PlainToken;
 use wasmill_core::{HostLimits, RunLimits, WorkspaceId};
 use wasmill_sandbox::{Sandbox, SandboxConfig};
 use wasmill_store::blobs::Blobs;
-use wasmill_store::sqlite::{Options, SqliteStore};
-use wasmill_store::{Accounts, Jobs as _, NewToken, Role, Store, User};
+use wasmill_store::{NewToken, Store, User, WorkerId};
 
 /// Arguments of `serve`.
 #[derive(clap::Args)]
@@ -38,6 +42,22 @@ pub(crate) struct Args {
     /// Where everything is kept
     #[arg(long, default_value = "data", env = "WASMILL_DATA")]
     data: PathBuf,
+    /// Database that several hosts share: postgres://user:password@address:5432/name. Unless set, a file in the data
+    /// directory keeps everything, for this host alone
+    #[arg(long, env = "WASMILL_DATABASE", hide_env_values = true)]
+    database: Option<String>,
+    /// Where modules are kept: s3://bucket/prefix, or a directory. Unless set, the directory 'modules' in the data directory
+    #[arg(long, env = "WASMILL_BLOBS", hide_env_values = true)]
+    blobs: Option<String>,
+    /// What this host does: answer requests, run queued jobs, or both
+    #[arg(long, value_enum, default_value_t = Role::All)]
+    role: Role,
+    /// Tags of the queued jobs that this host runs, comma separated; unless set, all
+    #[arg(long, value_delimiter = ',')]
+    tags: Vec<String>,
+    /// Seconds without a sign of life after which others take over the jobs that a host runs
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(2..=3_600))]
+    lease: u64,
     /// Address to listen on; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:8000", env = "WASMILL_LISTEN")]
     listen: String,
@@ -144,7 +164,9 @@ impl Args {
             run_limits,
             answers: Policy { failure_status: self.sync_failure_status, own_origin: false },
             include_headers: self.include_headers.clone(),
-            workers: self.workers,
+            role: self.role,
+            workers: if self.role == Role::Front { 0 } else { self.workers },
+            tags: self.tags.clone(),
             durable_sync: self.durable_sync,
         }
     }
@@ -171,8 +193,14 @@ async fn serve(args: Args) -> CliResult {
         .map_err(|error| format!("the data directory {} cannot be made: {error}", args.data.display()))?;
     let data =
         std::fs::canonicalize(&args.data).map_err(|error| format!("the data directory {} cannot be used: {error}", args.data.display()))?;
-    let sqlite = Arc::new(SqliteStore::open(&data, Options::default()).map_err(|error| error.to_string())?);
-    let blobs = Blobs::local(&data.join("modules")).map_err(|error| error.to_string())?;
+    let opened = Opened::open(args.database.as_deref(), &data).await?;
+    let store = opened.store();
+    let blobs = match &args.blobs {
+        Some(place) => Blobs::open(place),
+        None if opened.is_shared() => return Err(NO_BLOBS.into()),
+        None => Blobs::local(&data.join("modules")),
+    };
+    let blobs = blobs.map_err(|error| error.to_string())?;
     let compiler = std::env::current_exe().map_err(|error| format!("this program's own file is not known: {error}"))?;
     let sandbox = SandboxConfig {
         limits: settings.limits,
@@ -187,20 +215,22 @@ async fn serve(args: Args) -> CliResult {
     let base_url = args.base_url.map_or_else(|| format!("http://{address}"), |url| url.trim_end_matches('/').to_owned());
 
     let token_file = data.join("admin-token");
-    let first = first_start(&*sqlite, &token_file).await?;
-    // Nobody else has this directory: what runs according to it was cut off.
-    let lost = sqlite.rescue(clock::now(), true).await.map_err(|error| error.to_string())?;
-    if lost > 0 {
-        tracing::warn!(jobs = lost, "jobs that were running when the host ended are queued again");
-    }
-    let value_key = keys::value_key(&args.value_key_file.unwrap_or_else(|| data.join("value-key")), &*sqlite).await?;
     let worker_id = getrandom::u64().map_err(|error| format!("the system has no randomness: {error}"))? as i64 & i64::MAX;
-    let store: Arc<dyn Store> = sqlite.clone();
+    let first = first_start(&*store, worker_id, opened.is_shared(), &token_file).await?;
+    if !opened.is_shared() {
+        // Nobody else has this directory: what runs according to it was cut off.
+        let lost = store.rescue(clock::now(), true).await.map_err(|error| error.to_string())?;
+        if lost > 0 {
+            tracing::warn!(jobs = lost, "jobs that were running when the host ended are queued again");
+        }
+    }
+    let value_key = keys::value_key(&args.value_key_file.unwrap_or_else(|| data.join("value-key")), &*store).await?;
     let host = Arc::new(Host {
         resolver: Resolver::new(settings.run_limits),
         admission: Admission::new(&settings.limits),
         base_url: base_url.clone(),
         store,
+        shared: opened.is_shared(),
         blobs,
         sandbox,
         tokens: Tokens::default(),
@@ -211,6 +241,8 @@ async fn serve(args: Args) -> CliResult {
         house: house::lead(),
         retention_changed: Notify::new(),
         worker: worker_id,
+        lease: Lease::of(Duration::from_secs(args.lease)),
+        waiters: Arc::new(Waiters::default()),
         unattended: TaskTracker::new(),
         ids: IdSource::default(),
         queued: Notify::new(),
@@ -223,32 +255,53 @@ async fn serve(args: Args) -> CliResult {
         settings,
     });
     let config = Config { url: base_url.clone(), workspace: "main".into(), token_file: token_file.clone() };
-    if let Err(error) = config::write(&config) {
+    if token_file.exists()
+        && let Err(error) = config::write(&config)
+    {
         tracing::warn!(%error, "the client's configuration file could not be written; give --url and --token to the other commands");
     }
     // Before anybody is told that the host is there: who has read that may stop it.
     let signals = Signals::listen().map_err(|error| format!("signals cannot be listened to: {error}"))?;
     greet(address, &token_file, first);
 
-    let worker = tokio::spawn(worker::work(host.clone()));
-    let house = tokio::spawn(house::keep(host.clone()));
-    let telling = tokio::spawn(dispatcher::run(host.clone()));
-    let front = tokio::spawn(accept::serve(host.clone(), listener));
-    let code = wait_for_end(&host, &sqlite, signals, [front, worker, telling]).await;
-    house.abort();
+    // Before the first claim: a worker without a lease counts as one that went away.
+    lease::extend(&host).await;
+    let tasks = [
+        tokio::spawn(accept::serve(host.clone(), listener)),
+        tokio::spawn(at_work(host.clone())),
+        tokio::spawn(dispatcher::run(host.clone())),
+    ];
+    let aside = [spawn(&host, |host| async move { house::keep(host).await }), spawn(&host, |host| async move { lease::keep(&host).await }), spawn(&host, nodes::listen)];
+    let code = wait_for_end(&host, &opened, signals, tasks).await;
+    for task in aside {
+        task.abort();
+    }
     house::close(&host).await;
-    if let Err(error) = sqlite.close().await {
+    if let Err(error) = opened.close().await {
         return Err(format!("the store could not be closed cleanly: {error}"));
     }
     tracing::info!("stopped");
     Ok(code)
 }
 
+/// What goes on beside requests and jobs until both have ended.
+fn spawn<F: Future<Output = ()> + Send + 'static>(host: &Arc<Host>, task: impl FnOnce(Arc<Host>) -> F) -> JoinHandle<()> {
+    tokio::spawn(task(host.clone()))
+}
+
+/// Runs queued jobs, where that is this process's to do.
+async fn at_work(host: Arc<Host>) {
+    match host.settings.workers {
+        0 => host.stop.draining.cancelled().await,
+        _ => worker::work(host).await,
+    }
+}
+
 /// Waits for a signal or the store's death, then stops in two phases. A second signal ends the process at once.
-async fn wait_for_end(host: &Arc<Host>, sqlite: &SqliteStore, mut signals: Signals, tasks: [tokio::task::JoinHandle<()>; 3]) -> ExitCode {
+async fn wait_for_end(host: &Arc<Host>, opened: &Opened, mut signals: Signals, tasks: [JoinHandle<()>; 3]) -> ExitCode {
     let code = tokio::select! {
         () = signals.next() => ExitCode::SUCCESS,
-        reason = sqlite.failed() => {
+        reason = opened.failed() => {
             tracing::error!(reason, "the store has failed; the host stops, for nothing more can be kept");
             ExitCode::FAILURE
         }
@@ -274,12 +327,25 @@ async fn wait_for_end(host: &Arc<Host>, sqlite: &SqliteStore, mut signals: Signa
     code
 }
 
+/// Where several hosts share a database, they must share the modules too.
+const NO_BLOBS: &str = "hosts that share a database must share their modules too: name a bucket by --blobs s3://bucket/prefix, or a \
+    directory that all of them have by --blobs /path";
+
+/// The task that only one of several hosts does, which start at once on an empty database.
+const FIRST_START: &str = "first start";
+
 /// Makes workspace, user and token where there are none. True when this is the first start.
 ///
-/// The token's row is written before its file, so a start that was cut off between them makes another token.
-async fn first_start(store: &dyn Accounts, token_file: &Path) -> Result<bool, String> {
+/// The token's row is written before its file, so a start that was cut off between them makes another token. Where the
+/// store is shared only a token that nobody has at all is made: the file may be on another machine.
+async fn first_start(store: &dyn Store, node: WorkerId, shared: bool, token_file: &Path) -> Result<bool, String> {
     let failed = |error: wasmill_store::StoreError| format!("the first start failed: {error}");
-    if !store.list_workspaces().await.map_err(failed)?.is_empty() && token_file.exists() {
+    // Long enough for two rows and a file, short enough to wait for.
+    while !store.lead(FIRST_START, node, clock::now(), clock::now() + 5_000_000).await.map_err(failed)? {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let known = !store.list_workspaces().await.map_err(failed)?.is_empty();
+    if known && (token_file.exists() || (shared && !store.list_tokens("admin").await.map_err(failed)?.is_empty())) {
         return Ok(false);
     }
     let workspace: WorkspaceId = "main".parse().map_err(|error: wasmill_core::InvalidName| error.to_string())?;
@@ -290,7 +356,7 @@ async fn first_start(store: &dyn Accounts, token_file: &Path) -> Result<bool, St
     }
     let admin = User { name: "admin".into(), email: "admin@localhost".into(), super_admin: true, created: now };
     store.put_user(&admin).await.map_err(failed)?;
-    store.put_member(&workspace, &admin.name, Role::Admin).await.map_err(failed)?;
+    store.put_member(&workspace, &admin.name, wasmill_store::Role::Admin).await.map_err(failed)?;
     let token = PlainToken::from_random(&random::bytes()?);
     let stored = NewToken {
         digest: token.digest(),

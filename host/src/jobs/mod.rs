@@ -2,6 +2,7 @@
 
 pub(crate) mod house;
 pub(crate) mod lead;
+pub(crate) mod lease;
 mod retention;
 pub(crate) mod running;
 pub(crate) mod worker;

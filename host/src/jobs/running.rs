@@ -3,7 +3,7 @@
 use dashmap::DashMap;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
-use wasmill_core::JobId;
+use wasmill_core::{JobId, WorkspaceId};
 use wasmill_sandbox::LogBuffer;
 use wasmill_store::Cancellation;
 
@@ -14,6 +14,10 @@ struct Running {
     log: Option<Arc<LogBuffer>>,
     stop: CancellationToken,
     canceled: Option<Cancellation>,
+    /// Whose job it is, once it is held under this process's lease.
+    held: Option<WorkspaceId>,
+    /// The lease under which it was held is over: somebody else may run it by now.
+    lost: bool,
 }
 
 /// Running jobs by id.
@@ -29,11 +33,40 @@ impl RunningJobs {
         running.stop.clone()
     }
 
+    /// Notes that a started job is held under this process's lease.
+    pub(crate) fn hold(&self, id: JobId, workspace: &WorkspaceId) {
+        if let Some(mut running) = self.0.get_mut(&id) {
+            running.held = Some(workspace.clone());
+        }
+    }
+
     /// Stops a job. One that was claimed a moment ago and is about to begin finds itself stopped.
     pub(crate) fn cancel(&self, id: JobId, cancellation: Cancellation) {
         let mut running = self.0.entry(id).or_default();
         running.canceled.get_or_insert(cancellation);
         running.stop.cancel();
+    }
+
+    /// Stops everything that is held, for the lease is over; returns how many jobs that are. What becomes of those runs is
+    /// no longer this process's to say.
+    pub(crate) fn lose(&self) -> usize {
+        let held = self.0.iter_mut().filter(|running| running.held.is_some() && !running.lost);
+        held.map(|mut running| {
+            running.lost = true;
+            running.stop.cancel();
+        })
+        .count()
+    }
+
+    /// Whether the lease under which it was held is over.
+    pub(crate) fn is_lost(&self, id: JobId) -> bool {
+        self.0.get(&id).is_some_and(|running| running.lost)
+    }
+
+    /// Whose job this is, if it is held and nobody cancelled it here.
+    pub(crate) fn going_on(&self, id: JobId) -> Option<WorkspaceId> {
+        let running = self.0.get(&id)?;
+        running.held.clone().filter(|_| running.canceled.is_none())
     }
 
     /// Who stopped it, if somebody did.

@@ -1,13 +1,13 @@
 //! The worker: claims queued jobs under a lease, runs them, and moves them to the run records.
 //!
-//! At least once: a job whose process went away is claimed again. A completion counts only under the claim it was
+//! At least once: a job whose process went away is claimed again. What a run ended with counts only under the claim it was
 //! started with, so a run that lost its lease changes nothing.
 
 use super::end_of;
 use crate::clock;
 use crate::host::Host;
-use crate::resolve::Target;
-use crate::values::fill;
+use crate::resolve::{Deployment, Target};
+use crate::values::{Unfilled, fill};
 use crate::webhook::environment;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -15,38 +15,39 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use wasmill_core::{Failure, FailureName, Outcome, Usage};
-use wasmill_sandbox::{Call, LogBuffer, Run};
-use wasmill_store::{Claim, ClaimedJob, Completion, Micros, WorkerId, canceled_result};
+use wasmill_core::problem::Code;
+use wasmill_core::queue::retry;
+use wasmill_core::{Failure, FailureName, JobId, Outcome, Problem, Usage};
+use wasmill_sandbox::{Call, LogBuffer, Prepared, Run};
+use wasmill_store::{Claim, ClaimedJob, Completion, Micros, NewJob, Retry, canceled_result};
 
-/// How long a worker's jobs stay its own without a sign of life.
-const LEASE: Duration = Duration::from_secs(20);
-/// Between two signs of life.
-const HEARTBEAT: Duration = Duration::from_secs(5);
 /// Jobs claimed at once at most: enough to fill the places, few enough to leave some to others.
 const CLAIM: u32 = 64;
 /// Looked for due jobs at least so often, should a wake-up be missed.
 const POLL: Duration = Duration::from_secs(1);
+/// Wait before an end is stored again that could not be.
+const AGAIN: Duration = Duration::from_millis(250);
 
-fn lease_end() -> Micros {
-    clock::now().saturating_add(LEASE.as_micros() as Micros)
+/// A job that is held under a claim.
+pub(crate) struct Held {
+    pub(crate) claim: Claim,
+    /// What was queued.
+    pub(crate) job: NewJob,
+    /// How many of its attempts before ended with an error.
+    pub(crate) failures: u32,
+    /// When the run began.
+    pub(crate) started: Micros,
 }
 
 /// Runs jobs until draining begins, then finishes those that were begun, or gives them back when the grace period ends.
 pub(crate) async fn work(host: Arc<Host>) {
-    let worker = host.worker;
     let places = Arc::new(Semaphore::new(host.settings.workers as usize));
     let tasks = TaskTracker::new();
-    // Before the first claim: a worker without a lease counts as one that went away.
-    if let Err(error) = host.store.extend_lease(worker, lease_end()).await {
-        tracing::error!(%error, "the worker's lease cannot be taken");
-    }
-    let heartbeat = tokio::spawn(keep_lease(host.clone(), worker));
     while !host.stop.draining.is_cancelled() {
-        let free = (places.available_permits() as u32).min(CLAIM);
+        let free = if host.lease.holds() { (places.available_permits() as u32).min(CLAIM) } else { 0 };
         let claimed = match free {
             0 => Vec::new(),
-            free => host.store.claim(worker, clock::now(), free, &[]).await.unwrap_or_else(|error| {
+            free => host.store.claim(host.worker, clock::now(), free, &host.settings.tags).await.unwrap_or_else(|error| {
                 tracing::error!(%error, "queued jobs cannot be claimed");
                 Vec::new()
             }),
@@ -72,89 +73,152 @@ pub(crate) async fn work(host: Arc<Host>) {
     }
     tasks.close();
     tasks.wait().await;
-    heartbeat.abort();
 }
 
 /// How long nothing is due.
 async fn until_next(host: &Host) -> Duration {
-    match host.store.next_due(&[]).await {
+    match host.store.next_due(&host.settings.tags).await {
         Ok(Some(due)) => Duration::from_micros(due.saturating_sub(clock::now()).max(10_000) as u64).min(POLL),
         _ => POLL,
     }
 }
 
-async fn keep_lease(host: Arc<Host>, worker: WorkerId) {
-    loop {
-        if let Err(error) = host.store.extend_lease(worker, lease_end()).await {
-            tracing::error!(%error, "the worker's lease cannot be extended");
-        }
-        match host.store.rescue(clock::now(), false).await {
-            Ok(0) => {}
-            Ok(rescued) => {
-                tracing::warn!(rescued, "jobs of a worker that went away were queued again");
-                host.queued.notify_one();
-            }
-            Err(error) => tracing::error!(%error, "lost jobs cannot be looked for"),
-        }
-        tokio::time::sleep(HEARTBEAT).await;
-    }
-}
-
 async fn run(host: &Arc<Host>, claimed: ClaimedJob) {
-    let (id, claim) = (claimed.job.id, Claim { id: claimed.job.id, attempt: claimed.attempt });
+    let ClaimedJob { job, attempt, failures, .. } = claimed;
+    let id = job.id;
     let log = Arc::new(LogBuffer::new(host.settings.run_limits.log_bytes));
     let cancel = host.running.begin(id, log.clone(), &host.stop.ending);
+    host.running.hold(id, &job.workspace);
     let started = clock::now();
-    let run = outcome(host, &claimed, log.clone(), &cancel).await;
-    finish(host, claim, run, started, &log).await;
+    let run = outcome(host, &job, log.clone(), &cancel).await;
+    finish(host, Held { claim: Claim { id, attempt }, job, failures, started }, run, &log).await;
     host.running.end(id);
 }
 
-/// Moves a run that has ended under a claim to the run records, or back to the queue when it was cut off by a shutdown.
-pub(crate) async fn finish(host: &Host, claim: Claim, run: Run, started: Micros, log: &LogBuffer) {
+/// Moves a run that has ended under a claim to the run records, or back to the queue when it is tried again or was cut off
+/// by a shutdown.
+pub(crate) async fn finish(host: &Host, held: Held, run: Run, log: &LogBuffer) {
+    let Held { claim, job, failures, started } = held;
     let id = claim.id;
-    let canceled = matches!(&run.outcome, Outcome::Failure(failure) if failure.name == FailureName::Canceled);
-    let by = host.running.cancellation(id).filter(|_| canceled);
-    if canceled && by.is_none() {
+    if host.running.is_lost(id) {
+        return;
+    }
+    let failure = match &run.outcome {
+        Outcome::Failure(failure) => Some(failure.name.clone()),
+        Outcome::Success(_) => None,
+    };
+    let by = host.running.cancellation(id).filter(|_| failure == Some(FailureName::Canceled));
+    if failure == Some(FailureName::Canceled) && by.is_none() {
         // Cut off by the shutdown: it goes back to the queue and this start does not count.
         if let Err(error) = host.store.release(host.worker, &[claim]).await {
             tracing::error!(%error, job = %id, "a job could not be given back; it is queued again when its lease ends");
         }
-    } else {
-        let mut end = end_of(run, started, log.finish());
-        if let Some(by) = &by {
-            end.result = canceled_result(by);
+        return host.job_queued();
+    }
+    let again = failure.filter(retry::may_help).and(job.retry).and_then(|policy| {
+        // Without randomness there is no spread, which is all that is lost.
+        policy.next(failures.saturating_add(1), getrandom::u32().unwrap_or(u32::MAX / 2))
+    });
+    let mut end = end_of(run, started, log.finish());
+    if let Some(by) = &by {
+        end.result = canceled_result(by);
+    }
+    if let Some(wait) = again {
+        let run_at = clock::now().saturating_add(wait.as_micros() as Micros);
+        store(host, id, &End::Again(Retry { claim, end, run_at })).await;
+        return host.queued.notify_one();
+    }
+    store(host, id, &End::Over(Completion { claim, end })).await;
+    match job.awaited {
+        true => host.ended(&[id]),
+        false => host.waiters.ended(&[id]),
+    }
+    if job.concurrency.is_some() {
+        // A place became free, for a job that any node may run.
+        host.job_queued();
+    }
+}
+
+/// What became of a run.
+enum End {
+    /// The job is over.
+    Over(Completion),
+    /// It is tried again.
+    Again(Retry),
+}
+
+/// Stores what became of a run, however often that has to be tried, as long as the job is this process's own. Doing it
+/// twice is the same as doing it once: the second time the job is no longer held.
+async fn store(host: &Host, id: JobId, end: &End) {
+    loop {
+        let stored = match end {
+            End::Over(end) => host.store.complete(vec![end.clone()]).await,
+            End::Again(retry) => host.store.retry(vec![retry.clone()]).await,
+        };
+        match stored {
+            Ok(held) if held.first() == Some(&true) => return,
+            Ok(_) => return tracing::warn!(job = %id, "the job was no longer held; this attempt's result is dropped"),
+            Err(error) if host.running.is_lost(id) || host.stop.ending.is_cancelled() => {
+                return tracing::error!(%error, job = %id, "a job's end could not be stored; it runs again when its lease has ended");
+            }
+            Err(error) => tracing::warn!(%error, job = %id, "a job's end could not be stored yet"),
         }
-        match host.store.complete(vec![Completion { claim, end }]).await {
-            Ok(held) if held.first() == Some(&true) => {}
-            Ok(_) => tracing::warn!(job = %id, attempt = claim.attempt, "the job was no longer held; this attempt's result is dropped"),
-            Err(error) => tracing::error!(%error, job = %id, "a job's end could not be stored; it runs again when its lease ends"),
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+/// The version and its compiled script. While the store or the modules cannot be reached it is waited for them: that is
+/// nothing which the job did. `None`: it was stopped meanwhile.
+async fn made_ready(host: &Host, job: &NewJob, cancel: &CancellationToken) -> Result<(Arc<Deployment>, Arc<Prepared>), Option<Problem>> {
+    loop {
+        let ready = async {
+            let version = host.resolver.resolve(&*host.store, &job.workspace, &Target::Hash(job.version)).await?;
+            let script = host.prepared(&version).await?;
+            Ok((version, script))
+        };
+        match ready.await {
+            Ok(ready) => return Ok(ready),
+            Err(Problem { code: Code::Unavailable, .. }) => {}
+            Err(problem) => return Err(Some(problem)),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(AGAIN) => {}
+            () = cancel.cancelled() => return Err(None),
         }
     }
 }
 
-async fn outcome(host: &Arc<Host>, claimed: &ClaimedJob, log: Arc<LogBuffer>, cancel: &CancellationToken) -> Run {
-    let failed = |message: String| Run {
-        outcome: Outcome::Failure(Failure::new(FailureName::Internal, message)),
-        usage: Usage::default(),
-        saturated: false,
-    };
-    let job = &claimed.job;
-    let version = match host.resolver.resolve(&*host.store, &job.workspace, &Target::Hash(job.version)).await {
-        Ok(version) => version,
-        Err(problem) => return failed(problem.detail),
-    };
-    let script = match host.prepared(&version).await {
-        Ok(script) => script,
-        Err(problem) => return failed(problem.detail),
+/// A run that was stopped before it began.
+fn stopped() -> Run {
+    ended(Failure::new(FailureName::Canceled, "The job was stopped before its script was started"))
+}
+
+/// A run that ended so before its script was started.
+fn ended(failure: Failure) -> Run {
+    Run { outcome: Outcome::Failure(failure), usage: Usage::default(), saturated: false }
+}
+
+async fn outcome(host: &Arc<Host>, job: &NewJob, log: Arc<LogBuffer>, cancel: &CancellationToken) -> Run {
+    let failed = |message: String| ended(Failure::new(FailureName::Internal, message));
+    let (version, script) = match made_ready(host, job, cancel).await {
+        Ok(ready) => ready,
+        Err(Some(problem)) => return failed(problem.detail),
+        Err(None) => return stopped(),
     };
     let Ok(args) = String::from_utf8(job.args.to_vec()) else {
         return failed("The job's stored arguments are damaged".into());
     };
     let limits = job.timeout.map_or(version.limits, |timeout| version.limits.within(timeout));
-    let (args, confidential): (Arc<str>, bool) = match fill(host, &job.workspace, &args, limits.args_bytes).await {
-        Ok(filled) => (filled.as_ref().into(), matches!(filled, Cow::Owned(_))),
-        Err(failure) => return Run { outcome: Outcome::Failure(failure), usage: Usage::default(), saturated: false },
+    let (args, confidential): (Arc<str>, bool) = loop {
+        match fill(host, &job.workspace, &args, limits.args_bytes).await {
+            Ok(filled) => break (filled.as_ref().into(), matches!(filled, Cow::Owned(_))),
+            Err(Unfilled::Failed(failure)) => return ended(failure),
+            Err(Unfilled::Away(_)) => {}
+        }
+        tokio::select! {
+            () = tokio::time::sleep(AGAIN) => {}
+            () = cancel.cancelled() => return stopped(),
+        }
     };
     loop {
         let Some(_place) = host.admission.enter_queued().await else {

@@ -3,7 +3,8 @@
 
 use super::Attempted;
 use crate::clock;
-use crate::host::Host;
+use crate::host::{Host, Role};
+use crate::jobs::lead::Lead;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,8 +12,11 @@ use tokio::task::{Id, JoinError, JoinSet};
 use wasmill_core::WorkspaceId;
 use wasmill_store::{Delivery, Next};
 
-/// Looked for due events at least so often, should the clock be set.
-const POLL: Duration = Duration::from_secs(60);
+/// Looked for due events at least so often, should the clock be set or another node not tell of its changes; and so often it
+/// is said that this node still tells.
+const POLL: Duration = Duration::from_secs(4);
+/// What the one of several nodes does that tells events: each workspace's by one at a time, or their order would be lost.
+const TASK: &str = "outbox";
 /// Between two looks for what the log has kept for long enough.
 const PURGE: Duration = Duration::from_secs(600);
 /// Events forgotten at once: few enough that nothing waits for it.
@@ -23,16 +27,23 @@ const PAUSE: Duration = Duration::from_secs(5);
 /// Tells events until draining begins, then finishes what is under way, or leaves it when the grace period ends: what was
 /// not noted is told again.
 pub(crate) async fn run(host: Arc<Host>) {
+    let lead = Lead::of(TASK);
     let mut changes = host.store.outbox_changes();
     let mut flights = Flights::default();
     let mut purged: Option<Instant> = None;
+    if host.settings.role == Role::Worker {
+        return;
+    }
     while !host.stop.draining.is_cancelled() {
         if purged.is_none_or(|at| at.elapsed() > PURGE) {
             purge(&host).await;
             purged = Some(Instant::now());
         }
         changes.mark_unchanged();
-        let wait = flights.depart(&host).await;
+        let wait = match lead.is_ours(&host).await {
+            true => flights.depart(&host).await,
+            false => POLL,
+        };
         tokio::select! {
             // A store that is gone has no more changes to tell of, and the host is stopping.
             changed = changes.changed() => if changed.is_err() { break },
@@ -45,6 +56,7 @@ pub(crate) async fn run(host: Arc<Host>) {
         () = async { while flights.tasks.join_next().await.is_some() {} } => {}
         () = host.stop.ending.cancelled() => flights.tasks.abort_all(),
     }
+    lead.leave(&host).await;
 }
 
 /// The deliveries under way.

@@ -123,6 +123,8 @@ impl Caller {
 #[derive(Default)]
 pub(crate) struct Tokens {
     known: DashMap<[u8; 32], Arc<Caller>>,
+    /// Uses of tokens that were forgotten before those were written down.
+    unwritten: DashMap<[u8; 32], Micros>,
     /// Counts what was forgotten, so that a look-up can tell whether something was while it was reading.
     changes: AtomicU64,
 }
@@ -181,10 +183,25 @@ impl Tokens {
         self.known.retain(|_, caller| caller.user != user);
     }
 
+    /// Forgets all tokens, for somebody else changed some; those uses of them that are not written down yet are kept.
+    pub(crate) fn forget_all(&self) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        let uses = self.take_uses();
+        self.known.clear();
+        for (digest, at) in uses {
+            self.unwritten.insert(digest, at);
+        }
+    }
+
     /// Takes the uses noted since the last time, to be written to the store.
     pub(crate) fn take_uses(&self) -> Vec<([u8; 32], Micros)> {
         let uses = self.known.iter().map(|entry| (*entry.key(), entry.used.swap(0, Ordering::Relaxed)));
-        uses.filter(|(_, at)| *at != 0).collect()
+        let mut uses: Vec<_> = uses.filter(|(_, at)| *at != 0).collect();
+        self.unwritten.retain(|digest, at| {
+            uses.push((*digest, *at));
+            false
+        });
+        uses
     }
 }
 

@@ -4,7 +4,8 @@ use super::body::{self, Incoming};
 use super::respond::{self, Reply};
 use super::route::{self, Mode, Route};
 use crate::api;
-use crate::host::Host;
+use crate::api::operations::Right;
+use crate::host::{Host, Role};
 use crate::values;
 use crate::webhook::{self, Invocation};
 use http::Request;
@@ -23,9 +24,14 @@ pub(crate) async fn handle(host: Arc<Host>, request: Request<Incoming>) -> Reply
     reply
 }
 
+/// What a host is told that asks a worker for something.
+const WORKER: &str = "This host runs queued jobs only (--role worker); send requests to one of the role front or all";
+
 async fn answer(host: &Arc<Host>, request: Request<Incoming>) -> Result<Reply, Problem> {
     let (parts, incoming) = request.into_parts();
     let (workspace, mode, target) = match route::parse(&parts.method, parts.uri.path())? {
+        Route::Api(found) if found.row.right == Right::Open => return api::answer(host, found, &parts, incoming).await,
+        _ if host.settings.role == Role::Worker => return Err(Problem::not_found(WORKER)),
         Route::Run { workspace, mode, target } => (workspace, mode, target),
         Route::Preflight(methods) => return Ok(webhook::preflight(&parts.headers, &methods)),
         Route::Api(found) => return api::answer(host, found, &parts, incoming).await,

@@ -2,7 +2,7 @@
 
 mod references;
 
-pub(crate) use references::{fill, require};
+pub(crate) use references::{Unfilled, fill, require};
 
 use crate::host::Host;
 use crate::random;

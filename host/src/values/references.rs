@@ -10,6 +10,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use wasmill_core::args::interpolate::{BadReference, InterpolateError, Reference, interpolate, may_refer, references};
 use wasmill_core::limits::REFERENCES;
+use wasmill_core::problem::Code;
 use wasmill_core::{Failure, FailureName, Problem, WorkspaceId};
 
 /// Asks for the right to everything that a JSON text refers to.
@@ -23,18 +24,35 @@ pub(crate) fn require(caller: &Caller, workspace: &WorkspaceId, json: &str) -> R
     Ok(())
 }
 
+/// Why a text's references could not be replaced.
+pub(crate) enum Unfilled {
+    /// It will not do: `InvalidArguments` naming what is missing or cannot be put in, `Internal` for a damaged value.
+    Failed(Failure),
+    /// The store cannot be reached now.
+    Away(String),
+}
+
+impl From<Unfilled> for Failure {
+    fn from(unfilled: Unfilled) -> Self {
+        match unfilled {
+            Unfilled::Failed(failure) => failure,
+            Unfilled::Away(detail) => Failure::new(FailureName::Internal, detail),
+        }
+    }
+}
+
 /// The JSON text with its references replaced; the text itself when it has none. The result has at most `limit` bytes.
 ///
 /// # Errors
-/// `InvalidArguments` naming what is missing or cannot be put in, `Internal` when the store is not available.
-pub(crate) async fn fill<'j>(host: &Host, workspace: &WorkspaceId, json: &'j str, limit: u64) -> Result<Cow<'j, str>, Failure> {
+/// When something is missing, cannot be put in or cannot be read now.
+pub(crate) async fn fill<'j>(host: &Host, workspace: &WorkspaceId, json: &'j str, limit: u64) -> Result<Cow<'j, str>, Unfilled> {
     if !may_refer(json) {
         return Ok(Cow::Borrowed(json));
     }
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let values = gather(host, workspace, json, limit).await?;
     let filled = interpolate(json, &|reference| values.get(reference).map(String::as_str), limit);
-    filled.map(Cow::Owned).map_err(|error| invalid(&error))
+    filled.map(Cow::Owned).map_err(|error| Unfilled::Failed(invalid(&error)))
 }
 
 fn invalid(error: &InterpolateError) -> Failure {
@@ -42,9 +60,12 @@ fn invalid(error: &InterpolateError) -> Failure {
 }
 
 /// Everything that the text refers to, by way of resources included, as JSON texts.
-async fn gather(host: &Host, workspace: &WorkspaceId, json: &str, limit: usize) -> Result<HashMap<Reference, String>, Failure> {
-    let bad = |error: BadReference| invalid(&InterpolateError::Bad(error));
-    let failed = |problem: Problem| Failure::new(FailureName::Internal, problem.detail);
+async fn gather(host: &Host, workspace: &WorkspaceId, json: &str, limit: usize) -> Result<HashMap<Reference, String>, Unfilled> {
+    let bad = |error: BadReference| Unfilled::Failed(invalid(&InterpolateError::Bad(error)));
+    let failed = |problem: Problem| match problem.code {
+        Code::Unavailable => Unfilled::Away(problem.detail),
+        _ => Unfilled::Failed(Failure::new(FailureName::Internal, problem.detail)),
+    };
     let mut open = references(json).map_err(bad)?;
     let mut values: HashMap<Reference, String> = HashMap::new();
     let mut bytes = 0usize;
@@ -61,10 +82,10 @@ async fn gather(host: &Host, workspace: &WorkspaceId, json: &str, limit: usize) 
             }
             Reference::Resource(path) => resource(host, workspace, path.as_str()).await.map_err(failed)?.map(|(_, text)| text),
         };
-        let value = found.ok_or_else(|| invalid(&InterpolateError::Missing(reference.clone())))?;
+        let value = found.ok_or_else(|| Unfilled::Failed(invalid(&InterpolateError::Missing(reference.clone()))))?;
         bytes = bytes.saturating_add(value.len());
         if bytes > limit {
-            return Err(invalid(&InterpolateError::TooLarge(limit)));
+            return Err(Unfilled::Failed(invalid(&InterpolateError::TooLarge(limit))));
         }
         if matches!(reference, Reference::Resource(_)) {
             open.extend(references(&value).map_err(bad)?);

@@ -110,7 +110,7 @@ impl Admitted {
         let Admitted { invocation, script, log, waited, place } = self;
         let Invocation { id, workspace, version, arguments, options, .. } = &invocation;
         let limits = options.timeout.map_or(version.limits, |timeout| version.limits.within(timeout));
-        let call = fill(host, workspace, arguments.as_str(), limits.args_bytes).await.map(|args| Call {
+        let call = fill(host, workspace, arguments.as_str(), limits.args_bytes).await.map_err(Failure::from).map(|args| Call {
             confidential: matches!(args, Cow::Owned(_)),
             args: args.into(),
             environment: environment(host, workspace, version, *id),

@@ -2,6 +2,7 @@
 
 pub(crate) mod backlog;
 mod execute;
+mod limited;
 pub(crate) mod queued;
 pub(crate) mod stream;
 pub(crate) mod sync;

@@ -35,7 +35,7 @@ pub(crate) async fn enqueue(host: &Host, target: &Target, headers: &HeaderMap, m
     };
     match queued.map_err(taken)? {
         Enqueued::New => {
-            host.queued.notify_one();
+            host.job_queued();
             Ok(labelled(respond::text(201, id.to_string()), id, &version))
         }
         Enqueued::Existing(first) => {

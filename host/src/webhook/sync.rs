@@ -1,7 +1,7 @@
 //! A call that is answered with its result: run here and now, within the request.
 
 use super::execute::{Wait, admit};
-use super::{Invocation, backlog, labelled};
+use super::{Invocation, backlog, labelled, limited};
 use crate::host::Host;
 use crate::serve::respond::{self, Reply};
 use std::sync::Arc;
@@ -15,6 +15,9 @@ use wasmill_core::problem::Code;
 /// # Errors
 /// 429 when more jobs wait than the caller says, 503 when no place is free.
 pub(crate) async fn run(host: &Arc<Host>, invocation: Invocation) -> Result<Reply, Problem> {
+    if limited::applies(&invocation.version) {
+        return limited::run(host, invocation).await;
+    }
     backlog::short_enough(host, &invocation.workspace, invocation.options.queue_limit).await?;
     let admitted = admit(host, invocation).await?;
     let (id, version) = (admitted.id(), admitted.version().clone());

@@ -5,13 +5,13 @@
 
 use super::execute::{Admitted, Begun, Execution, Wait, late};
 use crate::host::Host;
-use crate::jobs::worker;
+use crate::jobs::worker::{self, Held};
 use std::pin::pin;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 use wasmill_core::{JobId, Problem, Unattended};
 use wasmill_sandbox::Run;
-use wasmill_store::{Claim, StoreError};
+use wasmill_store::StoreError;
 
 /// Tells the caller, who may be gone.
 type Caller = oneshot::Sender<Result<Execution, Problem>>;
@@ -66,7 +66,7 @@ async fn attend(host: Arc<Host>, admitted: Admitted, mut caller: Caller) {
             }
         }
     };
-    let (claim, started) = match adopted {
+    let held = match adopted {
         Ok(adopted) => adopted,
         Err(error) => {
             tracing::error!(%error, "a run could not go on as a job and is cancelled");
@@ -84,18 +84,19 @@ async fn attend(host: Arc<Host>, admitted: Admitted, mut caller: Caller) {
         Some(done) => done,
         None => run.await,
     };
-    worker::finish(&host, claim, done, started, &log).await;
+    worker::finish(&host, held, done, &log).await;
 }
 
 /// Makes the run a job. What could not be is still the record's to note.
-async fn adopt(host: &Host, begun: &mut Begun) -> Result<(Claim, wasmill_store::Micros), StoreError> {
+async fn adopt(host: &Host, begun: &mut Begun) -> Result<Held, StoreError> {
     let Some(job) = begun.record.job.clone() else {
         return Err(StoreError::Unavailable("the run was recorded already".into()));
     };
     let started = job.created;
-    let claim = host.store.adopt(job, host.worker, started).await?;
+    let claim = host.store.adopt(job.clone(), host.worker, started).await?;
+    host.running.hold(job.id, &job.workspace);
     begun.record.job = None;
-    Ok((claim, started))
+    Ok(Held { claim, job, failures: 0, started })
 }
 
 /// Gives the caller the run; when the caller is gone, the run is recorded as it ended.

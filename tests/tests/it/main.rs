@@ -4,6 +4,7 @@ mod answers;
 mod bad_input;
 mod bodies;
 mod capabilities;
+mod cluster;
 mod cli;
 mod collection;
 mod connections;

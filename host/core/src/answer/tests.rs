@@ -46,6 +46,28 @@ fn table() {
 }
 
 #[test]
+fn what_was_stored_is_answered_alike() {
+    let policy = Policy { failure_status: 422, own_origin: false };
+    let mut failure = Failure::new(FailureName::Script("Sold".into()), "sold \"out\"");
+    failure.stack = Some("main".into());
+    let declared = |result: &str| Outcome::Success(RawValue::from_string(result.into()).unwrap()).or_declared_failure();
+    for outcome in [
+        Outcome::Failure(failure),
+        declared(r#"{"wm_failure":"no","wm_status_code":409,"sku":7}"#),
+        declared(r#"{"wm_failure":"no","wm_status_code":409,"result":{"a":1}}"#),
+        declared(r#"{"wm_failure":"no","sku":7}"#),
+        declared(r#"{"error":{"name":"x"},"wm_status_code":202}"#),
+        declared("[1]"),
+    ] {
+        let stored = match &outcome {
+            Outcome::Success(result) => answer_stored(result, false, &policy),
+            Outcome::Failure(failure) => answer_stored(&failure.to_result(), true, &policy),
+        };
+        assert_eq!(stored, answer(&outcome, &policy), "{outcome:?}");
+    }
+}
+
+#[test]
 fn what_cannot_be_sent() {
     for result in [
         r#"{"windmill_status_code":100}"#,

@@ -1,0 +1,80 @@
+//! Pages of the list of runs, in a store that has many.
+
+use super::{Engine, load};
+use crate::figures::{Times, times};
+use anyhow::{Result, ensure};
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use std::time::{Duration, Instant};
+use wasmill_store::{JobFilter, Jobs as _, NewJob, RunEnd, RunRecord, RunStatus, Span, Store, Trigger};
+
+/// Pages of each sort that are asked for.
+const PAGES: usize = 200;
+/// One run in so many fails.
+const FAILURES: usize = 200;
+
+/// How long pages took, by what was asked for.
+#[derive(Serialize)]
+pub(super) struct Pages {
+    pub(super) engine: Engine,
+    runs: usize,
+    pub(super) filters: Vec<Filter>,
+}
+
+/// One sort of page.
+#[derive(Serialize)]
+pub(super) struct Filter {
+    pub(super) name: &'static str,
+    pub(super) times: Times,
+}
+
+/// Fills a store and asks it.
+pub(super) async fn measure(engine: Engine, store: &dyn Store, runs: usize) -> Result<Pages> {
+    let furnished = load::furnish(store).await?;
+    let mut ids = Vec::with_capacity(runs);
+    for number in 0..runs {
+        let at = load::now();
+        let id = load::id(at);
+        ids.push(id);
+        let job = NewJob::new(id, furnished.one.clone(), furnished.version, "bench", Trigger::Webhook, at, Bytes::from_static(b"{}"));
+        let status = if number % FAILURES == 0 { RunStatus::Failure } else { RunStatus::Success };
+        let (started, duration, result) = (at, Duration::from_micros(30), RawValue::from_string("1".into())?);
+        let end = RunEnd { status, started, duration, memory_peak_bytes: 0, result, log: Bytes::new(), deleted: false };
+        let mut record = RunRecord { job, end };
+        // A full channel is one that the disk has to catch up with.
+        while !store.record(RunRecord { job: record.job.clone(), end: record.end.clone() }) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            record = RunRecord { job: record.job, end: record.end };
+        }
+        if number % 20_000 == 0 {
+            store.flush().await?;
+        }
+    }
+    store.flush().await?;
+    store.maintain(load::now(), None).await?;
+    let path = Some("u/bench/job".parse()?);
+    let page = JobFilter { limit: 50, ..JobFilter::default() };
+    let created = |at: usize| ids.get(at).map(|id| id.millis() as i64 * 1_000);
+    let sorts: [(&'static str, Box<dyn Fn(usize) -> JobFilter + Send>); 6] = [
+        ("newest", Box::new(|_| page.clone())),
+        ("of a script", Box::new(|_| JobFilter { path: path.clone(), ..page.clone() })),
+        ("failed", Box::new(|_| JobFilter { success: Some(false), ..page.clone() })),
+        ("of a script, failed", Box::new(|_| JobFilter { path: path.clone(), success: Some(false), ..page.clone() })),
+        ("deep", Box::new(|at| JobFilter { before: ids.get(at).copied(), ..page.clone() })),
+        ("of a time", Box::new(|at| JobFilter { created: Span { after: None, before: created(at) }, ..page.clone() })),
+    ];
+    let mut filters = Vec::new();
+    for (name, filter) in &sorts {
+        let mut nanos = Vec::with_capacity(PAGES);
+        for n in 0..PAGES {
+            let filter = filter(runs / PAGES * n + runs / PAGES / 2);
+            let begun = Instant::now();
+            let found = store.list_jobs(&furnished.one, &filter).await?;
+            nanos.push(begun.elapsed().as_nanos() as u64);
+            ensure!(!found.is_empty() || n == 0, "{name}: an empty page");
+        }
+        filters.push(Filter { name, times: times(&mut nanos) });
+    }
+    Ok(Pages { engine, runs, filters })
+}

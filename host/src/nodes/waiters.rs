@@ -1,0 +1,135 @@
+//! Those who wait on this node for the end of a job, wherever that runs.
+//!
+//! They are told by the worker of this process, by the signals of others, and by one question to the store for all of them
+//! together, asked every 20 ms at first and every half a second at most.
+
+use crate::host::Host;
+use dashmap::DashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Notify, watch};
+use wasmill_core::{JobId, WorkspaceId};
+
+/// Between the first two questions after somebody began to wait.
+const FIRST: Duration = Duration::from_millis(20);
+/// Between two questions at most.
+const LAST: Duration = Duration::from_millis(500);
+/// Jobs asked for at once.
+const ASKED: usize = 1_000;
+
+/// Who waits for which job.
+#[derive(Default)]
+pub(crate) struct Waiters {
+    waiting: DashMap<JobId, Waiting>,
+    /// Somebody began to wait.
+    begun: Notify,
+}
+
+struct Waiting {
+    workspace: WorkspaceId,
+    over: watch::Sender<bool>,
+}
+
+/// A wait; dropping it ends it.
+pub(crate) struct Waiter {
+    waiters: Arc<Waiters>,
+    id: JobId,
+    over: watch::Receiver<bool>,
+}
+
+impl Waiters {
+    /// Begins to wait. To be called before the job could end, or before it is looked at: an end before that is not told.
+    pub(crate) fn wait(self: &Arc<Self>, workspace: &WorkspaceId, id: JobId) -> Waiter {
+        let over = self
+            .waiting
+            .entry(id)
+            .or_insert_with(|| Waiting { workspace: workspace.clone(), over: watch::Sender::new(false) })
+            .over
+            .subscribe();
+        self.begun.notify_one();
+        Waiter { waiters: self.clone(), id, over }
+    }
+
+    /// These jobs are over.
+    pub(crate) fn ended(&self, ids: &[JobId]) {
+        for id in ids {
+            if let Some((_, waiting)) = self.waiting.remove(id) {
+                waiting.over.send_replace(true);
+            }
+        }
+    }
+
+    fn asked(&self) -> Vec<(WorkspaceId, JobId)> {
+        self.waiting.iter().map(|entry| (entry.workspace.clone(), *entry.key())).collect()
+    }
+}
+
+impl Waiter {
+    /// Resolves when the job is over.
+    pub(crate) async fn ended(&mut self) {
+        // A sender that is gone has told, or the host is ending.
+        let _ = self.over.wait_for(|over| *over).await;
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        // This receiver is still counted.
+        self.waiters.waiting.remove_if(&self.id, |_, waiting| waiting.over.receiver_count() <= 1);
+    }
+}
+
+/// Asks the store for the ends that nobody told of.
+pub(super) async fn look(host: &Host) {
+    // In one process only ends that no worker brought about are not told.
+    let first = if host.shared { FIRST } else { LAST };
+    let mut wait = first;
+    loop {
+        let asked = host.waiters.asked();
+        if asked.is_empty() {
+            host.waiters.begun.notified().await;
+            wait = first;
+        } else {
+            for some in asked.chunks(ASKED) {
+                match host.store.ended(some).await {
+                    Ok(over) => host.waiters.ended(&over),
+                    Err(error) => tracing::warn!(%error, "whether jobs are over cannot be seen"),
+                }
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(wait) => wait = (wait * 2).min(LAST),
+            () = host.waiters.begun.notified() => {
+                wait = first;
+                tokio::time::sleep(first).await;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(n: u64) -> JobId {
+        JobId::from_parts(n, 0, n)
+    }
+
+    #[tokio::test]
+    async fn everybody_who_waits_is_told_once_it_is_over() {
+        let (waiters, main) = (Arc::new(Waiters::default()), "main".parse().unwrap());
+        let (mut one, mut two) = (waiters.wait(&main, id(1)), waiters.wait(&main, id(1)));
+        let other = waiters.wait(&main, id(2));
+        assert_eq!(waiters.asked().len(), 2);
+        waiters.ended(&[id(1), id(9)]);
+        one.ended().await;
+        two.ended().await;
+        assert_eq!(waiters.asked(), [(main.clone(), id(2))]);
+        drop(other);
+        assert!(waiters.asked().is_empty());
+        // The wait of one does not end with that of another.
+        let (three, _four) = (waiters.wait(&main, id(3)), waiters.wait(&main, id(3)));
+        drop(three);
+        assert_eq!(waiters.asked(), [(main, id(3))]);
+    }
+}
