@@ -31,7 +31,7 @@ pub(crate) async fn one(host: &Host, caller: &Caller, workspace: &WorkspaceId, i
     backlog::room(host, workspace).await?;
     let new = fresh.id;
     host.store.enqueue(vec![fresh]).await.map_err(unavailable)?;
-    host.queued.notify_one();
+    host.job_queued();
     tracing::info!(%workspace, job = %id, %new, user = caller.user, "a job was restarted");
     Ok(labelled(respond::text(201, new.to_string()), new, &version))
 }

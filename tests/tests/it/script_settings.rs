@@ -77,7 +77,7 @@ fn what_cannot_be_kept_is_refused() {
         ("concurrency_key=k".into(), "concurrent_limit"),
         (format!("concurrent_limit=1&concurrency_key={}", "k".repeat(501)), "500"),
         ("concurrent_limit=1&concurrency_time_window_s=60".into(), "not supported"),
-        ("concurrent_limit=1&delete_after_use=true".into(), "delete_after_use"),
+        ("concurrent_limit=1&delete_after_use=true".into(), "deleted after use"),
     ] {
         let detail = upload(&query);
         assert!(detail.contains(word), "{query}: {detail}");

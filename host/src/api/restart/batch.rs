@@ -63,7 +63,7 @@ impl<'a> Batch<'a> {
         if !jobs.is_empty() {
             backlog::room(self.host, self.workspace).await?;
             match self.host.store.enqueue(jobs).await {
-                Ok(()) => self.host.queued.notify_one(),
+                Ok(()) => self.host.job_queued(),
                 // The version of one of them was deleted meanwhile.
                 Err(StoreError::NotFound(_)) => together = false,
                 Err(error) => return Err(unavailable(error)),
