@@ -116,6 +116,8 @@ pub struct HostLimits {
     pub compile: CompileLimits,
     /// Bytes of compiled scripts kept ready in memory. Default 1 GiB.
     pub warm_bytes: u64,
+    /// Bytes of compiled scripts kept on disk. Default 10 GiB: a few hundred of the largest, of JavaScript and Python.
+    pub artefact_bytes: u64,
     /// Telling workspaces' webhooks of changes.
     pub delivery: DeliveryLimits,
 }
@@ -139,6 +141,7 @@ impl Default for HostLimits {
             queued_jobs: 1_000_000,
             compile: CompileLimits::default(),
             warm_bytes: 1024 * MIB,
+            artefact_bytes: 10_240 * MIB,
             delivery: DeliveryLimits::default(),
         }
     }

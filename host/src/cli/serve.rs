@@ -12,6 +12,7 @@ use crate::resolve::Resolver;
 use crate::serve::accept;
 use crate::serve::admit::Admission;
 use crate::serve::auth::Tokens;
+use crate::shelf::Shelf;
 use crate::stop::{Signals, Stop};
 use std::io::Write as _;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -27,7 +28,7 @@ use wasmill_core::limits::CompileLimits;
 use wasmill_core::outbox::Backoff;
 use wasmill_core::token::PlainToken;
 use wasmill_core::{HostLimits, RunLimits, WorkspaceId};
-use wasmill_sandbox::{Sandbox, SandboxConfig};
+use wasmill_sandbox::{ArtefactShelf, Sandbox, SandboxConfig};
 use wasmill_store::blobs::Blobs;
 use wasmill_store::sqlite::{Options, SqliteStore};
 use wasmill_store::{Accounts, Jobs as _, NewToken, Role, Store, User};
@@ -89,6 +90,16 @@ pub(crate) struct Args {
     /// The key that variables and resources are sealed with; <data>/value-key unless set
     #[arg(long, env = "WASMILL_VALUE_KEY_FILE")]
     value_key_file: Option<PathBuf>,
+    /// Where modules are kept: a directory, or s3://BUCKET/PREFIX?region=...&endpoint=...; <data>/modules unless set
+    #[arg(long, value_name = "PLACE", env = "WASMILL_BLOBS")]
+    blobs: Option<String>,
+    /// The key that authenticates compiled scripts: the same one on all hosts with the same --blobs, which then share what
+    /// they compile; <data>/host-secret unless set
+    #[arg(long, value_name = "FILE", env = "WASMILL_ARTEFACT_KEY_FILE")]
+    artefact_key_file: Option<PathBuf>,
+    /// Compiled scripts kept on disk, MiB; those used longest ago are removed
+    #[arg(long, value_name = "MIB", default_value_t = 10_240)]
+    artefact_cache: u64,
     /// Make synchronous callers wait until their run's record is on disk
     #[arg(long)]
     durable_sync: bool,
@@ -111,6 +122,7 @@ impl Args {
             module_bytes: self.module_limit.saturating_mul(MIB),
             stop_grace: Duration::from_secs(self.stop_grace),
             queued_jobs: self.queue_limit,
+            artefact_bytes: self.artefact_cache.saturating_mul(MIB),
             compile: CompileLimits {
                 cpu: Duration::from_secs(self.compile_cpu),
                 address_space_bytes: self.compile_memory.saturating_mul(MIB),
@@ -156,12 +168,13 @@ async fn serve(args: Args) -> CliResult {
     let data =
         std::fs::canonicalize(&args.data).map_err(|error| format!("the data directory {} cannot be used: {error}", args.data.display()))?;
     let sqlite = Arc::new(SqliteStore::open(&data, Options::default()).map_err(|error| error.to_string())?);
-    let blobs = Blobs::local(&data.join("modules")).map_err(|error| error.to_string())?;
+    let blobs = open_blobs(args.blobs.as_deref(), &data).await?;
     let compiler = std::env::current_exe().map_err(|error| format!("this program's own file is not known: {error}"))?;
     let sandbox = SandboxConfig {
         limits: settings.limits,
         cache_dir: data.join("artefacts"),
-        artefact_key: keys::host_secret(&data)?,
+        artefact_key: keys::artefact_key(args.artefact_key_file.as_deref(), &data)?,
+        shelf: shelf(&args, &blobs),
         compiler,
         environment: Vec::new(),
     };
@@ -224,6 +237,23 @@ async fn serve(args: Args) -> CliResult {
     }
     tracing::info!("stopped");
     Ok(code)
+}
+
+/// The place of modules, once it is known to work.
+async fn open_blobs(place: Option<&str>, data: &Path) -> Result<Blobs, String> {
+    let blobs = match place {
+        None => Blobs::local(&data.join("modules")),
+        Some(place) => Blobs::open(place),
+    };
+    let blobs = blobs.map_err(|error| error.to_string())?;
+    blobs.check().await.map_err(|error| error.to_string())?;
+    Ok(blobs)
+}
+
+/// Where compiled scripts are shared: beside modules that are not this host's alone, given a key that isn't either.
+fn shelf(args: &Args, blobs: &Blobs) -> Option<Arc<dyn ArtefactShelf>> {
+    let (_, _) = (args.blobs.as_ref()?, args.artefact_key_file.as_ref()?);
+    Some(Arc::new(Shelf(blobs.clone())))
 }
 
 /// Waits for a signal or the store's death, then stops in two phases. A second signal ends the process at once.

@@ -12,6 +12,7 @@ mod keys;
 pub mod memory;
 pub mod model;
 pub mod sqlite;
+mod tls;
 
 #[cfg(test)]
 mod conformance;

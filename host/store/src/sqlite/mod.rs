@@ -9,6 +9,7 @@ mod claim;
 mod counters;
 mod erase;
 mod fault;
+mod file;
 mod idempotency;
 mod jobs;
 mod list;
@@ -31,7 +32,8 @@ mod values;
 mod writer;
 
 pub use counters::Stats;
-pub use open::Options;
+pub use file::DatabaseFile;
+pub use open::{FILE, Options};
 
 use crate::{Result, RunRecord, StoreError};
 use counters::{Counters, State};
