@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod api;
+mod backup;
 mod cli;
 mod clock;
 mod host;
@@ -13,6 +14,7 @@ mod outbox;
 mod random;
 mod resolve;
 mod serve;
+mod shelf;
 mod stop;
 mod values;
 mod webhook;

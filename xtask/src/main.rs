@@ -24,7 +24,7 @@ usage: cargo xtask <command>
   demo [--once] [--listen ADDR]
                       install what is missing, build, start the host, push the examples and call them; then go on serving
   test                install what the tests need and run everything that has to pass
-  peers               install the clients, SDKs and the proxy that the tests try the host with into target/peers
+  peers               install the clients, SDKs, servers and the proxy that the tests use into target/peers
   guests              build the scripts and the test guests into target/guests
   build-script DIR    build one script and print the path of its .wasm
   targets             make sure that Rust can compile for wasm32-wasip2";

@@ -1,6 +1,7 @@
 //! Tests of the built host from outside. One binary, because linking is the dear part.
 
 mod answers;
+mod backups;
 mod bad_input;
 mod bodies;
 mod capabilities;
@@ -14,6 +15,7 @@ mod durability;
 mod events;
 mod jobs;
 mod load;
+mod object_storage;
 mod outbox;
 mod peers;
 mod problems;

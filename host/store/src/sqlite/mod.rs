@@ -10,6 +10,7 @@ mod claim;
 mod counters;
 mod erase;
 mod fault;
+mod file;
 mod held;
 mod idempotency;
 mod jobs;
@@ -39,7 +40,8 @@ mod values;
 mod writer;
 
 pub use counters::Stats;
-pub use open::Options;
+pub use file::DatabaseFile;
+pub use open::{FILE, Options};
 
 use crate::{Result, RunRecord, Signal, StoreError};
 use counters::{Counters, State};
