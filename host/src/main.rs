@@ -5,6 +5,7 @@
 mod api;
 mod cli;
 mod clock;
+mod files;
 mod host;
 mod jobs;
 mod outbox;

@@ -3,6 +3,7 @@
 use super::config::{self, Config};
 use super::{CliResult, keys, start_logging};
 use crate::clock::{self, IdSource};
+use crate::files;
 use crate::host::{Host, Settings};
 use crate::jobs::running::RunningJobs;
 use crate::jobs::{house, worker};
@@ -14,7 +15,6 @@ use crate::serve::admit::Admission;
 use crate::serve::auth::Tokens;
 use crate::stop::{Signals, Stop};
 use std::io::Write as _;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -148,11 +148,7 @@ pub(crate) fn run(args: Args) -> CliResult {
 
 async fn serve(args: Args) -> CliResult {
     let settings = args.settings();
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(&args.data)
-        .map_err(|error| format!("the data directory {} cannot be made: {error}", args.data.display()))?;
+    files::make_folder(&args.data).map_err(|error| format!("the data directory {} cannot be made: {error}", args.data.display()))?;
     let data =
         std::fs::canonicalize(&args.data).map_err(|error| format!("the data directory {} cannot be used: {error}", args.data.display()))?;
     let sqlite = Arc::new(SqliteStore::open(&data, Options::default()).map_err(|error| error.to_string())?);
@@ -285,7 +281,7 @@ async fn first_start(store: &dyn Accounts, token_file: &Path) -> Result<bool, St
         expires: None,
     };
     store.put_token(&stored).await.map_err(failed)?;
-    config::write_private(token_file, token.reveal()).map_err(|error| format!("{} cannot be written: {error}", token_file.display()))?;
+    files::write_private(token_file, token.reveal()).map_err(|error| format!("{} cannot be written: {error}", token_file.display()))?;
     Ok(true)
 }
 

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wasmill_core::{Failure, FailureName, Outcome, Usage};
 use wasmill_sandbox::{Call, LogBuffer, Run};
-use wasmill_store::{Claim, ClaimedJob, Completion, Micros, WorkerId, canceled_result};
+use wasmill_store::{Claim, ClaimedJob, Completion, Micros, StoreError, WorkerId, canceled_result};
 
 /// How long a worker's jobs stay its own without a sign of life.
 const LEASE: Duration = Duration::from_secs(20);
@@ -27,6 +27,8 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 const CLAIM: u32 = 64;
 /// Looked for due jobs at least so often, should a wake-up be missed.
 const POLL: Duration = Duration::from_secs(1);
+/// Wait after a failure of the store.
+const PAUSE: Duration = Duration::from_secs(1);
 
 fn lease_end() -> Micros {
     clock::now().saturating_add(LEASE.as_micros() as Micros)
@@ -46,10 +48,14 @@ pub(crate) async fn work(host: Arc<Host>) {
         let free = (places.available_permits() as u32).min(CLAIM);
         let claimed = match free {
             0 => Vec::new(),
-            free => host.store.claim(worker, clock::now(), free, &[]).await.unwrap_or_else(|error| {
-                tracing::error!(%error, "queued jobs cannot be claimed");
-                Vec::new()
-            }),
+            free => match host.store.claim(worker, clock::now(), free, &[]).await {
+                Ok(claimed) => claimed,
+                Err(error) => {
+                    tracing::error!(%error, "queued jobs cannot be claimed");
+                    pause(&host).await;
+                    continue;
+                }
+            },
         };
         let more = !claimed.is_empty();
         for job in claimed {
@@ -75,6 +81,11 @@ pub(crate) async fn work(host: Arc<Host>) {
     heartbeat.abort();
 }
 
+/// Waits for the store to recover, but not when the host stops.
+async fn pause(host: &Host) {
+    let _ = tokio::time::timeout(PAUSE, host.stop.draining.cancelled()).await;
+}
+
 /// How long nothing is due.
 async fn until_next(host: &Host) -> Duration {
     match host.store.next_due(&[]).await {
@@ -85,18 +96,23 @@ async fn until_next(host: &Host) -> Duration {
 
 async fn keep_lease(host: Arc<Host>, worker: WorkerId) {
     loop {
-        if let Err(error) = host.store.extend_lease(worker, lease_end()).await {
-            tracing::error!(%error, "the worker's lease cannot be extended");
-        }
-        match host.store.rescue(clock::now(), false).await {
-            Ok(0) => {}
-            Ok(rescued) => {
-                tracing::warn!(rescued, "jobs of a worker that went away were queued again");
-                host.queued.notify_one();
-            }
-            Err(error) => tracing::error!(%error, "lost jobs cannot be looked for"),
+        match host.store.extend_lease(worker, lease_end()).await {
+            Ok(()) => rescue(&host).await,
+            // Without a lease this worker's own jobs would be among the lost ones.
+            Err(error) => tracing::error!(%error, "the worker's lease cannot be extended"),
         }
         tokio::time::sleep(HEARTBEAT).await;
+    }
+}
+
+async fn rescue(host: &Host) {
+    match host.store.rescue(clock::now(), false).await {
+        Ok(0) => {}
+        Ok(rescued) => {
+            tracing::warn!(rescued, "jobs of a worker that went away were queued again");
+            host.queued.notify_one();
+        }
+        Err(error) => tracing::error!(%error, "lost jobs cannot be looked for"),
     }
 }
 
@@ -125,10 +141,30 @@ pub(crate) async fn finish(host: &Host, claim: Claim, run: Run, started: Micros,
         if let Some(by) = &by {
             end.result = canceled_result(by);
         }
-        match host.store.complete(vec![Completion { claim, end }]).await {
-            Ok(held) if held.first() == Some(&true) => {}
-            Ok(_) => tracing::warn!(job = %id, attempt = claim.attempt, "the job was no longer held; this attempt's result is dropped"),
-            Err(error) => tracing::error!(%error, job = %id, "a job's end could not be stored; it runs again when its lease ends"),
+        match complete(host, Completion { claim, end }).await {
+            Ok(true) => {}
+            Ok(false) => tracing::warn!(job = %id, attempt = claim.attempt, "the job was no longer held; this attempt's result is dropped"),
+            Err(error) => tracing::error!(%error, job = %id, "a job's end could not be stored; it runs again after the next start"),
+        }
+    }
+}
+
+/// Stores a job's end, as soon as there is room for it: its lease is this worker's, who lives, so that nobody else would
+/// ever end it. Meanwhile its place is taken, and no other job is started whose end could not be stored either. False when
+/// the job was no longer held.
+async fn complete(host: &Host, completion: Completion) -> Result<bool, StoreError> {
+    let mut waits = false;
+    loop {
+        match host.store.complete(vec![completion.clone()]).await {
+            Ok(held) => return Ok(held.first() == Some(&true)),
+            Err(error @ (StoreError::Full(_) | StoreError::Unavailable(_))) if !host.stop.draining.is_cancelled() => {
+                if !waits {
+                    tracing::warn!(%error, job = %completion.claim.id, "a job's end cannot be stored yet");
+                    waits = true;
+                }
+                pause(host).await;
+            }
+            Err(error) => return Err(error),
         }
     }
 }

@@ -1,14 +1,14 @@
 //! Module bytes, content-addressed: a blob's name is the SHA-256 of what it holds, so a blob is never changed.
 //!
 //! Every read checks the digest, because what is read here is compiled and run. On disk each write is synced together
-//! with its directory before it counts, for the version that names the module is durable too.
+//! with the directories that its name is in before it counts, for the version that names the module is durable too.
 
 use crate::{Result, StoreError};
 use bytes::Bytes;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
-use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions};
-use std::path::Path;
+use object_store::{Error, ObjectStore, ObjectStoreExt};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use wasmill_core::Digest;
 
@@ -16,6 +16,8 @@ use wasmill_core::Digest;
 #[derive(Debug, Clone)]
 pub struct Blobs {
     objects: Arc<dyn ObjectStore>,
+    /// Where the shelves are, when they are directories.
+    shelves: Option<PathBuf>,
 }
 
 impl Blobs {
@@ -25,13 +27,19 @@ impl Blobs {
     /// `Unavailable` when the directory cannot be made or read.
     pub fn local(dir: &Path) -> Result<Self> {
         let failed = |error: &dyn std::fmt::Display| StoreError::Unavailable(format!("the directory {}: {error}", dir.display()));
-        std::fs::create_dir_all(dir).map_err(|error| failed(&error))?;
+        let shelves = dir.join(SHELVES);
+        std::fs::create_dir_all(&shelves).map_err(|error| failed(&error))?;
+        // Also those that a process made which was killed before it came to this.
+        for folder in [Some(dir), dir.parent().filter(|above| !above.as_os_str().is_empty())].into_iter().flatten() {
+            sync(folder).map_err(|error| failed(&error))?;
+        }
         let files = LocalFileSystem::new_with_prefix(dir).map_err(|error| failed(&error))?;
-        Ok(Self { objects: Arc::new(files.with_fsync(true)) })
+        Ok(Self { objects: Arc::new(files.with_fsync(true)), shelves: Some(shelves) })
     }
 
-    /// Keeps these bytes under their digest; durable on return. Putting the same bytes again changes nothing, except
-    /// that a damaged blob is replaced: deploying again is how its owner mends it.
+    /// Keeps these bytes under their digest; durable on return. They are written also when they are there already: they
+    /// may be damaged, and deploying again is how their owner mends them; or a process may have put them there that was
+    /// killed before they were durable.
     ///
     /// # Errors
     /// `Corrupt` when the bytes have another digest.
@@ -40,16 +48,13 @@ impl Blobs {
         if actual != digest {
             return Err(StoreError::Corrupt(format!("the bytes given as module {digest} have the digest {actual}")));
         }
-        let key = key(&digest);
-        let create = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-        match self.objects.put_opts(&key, bytes.clone().into(), create).await {
-            Ok(_) => Ok(()),
-            Err(Error::AlreadyExists { .. }) => match self.get(digest).await {
-                Ok(Some(_)) => Ok(()),
-                Ok(None) | Err(StoreError::Corrupt(_)) => self.objects.put(&key, bytes.into()).await.map(drop).map_err(unavailable),
-                Err(error) => Err(error),
-            },
-            Err(error) => Err(unavailable(error)),
+        self.objects.put(&key(&digest), bytes.into()).await.map_err(unavailable)?;
+        // A shelf that was there already may have been made a moment ago, and its name not be synced.
+        match self.shelves.clone() {
+            Some(shelves) => blocking("syncing a directory of modules", move || sync(&shelves))
+                .await?
+                .map_err(|error| StoreError::Unavailable(format!("syncing a directory of modules: {error}"))),
+            None => Ok(()),
         }
     }
 
@@ -98,18 +103,28 @@ impl Blobs {
     }
 }
 
+/// What all keys begin with.
+const SHELVES: &str = "sha256";
+
 /// `sha256/<first 2 hex digits>/<64 hex digits>`: 256 directories, so that none grows large.
 fn key(digest: &Digest) -> Key {
     let hex = digest.to_hex();
     let shelf: String = hex.chars().take(2).collect();
-    Key::from_iter(["sha256", shelf.as_str(), hex.as_str()])
+    Key::from_iter([SHELVES, shelf.as_str(), hex.as_str()])
 }
 
 /// Hashing 64 MiB takes a tenth of a second, too long for a thread that serves requests.
 async fn digest_of(bytes: Bytes) -> Result<Digest> {
-    tokio::task::spawn_blocking(move || Digest::of(&bytes))
-        .await
-        .map_err(|error| StoreError::Unavailable(format!("hashing a module: {error}")))
+    blocking("hashing a module", move || Digest::of(&bytes)).await
+}
+
+async fn blocking<T: Send + 'static>(what: &str, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| StoreError::Unavailable(format!("{what}: {error}")))
+}
+
+/// Makes the names in a directory durable.
+fn sync(folder: &Path) -> std::io::Result<()> {
+    if cfg!(unix) { std::fs::File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
 fn unavailable(error: Error) -> StoreError {
@@ -118,7 +133,11 @@ fn unavailable(error: Error) -> StoreError {
             .filter_map(|error| error.downcast_ref::<std::io::Error>())
             .any(|error| error.kind() == std::io::ErrorKind::StorageFull)
     };
-    if full(&error) { StoreError::Full(error.to_string()) } else { StoreError::Unavailable(error.to_string()) }
+    if !full(&error) {
+        return StoreError::Unavailable(error.to_string());
+    }
+    tracing::warn!(%error, "there is no room for a module");
+    StoreError::Full(error.to_string())
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod deletion;
 mod docs;
 mod durability;
 mod events;
+mod faults;
 mod jobs;
 mod load;
 mod outbox;
