@@ -56,7 +56,7 @@ fn recorded(random: &mut Random, orders: Orders) -> Recorded {
         let calling = Load::start(&host, &Plan::call(2, PATH));
         eventually("some calls are answered", 30, || (queueing.successes() > 20 && calling.successes() > 2).then_some(()));
         // The moment is meant to be any.
-        std::thread::sleep(Duration::from_millis(random.below(500)));
+        std::thread::sleep(Duration::from_millis(random.below(300)));
         host.kill();
         let ledger = queueing.end();
         calling.end();
