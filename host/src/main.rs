@@ -6,6 +6,7 @@ mod api;
 mod backup;
 mod cli;
 mod clock;
+mod files;
 mod host;
 mod jobs;
 mod modules;

@@ -57,6 +57,11 @@ impl Home {
         Self { folder: Arc::new(folder), starts: Arc::default() }
     }
 
+    /// The folder itself.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// A file or folder in it.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)

@@ -1,7 +1,6 @@
 //! The host's own keys: files of 64 hex digits in the data directory, for its owner only, made at the first start.
 
-use super::config;
-use crate::random;
+use crate::{files, random};
 use std::path::{Path, PathBuf};
 use wasmill_core::Digest;
 use wasmill_core::seal::{SealedAt, SealedKind, ValueKey, open};
@@ -114,7 +113,7 @@ fn read(file: &Path) -> Result<Option<Result<[u8; 32], String>>, String> {
 /// Writes a file of 32 random bytes.
 fn make(file: &Path) -> Result<[u8; 32], String> {
     let bytes = random::bytes()?;
-    config::write_private(file, &Digest(bytes).to_hex()).map_err(|error| format!("{} cannot be written: {error}", file.display()))?;
+    files::write_private(file, &Digest(bytes).to_hex()).map_err(|error| format!("{} cannot be written: {error}", file.display()))?;
     Ok(bytes)
 }
 

@@ -4,6 +4,7 @@ use super::config::{self, Config};
 use super::stores::Opened;
 use super::{CliResult, keys, start_logging};
 use crate::clock::{self, IdSource};
+use crate::files;
 use crate::host::{Host, Role, Settings};
 use crate::jobs::running::RunningJobs;
 use crate::jobs::lease::{self, Lease};
@@ -19,7 +20,6 @@ use crate::serve::auth::Tokens;
 use crate::shelf::Shelf;
 use crate::stop::{Signals, Stop};
 use std::io::Write as _;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -195,11 +195,7 @@ pub(crate) fn run(args: Args) -> CliResult {
 
 async fn serve(args: Args) -> CliResult {
     let settings = args.settings();
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(&args.data)
-        .map_err(|error| format!("the data directory {} cannot be made: {error}", args.data.display()))?;
+    files::make_folder(&args.data).map_err(|error| format!("the data directory {} cannot be made: {error}", args.data.display()))?;
     let data =
         std::fs::canonicalize(&args.data).map_err(|error| format!("the data directory {} cannot be used: {error}", args.data.display()))?;
     let opened = Opened::open(args.database.as_deref(), &data).await?;
@@ -394,7 +390,7 @@ async fn first_start(store: &dyn Store, node: WorkerId, shared: bool, token_file
         expires: None,
     };
     store.put_token(&stored).await.map_err(failed)?;
-    config::write_private(token_file, token.reveal()).map_err(|error| format!("{} cannot be written: {error}", token_file.display()))?;
+    files::write_private(token_file, token.reveal()).map_err(|error| format!("{} cannot be written: {error}", token_file.display()))?;
     Ok(true)
 }
 

@@ -2,7 +2,8 @@
 //!
 //! They are files below a directory, or objects of a bucket that many hosts share. Every read checks the digest, because
 //! what is read here is compiled and run. A write is durable before it counts, for the version that names the module is
-//! durable too: on disk it is synced together with its directory, and a bucket's service does the like.
+//! durable too: on disk it is synced together with
+//! the directories that its name is in, and a bucket's service does the like.
 //!
 //! Reads are rare, since hosts keep what they compile, and so a bucket's blobs are not kept a second time on disk.
 
@@ -77,7 +78,11 @@ impl Blobs {
     /// `Unavailable` when the directory cannot be made or read.
     pub fn local(dir: &Path) -> Result<Self> {
         let failed = |error: &dyn std::fmt::Display| StoreError::Unavailable(format!("the directory {}: {error}", dir.display()));
-        std::fs::create_dir_all(dir).map_err(|error| failed(&error))?;
+        std::fs::create_dir_all(dir.join(SHELF)).map_err(|error| failed(&error))?;
+        // Also those that a process made which was killed before it came to this.
+        for folder in [Some(dir), dir.parent().filter(|above| !above.as_os_str().is_empty())].into_iter().flatten() {
+            sync(folder).map_err(|error| failed(&error))?;
+        }
         let files = LocalFileSystem::new_with_prefix(dir).map_err(|error| failed(&error))?;
         Ok(Self { objects: Arc::new(files.with_fsync(true)), place: Arc::new(Place::Directory(dir.to_owned())) })
     }
@@ -109,6 +114,14 @@ impl Blobs {
             return Err(StoreError::Corrupt(format!("the bytes given as module {digest} have the digest {actual}")));
         }
         let key = key(&digest);
+        if let Place::Directory(dir) = &*self.place {
+            // Also when it is there already: a process may have put it there that was killed before it was durable.
+            self.write(&key, bytes, PutMode::Overwrite).await.map_err(|error| self.failed(error))?;
+            // A shelf that was there already may have been made a moment ago, and its name not be synced.
+            let shelves = dir.join(SHELF);
+            let synced = blocking("syncing a directory of modules", move || sync(&shelves)).await?;
+            return synced.map_err(|error| StoreError::Unavailable(format!("syncing a directory of modules: {error}")));
+        }
         match self.fetch(&key).await? {
             Some((kept, put)) if is_fresh(put) && digest_of(kept.clone()).await? == digest => return Ok(()),
             Some(_) => {}
@@ -256,9 +269,16 @@ fn is_fresh(put: Micros) -> bool {
 
 /// Hashing 64 MiB takes a tenth of a second, too long for a thread that serves requests.
 async fn digest_of(bytes: Bytes) -> Result<Digest> {
-    tokio::task::spawn_blocking(move || Digest::of(&bytes))
-        .await
-        .map_err(|error| StoreError::Unavailable(format!("hashing a module: {error}")))
+    blocking("hashing a module", move || Digest::of(&bytes)).await
+}
+
+async fn blocking<T: Send + 'static>(what: &str, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| StoreError::Unavailable(format!("{what}: {error}")))
+}
+
+/// Makes the names in a directory durable.
+fn sync(folder: &Path) -> std::io::Result<()> {
+    if cfg!(unix) { std::fs::File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
 /// True when a disk's lack of room is behind the error.

@@ -13,6 +13,7 @@ mod deletion;
 mod docs;
 mod durability;
 mod events;
+mod faults;
 mod jobs;
 mod load;
 mod object_storage;

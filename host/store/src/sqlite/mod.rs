@@ -139,6 +139,14 @@ impl SqliteStore {
         answer.await.map_err(|_| self.counters.gone())?
     }
 
+    /// Waits until the runs that were recorded so far can be read. On a full disk they are dropped, and reading goes on.
+    async fn catch_up(&self) -> Result<()> {
+        match self.settle(Need::Committed).await {
+            Err(StoreError::Full(_)) => Ok(()),
+            settled => settled,
+        }
+    }
+
     async fn send(&self, message: Message) -> Result<()> {
         let inbox = self.inbox.as_ref().ok_or_else(|| self.counters.gone())?;
         inbox.send(message).await.map_err(|_| self.counters.gone())?;
