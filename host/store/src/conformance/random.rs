@@ -3,6 +3,7 @@
 //! Few ids, workers and instants on purpose, so that sequences meet each other: taken ids, twins of a key, stale
 //! claims, leases that end. The store is opened anew now and then, for what it keeps in memory must come from the file.
 
+mod busy;
 mod outbox;
 mod upkeep;
 
@@ -61,20 +62,24 @@ struct Ask {
 
 const TAGS: [&str; 2] = [DEFAULT_TAG, "big"];
 
-/// Ids of every sort: plain ones, twins of their keys, foreign ones, and one whose key a foreign one would be given.
+/// So many ids of the pool are of every sort.
+const FEW: usize = 10;
+
+/// Ids of every sort: plain ones, twins of their keys, foreign ones, and one whose key a foreign one would be given. Then more
+/// plain ones.
 fn pool() -> Vec<JobId> {
     let plain = (0..5).map(id);
     let twins = (0..2).map(|n| JobId::from_key(id(n).key(), id(n).tail() ^ 1));
     let foreign = ["0e5b7a1c-5a4e-4f2b-9a35-3d1f0b6a7c88", "00000000-0000-0000-0000-000000000000"];
     let foreign = foreign.iter().map(|text| text.parse().unwrap());
     let squatter = JobId::from_key(crate::keys::first_key(START), 5);
-    plain.chain(twins).chain(foreign).chain([squatter]).collect()
+    plain.chain(twins).chain(foreign).chain([squatter]).chain((20..32).map(id)).collect()
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let instant = START - 2..START + 12;
     let worker = 1..4i64;
-    let which = 0..pool().len();
+    let which = 0..FEW;
     let erased_after = prop::option::weighted(0.3, 0..12u64);
     let kin = (0..2u8, -1..2i16, prop::option::of(0..3usize), prop_oneof![3 => Just(START), 1 => Just(START + 5_000_000)], erased_after);
     let rules = (prop::option::weighted(0.6, (any::<bool>(), 1..4u32)), prop::bool::weighted(0.2));
@@ -116,7 +121,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => any::<bool>().prop_map(Step::Deploy),
         1 => any::<bool>().prop_map(Step::Archive),
         12 => outbox::steps().prop_map(Step::Outbox),
-        8 => upkeep::steps(pool().len()).prop_map(Step::Upkeep),
+        8 => upkeep::steps(FEW).prop_map(Step::Upkeep),
         1 => (worker.clone(), instant.clone()).prop_map(|(worker, until)| Step::Extend { worker, until }),
         2 => (instant.clone(), prop::bool::weighted(0.2))
             .prop_map(|(now, everything)| Step::Rescue { now, everything }),
@@ -139,7 +144,7 @@ fn filters() -> impl Strategy<Value = JobFilter> {
     let choice = |texts: [&'static str; 2]| prop::option::weighted(0.2, prop::sample::select(texts.to_vec()));
     let moment = prop::option::weighted(0.15, prop_oneof![START - 2..START + 12, Just(START + 5_000_000)]);
     let span = (moment.clone(), moment.clone()).prop_map(|(after, before)| Span { after, before });
-    let cursor = prop::option::weighted(0.3, prop::sample::select(pool()));
+    let cursor = prop::option::weighted(0.3, prop::sample::select(pool()[..FEW].to_vec()));
     let statuses = vec![RunStatus::Success, RunStatus::Failure, RunStatus::Canceled];
     let statuses = prop_oneof![3 => Just(vec![]), 1 => prop::sample::subsequence(statuses, 0..3)];
     let names = (choice(["f/a/x", "f/a/y"]), choice(["f/a", "f/a/y"]), choice(["admin", "bob"]), choice(TAGS));
@@ -268,40 +273,53 @@ fn kind<T: std::fmt::Debug>(result: Result<T>) -> String {
     }
 }
 
+/// Does the steps to both and compares the answers, and all that is there in the end.
+fn compare(steps: &[Step]) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let dir = tempfile::tempdir().unwrap();
+        let options = Options { linger: Duration::from_millis(1), ..Options::default() };
+        let mut sqlite = SqliteStore::open(dir.path(), options.clone()).unwrap();
+        let memory = MemoryStore::new();
+        let (_, x, y) = furnish(&memory).await;
+        furnish(&sqlite).await;
+        for (n, step) in steps.iter().enumerate() {
+            if let Step::Reopen = step {
+                drop(sqlite);
+                sqlite = SqliteStore::open(dir.path(), options.clone()).unwrap();
+                memory.forget_shares();
+            }
+            let expected = answer(&memory, step, [x, y]).await;
+            assert_eq!(answer(&sqlite, step, [x, y]).await, expected, "step {n}: {step:?}");
+        }
+        assert_eq!(everything(&sqlite).await, everything(&memory).await);
+    });
+}
+
+/// All that is there, printed.
+async fn everything(store: &dyn Store) -> Vec<String> {
+    let mut found = Vec::new();
+    for of in ["one", "two"].map(workspace) {
+        let filter = JobFilter { limit: MAX_LIST, ..JobFilter::default() };
+        found.push(shown(&store.list_jobs(&of, &filter).await.unwrap()));
+        for id in pool() {
+            found.push(shown(&store.attempts(&of, id).await.unwrap()));
+        }
+        found.push(shown(&store.deliveries(&of, None, MAX_LIST).await.unwrap()));
+    }
+    found
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
 
     #[test]
     fn sqlite_answers_as_memory_does(steps in steps()) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let dir = tempfile::tempdir().unwrap();
-            let options = Options { linger: Duration::from_millis(1), ..Options::default() };
-            let mut sqlite = SqliteStore::open(dir.path(), options.clone()).unwrap();
-            let memory = MemoryStore::new();
-            let (_, x, y) = furnish(&memory).await;
-            furnish(&sqlite).await;
-            for (n, step) in steps.iter().enumerate() {
-                if let Step::Reopen = step {
-                    drop(sqlite);
-                    sqlite = SqliteStore::open(dir.path(), options.clone()).unwrap();
-                    memory.forget_shares();
-                }
-                let expected = answer(&memory, step, [x, y]).await;
-                assert_eq!(answer(&sqlite, step, [x, y]).await, expected, "step {n}: {step:?}");
-            }
-            let everything = JobFilter { limit: MAX_LIST, ..JobFilter::default() };
-            for of in ["one", "two"] {
-                let expected = shown(&memory.list_jobs(&workspace(of), &everything).await.unwrap());
-                let found = shown(&sqlite.list_jobs(&workspace(of), &everything).await.unwrap());
-                assert_eq!(found, expected);
-                for id in pool() {
-                    let expected = shown(&memory.attempts(&workspace(of), id).await.unwrap());
-                    assert_eq!(shown(&sqlite.attempts(&workspace(of), id).await.unwrap()), expected);
-                }
-                let expected = memory.deliveries(&workspace(of), None, MAX_LIST).await.unwrap();
-                assert_eq!(sqlite.deliveries(&workspace(of), None, MAX_LIST).await.unwrap(), expected);
-            }
-        });
+        compare(&steps);
+    }
+
+    #[test]
+    fn sqlite_serves_a_busy_queue_as_memory_does(steps in busy::steps()) {
+        compare(&steps);
     }
 }
