@@ -3,4 +3,5 @@
 mod erasure;
 mod files;
 mod plans;
+mod queue;
 mod writer;
