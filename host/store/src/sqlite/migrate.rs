@@ -80,6 +80,7 @@ fn failed(error: rusqlite::Error) -> StoreError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Accounts, Counts, Jobs, Micros, WorkspaceSettings};
 
     #[test]
     fn steps_are_applied_once_and_only_forward() {
@@ -129,5 +130,50 @@ mod tests {
             let kept: String = conn.query_row("SELECT name FROM workspace", [], |row| row.get(0)).unwrap();
             assert_eq!((kept.as_str(), pragma::<u32>(&conn, "user_version").unwrap() as usize), ("main", STEPS.len()));
         }
+    }
+    /// What was queued and recorded before retries, limits and shares is as if it had none.
+    #[tokio::test]
+    async fn a_queue_of_the_version_before_goes_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut conn = Connection::open(dir.path().join("wasmill.db")).unwrap();
+        apply(&mut conn, &STEPS[..3]).unwrap();
+        let id = |n: u16| crate::conformance::id(n);
+        let row = |n: u16| format!("{}, {}, 1, 1, 1, 1, 0, 5, 5, 1, 1, 0", id(n).key(), id(n).tail());
+        let (hash, limits) = ([7; 32], r#"{"timeout_s":null,"memory_mib":null}"#);
+        conn.execute_batch(
+            "INSERT INTO workspace (name, title, created, runs) VALUES ('main', 'Main', 1, 1);
+             INSERT INTO script (workspace, path) VALUES (1, 'f/a/x');
+             INSERT INTO caller (name, token) VALUES ('ann', x'');
+             INSERT INTO word (text) VALUES ('wasm');",
+        )
+        .unwrap();
+        let sql = "INSERT INTO version (workspace, hash, script, deployed, manifest, module, module_bytes, kind, limits, summary, \
+            created_by, created) VALUES (1, ?1, 1, 1, '', ?1, 1, 'typed', ?2, '', 'ann', 1)";
+        conn.execute(sql, (hash, limits)).unwrap();
+        let columns = "id, tail, workspace, script, version, caller, trigger, created, run_at, max_attempts, tag, priority";
+        conn.execute_batch(&format!(
+            "INSERT INTO queue ({columns}) VALUES ({});
+             INSERT INTO queue ({columns}, attempt, worker, started) VALUES ({}, 1, 9, 6);
+             INSERT INTO run ({columns}, attempt, started, status, duration, memory, deleted) VALUES ({}, 1, 6, 0, 1, 1, 1);",
+            row(1),
+            row(2),
+            row(3)
+        ))
+        .unwrap();
+        drop(conn);
+
+        let store = crate::sqlite::SqliteStore::open(dir.path(), crate::sqlite::Options::default()).unwrap();
+        let main = crate::conformance::workspace("main");
+        assert_eq!(store.workspace_settings(&main).await.unwrap(), WorkspaceSettings::default());
+        let counts = Counts { queued: 1, running: 1, completed: 1, ..Counts::default() };
+        assert_eq!(store.counts(&main).await.unwrap(), counts);
+        let claimed = store.claim(1, 9, 9, &[]).await.unwrap();
+        assert_eq!(claimed.iter().map(|job| (job.job.id, job.failures)).collect::<Vec<_>>(), [(id(1), 0)]);
+        // It had no second start.
+        assert_eq!(store.rescue(9, true).await.unwrap(), 0);
+        assert_eq!(store.ended(&[1, 2, 3].map(|n| (main.clone(), id(n)))).await.unwrap(), [1, 2, 3].map(id));
+        let old = store.job(&main, id(3)).await.unwrap().unwrap().job;
+        assert_eq!((old.retry, old.concurrency, old.awaited), (None, None, false));
+        assert_eq!(store.purge_runs(&main, None, Micros::MAX, 9).await.unwrap(), 3);
     }
 }

@@ -1,6 +1,6 @@
 //! The back ends that are compared with memory, and the comparison.
 
-use super::{Step, answer, pool, steps, steps_without_jobs};
+use super::{Step, answer, busy, pool, steps, steps_without_jobs};
 use crate::conformance::*;
 use crate::postgres::PostgresStore;
 use crate::postgres::tests::Database;
@@ -97,6 +97,11 @@ proptest! {
 
     #[test]
     fn sqlite_answers_as_memory_does(steps in steps()) {
+        run(compare(InSqlite::open(tempfile::tempdir().unwrap()), &steps));
+    }
+
+    #[test]
+    fn a_busy_sqlite_answers_as_memory_does(steps in busy::steps()) {
         run(compare(InSqlite::open(tempfile::tempdir().unwrap()), &steps));
     }
 }

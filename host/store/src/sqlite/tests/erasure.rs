@@ -53,6 +53,31 @@ async fn erased_payloads_are_overwritten() {
     assert_eq!(found(dir.path()), [""; 0]);
 }
 
+/// So are those of attempts before the last one.
+#[tokio::test]
+async fn erased_attempts_are_overwritten() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(dir.path(), options(Duration::from_secs(600))).unwrap();
+    let (one, x, _) = furnish(&store).await;
+    for (n, size) in [(1, 60), (2, 900), (3, 20_000), (4, 200_000)] {
+        store.enqueue(vec![job(id(n), &one, x)]).await.unwrap();
+        store.claim(1, i64::MAX, 1, &[]).await.unwrap();
+        let failed = Retry { claim: Claim { id: id(n), attempt: 1 }, end: secret(n, size, &one, x).end, run_at: i64::MAX - 1 };
+        assert_eq!(store.retry(vec![failed]).await.unwrap(), [true]);
+    }
+    store.close().await.unwrap();
+    assert_eq!(found(dir.path()), ["wasmill.db"]);
+    let store = SqliteStore::open(dir.path(), options(Duration::from_secs(600))).unwrap();
+    for (n, deleted) in [(1, true), (2, true), (3, false), (4, true)] {
+        store.claim(1, i64::MAX, 1, &[]).await.unwrap();
+        let end = RunEnd { deleted, ..end(RunStatus::Success, "1") };
+        assert_eq!(store.complete(vec![Completion { claim: Claim { id: id(n), attempt: 2 }, end }]).await.unwrap(), [true]);
+    }
+    assert_eq!(store.erase(&one, &[id(3)]).await.unwrap(), 1);
+    store.close().await.unwrap();
+    assert_eq!(found(dir.path()), [""; 0]);
+}
+
 /// The log's file is emptied too, although the store goes on.
 #[tokio::test]
 async fn the_log_forgets_within_its_time() {

@@ -4,4 +4,5 @@ mod copies;
 mod erasure;
 mod files;
 mod plans;
+mod queue;
 mod writer;

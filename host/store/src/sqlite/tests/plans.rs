@@ -5,7 +5,7 @@ use crate::sqlite::list::{Resolved, statement};
 use crate::sqlite::open::keep_plans;
 use crate::sqlite::{erase, line, migrate, outbox, purge, slots};
 use crate::*;
-use rusqlite::Connection;
+use rusqlite::{Connection, Params, StatementStatus};
 
 fn empty() -> Connection {
     let mut conn = Connection::open_in_memory().unwrap();
@@ -93,6 +93,41 @@ fn limits_are_counted_and_opened_by_their_keys() {
     let lines = plan(&conn, slots::PARKED);
     let range = "INDEX queue_parked (concurrency_key=? AND (tag,priority,concurrency_limit,run_at)>(?,?,?,?))";
     assert!(lines.len() == 1 && lines[0].ends_with(range), "{lines:?}");
+}
+
+/// What a statement costs, in steps of SQLite's machine.
+fn cost(conn: &Connection, sql: &str, values: impl Params) -> i32 {
+    let mut statement = conn.prepare(sql).unwrap();
+    let mut rows = statement.query(values).unwrap();
+    while rows.next().unwrap().is_some() {}
+    drop(rows);
+    statement.get_status(StatementStatus::VmStep)
+}
+
+/// A plan that names the right index may still walk over all of it.
+#[test]
+fn a_long_queue_costs_no_more_than_a_short_one() {
+    let conn = empty();
+    let columns = "id, workspace, script, version, caller, trigger, created, run_at, max_attempts, tag, priority";
+    let many = "WITH RECURSIVE n (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM n WHERE n < 3000)";
+    conn.execute_batch(&format!(
+        "{many} INSERT INTO queue ({columns}, concurrency_key, concurrency_limit, parked)
+             SELECT n, 1, 1, 1, 1, 0, n, n, 1, 1, 0, 7, 1, n % 2 FROM n;
+         {many} INSERT INTO run ({columns}, attempt, started, status, duration, memory, deleted)
+             SELECT n << 20, 1, 1, 1, 1, 0, n << 8, n << 8, 1, 1, 0, 1, n << 8, 0, 1, 1, 0 FROM n;"
+    ))
+    .unwrap();
+    let costs = [
+        cost(&conn, line::LEAP, (i64::MIN, i64::MIN, i64::MIN, i64::MAX)),
+        cost(&conn, line::LEAP, (1, 1, 0, i64::MAX)),
+        cost(&conn, line::DUE, (1, 1, 0, i64::MAX, 1)),
+        cost(&conn, slots::PARKED, (7, i64::MIN, i64::MIN, i64::MIN, i64::MAX)),
+        cost(&conn, slots::PARKED, (7, 1, 0, 1, i64::MAX)),
+        cost(&conn, slots::RUNNING, [7]),
+        cost(&conn, purge::OF_WORKSPACE, (1, 1 << 20, 1 << 8, 9)),
+        cost(&conn, purge::OF_SCRIPT, (1, 1 << 20, 1 << 8, 9)),
+    ];
+    assert!(costs.iter().all(|cost| *cost < 100), "{costs:?}");
 }
 
 #[test]

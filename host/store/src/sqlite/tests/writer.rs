@@ -185,6 +185,41 @@ async fn one_refusal_leaves_the_rest_of_its_batch_alone() {
     assert!(store.job(&one, id(11)).await.unwrap().is_none());
 }
 
+/// What was taken in a batch that came to nothing counts for nobody's share.
+#[tokio::test]
+async fn shares_count_what_was_committed() {
+    let (_dir, store) = open();
+    let (one, x, _) = furnish(&store).await;
+    let two = workspace("two");
+    store.enqueue(vec![job(id(1), &one, x), job(id(2), &one, x), job(id(3), &two, x)]).await.unwrap();
+    let store = Arc::new(store);
+    let go = stall(&store).await;
+    let taken = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { store.claim(1, i64::MAX, 1, &[]).await }
+    });
+    let full = |_: &mut crate::sqlite::tx::Tx<'_>| -> std::result::Result<(), Fault> {
+        let error = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL);
+        Err(Fault::Sql(rusqlite::Error::SqliteFailure(error, None)))
+    };
+    let failed = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { store.write(Need::Synced, full).await }
+    });
+    // Both are on their way once the channel has them.
+    while store.inbox.as_ref().is_some_and(|inbox| inbox.capacity() > inbox.max_capacity() - 2) {
+        tokio::task::yield_now().await;
+    }
+    drop(go);
+    assert!(matches!(taken.await.unwrap().unwrap_err(), StoreError::Full(_)));
+    assert!(matches!(failed.await.unwrap().unwrap_err(), StoreError::Full(_)));
+    let mut order = Vec::new();
+    for _ in 0..3 {
+        order.push(store.claim(1, i64::MAX, 1, &[]).await.unwrap()[0].job.id);
+    }
+    assert_eq!(order, [id(1), id(3), id(2)]);
+}
+
 #[tokio::test]
 async fn after_an_io_error_the_store_is_dead() {
     let (dir, store) = open();
