@@ -3,8 +3,10 @@
 #![forbid(unsafe_code)]
 
 mod api;
+mod backup;
 mod cli;
 mod clock;
+mod files;
 mod host;
 mod jobs;
 mod modules;
@@ -13,6 +15,7 @@ mod outbox;
 mod random;
 mod resolve;
 mod serve;
+mod shelf;
 mod stop;
 mod values;
 mod webhook;

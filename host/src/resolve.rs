@@ -173,8 +173,9 @@ pub(crate) fn unavailable(error: StoreError) -> Problem {
         StoreError::NotFound(what) => Problem::not_found(format!("{what} does not exist")),
         StoreError::Conflict(why) => Problem::new(Code::Conflict, why),
         StoreError::Full(why) => {
-            tracing::error!(%why, "storage is full");
-            Problem::new(Code::StorageFull, "The host's storage is full; nothing was changed").retry_after(60)
+            // The store tells the operator, once in a while; so many may be refused that a line for each would fill a disk.
+            tracing::debug!(%why, "storage is full");
+            Problem::new(Code::StorageFull, "The host's storage is full; nothing was changed").retry_after(30)
         }
         StoreError::Unavailable(why) => {
             tracing::error!(%why, "storage is not available");

@@ -10,12 +10,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use tempfile::TempDir;
 
 /// Variables that would change what the host or its client does.
-const CLEARED: [&str; 20] = [
+const CLEARED: [&str; 24] = [
     "JOB_RETENTION_SECS",
     "WASMILL_DATABASE",
-    "WASMILL_BLOBS",
-    "AWS_ACCESS_KEY_ID",
-    "AWS_SECRET_ACCESS_KEY",
     "WASMILL_DATA",
     "WASMILL_LISTEN",
     "WASMILL_BASE_URL",
@@ -25,6 +22,13 @@ const CLEARED: [&str; 20] = [
     "WASMILL_CONFIG",
     "WASMILL_LOG",
     "WASMILL_VALUE_KEY_FILE",
+    "WASMILL_BLOBS",
+    "WASMILL_ARTEFACT_KEY_FILE",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_REGION",
+    "AWS_ENDPOINT_URL",
     "TIMEOUT_WAIT_RESULT",
     "INCLUDE_HEADERS",
     "HTTP_PROXY",
@@ -51,6 +55,11 @@ impl Home {
     pub fn new() -> Self {
         let folder = tempfile::Builder::new().prefix("wasmill-tests-").tempdir().expect("a temporary folder");
         Self { folder: Arc::new(folder), starts: Arc::default() }
+    }
+
+    /// The folder itself.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// A file or folder in it.

@@ -4,32 +4,46 @@
 
 mod cli;
 mod cluster;
+mod fates;
+mod faulty_disk;
 mod guests;
 mod home;
 mod host;
 mod http;
+mod integrity;
+mod load;
 mod modules;
 mod operations;
 mod peers;
+mod random;
 mod raw;
 mod receiver;
 mod search;
 mod shared;
+mod small_disk;
+mod torture;
 mod wire_cutter;
 
 pub use cli::{Cli, Printed};
 pub use cluster::Cluster;
+pub use fates::{Fates, drained, fates, queued_names};
+pub use faulty_disk::{Cut, Disk, FaultyDisk, Note, Orders, read_notes};
 pub use guests::{guest, sample_file};
 pub use home::Home;
 pub use host::{Deployed, Host};
 pub use http::{Answer, Request};
+pub use integrity::integrity;
+pub use load::{Acknowledged, Ledger, Load, Plan, call_again};
 pub use modules::{Bomb, command, component, entry_answering, many_functions, many_locals, typed};
 pub use operations::{Operation, operations};
 pub use peers::{Caddy, peer};
+pub use random::Random;
 pub use raw::{RawAnswer, Wire};
 pub use receiver::{Reaction, Receiver, Told};
 pub use search::found_below;
 pub use shared::shared;
+pub use small_disk::SmallDisk;
+pub use torture::{Torture, torture};
 pub use wire_cutter::WireCutter;
 
 use std::path::PathBuf;

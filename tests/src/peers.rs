@@ -13,7 +13,7 @@ use tempfile::TempDir;
 const PATIENCE: &str = "300";
 
 /// What `cargo xtask test` installs before the tests.
-fn installed(name: &str) -> PathBuf {
+pub(crate) fn installed(name: &str) -> PathBuf {
     let file = root().join("target/peers").join(name);
     assert!(file.exists(), "there is no {}; run the tests by `cargo xtask test`, which installs what they need", file.display());
     file

@@ -24,9 +24,14 @@ pub struct RawAnswer {
 impl Wire {
     /// Connects.
     pub fn open(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).expect("the host listens");
+        Self::try_open(address).expect("the host listens")
+    }
+
+    /// Connects, if somebody listens.
+    pub fn try_open(address: SocketAddr) -> Option<Self> {
+        let stream = TcpStream::connect(address).ok()?;
         stream.set_read_timeout(Some(Duration::from_millis(100))).expect("a timeout can be set");
-        Self { stream, read: Vec::new() }
+        Some(Self { stream, read: Vec::new() })
     }
 
     /// Sends bytes; false when the other side has closed.

@@ -16,12 +16,7 @@ pub(crate) fn run_all(root: &Path) -> Result<()> {
     step("checking dependencies, licences and sources", || deny(root))?;
     let guests = guests::build_all(root)?;
     peers::ensure(root)?;
-    // All of it at once and in one profile: built one by one, the packages would ask for different features of the
-    // engine, and it would be compiled for each.
-    const EVERYTHING: [&str; 5] = ["--quiet", "--locked", "--release", "--workspace", "--all-targets"];
-    step("building the host and its tests (the first time takes some minutes: there is a compiler in it)", || {
-        run(cargo(root).arg("build").args(EVERYTHING))
-    })?;
+    build(root)?;
     step("linting", || run(cargo(root).arg("clippy").args(EVERYTHING).args(["--", "-D", "warnings"])))?;
     // Their output goes to stdout, so that whoever reads it finds the tests' own closing lines there.
     step("running the tests", || {
@@ -39,6 +34,17 @@ pub(crate) fn run_all(root: &Path) -> Result<()> {
     step("running the demo", || demo::run(root, root.join("target/release/wasmill"), guests, true, None))?;
     eprintln!("everything passed, in {:.0} s", begun.elapsed().as_secs_f64());
     Ok(())
+}
+
+/// All of it at once and in one profile: built one by one, the packages would ask for different features of the engine, and
+/// it would be compiled for each.
+const EVERYTHING: [&str; 5] = ["--quiet", "--locked", "--release", "--workspace", "--all-targets"];
+
+/// Builds the host, its tests and the benchmarks.
+pub(crate) fn build(root: &Path) -> Result<()> {
+    step("building the host and its tests (the first time takes some minutes: there is a compiler in it)", || {
+        run(cargo(root).arg("build").args(EVERYTHING))
+    })
 }
 
 fn cargo(root: &Path) -> Command {

@@ -10,6 +10,7 @@ mod host;
 mod peers;
 mod process;
 mod toolchain;
+mod torture;
 mod wasm_std;
 mod wasm_targets;
 
@@ -24,7 +25,9 @@ usage: cargo xtask <command>
   demo [--once] [--listen ADDR]
                       install what is missing, build, start the host, push the examples and call them; then go on serving
   test                install what the tests need and run everything that has to pass
-  peers               install the clients, SDKs and the proxy that the tests try the host with into target/peers
+  torture [--kills N] [--cases N]
+                      the tests with faults for long: hosts killed N times under load, N power cuts, and the others
+  peers               install the clients, SDKs, servers and the proxy that the tests use into target/peers
   guests              build the scripts and the test guests into target/guests
   build-script DIR    build one script and print the path of its .wasm
   targets             make sure that Rust can compile for wasm32-wasip2";
@@ -47,6 +50,7 @@ fn dispatch() -> Result<()> {
         ["demo", "--once"] => demo::build_and_run(&root()?, true, None),
         ["demo", "--listen", address] => demo::build_and_run(&root()?, false, Some(address)),
         ["test"] => check::run_all(&root()?),
+        ["torture", amount @ ..] => torture::run(&root()?, &torture::Amount::parse(amount)?),
         ["peers"] => peers::ensure(&root()?),
         ["guests"] => guests::build_all(&root()?).map(drop),
         ["build-script", folder] => build_script::build(Path::new(folder)),

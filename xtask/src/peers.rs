@@ -1,5 +1,6 @@
 //! `cargo xtask peers`: what the host is tried with by the tests, and nothing else uses: the official clients of Windmill's
-//! API, the SDKs of CloudEvents and Standard Webhooks, and the proxy of the example in `deploy/`.
+//! API, the SDKs of CloudEvents and Standard Webhooks, two servers of object storage, and the proxy of the example in
+//! `deploy/`.
 //!
 //! Everything goes into `target/peers`, in the versions that `tests/peers` pins. A copy of what was asked for lies beside
 //! what was installed and tells whether that is still it, so that doing this again takes no time.
@@ -11,16 +12,20 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 
 use crate::apt;
-use crate::process::{attempt, step};
+use crate::process::{attempt, run, step};
 
 /// What decides about the packages for Node.js.
 const NODE_FILES: [&str; 3] = ["package.json", "package-lock.json", ".npmrc"];
+
+/// A server of object storage, and its version. Arguments of `cargo install`.
+const S3S: [&str; 5] = ["s3s-fs", "--version", "0.14.1", "--features", "binary"];
 
 /// Installs what is missing.
 pub(crate) fn ensure(root: &Path) -> Result<()> {
     let (asked, folder) = (root.join("tests/peers"), root.join("target/peers"));
     python(&asked.join("requirements.txt"), &folder.join("python"))?;
     node(&asked, &folder.join("node"))?;
+    cargo(root, &S3S, &folder.join("cargo"))?;
     if !folder.join("caddy/usr/bin/caddy").is_file() {
         // Unpacked and not installed: Debian's package would start a server on port 80.
         step("unpacking caddy", || apt::unpack("caddy", &folder.join("caddy")))?;
@@ -94,6 +99,23 @@ fn node(asked_in: &Path, folder: &Path) -> Result<()> {
             bail!("npm could not install what {} asks for\n{reason}", asked_in.display());
         }
         std::os::unix::fs::symlink(asked_in, folder.join("programs")).context("could not link the tests' programs")?;
+        mark(folder, &asked)
+    })
+}
+
+/// A program from crates.io in `bin`, built with what its author locked.
+fn cargo(root: &Path, package: &[&str], folder: &Path) -> Result<()> {
+    let asked = package.join(" ");
+    if is_installed(folder, &asked) {
+        return Ok(());
+    }
+    step("building the tests' object storage, s3s-fs (once, some minutes)", || {
+        empty(folder)?;
+        let mut install = Command::new("cargo");
+        // Built in a temporary folder, whatever the surroundings say: nothing of it is used again.
+        install.current_dir(root).env_remove("CARGO_TARGET_DIR");
+        install.args(["install", "--quiet", "--locked", "--root"]).arg(folder).args(package);
+        run(&mut install)?;
         mark(folder, &asked)
     })
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::time::{Duration, Instant};
-use wasmill_store::{JobFilter, Jobs as _, NewJob, RunEnd, RunRecord, RunStatus, Span, Store, Trigger};
+use wasmill_store::{JobFilter, NewJob, RunEnd, RunRecord, RunStatus, Span, Store, Trigger};
 
 /// Pages of each sort that are asked for.
 const PAGES: usize = 200;

@@ -135,7 +135,7 @@ async fn measure(args: &Args) -> Result<()> {
     for &engine in engines {
         let server = (engine == Engine::Postgres).then(|| {
             let settings = [("shared_buffers", "512MB"), ("max_wal_size", "4GB")].map(|(name, value)| (name.to_owned(), value.to_owned()));
-            Postgres::start(PostgresOptions { fsync: true, settings: settings.into() })
+            Postgres::start(PostgresOptions { fsync: true, settings: settings.into(), ..PostgresOptions::default() })
         });
         if wants(Part::Enqueue) || wants(Part::Drain) {
             report.rates.extend(rates(args, engine, server.as_ref(), rounds, jobs).await?.into_iter().filter(|rate| wants(rate.part)));

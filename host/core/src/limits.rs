@@ -118,6 +118,8 @@ pub struct HostLimits {
     pub compile: CompileLimits,
     /// Bytes of compiled scripts kept ready in memory. Default 1 GiB.
     pub warm_bytes: u64,
+    /// Bytes of compiled scripts kept on disk. Default 10 GiB: a few hundred of the largest, of JavaScript and Python.
+    pub artefact_bytes: u64,
     /// Telling workspaces' webhooks of changes.
     pub delivery: DeliveryLimits,
 }
@@ -142,6 +144,7 @@ impl Default for HostLimits {
             keep_runs: Some(Duration::from_secs(30 * 86_400)),
             compile: CompileLimits::default(),
             warm_bytes: 1024 * MIB,
+            artefact_bytes: 10_240 * MIB,
             delivery: DeliveryLimits::default(),
         }
     }

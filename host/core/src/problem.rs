@@ -91,7 +91,7 @@ codes! {
     /// A synchronous call waited too long.
     GatewayTimeout = 504, "timeout", "The run did not end in time";
     /// The storage is full.
-    StorageFull = 507, "storage-full", "The host's storage is full";
+    StorageFull = 503, "storage-full", "The host's storage is full";
 }
 
 impl Problem {

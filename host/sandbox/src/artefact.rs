@@ -1,25 +1,22 @@
-//! Compiled scripts on disk, and the only place where machine code is loaded.
+//! Compiled scripts as they are kept and passed on, and the only place where machine code is loaded.
 //!
-//! The engine runs what it is given: a compiled file has no checksum and is not validated. So nothing is loaded here that
-//! is not authenticated by a key that only this host has, under a name that says what it was made of and made for. The
-//! directory is the owner's alone; links are not followed; files appear by renaming, whole. A file that does not fit in any
-//! of these ways counts as missing, and the script is compiled again.
+//! The engine runs what it is given: compiled code has no checksum and is not validated. So nothing is loaded here that
+//! is not authenticated by a key that only this host and those it shares its scripts with have, under a name that says what
+//! it was made of and made for. Wherever the bytes come from, what does not fit counts as missing, and the script is
+//! compiled again.
 
 use crate::engine;
 use crate::inspect::Form;
+use bytes::Bytes;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::io;
 use wasmill_core::{Digest, Kind};
 use wasmtime::component::Component;
 use wasmtime::{Engine, Module};
 
-/// Begins each file; the digit counts versions of this layout.
+/// Begins each of them; the digit counts versions of this layout.
 const MAGIC: &[u8; 8] = b"wmart-1\n";
 const MAC_BYTES: usize = 32;
 
@@ -38,10 +35,10 @@ impl Label {
     }
 }
 
-/// Machine code of known origin: out of our own compile child, or a file with our own authentication code.
+/// Machine code of known origin: out of our own compile child, or with an authentication code under our own key.
 pub(crate) struct Trusted {
     pub(crate) label: Label,
-    code: Vec<u8>,
+    code: Bytes,
 }
 
 /// What the engine makes of it.
@@ -53,7 +50,7 @@ pub(crate) enum Code {
 impl Trusted {
     /// For the output of the compile child, which is this very program.
     pub(crate) fn from_compiler(label: Label, code: Vec<u8>) -> Self {
-        Self { label, code }
+        Self { label, code: code.into() }
     }
 
     /// Bytes of the code.
@@ -67,8 +64,8 @@ impl Trusted {
     /// When the engine finds that it was made for other settings, or needs more of an instance than the pool has.
     pub(crate) fn load(&self, engine: &Engine) -> wasmtime::Result<Code> {
         // SAFETY: `deserialize` demands bytes that the engine itself has produced, unchanged. A `Trusted` is only made from
-        // the output of our compile child and from files whose HMAC under this host's secret key has been checked, and its
-        // bytes are owned, so that nobody can change them in between.
+        // the output of our compile child and from bytes whose HMAC under the secret key has been checked, and they are in
+        // this process's own memory (read, not mapped), so that nobody can change them in between.
         #[expect(unsafe_code, reason = "loading compiled code; see the comment above")]
         unsafe {
             match self.label.form() {
@@ -79,46 +76,31 @@ impl Trusted {
     }
 }
 
-/// The directory of compiled scripts.
-pub(crate) struct Artefacts {
-    directory: PathBuf,
+/// Makes and checks the form in which compiled scripts are kept and passed on: magic, MAC, length of the label, label, code.
+pub(crate) struct Seal {
     keyed: Hmac<Sha256>,
-    fingerprint: [u8; 32],
-    /// Bytes of the largest file worth reading: no larger one can come out of the compile child.
-    largest: u64,
-    temporary: AtomicU64,
+    made_for: String,
 }
 
-impl Artefacts {
-    /// Opens the directory, making it if need be, for its owner alone.
-    ///
-    /// # Errors
-    /// When it can't be made, is a link or no directory, or can't be closed to others.
-    pub(crate) fn open(directory: &Path, key: [u8; 32], engine: &Engine, largest: u64) -> io::Result<Self> {
-        DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-        let found = fs::symlink_metadata(directory)?;
-        if !found.is_dir() {
-            return Err(io::Error::new(io::ErrorKind::NotADirectory, "it is a link or no directory"));
-        }
-        if found.permissions().mode() & 0o077 != 0 {
-            fs::set_permissions(directory, Permissions::from_mode(0o700))?;
-        }
+impl Seal {
+    /// A seal by this key, for code of this engine.
+    pub(crate) fn new(key: [u8; 32], engine: &Engine) -> Self {
         // HMAC fills a short key up with zeros to its block's 64 bytes; done here, the key has its full length by type.
         let mut block = [0; 64];
         block.iter_mut().zip(key).for_each(|(to, from)| *to = from);
-        let keyed = Hmac::<Sha256>::new(&block.into());
-        Ok(Self { directory: directory.to_owned(), keyed, fingerprint: engine::fingerprint(engine), largest, temporary: AtomicU64::new(0) })
+        let fingerprint: String = engine::fingerprint(engine).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        Self { keyed: Hmac::<Sha256>::new(&block.into()), made_for: format!("{}-{fingerprint}", engine::CODE_VERSION) }
     }
 
-    /// What the file is the code of: these wasm bytes, for this engine, its version and settings. Under the code's
-    /// authentication too, so that a file under another's name is refused.
-    fn identity(&self, digest: &Digest) -> String {
-        let made_for: String = self.fingerprint.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        format!("{}-{}-{made_for}", digest.to_hex(), engine::CODE_VERSION)
+    /// The engine's full version, and a hash of all else that decides whether it can run the code: target, settings, features.
+    pub(crate) fn made_for(&self) -> &str {
+        &self.made_for
     }
 
-    fn path(&self, digest: &Digest) -> PathBuf {
-        self.directory.join(self.identity(digest))
+    /// What it is the code of: these wasm bytes, for this engine. Under the code's authentication too, so that code under
+    /// another's name is refused.
+    pub(crate) fn identity(&self, digest: &Digest) -> String {
+        format!("{}-{}", digest.to_hex(), self.made_for)
     }
 
     fn mac(&self, digest: &Digest) -> Hmac<Sha256> {
@@ -128,28 +110,28 @@ impl Artefacts {
         mac
     }
 
-    /// The compiled script of that digest, if a file of it is there, whole and ours. Blocks on the disk.
-    pub(crate) fn read(&self, digest: &Digest) -> Option<Trusted> {
-        match self.try_read(digest) {
-            Ok(trusted) => Some(trusted),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => {
-                tracing::warn!(%digest, %error, "a compiled script on disk is not usable; it is compiled again");
-                None
-            }
-        }
+    /// The form in which it is kept. Reads all of the code.
+    ///
+    /// # Errors
+    /// When the label cannot be written.
+    pub(crate) fn close(&self, digest: &Digest, trusted: &Trusted) -> io::Result<Bytes> {
+        let label = serde_json::to_vec(&trusted.label)?;
+        let length = u32::try_from(label.len()).map_err(io::Error::other)?.to_le_bytes();
+        let mut mac = self.mac(digest);
+        let content = [&length[..], &label, &trusted.code];
+        content.iter().for_each(|part| mac.update(part));
+        let tag = mac.finalize().into_bytes();
+        let [length, label, code] = content;
+        Ok([&MAGIC[..], &tag, length, label, code].concat().into())
     }
 
-    fn try_read(&self, digest: &Digest) -> io::Result<Trusted> {
+    /// The compiled script of that digest, if that is what the bytes are. The authentication code is checked before anything
+    /// else is made of them. Reads all of them.
+    ///
+    /// # Errors
+    /// `InvalidData` for everything else.
+    pub(crate) fn open(&self, digest: &Digest, bytes: &Bytes) -> io::Result<Trusted> {
         let damaged = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
-        let flags = rustix::fs::OFlags::NOFOLLOW.union(rustix::fs::OFlags::NONBLOCK).bits() as i32;
-        let mut file = OpenOptions::new().read(true).custom_flags(flags).open(self.path(digest))?;
-        let found = file.metadata()?;
-        if !found.is_file() || found.len() > self.largest {
-            return Err(damaged("it is no plain file of a sensible size"));
-        }
-        let mut bytes = Vec::with_capacity(found.len() as usize);
-        (&mut file).take(self.largest).read_to_end(&mut bytes)?;
         let (magic, rest) = bytes.split_at_checked(MAGIC.len()).ok_or_else(|| damaged("it is too short"))?;
         let (tag, content) = rest.split_at_checked(MAC_BYTES).ok_or_else(|| damaged("it is too short"))?;
         if magic != MAGIC {
@@ -161,42 +143,6 @@ impl Artefacts {
         mac.verify_slice(tag).map_err(|_| damaged("it is not authentic"))?;
         let (length, content) = content.split_first_chunk::<4>().ok_or_else(|| damaged("it is too short"))?;
         let (label, code) = content.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or_else(|| damaged("it is too short"))?;
-        Ok(Trusted { label: serde_json::from_slice(label)?, code: code.to_vec() })
-    }
-
-    /// Writes a compiled script. A failure costs a later recompilation and nothing else, so it is only logged.
-    /// Blocks on the disk.
-    pub(crate) fn write(&self, digest: &Digest, trusted: &Trusted) {
-        let temporary = self.directory.join(format!(".new-{}-{}", std::process::id(), self.temporary.fetch_add(1, Ordering::Relaxed)));
-        if let Err(error) = self.try_write(digest, trusted, &temporary) {
-            tracing::warn!(%digest, %error, "a compiled script could not be written to disk");
-            let _ = fs::remove_file(&temporary);
-        }
-    }
-
-    fn try_write(&self, digest: &Digest, trusted: &Trusted, temporary: &Path) -> io::Result<()> {
-        let label = serde_json::to_vec(&trusted.label)?;
-        let length = u32::try_from(label.len()).map_err(io::Error::other)?.to_le_bytes();
-        let mut mac = self.mac(digest);
-        mac.update(&length);
-        mac.update(&label);
-        mac.update(&trusted.code);
-        // A left-over of a killed process with the same id would be in the way.
-        let _ = fs::remove_file(temporary);
-        let mut file: File = OpenOptions::new().write(true).create_new(true).mode(0o600).open(temporary)?;
-        for part in [&MAGIC[..], &mac.finalize().into_bytes(), &length, &label, &trusted.code] {
-            file.write_all(part)?;
-        }
-        // Not synced: a file torn by a power cut is not authentic, and compiled again.
-        fs::rename(temporary, self.path(digest))
-    }
-
-    /// Removes the compiled script of that digest, if there is one. Blocks on the disk.
-    pub(crate) fn remove(&self, digest: &Digest) {
-        if let Err(error) = fs::remove_file(self.path(digest))
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            tracing::warn!(%digest, %error, "a compiled script could not be removed");
-        }
+        Ok(Trusted { label: serde_json::from_slice(label)?, code: bytes.slice_ref(code) })
     }
 }

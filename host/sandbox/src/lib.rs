@@ -4,9 +4,10 @@
 //! use `wasmill-core` and the engine, and nothing else of the house.
 //!
 //! The way of a script: [`inspect()`] reads its outline, `compile` turns it into machine code in a child process,
-//! `artefact` keeps that code authenticated on disk, `prepared` links it once, `invoke` runs it in a fresh instance.
+//! `artefact` seals that code, `cache` and `shelf` keep it, `prepared` links it once, `invoke` runs it in a fresh instance.
 
 mod artefact;
+mod cache;
 mod compile;
 mod compile_child;
 mod engine;
@@ -20,7 +21,9 @@ mod refusal;
 mod sandbox;
 mod schema;
 mod shape;
+mod shelf;
 mod state;
+mod stock;
 mod text;
 mod value;
 mod wasi;
@@ -32,3 +35,5 @@ pub use log::LogBuffer;
 pub use prepared::Prepared;
 pub use refusal::{PrepareError, Refusal, RefusalCode, SandboxError};
 pub use sandbox::{Admitted, Sandbox, SandboxConfig};
+pub use shelf::ArtefactShelf;
+pub use stock::ArtefactCounts;

@@ -1,16 +1,18 @@
 //! The sandbox as a whole: admits uploads, keeps versions ready, and owns what all runs share.
 //!
-//! A version is looked for in memory, then as compiled code on disk, then compiled from its wasm bytes. Whoever comes second
-//! for the same digest waits for the first, so that a popular version after a start, or an upload repeated fifty times, is
-//! compiled once.
+//! A version is looked for in memory, then as compiled code on disk, then on the shelf that hosts share, then compiled from
+//! its wasm bytes. Whoever comes second for the same digest waits for the first, so that a popular version after a start,
+//! or an upload repeated fifty times, is compiled once.
 
-use crate::artefact::{Artefacts, Label, Trusted};
+use crate::artefact::{Label, Trusted};
 use crate::compile::Compiler;
 use crate::engine;
 use crate::inspect::{self, Form, Inspected};
 use crate::limiter::mib;
 use crate::prepared::{Linkers, Prepared};
 use crate::refusal::{PrepareError, Refusal, RefusalCode, SandboxError};
+use crate::shelf::ArtefactShelf;
+use crate::stock::{ArtefactCounts, Stock};
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -31,12 +33,14 @@ const VERSION_OVERHEAD: usize = 32 << 10;
 /// What a sandbox is set up with.
 #[derive(Clone)]
 pub struct SandboxConfig {
-    /// `concurrent_runs`, `warm_bytes`, `module_bytes` and `compile` are used.
+    /// `concurrent_runs`, `warm_bytes`, `artefact_bytes`, `module_bytes` and `compile` are used.
     pub limits: HostLimits,
     /// Directory of compiled scripts, for this host's user alone.
     pub cache_dir: PathBuf,
-    /// Secret by which this host knows its own compiled scripts again.
+    /// Secret by which this host knows its own compiled scripts again, and those of the hosts that have the same one.
     pub artefact_key: [u8; 32],
+    /// Where hosts with the same key find each other's compiled scripts, if they share them.
+    pub shelf: Option<Arc<dyn ArtefactShelf>>,
     /// The program to run as `<compiler> compile`: one that calls [`compile_child`](crate::compile_child).
     pub compiler: PathBuf,
     /// Variables that every run sees, before its own.
@@ -66,7 +70,7 @@ pub struct Sandbox {
     limits: HostLimits,
     engine: Engine,
     linkers: Linkers,
-    artefacts: Arc<Artefacts>,
+    stock: Stock,
     compiler: Compiler,
     warm: moka::sync::Cache<Digest, Arc<Prepared>>,
     refused: moka::sync::Cache<Digest, Refusal>,
@@ -79,23 +83,25 @@ impl Sandbox {
     /// # Errors
     /// When one of the three can't be had.
     pub fn new(config: SandboxConfig) -> Result<Arc<Self>, SandboxError> {
-        let SandboxConfig { limits, cache_dir, artefact_key, compiler, environment } = config;
+        let SandboxConfig { limits, cache_dir, artefact_key, shelf, compiler, environment } = config;
         let engine_error = |error: wasmtime::Error| SandboxError::Engine(format!("{error:#}"));
         let engine = engine::host(limits.concurrent_runs.max(1)).map_err(engine_error)?;
         let linkers = Linkers::new(&engine).map_err(engine_error)?;
-        let artefacts = Artefacts::open(&cache_dir, artefact_key, &engine, limits.compile.address_space_bytes)
+        let stock = Stock::open(&cache_dir, artefact_key, &engine, &limits, shelf)
             .map_err(|source| SandboxError::CacheDirectory { path: cache_dir.display().to_string(), source })?;
         engine::start_ticker(&engine).map_err(SandboxError::Ticker)?;
+        let left = stock.clone();
         let warm = moka::sync::Cache::builder()
             .max_capacity(limits.warm_bytes)
             .weigher(|_, script: &Arc<Prepared>| u32::try_from(script.bytes() + VERSION_OVERHEAD).unwrap_or(u32::MAX))
+            .eviction_listener(move |digest, _, _| left.used(&digest))
             .build();
         let refused = moka::sync::Cache::builder().max_capacity(REFUSAL_COUNT).time_to_live(REFUSALS_KEPT).build();
         Ok(Arc::new(Self {
             environment,
             engine,
             linkers,
-            artefacts: Arc::new(artefacts),
+            stock,
             compiler: Compiler::new(compiler, limits.compile),
             limits,
             warm,
@@ -112,7 +118,7 @@ impl Sandbox {
         let (digest, found) = self.look(&wasm).await?;
         let turn = self.turn(digest);
         let _mine = turn.lock.lock().await;
-        let script = match self.prepared(&digest) {
+        let script = match self.find(digest).await? {
             Some(script) => script,
             None => self.build(digest, &wasm, &found).await?,
         };
@@ -127,7 +133,7 @@ impl Sandbox {
     }
 
     /// A version ready to run, made ready if need be. `fetch` is asked for the wasm bytes only when neither memory nor
-    /// disk has the compiled code.
+    /// disk nor shelf has the compiled code.
     ///
     /// # Errors
     /// When the bytes can't be had, are not those of the digest, or would not be admitted (any more), also as another kind.
@@ -149,11 +155,15 @@ impl Sandbox {
         self.warm.get(digest)
     }
 
-    /// Forgets the compiled code of a deleted version, in memory and on disk. Runs that have it go on.
+    /// Forgets the compiled code of a deleted version, in memory, on disk and on the shelf. Runs that have it go on.
     pub async fn forget(&self, digest: Digest) {
         self.warm.invalidate(&digest);
-        let artefacts = self.artefacts.clone();
-        let _ = spawn_blocking(move || artefacts.remove(&digest)).await;
+        self.stock.remove(digest).await;
+    }
+
+    /// Where compiled code came from so far, and went.
+    pub fn artefact_counts(&self) -> ArtefactCounts {
+        self.stock.counts()
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -165,10 +175,7 @@ impl Sandbox {
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<Bytes, String>>,
     {
-        if let Some(script) = self.prepared(&digest) {
-            return Ok(script);
-        }
-        if let Some(script) = self.look_on_disk(digest).await? {
+        if let Some(script) = self.find(digest).await? {
             return Ok(script);
         }
         let wasm = fetch().await.map_err(PrepareError::Fetch)?;
@@ -191,11 +198,26 @@ impl Sandbox {
             .map_err(|error| Refusal::internal("inspecting a script", error))?
     }
 
-    /// From wasm bytes to a linked version; through the disk, if it is there already.
-    async fn build(&self, digest: Digest, wasm: &Bytes, found: &Inspected) -> Result<Arc<Prepared>, Refusal> {
-        if let Some(script) = self.look_on_disk(digest).await? {
-            return Ok(script);
+    /// The version from compiled code that is there already. Nothing usable is no error.
+    async fn find(&self, digest: Digest) -> Result<Option<Arc<Prepared>>, Refusal> {
+        if let Some(script) = self.prepared(&digest) {
+            return Ok(Some(script));
         }
+        if let Some(trusted) = self.stock.from_disk(digest).await
+            && let Some(script) = self.link(digest, trusted).await?
+        {
+            return Ok(Some(script));
+        }
+        let Some((trusted, sealed)) = self.stock.from_shelf(digest).await else { return Ok(None) };
+        let script = self.link(digest, trusted).await?;
+        if script.is_some() {
+            self.stock.write(digest, sealed, self.in_use()).await;
+        }
+        Ok(script)
+    }
+
+    /// From wasm bytes to a linked version.
+    async fn build(&self, digest: Digest, wasm: &Bytes, found: &Inspected) -> Result<Arc<Prepared>, Refusal> {
         if let Some(refusal) = self.refused.get(&digest) {
             return Err(refusal);
         }
@@ -219,19 +241,29 @@ impl Sandbox {
             Refusal::new(RefusalCode::TooComplex, format!("the script needs more than a run may have: {detail}"))
         })?;
         let script = Arc::new(Prepared::link(digest, &trusted, loaded, &self.linkers, &self.limits.compile)?);
-        let artefacts = self.artefacts.clone();
-        // Kept even if the upload is abandoned now; it took long enough.
-        let _ = spawn_blocking(move || artefacts.write(&digest, &trusted)).await;
         self.warm.insert(digest, script.clone());
+        let (stock, in_use) = (self.stock.clone(), self.in_use());
+        // Kept even if the upload is abandoned now; it took long enough.
+        let keeping = tokio::spawn(async move {
+            if let Some(sealed) = stock.seal(digest, trusted).await {
+                stock.put_on_shelf(digest, sealed.clone());
+                stock.write(digest, sealed, in_use).await;
+            }
+        });
+        let _ = keeping.await;
         Ok(script)
     }
 
-    /// The version from the compiled code on disk. Nothing usable there is no error.
-    async fn look_on_disk(&self, digest: Digest) -> Result<Option<Arc<Prepared>>, Refusal> {
-        let artefacts = self.artefacts.clone();
-        let read =
-            spawn_blocking(move || artefacts.read(&digest)).await.map_err(|error| Refusal::internal("reading a compiled script", error))?;
-        let Some(trusted) = read else { return Ok(None) };
+    /// Tells what is ready in memory: nothing of that is removed from the disk.
+    fn in_use(&self) -> impl Fn(&Digest) -> bool + Send + 'static {
+        // What must go goes by and by; here it matters.
+        self.warm.run_pending_tasks();
+        let warm = self.warm.clone();
+        move |digest| warm.contains_key(digest)
+    }
+
+    /// The version that this is the code of; `None` when it does not fit this engine.
+    async fn link(&self, digest: Digest, trusted: Trusted) -> Result<Option<Arc<Prepared>>, Refusal> {
         let (trusted, loaded) = self.revive(trusted).await?;
         match loaded {
             Ok(code) => {
@@ -240,7 +272,7 @@ impl Sandbox {
                 Ok(Some(script))
             }
             Err(error) => {
-                tracing::warn!(%digest, error = %format_args!("{error:#}"), "compiled code on disk does not fit this engine; it is compiled again");
+                tracing::warn!(%digest, error = %format_args!("{error:#}"), "compiled code that was kept does not fit this engine; it is compiled again");
                 Ok(None)
             }
         }

@@ -14,7 +14,6 @@ use wasmill_core::limits::{RESOURCE_BYTES, RESOURCE_TYPE_CHARS};
 use wasmill_core::problem::Code;
 use wasmill_core::scope::{Action, Need};
 use wasmill_core::wire::RawJson;
-use wasmill_core::problem::Code;
 use wasmill_core::{FailureName, Problem, ValuePath, WorkspaceId, wire};
 use wasmill_store::{PutMode, Resource};
 

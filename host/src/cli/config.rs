@@ -1,9 +1,8 @@
 //! The client's configuration file, which `serve` writes so that on one machine no flags are needed.
 
+use crate::files;
 use serde::{Deserialize, Serialize};
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// `config.json`: where the host is and where its token is kept. The token itself is not in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,23 +46,5 @@ pub(crate) fn read() -> Result<Option<Config>, String> {
 pub(crate) fn write(config: &Config) -> std::io::Result<()> {
     let Some(path) = file() else { return Ok(()) };
     let text = serde_json::to_string_pretty(config)?;
-    write_private(&path, &text)
-}
-
-/// Writes a file that only its owner can read (mode 0600), whole or not at all.
-///
-/// # Errors
-/// What the disk says.
-pub(crate) fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}", std::process::id()));
-    let scratch = path.with_file_name(name);
-    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&scratch)?;
-    file.write_all(text.as_bytes())?;
-    file.write_all(b"\n")?;
-    file.sync_all()?;
-    std::fs::rename(&scratch, path)
+    files::write_private(&path, &text)
 }

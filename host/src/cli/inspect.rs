@@ -39,7 +39,8 @@ fn admit(wasm: Vec<u8>) -> Result<Result<Admitted, Refusal>, String> {
     let scratch = Scratch::new()?;
     let limits = HostLimits { concurrent_runs: 1, ..HostLimits::default() };
     let compiler = std::env::current_exe().map_err(|error| format!("this program's own file is not known: {error}"))?;
-    let config = SandboxConfig { limits, cache_dir: scratch.0.clone(), artefact_key: [0; 32], compiler, environment: Vec::new() };
+    let config =
+        SandboxConfig { limits, cache_dir: scratch.0.clone(), artefact_key: [0; 32], shelf: None, compiler, environment: Vec::new() };
     runtime.block_on(async {
         let sandbox = Sandbox::new(config).map_err(|error| error.to_string())?;
         Ok(sandbox.admit(wasm.into()).await)

@@ -1,24 +1,29 @@
 //! The host's own keys: files of 64 hex digits in the data directory, for its owner only, made at the first start.
 
-use super::config;
-use crate::random;
-use std::path::Path;
+use crate::{files, random};
+use std::path::{Path, PathBuf};
 use wasmill_core::Digest;
 use wasmill_core::seal::{SealedAt, SealedKind, ValueKey, open};
 use wasmill_store::{Store, StoreError};
 
-/// The secret that authenticates compiled scripts on disk.
+/// The secret that authenticates compiled scripts: the one in this file, or the host's own, which is made where there is none.
 ///
 /// # Errors
 /// A sentence naming the file.
-pub(crate) fn host_secret(data: &Path) -> Result<[u8; 32], String> {
-    let file = data.join("host-secret");
-    match read(&file)? {
-        Some(Ok(secret)) => Ok(secret),
-        Some(Err(why)) => {
-            Err(format!("{} is damaged: {why}; restore it or delete it, which makes the host compile every script again", file.display()))
+pub(crate) fn artefact_key(file: Option<&Path>, data: &Path) -> Result<[u8; 32], String> {
+    let own = data.join("host-secret");
+    match (read(file.unwrap_or(&own))?, file) {
+        (Some(Ok(secret)), _) => Ok(secret),
+        (Some(Err(why)), None) => {
+            Err(format!("{} is damaged: {why}; restore it or delete it, which makes the host compile every script again", own.display()))
         }
-        None => make(&file),
+        (Some(Err(why)), Some(file)) => Err(format!("the artefact key {} is damaged: {why}; copy it from another host", file.display())),
+        (None, None) => make(&own),
+        // One made here would be another one on every host, and nothing would be shared.
+        (None, Some(file)) => Err(format!(
+            "there is no artefact key {}; make it once with 'openssl rand -hex 32' and give every host the same",
+            file.display()
+        )),
     }
 }
 
@@ -48,6 +53,20 @@ pub(crate) async fn value_key(file: &Path, store: &dyn Store) -> Result<ValueKey
         )),
         _ => Ok(key),
     }
+}
+
+/// The keys of a data directory that a backup takes along, by their names there: the value key, which may be kept elsewhere,
+/// and the first token. The secret that authenticates compiled scripts is made anew, as they are.
+///
+/// # Errors
+/// A sentence when the value key is not there.
+pub(crate) fn present(data: &Path, value_key: &Path) -> Result<Vec<(&'static str, PathBuf)>, String> {
+    if !value_key.is_file() {
+        return Err(format!("there is no value key {}; name its file with --value-key-file", value_key.display()));
+    }
+    let token = data.join("admin-token");
+    let token = token.is_file().then_some(("admin-token", token));
+    Ok([("value-key", value_key.to_owned())].into_iter().chain(token).collect())
 }
 
 /// A sealed value of the store, to try a key on.
@@ -94,7 +113,7 @@ fn read(file: &Path) -> Result<Option<Result<[u8; 32], String>>, String> {
 /// Writes a file of 32 random bytes.
 fn make(file: &Path) -> Result<[u8; 32], String> {
     let bytes = random::bytes()?;
-    config::write_private(file, &Digest(bytes).to_hex()).map_err(|error| format!("{} cannot be written: {error}", file.display()))?;
+    files::write_private(file, &Digest(bytes).to_hex()).map_err(|error| format!("{} cannot be written: {error}", file.display()))?;
     Ok(bytes)
 }
 

@@ -1,12 +1,15 @@
 //! The command line: `serve` is the host, the rest are its clients.
 
+mod backup;
 mod client;
 mod config;
 mod inspect;
 mod jobs;
 mod keys;
 mod logs;
+mod progress;
 mod push;
+mod restore;
 mod retry;
 mod run;
 mod sample;
@@ -45,6 +48,10 @@ enum Command {
     Token(token::Args),
     /// Say what a wasm file is and whether it would be accepted
     Inspect(inspect::Args),
+    /// Copy everything that a host keeps into a directory, while it runs
+    Backup(backup::Args),
+    /// Make a data directory out of a backup
+    Restore(restore::Args),
     /// Compile one module from stdin to stdout, under limits (used by the host itself)
     #[command(hide = true, disable_help_flag = true)]
     Compile {
@@ -67,6 +74,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Scripts(args) => scripts::run(&args),
         Command::Token(args) => token::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Backup(args) => backup::run(&args),
+        Command::Restore(args) => restore::run(&args),
         Command::Compile { .. } => return wasmill_sandbox::compile_child(),
     };
     outcome.unwrap_or_else(|message| {

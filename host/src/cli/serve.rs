@@ -4,6 +4,7 @@ use super::config::{self, Config};
 use super::stores::Opened;
 use super::{CliResult, keys, start_logging};
 use crate::clock::{self, IdSource};
+use crate::files;
 use crate::host::{Host, Role, Settings};
 use crate::jobs::running::RunningJobs;
 use crate::jobs::lease::{self, Lease};
@@ -16,9 +17,9 @@ use crate::resolve::Resolver;
 use crate::serve::accept;
 use crate::serve::admit::Admission;
 use crate::serve::auth::Tokens;
+use crate::shelf::Shelf;
 use crate::stop::{Signals, Stop};
 use std::io::Write as _;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -32,7 +33,7 @@ use wasmill_core::limits::CompileLimits;
 use wasmill_core::outbox::Backoff;
 use wasmill_core::token::PlainToken;
 use wasmill_core::{HostLimits, RunLimits, WorkspaceId};
-use wasmill_sandbox::{Sandbox, SandboxConfig};
+use wasmill_sandbox::{ArtefactShelf, Sandbox, SandboxConfig};
 use wasmill_store::blobs::Blobs;
 use wasmill_store::{NewToken, Store, User, WorkerId};
 
@@ -46,9 +47,6 @@ pub(crate) struct Args {
     /// directory keeps everything, for this host alone
     #[arg(long, env = "WASMILL_DATABASE", hide_env_values = true)]
     database: Option<String>,
-    /// Where modules are kept: s3://bucket/prefix, or a directory. Unless set, the directory 'modules' in the data directory
-    #[arg(long, env = "WASMILL_BLOBS", hide_env_values = true)]
-    blobs: Option<String>,
     /// What this host does: answer requests, run queued jobs, or both
     #[arg(long, value_enum, default_value_t = Role::All)]
     role: Role,
@@ -115,6 +113,16 @@ pub(crate) struct Args {
     /// The key that variables and resources are sealed with; <data>/value-key unless set
     #[arg(long, env = "WASMILL_VALUE_KEY_FILE")]
     value_key_file: Option<PathBuf>,
+    /// Where modules are kept: a directory, or s3://BUCKET/PREFIX?region=...&endpoint=...; <data>/modules unless set
+    #[arg(long, value_name = "PLACE", env = "WASMILL_BLOBS")]
+    blobs: Option<String>,
+    /// The key that authenticates compiled scripts: the same one on all hosts with the same --blobs, which then share what
+    /// they compile; <data>/host-secret unless set
+    #[arg(long, value_name = "FILE", env = "WASMILL_ARTEFACT_KEY_FILE")]
+    artefact_key_file: Option<PathBuf>,
+    /// Compiled scripts kept on disk, MiB; those used longest ago are removed
+    #[arg(long, value_name = "MIB", default_value_t = 10_240)]
+    artefact_cache: u64,
     /// Make synchronous callers wait until their run's record is on disk
     #[arg(long)]
     durable_sync: bool,
@@ -147,6 +155,7 @@ impl Args {
             stop_grace: Duration::from_secs(self.stop_grace),
             queued_jobs: self.queue_limit,
             keep_runs: self.keep_runs(),
+            artefact_bytes: self.artefact_cache.saturating_mul(MIB),
             compile: CompileLimits {
                 cpu: Duration::from_secs(self.compile_cpu),
                 address_space_bytes: self.compile_memory.saturating_mul(MIB),
@@ -186,26 +195,21 @@ pub(crate) fn run(args: Args) -> CliResult {
 
 async fn serve(args: Args) -> CliResult {
     let settings = args.settings();
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(&args.data)
-        .map_err(|error| format!("the data directory {} cannot be made: {error}", args.data.display()))?;
+    files::make_folder(&args.data).map_err(|error| format!("the data directory {} cannot be made: {error}", args.data.display()))?;
     let data =
         std::fs::canonicalize(&args.data).map_err(|error| format!("the data directory {} cannot be used: {error}", args.data.display()))?;
     let opened = Opened::open(args.database.as_deref(), &data).await?;
     let store = opened.store();
-    let blobs = match &args.blobs {
-        Some(place) => Blobs::open(place),
-        None if opened.is_shared() => return Err(NO_BLOBS.into()),
-        None => Blobs::local(&data.join("modules")),
-    };
-    let blobs = blobs.map_err(|error| error.to_string())?;
+    if opened.is_shared() && args.blobs.is_none() {
+        return Err(NO_BLOBS.into());
+    }
+    let blobs = open_blobs(args.blobs.as_deref(), &data).await?;
     let compiler = std::env::current_exe().map_err(|error| format!("this program's own file is not known: {error}"))?;
     let sandbox = SandboxConfig {
         limits: settings.limits,
         cache_dir: data.join("artefacts"),
-        artefact_key: keys::host_secret(&data)?,
+        artefact_key: keys::artefact_key(args.artefact_key_file.as_deref(), &data)?,
+        shelf: shelf(&args, &blobs),
         compiler,
         environment: Vec::new(),
     };
@@ -297,6 +301,23 @@ async fn at_work(host: Arc<Host>) {
     }
 }
 
+/// The place of modules, once it is known to work.
+async fn open_blobs(place: Option<&str>, data: &Path) -> Result<Blobs, String> {
+    let blobs = match place {
+        None => Blobs::local(&data.join("modules")),
+        Some(place) => Blobs::open(place),
+    };
+    let blobs = blobs.map_err(|error| error.to_string())?;
+    blobs.check().await.map_err(|error| error.to_string())?;
+    Ok(blobs)
+}
+
+/// Where compiled scripts are shared: beside modules that are not this host's alone, given a key that isn't either.
+fn shelf(args: &Args, blobs: &Blobs) -> Option<Arc<dyn ArtefactShelf>> {
+    let (_, _) = (args.blobs.as_ref()?, args.artefact_key_file.as_ref()?);
+    Some(Arc::new(Shelf(blobs.clone())))
+}
+
 /// Waits for a signal or the store's death, then stops in two phases. A second signal ends the process at once.
 async fn wait_for_end(host: &Arc<Host>, opened: &Opened, mut signals: Signals, tasks: [JoinHandle<()>; 3]) -> ExitCode {
     let code = tokio::select! {
@@ -369,7 +390,7 @@ async fn first_start(store: &dyn Store, node: WorkerId, shared: bool, token_file
         expires: None,
     };
     store.put_token(&stored).await.map_err(failed)?;
-    config::write_private(token_file, token.reveal()).map_err(|error| format!("{} cannot be written: {error}", token_file.display()))?;
+    files::write_private(token_file, token.reveal()).map_err(|error| format!("{} cannot be written: {error}", token_file.display()))?;
     Ok(true)
 }
 

@@ -57,7 +57,10 @@ impl Opened {
     pub(crate) async fn close(&self) -> Result<()> {
         match self {
             Opened::Sqlite(store) => store.close().await,
-            Opened::Postgres(store) => store.close().await,
+            Opened::Postgres(store) => {
+                store.close();
+                Ok(())
+            }
         }
     }
 }

@@ -27,6 +27,8 @@ const CLAIM: u32 = 64;
 const POLL: Duration = Duration::from_secs(1);
 /// Wait before an end is stored again that could not be.
 const AGAIN: Duration = Duration::from_millis(250);
+/// Wait after a failure of the store.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// A job that is held under a claim.
 pub(crate) struct Held {
@@ -47,10 +49,14 @@ pub(crate) async fn work(host: Arc<Host>) {
         let free = if host.lease.holds() { (places.available_permits() as u32).min(CLAIM) } else { 0 };
         let claimed = match free {
             0 => Vec::new(),
-            free => host.store.claim(host.worker, clock::now(), free, &host.settings.tags).await.unwrap_or_else(|error| {
-                tracing::error!(%error, "queued jobs cannot be claimed");
-                Vec::new()
-            }),
+            free => match host.store.claim(host.worker, clock::now(), free, &host.settings.tags).await {
+                Ok(claimed) => claimed,
+                Err(error) => {
+                    tracing::error!(%error, "queued jobs cannot be claimed");
+                    pause(&host).await;
+                    continue;
+                }
+            },
         };
         let more = !claimed.is_empty();
         for job in claimed {
@@ -73,6 +79,11 @@ pub(crate) async fn work(host: Arc<Host>) {
     }
     tasks.close();
     tasks.wait().await;
+}
+
+/// Waits for the store to recover, but not when the host stops.
+async fn pause(host: &Host) {
+    let _ = tokio::time::timeout(PAUSE, host.stop.draining.cancelled()).await;
 }
 
 /// How long nothing is due.

@@ -1,37 +1,110 @@
 //! Module bytes, content-addressed: a blob's name is the SHA-256 of what it holds, so a blob is never changed.
 //!
-//! Every read checks the digest, because what is read here is compiled and run. On disk each write is synced together
-//! with its directory before it counts, for the version that names the module is durable too.
+//! They are files below a directory, or objects of a bucket that many hosts share. Every read checks the digest, because
+//! what is read here is compiled and run. A write is durable before it counts, for the version that names the module is
+//! durable too: on disk it is synced together with
+//! the directories that its name is in, and a bucket's service does the like.
+//!
+//! Reads are rare, since hosts keep what they compile, and so a bucket's blobs are not kept a second time on disk.
 
-use crate::{Result, StoreError};
+mod artefacts;
+mod place;
+mod s3;
+#[cfg(test)]
+mod tests;
+
+use crate::{Micros, Result, StoreError};
 use bytes::Bytes;
+use futures_util::stream::{BoxStream, StreamExt as _};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
-use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions};
+use object_store::{Error, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions};
+use place::Place;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use wasmill_core::Digest;
+
+/// How long a blob that nothing refers to is to be left alone after it was put: as long as a deployment may take from
+/// putting its module to writing the row that names it, on any host, with clocks that differ.
+pub const LEFT_ALONE: Duration = Duration::from_secs(3_600);
+
+/// Bytes of the largest blob, so that whoever can write to a bucket cannot fill a host's memory.
+const LARGEST: u64 = 1 << 30;
 
 /// Where module bytes are kept.
 #[derive(Debug, Clone)]
 pub struct Blobs {
     objects: Arc<dyn ObjectStore>,
+    place: Arc<Place>,
+}
+
+/// A blob as a list has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listed {
+    /// Its name.
+    pub digest: Digest,
+    /// Its size.
+    pub bytes: u64,
+    /// When it was put last.
+    pub put: Micros,
 }
 
 impl Blobs {
+    /// Blobs at a place as operators write it: a directory, which is made when it is missing, as a path or as `file:///...`;
+    /// or `s3://bucket/prefix?region=...&endpoint=...&path_style=true`, with credentials from the variables `AWS_...`.
+    /// Unencrypted HTTP is spoken to an endpoint that begins with `http://` only. Nothing is asked of a bucket yet.
+    ///
+    /// # Errors
+    /// `Unavailable` with a sentence when the place is not understood or cannot be used.
+    pub fn open(place: &str) -> Result<Self> {
+        let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+        Self::open_with(place, std::env::vars_os().filter_map(text))
+    }
+
+    fn open_with(place: &str, environment: impl Iterator<Item = (String, String)>) -> Result<Self> {
+        match Place::parse(place)? {
+            Place::Directory(dir) => Self::local(&dir),
+            Place::Bucket(bucket) => {
+                let objects = s3::open(&bucket, environment)?;
+                Ok(Self { objects, place: Arc::new(Place::Bucket(bucket)) })
+            }
+        }
+    }
+
     /// Blobs as files below a directory, which is made when it is missing.
     ///
     /// # Errors
     /// `Unavailable` when the directory cannot be made or read.
     pub fn local(dir: &Path) -> Result<Self> {
         let failed = |error: &dyn std::fmt::Display| StoreError::Unavailable(format!("the directory {}: {error}", dir.display()));
-        std::fs::create_dir_all(dir).map_err(|error| failed(&error))?;
+        std::fs::create_dir_all(dir.join(SHELF)).map_err(|error| failed(&error))?;
+        // Also those that a process made which was killed before it came to this.
+        for folder in [Some(dir), dir.parent().filter(|above| !above.as_os_str().is_empty())].into_iter().flatten() {
+            sync(folder).map_err(|error| failed(&error))?;
+        }
         let files = LocalFileSystem::new_with_prefix(dir).map_err(|error| failed(&error))?;
-        Ok(Self { objects: Arc::new(files.with_fsync(true)) })
+        Ok(Self { objects: Arc::new(files.with_fsync(true)), place: Arc::new(Place::Directory(dir.to_owned())) })
     }
 
-    /// Keeps these bytes under their digest; durable on return. Putting the same bytes again changes nothing, except
-    /// that a damaged blob is replaced: deploying again is how its owner mends it.
+    /// Finds out whether blobs can be listed and written there, by doing both.
+    ///
+    /// # Errors
+    /// `Unavailable` with a sentence that says what to do: no such bucket, no or wrong credentials, nobody at that address.
+    pub async fn check(&self) -> Result<()> {
+        if let Some(Err(error)) = self.objects.list(Some(&Key::from(SHELF))).next().await {
+            return Err(self.failed(error));
+        }
+        if matches!(*self.place, Place::Bucket(_)) {
+            let note = Bytes::from_static(b"A wasmill host writes this at its start, to find out whether it may.\n");
+            self.objects.put(&Key::from("wasmill-check"), note.into()).await.map_err(|error| self.failed(error))?;
+        }
+        Ok(())
+    }
+
+    /// Keeps these bytes under their digest; durable on return. Putting the same bytes again, at the same time or later,
+    /// changes nothing, except that a damaged blob is replaced (deploying again is how its owner mends it) and that one of
+    /// some age counts as put now (see [`LEFT_ALONE`]).
     ///
     /// # Errors
     /// `Corrupt` when the bytes have another digest.
@@ -41,16 +114,27 @@ impl Blobs {
             return Err(StoreError::Corrupt(format!("the bytes given as module {digest} have the digest {actual}")));
         }
         let key = key(&digest);
-        let create = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-        match self.objects.put_opts(&key, bytes.clone().into(), create).await {
-            Ok(_) => Ok(()),
-            Err(Error::AlreadyExists { .. }) => match self.get(digest).await {
-                Ok(Some(_)) => Ok(()),
-                Ok(None) | Err(StoreError::Corrupt(_)) => self.objects.put(&key, bytes.into()).await.map(drop).map_err(unavailable),
-                Err(error) => Err(error),
-            },
-            Err(error) => Err(unavailable(error)),
+        if let Place::Directory(dir) = &*self.place {
+            // Also when it is there already: a process may have put it there that was killed before it was durable.
+            self.write(&key, bytes, PutMode::Overwrite).await.map_err(|error| self.failed(error))?;
+            // A shelf that was there already may have been made a moment ago, and its name not be synced.
+            let shelves = dir.join(SHELF);
+            let synced = blocking("syncing a directory of modules", move || sync(&shelves)).await?;
+            return synced.map_err(|error| StoreError::Unavailable(format!("syncing a directory of modules: {error}")));
         }
+        match self.fetch(&key).await? {
+            Some((kept, put)) if is_fresh(put) && digest_of(kept.clone()).await? == digest => return Ok(()),
+            Some(_) => {}
+            None => match self.write(&key, bytes.clone(), PutMode::Create).await {
+                Ok(()) => return Ok(()),
+                Err(error @ (Error::PermissionDenied { .. } | Error::Unauthenticated { .. })) => return Err(self.failed(error)),
+                // Another host was faster, as some services say by breaking the connection off. Or it failed, and is tried
+                // once more in the way that every service knows and that may be repeated.
+                Err(_) if matches!(self.get(digest).await, Ok(Some(_))) => return Ok(()),
+                Err(_) => {}
+            },
+        }
+        self.write(&key, bytes, PutMode::Overwrite).await.map_err(|error| self.failed(error))
     }
 
     /// The bytes of this digest; `None` when they are not kept here.
@@ -58,17 +142,15 @@ impl Blobs {
     /// # Errors
     /// `Corrupt` when the stored bytes have another digest.
     pub async fn get(&self, digest: Digest) -> Result<Option<Bytes>> {
-        let found = match self.objects.get(&key(&digest)).await {
-            Ok(found) => found,
-            Err(Error::NotFound { .. }) => return Ok(None),
-            Err(error) => return Err(unavailable(error)),
+        let Some((bytes, _)) = self.fetch(&key(&digest)).await? else {
+            return Ok(None);
         };
-        let bytes = found.bytes().await.map_err(unavailable)?;
         let actual = digest_of(bytes.clone()).await?;
         if actual != digest {
             return Err(StoreError::Corrupt(format!(
-                "module {digest} has {} bytes on disk whose digest is {actual}; deploy it again to replace it",
-                bytes.len()
+                "module {digest} has {} bytes in {} whose digest is {actual}; deploy it again to replace it",
+                bytes.len(),
+                self.place
             )));
         }
         Ok(Some(bytes))
@@ -81,8 +163,7 @@ impl Blobs {
     pub async fn exists(&self, digest: Digest) -> Result<bool> {
         match self.objects.head(&key(&digest)).await {
             Ok(_) => Ok(true),
-            Err(Error::NotFound { .. }) => Ok(false),
-            Err(error) => Err(unavailable(error)),
+            Err(error) => self.unless_missing(error).map(|()| false),
         }
     }
 
@@ -91,73 +172,118 @@ impl Blobs {
     /// # Errors
     /// `Unavailable` when it cannot be deleted.
     pub async fn delete(&self, digest: Digest) -> Result<()> {
-        match self.objects.delete(&key(&digest)).await {
-            Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(unavailable(error)),
+        self.remove(&key(&digest)).await
+    }
+
+    /// All blobs, in no order, page by page as they are asked for. Objects that are no blobs are passed over.
+    pub fn list(&self) -> BoxStream<'static, Result<Listed>> {
+        let blobs = self.clone();
+        let listed = move |meta: std::result::Result<ObjectMeta, Error>| match meta {
+            Ok(meta) => meta.location.filename().and_then(|name| name.parse::<Digest>().ok()).map(|digest| {
+                let put = meta.last_modified.timestamp_micros();
+                Ok(Listed { digest, bytes: meta.size, put })
+            }),
+            Err(error) => Some(Err(blobs.failed(error))),
+        };
+        self.objects.list(Some(&Key::from(SHELF))).filter_map(move |meta| std::future::ready(listed(meta))).boxed()
+    }
+
+    /// An object's bytes, and when they were put.
+    async fn fetch(&self, key: &Key) -> Result<Option<(Bytes, Micros)>> {
+        let found = match self.objects.get(key).await {
+            Ok(found) => found,
+            Err(error) => return self.unless_missing(error).map(|()| None),
+        };
+        let (size, put) = (found.meta.size, found.meta.last_modified.timestamp_micros());
+        if size > LARGEST {
+            return Err(StoreError::Corrupt(format!("{key} in {} has {size} bytes; no module is that large", self.place)));
+        }
+        Ok(Some((found.bytes().await.map_err(|error| self.failed(error))?, put)))
+    }
+
+    async fn write(&self, key: &Key, bytes: Bytes, mode: PutMode) -> std::result::Result<(), Error> {
+        let (objects, key) = (self.objects.clone(), key.clone());
+        let put = async move {
+            let options = PutOptions { mode, ..PutOptions::default() };
+            objects.put_opts(&key, bytes.into(), options).await.map(drop)
+        };
+        match *self.place {
+            Place::Directory(_) => put.await,
+            // Signing a request hashes its body.
+            Place::Bucket(_) => {
+                let runtime = tokio::runtime::Handle::current();
+                tokio::task::spawn_blocking(move || runtime.block_on(put)).await?
+            }
+        }
+    }
+
+    async fn remove(&self, key: &Key) -> Result<()> {
+        match self.objects.delete(key).await {
+            Ok(()) => Ok(()),
+            Err(error) => self.unless_missing(error),
+        }
+    }
+
+    /// Nothing, when the error is that there is no such object.
+    fn unless_missing(&self, error: Error) -> Result<()> {
+        match error {
+            Error::NotFound { .. } if !s3::is_bucket_missing(&error) => Ok(()),
+            error => Err(self.failed(error)),
+        }
+    }
+
+    fn failed(&self, error: Error) -> StoreError {
+        match &*self.place {
+            Place::Bucket(bucket) => s3::explain(bucket, &error),
+            Place::Directory(_) if is_full(&error) => StoreError::Full(error.to_string()),
+            Place::Directory(_) => StoreError::Unavailable(error.to_string()),
         }
     }
 }
 
-/// `sha256/<first 2 hex digits>/<64 hex digits>`: 256 directories, so that none grows large.
+/// The first part of every blob's key: the algorithm that names it.
+const SHELF: &str = "sha256";
+
+/// Where a blob is below its place, whatever kind of place that is: `sha256/<first 2 hex digits>/<64 hex digits>`.
+pub fn path_of(digest: &Digest) -> String {
+    key(digest).to_string()
+}
+
+/// 256 directories, so that none grows large.
 fn key(digest: &Digest) -> Key {
     let hex = digest.to_hex();
-    let shelf: String = hex.chars().take(2).collect();
-    Key::from_iter(["sha256", shelf.as_str(), hex.as_str()])
+    Key::from_iter([SHELF, shelf(&hex), hex.as_str()])
+}
+
+/// The first 2 digits.
+fn shelf(hex: &str) -> &str {
+    hex.get(..2).unwrap_or_default()
+}
+
+/// True for what need not be put again, should it be deployed now: it is left alone for a good while yet.
+fn is_fresh(put: Micros) -> bool {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let age = i64::try_from(now.as_micros()).unwrap_or(i64::MAX).saturating_sub(put);
+    u128::try_from(age).is_ok_and(|age| age < LEFT_ALONE.as_micros() / 2)
 }
 
 /// Hashing 64 MiB takes a tenth of a second, too long for a thread that serves requests.
 async fn digest_of(bytes: Bytes) -> Result<Digest> {
-    tokio::task::spawn_blocking(move || Digest::of(&bytes))
-        .await
-        .map_err(|error| StoreError::Unavailable(format!("hashing a module: {error}")))
+    blocking("hashing a module", move || Digest::of(&bytes)).await
 }
 
-fn unavailable(error: Error) -> StoreError {
-    let full = |error: &(dyn std::error::Error + 'static)| {
-        std::iter::successors(Some(error), |error| error.source())
-            .filter_map(|error| error.downcast_ref::<std::io::Error>())
-            .any(|error| error.kind() == std::io::ErrorKind::StorageFull)
-    };
-    if full(&error) { StoreError::Full(error.to_string()) } else { StoreError::Unavailable(error.to_string()) }
+async fn blocking<T: Send + 'static>(what: &str, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| StoreError::Unavailable(format!("{what}: {error}")))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Makes the names in a directory durable.
+fn sync(folder: &Path) -> std::io::Result<()> {
+    if cfg!(unix) { std::fs::File::open(folder)?.sync_all() } else { Ok(()) }
+}
 
-    #[tokio::test]
-    async fn put_get_and_damage() {
-        let dir = tempfile::tempdir().unwrap();
-        let blobs = Blobs::local(&dir.path().join("modules")).unwrap();
-        let bytes = Bytes::from_static(b"\0asm and more");
-        let digest = Digest::of(&bytes);
-        assert!(blobs.get(digest).await.unwrap().is_none());
-        assert!(!blobs.exists(digest).await.unwrap());
-
-        blobs.put(digest, bytes.clone()).await.unwrap();
-        blobs.put(digest, bytes.clone()).await.unwrap();
-        assert!(blobs.exists(digest).await.unwrap());
-        assert_eq!(blobs.get(digest).await.unwrap().unwrap(), bytes);
-        blobs.delete(digest).await.unwrap();
-        blobs.delete(digest).await.unwrap();
-        assert!(blobs.get(digest).await.unwrap().is_none());
-        blobs.put(digest, bytes.clone()).await.unwrap();
-
-        let hex = digest.to_hex();
-        let file = dir.path().join("modules/sha256").join(&hex[..2]).join(&hex);
-        std::fs::write(&file, b"\0asm and less").unwrap();
-        let error = blobs.get(digest).await.unwrap_err();
-        assert!(matches!(&error, StoreError::Corrupt(text) if text.contains(&hex)), "{error}");
-        blobs.put(digest, bytes.clone()).await.unwrap();
-        assert_eq!(blobs.get(digest).await.unwrap().unwrap(), bytes);
-    }
-
-    #[tokio::test]
-    async fn bytes_must_have_their_digest() {
-        let dir = tempfile::tempdir().unwrap();
-        let blobs = Blobs::local(dir.path()).unwrap();
-        let error = blobs.put(Digest::of(b"a"), Bytes::from_static(b"b")).await.unwrap_err();
-        assert!(matches!(error, StoreError::Corrupt(_)));
-        assert!(!blobs.exists(Digest::of(b"a")).await.unwrap());
-    }
+/// True when a disk's lack of room is behind the error.
+fn is_full(error: &Error) -> bool {
+    std::iter::successors(Some(error as &(dyn std::error::Error + 'static)), |error| error.source())
+        .filter_map(|error| error.downcast_ref::<std::io::Error>())
+        .any(|error| error.kind() == std::io::ErrorKind::StorageFull)
 }

@@ -16,6 +16,7 @@ pub mod memory;
 pub mod model;
 pub mod postgres;
 pub mod sqlite;
+mod tls;
 
 #[cfg(test)]
 mod conformance;

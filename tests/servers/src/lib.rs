@@ -5,11 +5,16 @@
 //! tells the server to stop, and its folder is removed.
 
 mod folder;
+mod moto;
 mod postgres;
 mod process;
+mod s3s;
 
+pub use moto::Moto;
 pub use postgres::{Postgres, PostgresOptions, shared};
+pub use s3s::S3s;
 
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Looks again and again until something is there; panics naming it when that takes longer than `within` seconds.
@@ -28,4 +33,18 @@ fn eventually<T>(what: &str, within: u64, mut look: impl FnMut() -> Option<T>) -
 fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("its address").port()
+}
+
+/// True when somebody listens on a port of the loopback.
+fn is_listening(port: u16) -> bool {
+    std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
+}
+
+/// A program that `cargo xtask peers` installs.
+fn installed(name: &str) -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = here.ancestors().nth(2).expect("this crate lies two folders below the repository's root");
+    let file = root.join("target/peers").join(name);
+    assert!(file.exists(), "there is no {}; install it by `cargo xtask peers`", file.display());
+    file
 }

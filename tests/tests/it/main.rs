@@ -1,6 +1,7 @@
 //! Tests of the built host from outside. One binary, because linking is the dear part.
 
 mod answers;
+mod backups;
 mod bad_input;
 mod bodies;
 mod capabilities;
@@ -12,8 +13,10 @@ mod deletion;
 mod docs;
 mod durability;
 mod events;
+mod faults;
 mod jobs;
 mod load;
+mod object_storage;
 mod outbox;
 mod peers;
 mod problems;

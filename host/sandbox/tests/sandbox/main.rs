@@ -13,4 +13,5 @@ mod guests;
 mod hostile;
 mod kinds;
 mod refusals;
+mod shelf;
 mod support;

@@ -18,7 +18,14 @@ pub(crate) fn compiler() -> PathBuf {
 
 pub(crate) fn config(cache_dir: PathBuf) -> SandboxConfig {
     let limits = HostLimits { concurrent_runs: 16, ..HostLimits::default() };
-    SandboxConfig { limits, cache_dir, artefact_key: KEY, compiler: compiler(), environment: vec![("WM_TEST".into(), "common".into())] }
+    SandboxConfig {
+        limits,
+        cache_dir,
+        artefact_key: KEY,
+        shelf: None,
+        compiler: compiler(),
+        environment: vec![("WM_TEST".into(), "common".into())],
+    }
 }
 
 /// A sandbox with a directory of its own.

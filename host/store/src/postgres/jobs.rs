@@ -32,7 +32,19 @@ impl Jobs for PostgresStore {
     async fn canceled(&self, _: WorkerId) -> Result<Vec<Claim>> {
         missing()
     }
-    async fn extend_lease(&self, _: WorkerId, _: Micros) -> Result<()> {
+    async fn retry(&self, _: Vec<Retry>) -> Result<Vec<bool>> {
+        missing()
+    }
+    async fn attempts(&self, _: &WorkspaceId, _: JobId) -> Result<Vec<JobAttempt>> {
+        missing()
+    }
+    async fn purge_runs(&self, _: &WorkspaceId, _: Option<&wasmill_core::ScriptPath>, _: Micros, _: u32) -> Result<u64> {
+        missing()
+    }
+    async fn ended(&self, _: &[(WorkspaceId, JobId)]) -> Result<Vec<JobId>> {
+        missing()
+    }
+    async fn extend_lease(&self, _: WorkerId, _: Micros) -> Result<bool> {
         missing()
     }
     async fn rescue(&self, _: Micros, _: bool) -> Result<u64> {
@@ -78,6 +90,23 @@ impl Jobs for PostgresStore {
         missing()
     }
     async fn next_due(&self, _: &[String]) -> Result<Option<Micros>> {
+        missing()
+    }
+}
+
+#[async_trait]
+impl Nodes for PostgresStore {
+    async fn generation(&self) -> Result<i64> {
+        missing()
+    }
+    async fn lead(&self, _: &str, _: WorkerId, _: Micros, _: Micros) -> Result<bool> {
+        missing()
+    }
+    fn signal(&self, _: Signal) {}
+    fn signals(&self) -> tokio::sync::broadcast::Receiver<Signal> {
+        tokio::sync::broadcast::channel(1).1
+    }
+    async fn maintain(&self, _: Micros, _: Option<std::time::Duration>) -> Result<()> {
         missing()
     }
 }

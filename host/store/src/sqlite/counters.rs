@@ -154,7 +154,7 @@ impl Counters {
         tracing::warn!(
             records = records.saturating_sub(warned.records),
             payloads = payloads.saturating_sub(warned.payloads),
-            "runs finish faster than they can be recorded: so many were not recorded, or without arguments, result and log"
+            "so many runs were not recorded, or without arguments, result and log: they finish faster than they can be, or the disk is full"
         );
         *warned = Warned { at: Some(Instant::now()), records, payloads };
     }

@@ -6,6 +6,7 @@
 
 use crate::StoreError;
 use rusqlite::ErrorCode;
+use rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
 use std::sync::Arc;
 
 /// Why an operation could not be done.
@@ -67,8 +68,11 @@ impl Failure {
     /// What an SQLite error outside of any single operation means: of `BEGIN`, `COMMIT`, a checkpoint.
     pub(super) fn of(error: &rusqlite::Error) -> Self {
         let text: Arc<str> = error.to_string().into();
+        let extended = error.sqlite_error().map(|error| error.extended_code);
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Failure::Full(text),
+            // The index of the log, which lies beside it and is rebuilt from it, cannot grow. The commit was not yet done.
+            _ if extended == Some(SQLITE_IOERR_SHMSIZE) => Failure::Full(text),
             _ => Failure::Fatal(text),
         }
     }
@@ -101,6 +105,31 @@ impl Fault {
         match error.sqlite_error_code() {
             None | Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Corrupt(error.to_string()),
             Some(_) => StoreError::Unavailable(error.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rusqlite::ffi;
+
+    #[test]
+    fn what_ends_the_store() {
+        let table = [
+            (ffi::SQLITE_FULL, false),
+            (ffi::SQLITE_IOERR_SHMSIZE, false),
+            (ffi::SQLITE_IOERR_FSYNC, true),
+            (ffi::SQLITE_IOERR_DIR_FSYNC, true),
+            (ffi::SQLITE_IOERR_WRITE, true),
+            (ffi::SQLITE_IOERR_TRUNCATE, true),
+            (ffi::SQLITE_CORRUPT, true),
+            (ffi::SQLITE_READONLY, true),
+        ];
+        for (code, fatal) in table {
+            let failure = Failure::of(&rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
+            assert_eq!(failure.fatal().is_some(), fatal, "{code}: {failure:?}");
+            assert_eq!(matches!(failure.to_error(), StoreError::Full(_)), !fatal, "{code}");
         }
     }
 }

@@ -95,7 +95,7 @@ impl Jobs for SqliteStore {
 
     async fn erase_due(&self, now: Micros, limit: u32) -> Result<u64> {
         if self.has_pending_records() {
-            self.settle(Need::Committed).await?;
+            self.catch_up().await?;
         }
         // Nearly always nothing is due, and then nothing is written.
         match self.read(move |conn| erase::is_due(conn, now)).await? {
@@ -132,7 +132,7 @@ impl Jobs for SqliteStore {
         let look = |workspace: WorkspaceId| self.read(move |conn| lookup::find(conn, &workspace, &id));
         match look(workspace.clone()).await? {
             None if pending => {
-                self.settle(Need::Committed).await?;
+                self.catch_up().await?;
                 look(workspace.clone()).await
             }
             found => Ok(found),
@@ -141,7 +141,7 @@ impl Jobs for SqliteStore {
 
     async fn list_jobs(&self, workspace: &WorkspaceId, filter: &JobFilter) -> Result<Vec<Job>> {
         if self.has_pending_records() {
-            self.settle(Need::Committed).await?;
+            self.catch_up().await?;
         }
         let (workspace, filter) = (workspace.clone(), filter.clone());
         self.read(move |conn| list::list(conn, &workspace, &filter)).await
@@ -157,7 +157,7 @@ impl Jobs for SqliteStore {
 
     async fn counts(&self, workspace: &WorkspaceId) -> Result<Counts> {
         if self.has_pending_records() {
-            self.settle(Need::Committed).await?;
+            self.catch_up().await?;
         }
         if let Some(error) = self.counters.stopped() {
             return Err(error);

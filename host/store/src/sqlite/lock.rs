@@ -5,7 +5,7 @@
 
 use crate::{Result, StoreError};
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::Path;
 
 /// Name of the lock file in the data directory.
@@ -42,8 +42,11 @@ impl DirLock {
                 )));
             }
         }
-        file.set_len(0).map_err(failed)?;
-        writeln!(file, "{}", std::process::id()).map_err(failed)?;
+        match file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())) {
+            // Without it, the sentence above is less helpful.
+            Err(error) if error.kind() == ErrorKind::StorageFull => {}
+            written => written.map_err(failed)?,
+        }
         Ok(Self { _file: file })
     }
 }

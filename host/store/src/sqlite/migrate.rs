@@ -25,7 +25,20 @@ pub(super) fn migrate(conn: &mut Connection) -> Result<()> {
     apply(conn, STEPS)
 }
 
-fn apply(conn: &mut Connection, steps: &[&str]) -> Result<()> {
+/// The schema version of a file that this program can read.
+///
+/// # Errors
+/// `Unavailable` when the file is newer than this program or not wasmill's.
+pub(super) fn known_version(conn: &Connection) -> Result<u32> {
+    let present = present(conn, STEPS)?;
+    if present == 0 {
+        return Err(StoreError::Unavailable("the database file is empty".into()));
+    }
+    pragma(conn, "user_version")
+}
+
+/// How many of the steps the file has.
+fn present(conn: &Connection, steps: &[&str]) -> Result<usize> {
     let present = pragma::<u32>(conn, "user_version")? as usize;
     if present > steps.len() {
         return Err(StoreError::Unavailable(format!(
@@ -38,6 +51,11 @@ fn apply(conn: &mut Connection, steps: &[&str]) -> Result<()> {
     if application != APPLICATION_ID && !(is_empty && present == 0) {
         return Err(StoreError::Unavailable("the database file was not made by wasmill; choose another data directory".into()));
     }
+    Ok(present)
+}
+
+fn apply(conn: &mut Connection, steps: &[&str]) -> Result<()> {
+    let present = present(conn, steps)?;
     for (index, step) in steps.iter().enumerate().skip(present) {
         let version = i32::try_from(index + 1).unwrap_or(i32::MAX);
         let failed = |error: rusqlite::Error| StoreError::Unavailable(format!("migrating the database to version {version}: {error}"));

@@ -10,6 +10,7 @@ mod claim;
 mod counters;
 mod erase;
 mod fault;
+mod file;
 mod held;
 mod idempotency;
 mod jobs;
@@ -39,7 +40,8 @@ mod values;
 mod writer;
 
 pub use counters::Stats;
-pub use open::Options;
+pub use file::DatabaseFile;
+pub use open::{FILE, Options};
 
 use crate::{Result, RunRecord, Signal, StoreError};
 use counters::{Counters, State};
@@ -135,6 +137,14 @@ impl SqliteStore {
         let (reply, answer) = oneshot::channel();
         self.send(Message::Sync { durable: need == Need::Synced, reply }).await?;
         answer.await.map_err(|_| self.counters.gone())?
+    }
+
+    /// Waits until the runs that were recorded so far can be read. On a full disk they are dropped, and reading goes on.
+    async fn catch_up(&self) -> Result<()> {
+        match self.settle(Need::Committed).await {
+            Err(StoreError::Full(_)) => Ok(()),
+            settled => settled,
+        }
     }
 
     async fn send(&self, message: Message) -> Result<()> {

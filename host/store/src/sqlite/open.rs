@@ -20,7 +20,7 @@ use tokio::sync::{broadcast, mpsc};
 use wasmill_core::WorkspaceId;
 
 /// Name of the database in the data directory.
-const FILE: &str = "wasmill.db";
+pub const FILE: &str = "wasmill.db";
 /// Signals kept for a receiver that is slow.
 const SIGNALS: usize = 64;
 
@@ -106,7 +106,7 @@ impl SqliteStore {
     }
 }
 
-fn opening(file: &Path, error: &rusqlite::Error) -> StoreError {
+pub(super) fn opening(file: &Path, error: &rusqlite::Error) -> StoreError {
     match Failure::of(error) {
         Failure::Full(text) => StoreError::Full(format!("{}: {text}", file.display())),
         failure => StoreError::Unavailable(format!("{}: {}", file.display(), failure.text())),
@@ -129,7 +129,7 @@ fn make_dir(dir: &Path) -> Result<()> {
 }
 
 /// Makes the file before SQLite does, for its owner only: it holds what callers send. The log inherits that.
-fn make_private(file: &Path) -> Result<()> {
+pub(super) fn make_private(file: &Path) -> Result<()> {
     let mut options = std::fs::OpenOptions::new();
     options.create(true).append(true);
     #[cfg(unix)]

@@ -6,6 +6,7 @@
 
 mod checkpoint;
 mod gather;
+mod room;
 
 use super::counters::{Counters, State};
 use super::fault::Failure;
@@ -16,6 +17,7 @@ use super::tx::{Names, Tx};
 use super::{Options, runs};
 use crate::Result;
 use checkpoint::{STARVED, checkpoint};
+use room::Room;
 use rusqlite::Connection;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -43,6 +45,8 @@ pub(super) struct Writer {
     barrier: Option<Instant>,
     /// When the log must be emptied, because something was erased.
     scrub: Option<Instant>,
+    /// Room on the disk.
+    room: Room,
     /// Pages of log at which readers are waited for next.
     starved: i64,
     closing: Option<oneshot::Sender<Result<()>>>,
@@ -86,8 +90,10 @@ impl Writer {
             options,
             batch,
             syncing: true,
-            barrier: None,
+            // What a killed process left in the log is recovered, but need not be on the disk: synced before anything else.
+            barrier: Some(Instant::now()),
             scrub: None,
+            room: Room::default(),
             starved,
             closing: None,
             _lock: lock,
@@ -151,10 +157,17 @@ impl Writer {
         match failure {
             Some(failure) if failure.fatal().is_some() => Err(failure),
             Some(failure) => {
-                tracing::warn!(reason = failure.text(), "a batch of changes was rolled back");
+                // A barrier that could not be made is due again, but not at once.
+                self.barrier = self.barrier.map(|due| due.max(Instant::now() + self.options.barrier));
+                self.room.refused(&failure);
                 Ok(())
             }
-            None => self.checkpoint(),
+            None => {
+                if has_work {
+                    self.room.granted();
+                }
+                self.checkpoint()
+            }
         }
     }
 
@@ -279,7 +292,11 @@ impl Writer {
     /// Leaves a database without a log behind, when no reader is in the way.
     fn finish(&mut self) -> std::result::Result<(), Failure> {
         if self.barrier.is_some() {
-            self.transact(true)?;
+            match self.transact(true) {
+                // Nobody was promised that what a power cut could still undo is on the disk.
+                Err(failure @ Failure::Full(_)) => self.room.refused(&failure),
+                done => done?,
+            }
         }
         checkpoint(&self.conn, "TRUNCATE").map(drop)
     }

@@ -44,6 +44,23 @@ async fn closing_leaves_one_file_and_answers_nothing_more() {
     assert!(again.job(&one, id(1)).await.unwrap().is_some());
 }
 
+/// A killed process may have left a log that can be read, but is not on the disk. What is answered from it must be.
+#[tokio::test]
+async fn what_is_recovered_is_synced_before_anything_else() {
+    let (dir, store) = open();
+    furnish(&store).await;
+    let crashed = tempfile::tempdir().unwrap();
+    for name in ["wasmill.db", "wasmill.db-wal"] {
+        std::fs::copy(dir.path().join(name), crashed.path().join(name)).unwrap();
+    }
+    let recovered = reopen(crashed.path());
+    // Changes nothing, and is answered behind what comes first.
+    recovered.flush().await.unwrap();
+    assert_eq!(recovered.stats().synced_commits, 1);
+    recovered.flush().await.unwrap();
+    assert_eq!(recovered.stats().synced_commits, 1, "once");
+}
+
 /// Copies the file and its log as a crash would leave them, each right after an acknowledgement.
 #[tokio::test]
 async fn acknowledged_jobs_survive_a_crash() {

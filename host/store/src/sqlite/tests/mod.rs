@@ -1,5 +1,6 @@
 //! What only this back end promises: the file, the thread and its limits.
 
+mod copies;
 mod erasure;
 mod files;
 mod plans;

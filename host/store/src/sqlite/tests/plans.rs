@@ -89,7 +89,7 @@ fn the_queue_leaps_over_what_is_not_due() {
 fn limits_are_counted_and_opened_by_their_keys() {
     let conn = empty();
     let lines = plan(&conn, slots::RUNNING);
-    assert!(lines[0].ends_with("COVERING INDEX queue_slots (concurrency_key=?)"), "{lines:?}");
+    assert!(lines[0].ends_with("COVERING INDEX queue_slots (concurrency_key=? AND worker>?)"), "{lines:?}");
     let lines = plan(&conn, slots::PARKED);
     let range = "INDEX queue_parked (concurrency_key=? AND (tag,priority,concurrency_limit,run_at)>(?,?,?,?))";
     assert!(lines.len() == 1 && lines[0].ends_with(range), "{lines:?}");

@@ -138,6 +138,30 @@ async fn a_full_file_refuses_and_goes_on() {
 }
 
 #[tokio::test]
+async fn reading_goes_on_when_there_is_no_room_for_records() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { max_bytes: Some(600 << 10), ..Options::default() };
+    let store = SqliteStore::open(dir.path(), options).unwrap();
+    let (one, x, _) = furnish(&store).await;
+    store.enqueue(vec![job(id(1), &one, x)]).await.unwrap();
+    let large = |n: u16| {
+        let mut record = run(n, &one, x);
+        record.job.args = Bytes::from(vec![b' '; 1 << 20]);
+        record
+    };
+    // Each of these waits for the records before it, which are dropped.
+    assert!(store.record(large(2)));
+    assert_eq!(store.list_jobs(&one, &JobFilter { limit: 9, ..JobFilter::default() }).await.unwrap().len(), 1);
+    assert!(store.record(large(3)));
+    assert_eq!(store.counts(&one).await.unwrap().queued, 1);
+    assert!(store.record(large(4)));
+    assert!(store.job(&one, id(4)).await.unwrap().is_none());
+    assert_eq!(store.dropped_records(), 3);
+    assert!(store.record(run(5, &one, x)));
+    assert!(store.job(&one, id(5)).await.unwrap().is_some());
+}
+
+#[tokio::test]
 async fn one_refusal_leaves_the_rest_of_its_batch_alone() {
     let (_dir, store) = open();
     let (one, x, _) = furnish(&store).await;

@@ -1,0 +1,89 @@
+//! What became of acknowledged jobs, asked of a host.
+
+use crate::eventually;
+use crate::host::Host;
+use crate::load::Acknowledged;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+
+/// Entries that a list is asked for at once.
+const PAGE: usize = 10_000;
+
+/// What became of a number of jobs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Fates {
+    /// Jobs that ended once, with success, under the name that they were queued with.
+    pub completed: usize,
+    /// How many of them were started more than once.
+    pub started_again: usize,
+    /// Jobs that the host knows nothing of.
+    pub lost: Vec<String>,
+    /// Jobs that ended in another way, or not, or more than once; each with what is wrong.
+    pub wrong: Vec<String>,
+}
+
+impl Fates {
+    /// Nothing was lost, and nothing went wrong.
+    pub fn are_good(&self) -> bool {
+        self.lost.is_empty() && self.wrong.is_empty()
+    }
+}
+
+/// Waits until a host has nothing more to do. Panics when that takes longer than `within` seconds.
+pub fn drained(host: &Host, within: u64) {
+    eventually("the queue is empty", within, || {
+        let queued = host.get("/api/w/main/jobs/list?per_page=1&running=true").json();
+        let counted = host.get("/api/w/main/jobs/queue/count").json();
+        (queued == json!([]) && counted["database_length"] == 0).then_some(())
+    });
+}
+
+/// Looks for jobs of a script that is given a `name`, and answers with a `greeting`.
+pub fn fates(host: &Host, jobs: &[Acknowledged]) -> Fates {
+    let mut known: HashMap<String, Vec<Value>> = HashMap::new();
+    for job in all_jobs(host) {
+        known.entry(job["id"].as_str().expect("an id").to_owned()).or_default().push(job);
+    }
+    let mut fates = Fates::default();
+    for Acknowledged { id, name } in jobs {
+        match known.get(id).map(Vec::as_slice) {
+            None => fates.lost.push(id.clone()),
+            Some([job]) if job["success"] == true && job["args"]["name"] == json!(name) => {
+                fates.completed += 1;
+                fates.started_again += usize::from(job["attempt"] != 1);
+                // Lists are without results, and to look at each job takes too long.
+                if fates.completed % 50 == 1 && host.job(id)["result"]["greeting"] != json!(format!("Hello {name}!")) {
+                    fates.wrong.push(format!("{id}: {}", host.job(id)));
+                }
+            }
+            Some(found) => fates.wrong.push(format!("{id} ({name}): {found:?}")),
+        }
+    }
+    fates
+}
+
+/// How often each name was queued, by all the jobs there are.
+pub fn queued_names(host: &Host) -> HashMap<String, u64> {
+    let mut names = HashMap::new();
+    for job in all_jobs(host) {
+        if let Some(name) = job["args"]["name"].as_str() {
+            *names.entry(name.to_owned()).or_default() += 1;
+        }
+    }
+    names
+}
+
+fn all_jobs(host: &Host) -> Vec<Value> {
+    let mut jobs: Vec<Value> = Vec::new();
+    loop {
+        let before = jobs.last().map(|job| format!("&before={}", job["id"].as_str().expect("an id"))).unwrap_or_default();
+        let answer = host.get(&format!("/api/w/main/jobs/list?include_args=true&per_page={PAGE}{before}"));
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let page = answer.json().as_array().expect("a list").clone();
+        let count = page.len();
+        jobs.extend(page);
+        if count < PAGE {
+            return jobs;
+        }
+    }
+}
