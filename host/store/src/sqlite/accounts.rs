@@ -4,9 +4,7 @@ use super::fault::Fault;
 use super::tx::{user_row, workspace_row};
 use super::{Need, SqliteStore, corrupt, rows};
 use crate::model::micros;
-use crate::{
-    Accounts, Micros, NewToken, Result, Role, StoreError, TokenChange, TokenInfo, TokenOwner, User, Workspace, WorkspaceSettings,
-};
+use crate::{Accounts, Micros, NewToken, Result, Role, StoreError, TokenChange, TokenInfo, TokenOwner, User, Workspace, WorkspaceSettings};
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row};
 use wasmill_core::WorkspaceId;

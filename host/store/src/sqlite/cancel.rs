@@ -2,9 +2,9 @@
 
 use super::fault::Fault;
 use super::lookup::{Whereabouts, locate};
-use super::{runs, slots};
 use super::tally::Tally;
 use super::tx::{Tx, workspace_row};
+use super::{runs, slots};
 use crate::{CancelOutcome, Cancellation, Claim, WorkerId, ends};
 use rusqlite::{Connection, OptionalExtension};
 use wasmill_core::{JobId, WorkspaceId};

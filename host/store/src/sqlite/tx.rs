@@ -3,8 +3,8 @@
 //! The dictionary's rows seldom change, so what was looked up once is kept in memory. A name that was added within an
 //! operation which is undone must be forgotten again; that is rare, and then everything is.
 
-use super::fault::Fault;
 use super::corrupt;
+use super::fault::Fault;
 use super::tally::Tally;
 use crate::keys::{first_key, own_key};
 use crate::{Micros, StoreError};
