@@ -15,8 +15,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{Mutex, Notify};
 use tokio_util::task::TaskTracker;
 use wasmill_core::answer::Policy;
-use wasmill_core::seal::ValueKey;
 use wasmill_core::problem::Code;
+use wasmill_core::seal::ValueKey;
 use wasmill_core::{HostLimits, JobId, Problem, RunLimits};
 use wasmill_sandbox::Sandbox;
 use wasmill_store::blobs::Blobs;
@@ -149,7 +149,9 @@ impl Host {
         self.sandbox.prepare(digest, deployment.kind, fetch).await.map_err(|error| {
             tracing::error!(path = %deployment.path, hash = %deployment.hash, %error, "script cannot be made ready");
             match away.load(Ordering::Relaxed) {
-                true => Problem::new(Code::Unavailable, "The script's module cannot be read at the moment; nothing was started").retry_after(5),
+                true => {
+                    Problem::new(Code::Unavailable, "The script's module cannot be read at the moment; nothing was started").retry_after(5)
+                }
                 false => Problem::internal(),
             }
         })

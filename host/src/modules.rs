@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::time::{sleep, timeout};
 use wasmill_core::Digest;
+use wasmill_store::blobs::LEFT_ALONE;
 use wasmill_store::{Micros, StoreError};
 
 /// For how long a module is reserved. Half of it is for the bytes; should they take longer, they are put again under a
@@ -78,7 +79,7 @@ pub(crate) async fn release(host: &Arc<Host>, module: Digest) -> Result<(), Stor
 ///
 /// # Errors
 /// What the stores say.
-pub(crate) async fn collect(host: &Host, module: Digest) -> Result<bool, StoreError> {
+async fn collect(host: &Host, module: Digest) -> Result<bool, StoreError> {
     if !host.store.collect_module(&module, clock::now(), from_now(COLLECTING)).await? {
         return Ok(false);
     }
@@ -90,4 +91,21 @@ pub(crate) async fn collect(host: &Host, module: Digest) -> Result<bool, StoreEr
     host.store.module_collected(&module).await?;
     tracing::debug!(%module, "module deleted");
     Ok(true)
+}
+
+/// Deletes what was put and never became a version, because the host was killed in between, or what could not be deleted
+/// with its last version. Returns how many modules that were.
+///
+/// # Errors
+/// What the stores say.
+pub(crate) async fn sweep(host: &Host) -> Result<u64, StoreError> {
+    let mut deleted = 0;
+    let age = Micros::try_from(LEFT_ALONE.as_micros()).unwrap_or(Micros::MAX);
+    for module in host.blobs.put_before(clock::now().saturating_sub(age)).await? {
+        // Reading first: all but a few are in use, and holding one is a write.
+        if !host.store.module_in_use(&module).await? && collect(host, module).await? {
+            deleted += 1;
+        }
+    }
+    Ok(deleted)
 }

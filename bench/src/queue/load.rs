@@ -119,7 +119,8 @@ pub(super) async fn drain(store: &Arc<dyn Store>, jobs: usize) -> Result<Duratio
                     }
                     done += claimed.len();
                     let at = now();
-                    let ends = claimed.iter().map(|job| Ok(Completion { claim: Claim { id: job.job.id, attempt: job.attempt }, end: end(at)? }));
+                    let ends =
+                        claimed.iter().map(|job| Ok(Completion { claim: Claim { id: job.job.id, attempt: job.attempt }, end: end(at)? }));
                     let held = store.complete(ends.collect::<Result<_>>()?).await?;
                     ensure!(held.iter().all(|held| *held), "a job was lost to another worker");
                 }

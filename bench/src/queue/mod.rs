@@ -238,7 +238,12 @@ fn print(report: &mut Report) {
         .iter()
         .flat_map(|pages| {
             pages.filters.iter().map(|filter| {
-                [name(&pages.engine), filter.name.to_owned(), format!("{:.2}", filter.times.p50 / 1e3), format!("{:.2}", filter.times.p99 / 1e3)]
+                [
+                    name(&pages.engine),
+                    filter.name.to_owned(),
+                    format!("{:.2}", filter.times.p50 / 1e3),
+                    format!("{:.2}", filter.times.p99 / 1e3),
+                ]
             })
         })
         .collect();

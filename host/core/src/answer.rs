@@ -69,10 +69,13 @@ const REFUSED_ON_SHARED_ORIGIN: &[&str] = &["set-cookie", "strict-transport-secu
 /// # Errors
 /// `Code::InvalidAnswer` when the control keys ask for something that cannot be sent.
 pub fn answer(outcome: &Outcome, policy: &Policy) -> Result<Answer, Problem> {
-    finished(match outcome {
-        Outcome::Success(result) => steered(result, None, policy)?,
-        Outcome::Failure(failure) => steered(&failure.to_result(), Some(&failure.to_envelope()), policy)?,
-    }, policy)
+    finished(
+        match outcome {
+            Outcome::Success(result) => steered(result, None, policy)?,
+            Outcome::Failure(failure) => steered(&failure.to_result(), Some(&failure.to_envelope()), policy)?,
+        },
+        policy,
+    )
 }
 
 /// The same of a run that ended elsewhere: its result as it was stored, and whether it failed.

@@ -78,7 +78,8 @@ fn stopped(host: &Host, ids: &[JobId], outcomes: &[CancelOutcome], cancellation:
             host.running.cancel(*id, cancellation.clone());
         }
     }
-    let over: Vec<JobId> = ids.iter().zip(outcomes).filter(|(_, outcome)| **outcome == CancelOutcome::Canceled).map(|(id, _)| *id).collect();
+    let over: Vec<JobId> =
+        ids.iter().zip(outcomes).filter(|(_, outcome)| **outcome == CancelOutcome::Canceled).map(|(id, _)| *id).collect();
     if !over.is_empty() {
         // A place under a concurrency limit may have become free.
         host.job_queued();

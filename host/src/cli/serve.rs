@@ -6,8 +6,8 @@ use super::{CliResult, keys, start_logging};
 use crate::clock::{self, IdSource};
 use crate::files;
 use crate::host::{Host, Role, Settings};
-use crate::jobs::running::RunningJobs;
 use crate::jobs::lease::{self, Lease};
+use crate::jobs::running::RunningJobs;
 use crate::jobs::{house, worker};
 use crate::nodes;
 use crate::nodes::waiters::Waiters;
@@ -275,7 +275,11 @@ async fn serve(args: Args) -> CliResult {
         tokio::spawn(at_work(host.clone())),
         tokio::spawn(dispatcher::run(host.clone())),
     ];
-    let aside = [spawn(&host, |host| async move { house::keep(host).await }), spawn(&host, |host| async move { lease::keep(&host).await }), spawn(&host, nodes::listen)];
+    let aside = [
+        spawn(&host, |host| async move { house::keep(host).await }),
+        spawn(&host, |host| async move { lease::keep(&host).await }),
+        spawn(&host, nodes::listen),
+    ];
     let code = wait_for_end(&host, &opened, signals, tasks).await;
     for task in aside {
         task.abort();

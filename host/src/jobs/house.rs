@@ -1,11 +1,12 @@
 //! What is done now and then: tokens' last uses are written, expired idempotency keys deleted, payloads erased and finished
-//! jobs forgotten whose time has come, and the store is given time for its own upkeep. Of the nodes that share a store one
+//! jobs forgotten whose time has come, modules that nothing needs deleted, and the store is given time for its own upkeep. Of the nodes that share a store one
 //! does it, except for what each knows by itself.
 
 use super::lead::Lead;
 use super::retention;
 use crate::clock;
 use crate::host::Host;
+use crate::modules;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::sleep;
@@ -16,6 +17,8 @@ const PERIOD: Duration = Duration::from_secs(30);
 const ERASE_PERIOD: Duration = Duration::from_secs(1);
 /// Between two times of the store's own upkeep, `PERIOD` apart from it.
 const UPKEEP: Duration = Duration::from_secs(600);
+/// Between two looks for modules that nothing needs, and before the first one.
+const SWEEP: (Duration, Duration) = (Duration::from_secs(3_600), Duration::from_secs(5));
 /// Expired idempotency keys deleted at once: few enough that nothing waits for it.
 const PURGED_KEYS: u32 = 10_000;
 /// Payloads erased at once, for the same reason.
@@ -33,7 +36,7 @@ pub(super) async fn is_ours(host: &Host) -> bool {
 
 /// Keeps house until it is dropped.
 pub(crate) async fn keep(host: Arc<Host>) {
-    tokio::join!(tidy(&host), erase(&host), retention::keep(&host), upkeep(&host));
+    tokio::join!(tidy(&host), erase(&host), retention::keep(&host), upkeep(&host), sweep(&host));
 }
 
 /// Ends it: what this process knows is written, and the house is left to others. To be called once nothing keeps it any more.
@@ -78,6 +81,22 @@ async fn upkeep(host: &Host) {
             tracing::warn!(%error, "the store's upkeep could not be done");
         }
         sleep(UPKEEP).await;
+    }
+}
+
+async fn sweep(host: &Host) {
+    sleep(SWEEP.1).await;
+    loop {
+        if !is_ours(host).await {
+            sleep(PERIOD).await;
+            continue;
+        }
+        match modules::sweep(host).await {
+            Ok(0) => {}
+            Ok(deleted) => tracing::info!(deleted, "modules that nothing needs were deleted"),
+            Err(error) => tracing::warn!(%error, "modules that nothing needs could not be looked for"),
+        }
+        sleep(SWEEP.0).await;
     }
 }
 

@@ -110,9 +110,7 @@ pub(super) async fn run(host: &Arc<Host>, invocation: Invocation) -> Result<Repl
     let Some(end) = waiting.end().await? else {
         let reply = match waiting.goes_on(true) {
             true => late(format!("The run did not end within {wait} s; it goes on as the job {id}, and its result can be read there")),
-            false => {
-                late(format!("The run did not end within {wait} s and was cancelled; start it with /jobs/run/ to let it take longer"))
-            }
+            false => late(format!("The run did not end within {wait} s and was cancelled; start it with /jobs/run/ to let it take longer")),
         };
         return Ok(labelled(reply, id, &version));
     };

@@ -188,6 +188,21 @@ impl Blobs {
         self.objects.list(Some(&Key::from(SHELF))).filter_map(move |meta| std::future::ready(listed(meta))).boxed()
     }
 
+    /// The names of all blobs that were put before a moment.
+    ///
+    /// # Errors
+    /// `Unavailable` when they cannot be listed.
+    pub async fn put_before(&self, at: Micros) -> Result<Vec<Digest>> {
+        let (mut all, mut found) = (self.list(), Vec::new());
+        while let Some(listed) = all.next().await {
+            let Listed { digest, put, .. } = listed?;
+            if put < at {
+                found.push(digest);
+            }
+        }
+        Ok(found)
+    }
+
     /// An object's bytes, and when they were put.
     async fn fetch(&self, key: &Key) -> Result<Option<(Bytes, Micros)>> {
         let found = match self.objects.get(key).await {

@@ -1,8 +1,11 @@
 //! Modules that no version needs any more are deleted, and never one that another deployment is about to need.
 
 use serde_json::json;
-use std::time::Duration;
-use wasmill_tests::{Host, command, eventually};
+use sha2::{Digest as _, Sha256};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+use wasmill_tests::{Home, Host, command, eventually};
 
 /// A module that nobody else has: one that answers with this number.
 fn module(number: u32) -> Vec<u8> {
@@ -14,19 +17,13 @@ fn module(number: u32) -> Vec<u8> {
     ))
 }
 
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
 fn modules(host: &Host) -> usize {
-    let folder = host.home().data().join("modules");
-    let mut found = 0;
-    let mut folders = vec![folder];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
-            match entry.path() {
-                path if path.is_dir() => folders.push(path),
-                _ => found += 1,
-            }
-        }
-    }
-    found
+    files(&host.home().data().join("modules")).len()
 }
 
 #[test]
@@ -42,6 +39,35 @@ fn the_last_version_takes_its_module_along() {
     // And come back with the next upload.
     host.push("u/collection/a", &module(10_000_001));
     assert_eq!(host.call("u/collection/a", &json!({})).json(), json!(10_000_001));
+}
+
+/// What was uploaded and never became a version, for instance because the host was killed in between.
+#[test]
+fn what_nothing_needs_is_looked_for() {
+    let home = Home::new();
+    let host = home.start(&[]);
+    let used = host.push("u/collection/used", &module(10_000_002));
+    drop(host);
+    let old = SystemTime::now() - Duration::from_secs(2 * 3_600);
+    let stray = |seed: &str, age: SystemTime| {
+        let digest: String = Sha256::digest(seed.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+        let shelf = home.data().join("modules/sha256").join(&digest[..2]);
+        std::fs::create_dir_all(&shelf).expect("a folder");
+        let file = shelf.join(digest);
+        std::fs::write(&file, seed).expect("it is written");
+        File::options().append(true).open(&file).and_then(|file| file.set_modified(age)).expect("an age");
+        file
+    };
+    let (forgotten, fresh) = (stray("forgotten", old), stray("fresh", SystemTime::now()));
+    for file in files(&home.data().join("modules")).iter().filter(|file| **file != fresh) {
+        File::options().append(true).open(file).and_then(|file| file.set_modified(old)).expect("an age");
+    }
+    let host = home.start(&[]);
+    eventually("what nothing needs is deleted", 40, || (!forgotten.exists()).then_some(()));
+    // Not what may be on its way to a version, and not what is one.
+    assert!(fresh.exists());
+    let bytes = host.get(&format!("/api/w/main/scripts/raw/h/{}", used.hash));
+    assert_eq!((bytes.status, bytes.body == module(10_000_002)), (200, true), "{bytes:?}");
 }
 
 /// A module is kept from being collected for ten seconds after it was uploaded, and looked at once more ten seconds after its

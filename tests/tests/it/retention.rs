@@ -109,6 +109,7 @@ fn what_cannot_be_said() {
         ("workspaces/edit_retention", json!({"keep_runs_secs": 0}), "1 or more"),
         ("workspaces/edit_retention", json!({"keep_runs_secs": -1}), "-1"),
         ("workspaces/edit_retention", json!([]), "object"),
+        ("workspaces/edit_retention", json!({"keep_runs_sec": 9}), "keep_runs_secs"),
         ("workspaces/edit_weight", json!({"weight": 0}), "1 to 1000"),
         ("workspaces/edit_weight", json!({"weight": 1001}), "1 to 1000"),
         ("workspaces/edit_weight", json!({}), "weight"),

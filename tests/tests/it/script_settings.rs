@@ -83,7 +83,7 @@ fn what_cannot_be_kept_is_refused() {
         assert!(detail.contains(word), "{query}: {detail}");
     }
     for (settings, word) in [
-        (json!({"retry": "often"}), "retry"),
+        (json!({"retry": "often"}), "RetryPolicy"),
         (json!({"retry": {"exponential": {"attempts": 1, "seconds": 0}}}), "seconds"),
         (json!({"concurrent_limit": -1}), "-1"),
         (json!({"concurrency_key": "k"}), "concurrent_limit"),

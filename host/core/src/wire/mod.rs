@@ -135,6 +135,11 @@ pub mod patterns {
         json_schema!({"type": ["string", "null"], "format": "date-time"})
     }
 
+    /// A number of seconds, or none.
+    pub fn optional_seconds(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": ["integer", "null"], "minimum": 1, "maximum": u32::MAX})
+    }
+
     /// A list of jobs' ids.
     pub fn job_ids(_: &mut SchemaGenerator) -> Schema {
         json_schema!({"type": "array", "items": {"type": "string", "format": "uuid"}, "maxItems": 100})

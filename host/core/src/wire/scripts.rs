@@ -130,11 +130,11 @@ pub struct NewScript {
 }
 
 /// How long finished jobs are kept.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct Retention {
-    /// Seconds, at least 1; absent or `null`: as long as it is said one level above.
-    #[serde(default)]
-    #[schemars(range(min = 1))]
+    /// Seconds, at least 1; `null`: as long as it is said one level above. Left out, nothing is said.
+    #[serde(deserialize_with = "Option::deserialize")]
+    #[schemars(schema_with = "patterns::optional_seconds")]
     pub keep_runs_secs: Option<u32>,
 }
 

@@ -57,6 +57,8 @@ async fn suite(blobs: Blobs) {
     let listed: Vec<Listed> = blobs.list().try_collect().await.unwrap();
     assert_eq!(listed.iter().map(|one| (one.digest, one.bytes)).collect::<Vec<_>>(), [(digest, 10)]);
     assert!(is_fresh(listed[0].put), "{listed:?}");
+    assert_eq!(blobs.put_before(listed[0].put).await.unwrap(), []);
+    assert_eq!(blobs.put_before(listed[0].put + 1).await.unwrap(), [digest]);
 
     for damaged in [&b"\0asm and less"[..], b""] {
         damage(&blobs, digest, damaged).await;

@@ -130,7 +130,7 @@ fn administrators_only() {
     ask(&developer, "GET", "webhook_deliveries").problem(403);
     assert_eq!(ask(&reader, "GET", "webhook_deliveries").status, 200);
     ask(&runner, "GET", "get_settings").problem(403);
-    assert_eq!(ask(&developer, "GET", "get_settings").json(), json!({"workspace_id": "main", "name": "Main"}));
+    assert_eq!(ask(&developer, "GET", "get_settings").json(), json!({"workspace_id": "main", "name": "Main", "weight": 100}));
     let settings = ask(&reader, "GET", "get_settings").json();
     assert_eq!((&settings["webhook"], &settings["name"]), (&json!(receiver.url()), &json!("Main")));
     assert_eq!(settings.get("webhook_secret"), None, "a token that may only look could sign what it likes");
