@@ -1,4 +1,5 @@
-//! The list of what belongs to a backup. It is written last: a directory without one is no whole backup.
+//! The list of what belongs to a backup, and the list's own digest. They are written last: a directory without them is no
+//! whole backup.
 
 use super::files::{files_below, measure, write_new};
 use serde::{Deserialize, Serialize};
@@ -7,7 +8,9 @@ use std::path::{Component, Path};
 use wasmill_core::Digest;
 
 /// The file's name.
-pub(crate) const NAME: &str = "manifest.json";
+const NAME: &str = "manifest.json";
+/// The name of the file with its digest, in the form that `sha256sum --check` reads.
+const DIGEST: &str = "manifest.sha256";
 /// Where a backup's modules are.
 pub(crate) const MODULES: &str = "modules";
 /// Where its keys are, if it has any.
@@ -83,12 +86,15 @@ impl Manifest {
     /// # Errors
     /// A sentence naming the file.
     pub(crate) fn write(&self, directory: &Path) -> Result<(), String> {
-        let text = serde_json::to_string_pretty(self).map_err(|error| error.to_string())?;
-        let (scratch, file) = (directory.join(format!("{NAME}.new")), directory.join(NAME));
-        let failed = |error: std::io::Error| format!("{} cannot be written: {error}", file.display());
-        write_new(&scratch, format!("{text}\n").as_bytes()).map_err(failed)?;
-        std::fs::rename(&scratch, &file).map_err(failed)?;
-        std::fs::File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed)
+        let text = serde_json::to_string_pretty(self).map_err(|error| error.to_string())? + "\n";
+        let digest = digest_line(text.as_bytes());
+        for (name, text) in [(NAME, text), (DIGEST, digest)] {
+            let (scratch, file) = (directory.join(format!("{name}.new")), directory.join(name));
+            let written = write_new(&scratch, text.as_bytes()).and_then(|()| std::fs::rename(&scratch, &file));
+            written.map_err(|error| format!("{} cannot be written: {error}", file.display()))?;
+        }
+        let synced = std::fs::File::open(directory).and_then(|directory| directory.sync_all());
+        synced.map_err(|error| format!("{} cannot be written: {error}", directory.display()))
     }
 
     /// Reads the manifest of a backup and holds every file against it.
@@ -98,7 +104,7 @@ impl Manifest {
     pub(crate) fn check(directory: &Path, tell: super::Tell<'_>) -> Result<Self, String> {
         let manifest = Self::read(directory)?;
         for path in files_below(directory)? {
-            if path != NAME && !manifest.files.contains_key(&path) {
+            if path != NAME && path != DIGEST && !manifest.files.contains_key(&path) {
                 return Err(format!("{} is not part of the backup: its {NAME} does not list it", directory.join(path).display()));
             }
         }
@@ -139,6 +145,12 @@ impl Manifest {
             return Err(format!("{} has {size} bytes: it is no manifest", file.display()));
         }
         let text = std::fs::read(&file).map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
+        let said = std::fs::read(directory.join(DIGEST));
+        let said =
+            said.map_err(|error| format!("{} cannot be read: {error}; the backup is not whole", directory.join(DIGEST).display()))?;
+        if said != digest_line(&text).into_bytes() {
+            return Err(format!("{} or {DIGEST} beside it is not as it was when the backup was made", file.display()));
+        }
         let damaged = |why: &dyn std::fmt::Display| format!("{} is not as it was when the backup was made: {why}", file.display());
         let format: Format = serde_json::from_slice(&text).map_err(|error| damaged(&error))?;
         if format.format != FORMAT {
@@ -150,6 +162,10 @@ impl Manifest {
             None => Ok(manifest),
         }
     }
+}
+
+fn digest_line(manifest: &[u8]) -> String {
+    format!("{}  {NAME}\n", Digest::of(manifest))
 }
 
 /// What is the same in manifests of every format.
@@ -194,14 +210,24 @@ mod tests {
     #[test]
     fn every_alteration_is_named() {
         type Alter = fn(&Path);
-        let cases: [(Alter, &str, &str); 7] = [
+        let cases: [(Alter, &str, &str); 9] = [
             (|dir| std::fs::write(dir.join("wasmill.db"), "Database").unwrap(), "wasmill.db", "SHA-256"),
             (|dir| std::fs::write(dir.join("keys/value-key"), "keys").unwrap(), "keys/value-key", "4 bytes instead of 3"),
             (|dir| std::fs::remove_file(dir.join("modules/sha256/ab/abc")).unwrap(), "sha256/ab/abc", "missing"),
             (|dir| std::fs::write(dir.join("modules/more"), "").unwrap(), "modules/more", "not part"),
             (|dir| std::fs::remove_file(dir.join(NAME)).unwrap(), NAME, "broken off"),
             (|dir| std::fs::write(dir.join(NAME), "{").unwrap(), NAME, "not as it was"),
-            (|dir| std::fs::write(dir.join(NAME), r#"{"format":"wasmill-backup-9"}"#).unwrap(), NAME, "wasmill-backup-9"),
+            (|dir| std::fs::remove_file(dir.join(DIGEST)).unwrap(), DIGEST, "not whole"),
+            (|dir| std::fs::write(dir.join(DIGEST), "x").unwrap(), DIGEST, "not as it was"),
+            (
+                |dir| {
+                    let text = r#"{"format":"wasmill-backup-9"}"#;
+                    std::fs::write(dir.join(NAME), text).unwrap();
+                    std::fs::write(dir.join(DIGEST), digest_line(text.as_bytes())).unwrap();
+                },
+                NAME,
+                "wasmill-backup-9",
+            ),
         ];
         for (alter, file, why) in cases {
             let (dir, _) = sample();

@@ -22,12 +22,7 @@ use object_store::{Error, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutO
 use place::Place;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 use wasmill_core::Digest;
-
-/// How long a blob that nothing refers to is to be left alone after it was put: as long as a deployment may take from
-/// putting its module to writing the row that names it, on any host, with clocks that differ.
-pub const LEFT_ALONE: Duration = Duration::from_secs(3_600);
 
 /// Bytes of the largest blob, so that whoever can write to a bucket cannot fill a host's memory.
 const LARGEST: u64 = 1 << 30;
@@ -102,9 +97,8 @@ impl Blobs {
         Ok(())
     }
 
-    /// Keeps these bytes under their digest; durable on return. Putting the same bytes again, at the same time or later,
-    /// changes nothing, except that a damaged blob is replaced (deploying again is how its owner mends it) and that one of
-    /// some age counts as put now (see [`LEFT_ALONE`]).
+    /// Keeps these bytes under their digest; durable on return. Putting the same bytes again, later or at the same time from
+    /// other hosts, changes nothing, except that a damaged blob is replaced: deploying again is how its owner mends it.
     ///
     /// # Errors
     /// `Corrupt` when the bytes have another digest.
@@ -122,10 +116,11 @@ impl Blobs {
             let synced = blocking("syncing a directory of modules", move || sync(&shelves)).await?;
             return synced.map_err(|error| StoreError::Unavailable(format!("syncing a directory of modules: {error}")));
         }
-        match self.fetch(&key).await? {
-            Some((kept, put)) if is_fresh(put) && digest_of(kept.clone()).await? == digest => return Ok(()),
-            Some(_) => {}
-            None => match self.write(&key, bytes.clone(), PutMode::Create).await {
+        match self.get(digest).await {
+            Ok(Some(_)) => return Ok(()),
+            Err(StoreError::Corrupt(_)) => {}
+            Err(error) => return Err(error),
+            Ok(None) => match self.write(&key, bytes.clone(), PutMode::Create).await {
                 Ok(()) => return Ok(()),
                 Err(error @ (Error::PermissionDenied { .. } | Error::Unauthenticated { .. })) => return Err(self.failed(error)),
                 // Another host was faster, as some services say by breaking the connection off. Or it failed, and is tried
@@ -142,9 +137,16 @@ impl Blobs {
     /// # Errors
     /// `Corrupt` when the stored bytes have another digest.
     pub async fn get(&self, digest: Digest) -> Result<Option<Bytes>> {
-        let Some((bytes, _)) = self.fetch(&key(&digest)).await? else {
-            return Ok(None);
+        let key = key(&digest);
+        let found = match self.objects.get(&key).await {
+            Ok(found) => found,
+            Err(error) => return self.unless_missing(error).map(|()| None),
         };
+        let size = found.meta.size;
+        if size > LARGEST {
+            return Err(StoreError::Corrupt(format!("{key} in {} has {size} bytes; no module is that large", self.place)));
+        }
+        let bytes = found.bytes().await.map_err(|error| self.failed(error))?;
         let actual = digest_of(bytes.clone()).await?;
         if actual != digest {
             return Err(StoreError::Corrupt(format!(
@@ -201,19 +203,6 @@ impl Blobs {
             }
         }
         Ok(found)
-    }
-
-    /// An object's bytes, and when they were put.
-    async fn fetch(&self, key: &Key) -> Result<Option<(Bytes, Micros)>> {
-        let found = match self.objects.get(key).await {
-            Ok(found) => found,
-            Err(error) => return self.unless_missing(error).map(|()| None),
-        };
-        let (size, put) = (found.meta.size, found.meta.last_modified.timestamp_micros());
-        if size > LARGEST {
-            return Err(StoreError::Corrupt(format!("{key} in {} has {size} bytes; no module is that large", self.place)));
-        }
-        Ok(Some((found.bytes().await.map_err(|error| self.failed(error))?, put)))
     }
 
     async fn write(&self, key: &Key, bytes: Bytes, mode: PutMode) -> std::result::Result<(), Error> {
@@ -273,13 +262,6 @@ fn key(digest: &Digest) -> Key {
 /// The first 2 digits.
 fn shelf(hex: &str) -> &str {
     hex.get(..2).unwrap_or_default()
-}
-
-/// True for what need not be put again, should it be deployed now: it is left alone for a good while yet.
-fn is_fresh(put: Micros) -> bool {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    let age = i64::try_from(now.as_micros()).unwrap_or(i64::MAX).saturating_sub(put);
-    u128::try_from(age).is_ok_and(|age| age < LEFT_ALONE.as_micros() / 2)
 }
 
 /// Hashing 64 MiB takes a tenth of a second, too long for a thread that serves requests.
