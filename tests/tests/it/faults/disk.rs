@@ -72,12 +72,15 @@ fn texts(disk: &Disk, cut: Cut) -> Vec<(String, String)> {
     rebuilt(disk, cut).into_iter().map(|(name, bytes)| (name, String::from_utf8(bytes).expect("text"))).collect()
 }
 
+/// What was done, in words and in notes, and the files that are left.
+type Case<'c> = (&'c str, Vec<Note>, &'c [(&'c str, &'c str)]);
+
 #[test]
 fn what_is_left_without_anything_that_was_not_synced() {
     let [begun, ended] = synced(2);
     let file = || vec![created(2, "a"), written(2, 0, "abc")];
     let whole = |more: Vec<Note>| file().into_iter().chain(synced(2)).chain(synced(1)).chain(more).collect::<Vec<_>>();
-    let table: [(&str, Vec<Note>, &[(&str, &str)]); 13] = [
+    let table: [Case; 13] = [
         ("nothing was synced", file(), &[]),
         ("a file without its folder", file().into_iter().chain(synced(2)).collect(), &[]),
         ("a folder without its file", file().into_iter().chain(synced(1)).collect(), &[("a", "")]),

@@ -51,7 +51,7 @@ fn push(wire: &mut Wire, token: &str, change: &mut Change) -> bool {
 }
 
 fn set(wire: &mut Wire, token: &str, change: &mut Change, value: u64) -> bool {
-    let variable = json!({"path": change.path, "value": value.to_string(), "is_secret": value % 2 == 0, "description": ""});
+    let variable = json!({"path": change.path, "value": value.to_string(), "is_secret": value.is_multiple_of(2), "description": ""});
     let address = match change.value {
         None => "variables/create".to_owned(),
         Some(_) => format!("variables/update/{}", change.path),
