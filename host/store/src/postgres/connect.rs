@@ -59,9 +59,8 @@ pub(super) fn pool(options: &Options) -> Result<Pool> {
 fn settings(options: &Options) -> String {
     let limit = options.verb_timeout.as_millis().max(1);
     format!(
-        "SET statement_timeout = {limit}; SET lock_timeout = {limit}; SET idle_in_transaction_session_timeout = {limit}; \
-         SET client_connection_check_interval = '5s'; SET default_transaction_isolation = 'read committed'; \
-         SET client_min_messages = 'warning'; SET search_path = public"
+        "SET statement_timeout = {limit}; SET idle_in_transaction_session_timeout = {limit}; \
+         SET default_transaction_isolation = 'read committed'; SET client_min_messages = 'warning'; SET search_path = public"
     )
 }
 
