@@ -14,8 +14,9 @@ const EDGES: [(&str, &[&str]); 10] = [
     ("wasmill-guest", &["wasmill-guest-macro"]),
     ("wasmill-guest-macro", &[]),
     // Tools: they may use the product, never the other way round.
-    ("wasmill-bench", &["wasmill-core", "wasmill-sandbox"]),
+    ("wasmill-bench", &["wasmill-core", "wasmill-sandbox", "wasmill-store", "wasmill-test-servers"]),
     ("wasmill-tests", &["wasmill-test-servers"]),
+    // Servers for the tests of the others, and nothing of ours.
     ("wasmill-test-servers", &[]),
     ("xtask", &[]),
 ];

@@ -9,6 +9,7 @@ mod guests;
 mod host;
 mod peers;
 mod process;
+mod servers;
 mod toolchain;
 mod torture;
 mod wasm_std;
