@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::time::{sleep, timeout};
 use wasmill_core::Digest;
-use wasmill_store::blobs::LEFT_ALONE;
 use wasmill_store::{Micros, StoreError};
 
 /// For how long a module is reserved. Half of it is for the bytes; should they take longer, they are put again under a
@@ -20,6 +19,8 @@ const RESERVED: Duration = Duration::from_secs(10);
 const COLLECTING: Duration = Duration::from_secs(60);
 /// How long a deployment waits for a module that is just being collected.
 const BUSY: Duration = Duration::from_secs(10);
+/// Younger ones are not looked at by who looks for modules that nothing needs: most are about to be needed.
+const LEFT_ALONE: Duration = Duration::from_secs(3_600);
 /// Between two looks whether it still is.
 const AGAIN: Duration = Duration::from_millis(50);
 
