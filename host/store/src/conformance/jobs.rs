@@ -200,3 +200,16 @@ pub(super) async fn adopting(store: &dyn Store) {
     store.delete_version(&one, &x, 5).await.unwrap();
     store.adopt(job(id(5), &one, x), 7, NOW).await.unwrap();
 }
+
+/// What is queued for a version that is deleted stays, nothing is added, and what ran already is still recorded.
+pub(super) async fn deleted_versions(store: &dyn Store) {
+    let (one, x, _) = furnish(store).await;
+    store.enqueue(vec![job(id(1), &one, x)]).await.unwrap();
+    assert!(store.delete_version(&one, &x, 5).await.unwrap());
+    let refused = store.enqueue(vec![job(id(2), &one, x)]).await.unwrap_err();
+    assert!(matches!(refused, StoreError::NotFound(_)));
+    assert_eq!(store.job(&one, id(1)).await.unwrap().unwrap().path, path("f/a/x"));
+    store.record_durably(RunRecord { job: job(id(3), &one, x), end: end(RunStatus::Success, "1") }).await.unwrap();
+    store.deploy(&one, &version("f/a/x", "x")).await.unwrap();
+    store.enqueue(vec![job(id(2), &one, x)]).await.unwrap();
+}

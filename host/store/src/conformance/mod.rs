@@ -24,42 +24,64 @@ use tempfile::TempDir;
 use wasmill_core::limits::DeclaredLimits;
 use wasmill_core::{Digest, JobId, Kind, Manifest, ScriptPath, VersionHash, WorkspaceId};
 
-/// Runs each function of the suite against each back end.
+/// Runs each function of the suite against each back end that is named for its module.
 macro_rules! conformance {
-    ($($module:ident: $($case:ident)+;)+) => {
-        mod memory {
-            $(mod $module {$(
-                #[tokio::test]
-                async fn $case() {
-                    super::super::$module::$case(&super::super::MemoryStore::new()).await;
-                }
-            )+})+
+    ($($module:ident on $back_ends:tt: $cases:tt;)+) => {
+        mod back_ends {$(
+            conformance!(@module $module $back_ends $cases);
+        )+}
+    };
+    (@module $module:ident [$($back_end:ident)+] $cases:tt) => {
+        mod $module {
+            use crate::conformance::$module as suite;
+            $(conformance!(@$back_end $cases);)+
         }
-        mod in_sqlite {
-            $(mod $module {$(
-                #[tokio::test]
-                async fn $case() {
-                    let (_dir, store) = super::super::open();
-                    super::super::$module::$case(&store).await;
-                }
-            )+})+
-        }
+    };
+    (@memory [$($case:ident)+]) => {
+        mod memory {$(
+            #[tokio::test]
+            async fn $case() {
+                super::suite::$case(&crate::memory::MemoryStore::new()).await;
+            }
+        )+}
+    };
+    (@sqlite [$($case:ident)+]) => {
+        mod sqlite {$(
+            #[tokio::test]
+            async fn $case() {
+                let (_dir, store) = crate::conformance::open();
+                super::suite::$case(&store).await;
+            }
+        )+}
+    };
+    (@postgres [$($case:ident)+]) => {
+        mod postgres {$(
+            #[tokio::test]
+            async fn $case() {
+                let (_database, store) = crate::postgres::tests::open().await;
+                super::suite::$case(&store).await;
+            }
+        )+}
     };
 }
 
 conformance! {
-    accounts: workspaces users_and_members tokens token_owners revocation uses scoped_tokens looking_around changing_tokens;
-    scripts: deploying redeploying archiving listing borders deleting;
-    jobs: life_of_a_job enqueue_is_all_or_none order_of_claims tags_and_priorities fencing rescue_and_exhaustion releasing adopting;
-    cancel: cancelling canceled_ones_never_start_again;
-    keys: idempotency;
-    records: recording lists foreign_ids ids_of_another_time depth_and_due counting deleting without_payload erasing_in_time;
-    queue: retrying retrying_what_is_cancelled_or_secret limits limits_of_their_own shares retention waiting_for_ends;
-    nodes: leases leading generations signals settings collecting;
-    lists: filters spans pages kinship;
-    values: variables resources renaming;
-    outbox: setting changes_of_scripts changes_of_values wakes;
-    deliveries: order giving_up_and_moving tests_and_redeliveries the_log;
+    accounts on [memory sqlite postgres]:
+        [workspaces users_and_members tokens token_owners revocation uses scoped_tokens looking_around changing_tokens];
+    scripts on [memory sqlite postgres]: [deploying redeploying archiving listing borders deleting];
+    jobs on [memory sqlite postgres]:
+        [life_of_a_job enqueue_is_all_or_none order_of_claims tags_and_priorities fencing rescue_and_exhaustion releasing adopting deleted_versions];
+    cancel on [memory sqlite postgres]: [cancelling canceled_ones_never_start_again];
+    keys on [memory sqlite postgres]: [idempotency];
+    records on [memory sqlite postgres]:
+        [recording lists foreign_ids ids_of_another_time depth_and_due counting deleting without_payload erasing_in_time];
+    queue on [memory sqlite postgres]:
+        [retrying retrying_what_is_cancelled_or_secret limits limits_of_their_own shares retention waiting_for_ends];
+    nodes on [memory sqlite postgres]: [leases leading generations signals settings collecting];
+    lists on [memory sqlite postgres]: [filters spans pages kinship];
+    values on [memory sqlite postgres]: [variables resources renaming];
+    outbox on [memory sqlite postgres]: [setting changes_of_scripts changes_of_values wakes];
+    deliveries on [memory sqlite postgres]: [order giving_up_and_moving tests_and_redeliveries the_log];
 }
 
 pub(crate) fn open() -> (TempDir, SqliteStore) {

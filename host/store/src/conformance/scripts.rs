@@ -110,7 +110,6 @@ pub(super) async fn deleting(store: &dyn Store) {
     assert!(store.module_in_use(&second.module).await.unwrap());
     assert!(!store.delete_version(&two, &second.hash, 5).await.unwrap());
     assert!(!store.delete_version(&workspace("none"), &second.hash, 5).await.unwrap());
-    store.enqueue(vec![job(id(1), &one, second.hash)]).await.unwrap();
     assert!(store.delete_version(&one, &second.hash, 5).await.unwrap());
     assert!(!store.delete_version(&one, &second.hash, 5).await.unwrap());
     assert!(!store.module_in_use(&second.module).await.unwrap());
@@ -122,11 +121,6 @@ pub(super) async fn deleting(store: &dyn Store) {
     assert_eq!(store.list_scripts(&one, None, 10).await.unwrap()[0].version, first);
     let history: Vec<bool> = store.history(&one, &first.path, 10).await.unwrap().iter().map(|version| version.deleted).collect();
     assert_eq!(history, [true, false]);
-    // What is queued stays, nothing is added, and what ran already is still recorded.
-    let refused = store.enqueue(vec![job(id(2), &one, second.hash)]).await.unwrap_err();
-    assert!(matches!(refused, StoreError::NotFound(_)));
-    assert_eq!(store.job(&one, id(1)).await.unwrap().unwrap().path, first.path);
-    store.record_durably(RunRecord { job: job(id(3), &one, second.hash), end: end(RunStatus::Success, "1") }).await.unwrap();
 
     assert!(store.delete_version(&one, &first.hash, 5).await.unwrap());
     assert!(store.newest(&one, &first.path).await.unwrap().is_none());
@@ -135,5 +129,4 @@ pub(super) async fn deleting(store: &dyn Store) {
     let back = store.deploy(&one, &later).await.unwrap();
     assert!(back.created && !back.version.deleted);
     assert_eq!(store.newest(&one, &first.path).await.unwrap().unwrap().version, later);
-    store.enqueue(vec![job(id(2), &one, second.hash)]).await.unwrap();
 }

@@ -55,6 +55,30 @@ pub enum Role {
     Operator,
 }
 
+impl Role {
+    /// The word that back ends keep.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Role::Admin => "admin",
+            Role::Developer => "developer",
+            Role::Operator => "operator",
+        }
+    }
+}
+
+impl std::str::FromStr for Role {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "admin" => Ok(Role::Admin),
+            "developer" => Ok(Role::Developer),
+            "operator" => Ok(Role::Operator),
+            other => Err(format!("{other:?} is no role")),
+        }
+    }
+}
+
 /// A token to keep. The secret itself is never stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewToken {

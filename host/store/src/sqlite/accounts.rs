@@ -78,7 +78,7 @@ impl Accounts for SqliteStore {
             let user = tx.user(&user)?;
             let sql = "INSERT INTO member (user, workspace, role) VALUES (?1, ?2, ?3) \
                 ON CONFLICT (user, workspace) DO UPDATE SET role = excluded.role";
-            tx.conn.prepare_cached(sql)?.execute((user, workspace, role_text(role)))?;
+            tx.conn.prepare_cached(sql)?.execute((user, workspace, role.as_str()))?;
             Ok(())
         })
         .await
@@ -260,19 +260,6 @@ fn workspace_id(text: String) -> std::result::Result<WorkspaceId, Fault> {
     text.parse().map_err(|error| corrupt("workspace.name", error))
 }
 
-fn role_text(role: Role) -> &'static str {
-    match role {
-        Role::Admin => "admin",
-        Role::Developer => "developer",
-        Role::Operator => "operator",
-    }
-}
-
 fn role(text: &str) -> std::result::Result<Role, Fault> {
-    match text {
-        "admin" => Ok(Role::Admin),
-        "developer" => Ok(Role::Developer),
-        "operator" => Ok(Role::Operator),
-        other => Err(corrupt("member.role", other)),
-    }
+    text.parse().map_err(|error| corrupt("member.role", error))
 }

@@ -3,12 +3,12 @@
 //! The moment at which a workspace's oldest waiting event is due stands in the row of its webhook, so that finding what is
 //! due next reads one index, however many events wait.
 
-mod change;
 mod log;
 
 use super::fault::Fault;
 use super::tx::{Tx, workspace_row};
 use super::{Need, SqliteStore, corrupt, signed};
+use crate::changes::{Columns, from_columns, to_columns};
 use crate::{Attempt, Delivery, DeliveryRecord, EventId, KEPT_ATTEMPTS, Micros, Next, Outbox, Result, StoreError, Webhook};
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -159,7 +159,7 @@ impl Tx<'_> {
 }
 
 fn insert(conn: &Connection, workspace: i64, change: &Change, at: Micros, state: i64) -> Outcome<EventId> {
-    let columns = change::to_columns(change);
+    let columns = to_columns(change);
     let settled = (state != WAITING).then_some(at);
     let sql = "INSERT INTO event (workspace, kind, path, old_path, hash, at, state, settled) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     let values = (workspace, columns.kind, columns.path, columns.old_path, columns.hash, at, state, settled);
@@ -215,12 +215,19 @@ fn delivery(row: &Row<'_>) -> Outcome<Delivery> {
     Ok(Delivery {
         event: row.get(0)?,
         workspace: workspace.parse().map_err(|error| corrupt("workspace.name", error))?,
-        change: change::from_row(row, 2)?,
+        change: change(row, 2)?,
         at: row.get(6)?,
         attempts: row.get(7)?,
         due: row.get(8)?,
         webhook: webhook(row, 9)?,
     })
+}
+
+/// A change from its four columns, which begin at one.
+fn change(row: &Row<'_>, first: usize) -> Outcome<Change> {
+    let (path, old_path): (Option<String>, Option<String>) = (row.get(first + 1)?, row.get(first + 2)?);
+    let columns = Columns { kind: row.get(first)?, path: path.as_deref(), old_path: old_path.as_deref(), hash: row.get(first + 3)? };
+    Ok(from_columns(&columns)?)
 }
 
 /// A webhook from its four columns, which begin at one.

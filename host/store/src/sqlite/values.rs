@@ -3,6 +3,7 @@
 use super::fault::Fault;
 use super::tx::{Tx, workspace_row};
 use super::{Need, SqliteStore};
+use crate::item::Item;
 use crate::{Micros, PutMode, Resource, Result, StoreError, Values, Variable};
 use async_trait::async_trait;
 use rusqlite::types::{FromSql, Value};
@@ -58,44 +59,6 @@ const RESOURCES: Table = Table {
     deleted: |path| Change::ResourceDeleted { path },
     updated: |old_path, new_path| Change::ResourceUpdated { old_path, new_path },
 };
-
-/// A row of either; `kind` is the column that only one of them has.
-struct Item<K> {
-    path: String,
-    value: Vec<u8>,
-    kind: K,
-    description: String,
-    changed_by: String,
-    changed: i64,
-}
-
-impl From<Variable> for Item<bool> {
-    fn from(variable: Variable) -> Self {
-        let Variable { path, value, is_secret: kind, description, changed_by, changed } = variable;
-        Self { path, value, kind, description, changed_by, changed }
-    }
-}
-
-impl From<Item<bool>> for Variable {
-    fn from(item: Item<bool>) -> Self {
-        let Item { path, value, kind: is_secret, description, changed_by, changed } = item;
-        Self { path, value, is_secret, description, changed_by, changed }
-    }
-}
-
-impl From<Resource> for Item<String> {
-    fn from(resource: Resource) -> Self {
-        let Resource { path, value, resource_type: kind, description, changed_by, changed } = resource;
-        Self { path, value, kind, description, changed_by, changed }
-    }
-}
-
-impl From<Item<String>> for Resource {
-    fn from(item: Item<String>) -> Self {
-        let Item { path, value, kind: resource_type, description, changed_by, changed } = item;
-        Self { path, value, resource_type, description, changed_by, changed }
-    }
-}
 
 #[async_trait]
 impl Values for SqliteStore {

@@ -43,14 +43,7 @@ pub(super) fn read(conn: &Connection, workspace: &WorkspaceId, before: EventId, 
             _ => DeliveryState::GivenUp(settled),
         };
         let (at, attempts) = (row.get(5)?, row.get(8)?);
-        records.push(DeliveryRecord {
-            event,
-            change: change::from_row(row, 1)?,
-            at,
-            state,
-            attempts,
-            last: attempts_of(&snapshot, event)?,
-        });
+        records.push(DeliveryRecord { event, change: change(row, 1)?, at, state, attempts, last: attempts_of(&snapshot, event)? });
     }
     Ok(records)
 }

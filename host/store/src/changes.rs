@@ -1,21 +1,20 @@
-//! Changes as rows keep them: a number of their kind, and what that kind has of paths and hashes.
+//! Changes as rows keep them: a number of their kind, and what that kind has of paths and hashes. One form for every back
+//! end.
 
-use crate::sqlite::corrupt;
-use crate::sqlite::fault::Fault;
-use rusqlite::Row;
+use crate::{Result, StoreError};
 use wasmill_core::outbox::Change;
 use wasmill_core::{Digest, ScriptPath, VersionHash};
 
 /// The columns of a change.
 #[derive(Debug, Default)]
-pub(super) struct Columns<'a> {
-    pub(super) kind: i64,
-    pub(super) path: Option<&'a str>,
-    pub(super) old_path: Option<&'a str>,
-    pub(super) hash: Option<[u8; 32]>,
+pub(crate) struct Columns<'a> {
+    pub(crate) kind: i64,
+    pub(crate) path: Option<&'a str>,
+    pub(crate) old_path: Option<&'a str>,
+    pub(crate) hash: Option<[u8; 32]>,
 }
 
-pub(super) fn to_columns(change: &Change) -> Columns<'_> {
+pub(crate) fn to_columns(change: &Change) -> Columns<'_> {
     match change {
         Change::ScriptCreated { path, hash } => of_script(0, path, hash),
         Change::ScriptUpdated { path, hash } => of_script(1, path, hash),
@@ -40,33 +39,31 @@ fn of_value<'a>(kind: i64, path: &'a str, old_path: Option<&'a str>) -> Columns<
     Columns { kind, path: Some(path), old_path, hash: None }
 }
 
-/// A change from its four columns, which begin at one.
-pub(super) fn from_row(row: &Row<'_>, first: usize) -> Result<Change, Fault> {
-    let kind: i64 = row.get(first)?;
-    let text = |column: usize, name: &str| {
-        let text: Option<String> = row.get(first + column)?;
-        text.ok_or_else(|| corrupt(name, "it is missing"))
+/// A change from its columns.
+///
+/// # Errors
+/// `Corrupt` when no change has such columns.
+pub(crate) fn from_columns(columns: &Columns<'_>) -> Result<Change> {
+    let corrupt = |column: &str, detail: &dyn std::fmt::Display| StoreError::Corrupt(format!("event.{column}: {detail}"));
+    let path = || columns.path.map(str::to_owned).ok_or_else(|| corrupt("path", &"it is missing"));
+    let old_path = || columns.old_path.map(str::to_owned).ok_or_else(|| corrupt("old_path", &"it is missing"));
+    let script_path = || path()?.parse::<ScriptPath>().map_err(|error| corrupt("path", &error));
+    let script = || -> Result<(ScriptPath, VersionHash)> {
+        Ok((script_path()?, Digest(columns.hash.ok_or_else(|| corrupt("hash", &"it is missing"))?)))
     };
-    let script = || -> Result<(ScriptPath, VersionHash), Fault> {
-        let path = text(1, "event.path")?.parse().map_err(|error| corrupt("event.path", error))?;
-        let hash: Option<[u8; 32]> = row.get(first + 3)?;
-        Ok((path, Digest(hash.ok_or_else(|| corrupt("event.hash", "it is missing"))?)))
-    };
-    let path = || text(1, "event.path");
-    let paths = || -> Result<(String, String), Fault> { Ok((text(2, "event.old_path")?, path()?)) };
-    Ok(match kind {
+    Ok(match columns.kind {
         0 => script().map(|(path, hash)| Change::ScriptCreated { path, hash })?,
         1 => script().map(|(path, hash)| Change::ScriptUpdated { path, hash })?,
         2 => script().map(|(path, hash)| Change::ScriptArchived { path, hash })?,
         3 => script().map(|(path, hash)| Change::ScriptDeleted { path, hash })?,
-        4 => Change::ScriptPathDeleted { path: path()?.parse().map_err(|error| corrupt("event.path", error))? },
+        4 => Change::ScriptPathDeleted { path: script_path()? },
         10 => Change::VariableCreated { path: path()? },
-        11 => paths().map(|(old_path, new_path)| Change::VariableUpdated { old_path, new_path })?,
+        11 => Change::VariableUpdated { old_path: old_path()?, new_path: path()? },
         12 => Change::VariableDeleted { path: path()? },
         20 => Change::ResourceCreated { path: path()? },
-        21 => paths().map(|(old_path, new_path)| Change::ResourceUpdated { old_path, new_path })?,
+        21 => Change::ResourceUpdated { old_path: old_path()?, new_path: path()? },
         22 => Change::ResourceDeleted { path: path()? },
         90 => Change::Test,
-        other => return Err(corrupt("event.kind", other)),
+        other => return Err(corrupt("kind", &other)),
     })
 }

@@ -1,0 +1,79 @@
+//! Connections: how each is made and set up, and the pool that they are taken from.
+
+use super::Options;
+use super::options::Causes;
+use crate::{Result, StoreError};
+use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+use std::fmt::Display;
+use std::path::Path;
+use std::sync::Arc;
+use tokio_postgres::NoTls;
+use tokio_postgres::config::SslMode;
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+/// A pool of connections; none is made yet.
+pub(super) fn pool(options: &Options) -> Result<Pool> {
+    // A connection that was closed is not given out again. What else may be wrong with one, its next user finds out.
+    let how = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+    let config = options.config.clone();
+    let manager = match config.get_ssl_mode() {
+        SslMode::Disable => Manager::from_config(config, NoTls, how),
+        _ => Manager::from_config(config, tls(options.root_certificates.as_deref())?, how),
+    };
+    let settings = settings(options);
+    let set_up = Hook::async_fn(move |client, _| {
+        let settings = settings.clone();
+        Box::pin(async move { client.batch_execute(&settings).await.map_err(HookError::Backend) })
+    });
+    Pool::builder(manager)
+        .max_size(options.connections.max(1))
+        .create_timeout(Some(options.connect_timeout))
+        .wait_timeout(Some(options.wait_timeout))
+        .recycle_timeout(Some(options.connect_timeout))
+        .runtime(Runtime::Tokio1)
+        .post_create(set_up)
+        .build()
+        .map_err(|error| StoreError::Unavailable(format!("the pool of connections: {}", Causes(&error))))
+}
+
+/// What each connection is told first. The server ends by itself what its client no longer waits for, so that a host which
+/// was cut off holds no locks for long.
+fn settings(options: &Options) -> String {
+    let limit = options.verb_timeout.as_millis().max(1);
+    format!(
+        "SET statement_timeout = {limit}; SET lock_timeout = {limit}; SET idle_in_transaction_session_timeout = {limit}; \
+         SET client_connection_check_interval = '5s'; SET default_transaction_isolation = 'read committed'; \
+         SET client_min_messages = 'warning'; SET search_path = public"
+    )
+}
+
+/// TLS that trusts the authorities of a file, or the system's.
+fn tls(file: Option<&Path>) -> Result<MakeRustlsConnect> {
+    let provider = rustls::crypto::ring::default_provider();
+    let Some(file) = file else {
+        // One is there already when something else of this process speaks TLS.
+        let _ = provider.install_default();
+        let roots = MakeRustlsConnect::with_native_certs();
+        let (tls, _) = roots.map_err(|_| unusable("this system has no certificate authorities; name a file of them by sslrootcert"))?;
+        return Ok(tls);
+    };
+    let unusable = |why: &dyn Display| unusable(format!("{}: {why}", file.display()));
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(file).map_err(|error| unusable(&error))? {
+        let certificate = certificate.map_err(|error| unusable(&error))?;
+        roots.add(certificate).map_err(|error| unusable(&error))?;
+    }
+    if roots.is_empty() {
+        return Err(unusable(&"there are no certificate authorities in it"));
+    }
+    let versions = ClientConfig::builder_with_provider(Arc::new(provider)).with_safe_default_protocol_versions();
+    let config = versions.map_err(|error| unusable(&error))?.with_root_certificates(roots).with_no_client_auth();
+    Ok(MakeRustlsConnect::new(config))
+}
+
+fn unusable(why: impl Display) -> StoreError {
+    StoreError::Unavailable(format!("TLS to PostgreSQL: {why}"))
+}

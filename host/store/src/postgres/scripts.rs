@@ -1,0 +1,222 @@
+//! Scripts and their versions in PostgreSQL.
+//!
+//! Who changes which versions a script has holds the script's row, so that deployments of one path come one after another,
+//! wherever they come from.
+
+use super::PostgresStore;
+use super::db::{Db, Values, digest, get, optional_digest, parsed, text};
+use super::fault::{Outcome, corrupt};
+use crate::{Deployed, Micros, NewVersion, Result, Scripts, StoreError, Version};
+use async_trait::async_trait;
+use tokio_postgres::Row;
+use wasmill_core::outbox::Change;
+use wasmill_core::{Digest, ScriptPath, VersionHash, WorkspaceId};
+
+/// The columns of a version that [`version`] reads. Its parent is the one before it in the order of deployment.
+const VERSION: &str = "SELECT v.hash, v.manifest, s.path, v.module, v.module_bytes, v.kind, v.limits, v.schema, \
+    v.summary, v.created_by, v.created, s.archived, v.deleted, \
+    (SELECT p.hash FROM version p WHERE p.script = v.script AND p.deployed < v.deployed ORDER BY p.deployed DESC LIMIT 1) \
+    FROM version v JOIN script s ON s.id = v.script";
+
+#[async_trait]
+impl Scripts for PostgresStore {
+    async fn deploy(&self, workspace: &WorkspaceId, version: &NewVersion) -> Result<Deployed> {
+        self.transaction(move |db| async move { deploy(&db, workspace, version).await }).await
+    }
+
+    async fn newest(&self, workspace: &WorkspaceId, path: &ScriptPath) -> Result<Option<Version>> {
+        let which = "WHERE s.workspace = (SELECT id FROM workspace WHERE name = $1) AND s.path = $2 \
+            AND NOT s.archived AND NOT v.deleted ORDER BY v.deployed DESC LIMIT 1";
+        self.statement(move |db| async move { one(&db, which, &[&workspace.as_str(), &path.as_str()]).await }).await
+    }
+
+    async fn version(&self, workspace: &WorkspaceId, hash: &VersionHash) -> Result<Option<Version>> {
+        let which = "WHERE v.workspace = (SELECT id FROM workspace WHERE name = $1) AND v.hash = $2";
+        self.statement(move |db| async move { one(&db, which, &[&workspace.as_str(), &hash.0.as_slice()]).await }).await
+    }
+
+    async fn list_scripts(&self, workspace: &WorkspaceId, after: Option<&ScriptPath>, limit: u32) -> Result<Vec<Version>> {
+        // Every path is larger than the empty text.
+        let after = after.map_or("", ScriptPath::as_str);
+        let which = "WHERE s.workspace = (SELECT id FROM workspace WHERE name = $1) AND s.path > $2 \
+            AND NOT s.archived AND v.deployed = (SELECT max(deployed) FROM version WHERE script = s.id AND NOT deleted) \
+            ORDER BY s.path LIMIT $3";
+        self.statement(move |db| async move { many(&db, which, &[&workspace.as_str(), &after, &i64::from(limit)]).await }).await
+    }
+
+    async fn history(&self, workspace: &WorkspaceId, path: &ScriptPath, limit: u32) -> Result<Vec<Version>> {
+        let which = "WHERE s.workspace = (SELECT id FROM workspace WHERE name = $1) AND s.path = $2 ORDER BY v.deployed DESC LIMIT $3";
+        self.statement(move |db| async move { many(&db, which, &[&workspace.as_str(), &path.as_str(), &i64::from(limit)]).await }).await
+    }
+
+    async fn archive(&self, workspace: &WorkspaceId, path: &ScriptPath, at: Micros) -> Result<bool> {
+        self.transaction(move |db| async move {
+            let sql = "SELECT s.id, s.workspace, s.archived FROM script s \
+                WHERE s.workspace = (SELECT id FROM workspace WHERE name = $1) AND s.path = $2 FOR NO KEY UPDATE";
+            let Some(row) = db.row(sql, &[&workspace.as_str(), &path.as_str()]).await? else {
+                return Ok(false);
+            };
+            let (script, workspace, archived): (i64, i64, bool) = (get(&row, 0)?, get(&row, 1)?, get(&row, 2)?);
+            if archived {
+                return Ok(true);
+            }
+            db.execute("UPDATE script SET archived = true WHERE id = $1", &[&script]).await?;
+            if let Some(hash) = order(&db, script).await?.and_then(|last| last.newest) {
+                db.tell(workspace, at, &Change::ScriptArchived { path: path.clone(), hash }).await?;
+            }
+            Ok(true)
+        })
+        .await
+    }
+
+    async fn delete_version(&self, workspace: &WorkspaceId, hash: &VersionHash, at: Micros) -> Result<bool> {
+        self.transaction(move |db| async move { delete_version(&db, workspace, *hash, at).await }).await
+    }
+
+    async fn module_in_use(&self, module: &Digest) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT FROM version WHERE module = $1 AND NOT deleted)";
+        self.statement(move |db| async move { get(&db.one(sql, &[&module.0.as_slice()]).await?, 0) }).await
+    }
+}
+
+async fn deploy(db: &Db, workspace: &WorkspaceId, new: &NewVersion) -> Outcome<Deployed> {
+    let workspace = db.workspace(workspace).await?;
+    let (script, was_archived) = script(db, workspace, &new.path).await?;
+    let last = order(db, script).await?;
+    let next = last.as_ref().map_or(1, |last| last.deployed + 1);
+    let before = last.as_ref().and_then(|last| last.newest).filter(|_| !was_archived);
+    let created = write(db, workspace, script, next, new).await?;
+    if was_archived {
+        db.execute("UPDATE script SET archived = false WHERE id = $1", &[&script]).await?;
+    }
+    let (path, hash) = (new.path.clone(), new.hash);
+    if last.as_ref().is_some_and(|last| last.hash != hash) {
+        let sql = "UPDATE version SET deployed = $1 WHERE workspace = $2 AND hash = $3 AND deployed <> $1";
+        db.execute(sql, &[&next, &workspace, &hash.0.as_slice()]).await?;
+    }
+    if last.is_none() {
+        db.tell(workspace, new.created, &Change::ScriptCreated { path, hash }).await?;
+    } else if before != Some(hash) {
+        db.tell(workspace, new.created, &Change::ScriptUpdated { path, hash }).await?;
+    }
+    match one(db, "WHERE v.workspace = $1 AND v.hash = $2", &[&workspace, &hash.0.as_slice()]).await? {
+        Some(version) => Ok(Deployed { version, created }),
+        None => Err(corrupt("version", "it is gone within its own transaction")),
+    }
+}
+
+/// The version of a script that was deployed last.
+struct Last {
+    deployed: i64,
+    hash: VersionHash,
+    /// The last one that is not deleted.
+    newest: Option<VersionHash>,
+}
+
+/// What stands at the end of a script's order of deployment, when anything was deployed.
+async fn order(db: &Db, script: i64) -> Outcome<Option<Last>> {
+    let sql = "SELECT deployed, hash, \
+        (SELECT hash FROM version WHERE script = $1 AND NOT deleted ORDER BY deployed DESC LIMIT 1) \
+        FROM version WHERE script = $1 ORDER BY deployed DESC LIMIT 1";
+    let last =
+        |row: Row| Ok(Last { deployed: get(&row, 0)?, hash: Digest(digest(&row, 1)?), newest: optional_digest(&row, 2)?.map(Digest) });
+    db.row(sql, &[&script]).await?.map(last).transpose()
+}
+
+async fn delete_version(db: &Db, workspace: &WorkspaceId, hash: VersionHash, at: Micros) -> Outcome<bool> {
+    let sql = "SELECT s.id, s.workspace, s.path FROM version v JOIN script s ON s.id = v.script \
+        WHERE v.workspace = (SELECT id FROM workspace WHERE name = $1) AND v.hash = $2 FOR NO KEY UPDATE OF s";
+    let Some(row) = db.row(sql, &[&workspace.as_str(), &hash.0.as_slice()]).await? else {
+        return Ok(false);
+    };
+    let (script, workspace): (i64, i64) = (get(&row, 0)?, get(&row, 1)?);
+    let path: ScriptPath = parsed(&row, 2)?;
+    let sql = "UPDATE version SET deleted = true, manifest = '', schema = NULL, summary = '' \
+        WHERE workspace = $1 AND hash = $2 AND NOT deleted";
+    if db.execute(sql, &[&workspace, &hash.0.as_slice()]).await? == 0 {
+        return Ok(false);
+    }
+    db.tell(workspace, at, &Change::ScriptDeleted { path: path.clone(), hash }).await?;
+    let sql = "SELECT EXISTS (SELECT FROM version WHERE script = $1 AND NOT deleted)";
+    if !get(&db.one(sql, &[&script]).await?, 0)? {
+        db.tell(workspace, at, &Change::ScriptPathDeleted { path }).await?;
+    }
+    Ok(true)
+}
+
+/// The row of a script, which is made when it is new and held until the end, and whether it is archived.
+async fn script(db: &Db, workspace: i64, path: &ScriptPath) -> Outcome<(i64, bool)> {
+    let make = "INSERT INTO script (workspace, path) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+    let hold = "SELECT id, archived FROM script WHERE workspace = $1 AND path = $2 FOR NO KEY UPDATE";
+    let values: Values<'_> = &[&workspace, &path.as_str()];
+    if let Some(row) = db.row(hold, values).await? {
+        return Ok((get(&row, 0)?, get(&row, 1)?));
+    }
+    db.execute(make, values).await?;
+    let row = db.one(hold, values).await?;
+    Ok((get(&row, 0)?, get(&row, 1)?))
+}
+
+/// Writes a new version, or one again that was deleted. False when it is there and not deleted.
+async fn write(db: &Db, workspace: i64, script: i64, deployed: i64, new: &NewVersion) -> Outcome<bool> {
+    let limits = serde_json::to_string(&new.limits).map_err(|error| corrupt("version.limits", error))?;
+    let sql = "INSERT INTO version (workspace, hash, script, deployed, manifest, module, module_bytes, kind, limits, \
+        schema, summary, created_by, created) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
+        ON CONFLICT (workspace, hash) DO UPDATE SET deleted = false, manifest = excluded.manifest, module = excluded.module, \
+        module_bytes = excluded.module_bytes, kind = excluded.kind, limits = excluded.limits, schema = excluded.schema, \
+        summary = excluded.summary, created_by = excluded.created_by, created = excluded.created \
+        WHERE version.deleted AND version.script = excluded.script";
+    let values: Values<'_> = &[
+        &workspace,
+        &new.hash.0.as_slice(),
+        &script,
+        &deployed,
+        &new.manifest,
+        &new.module.0.as_slice(),
+        &i64::try_from(new.module_bytes).unwrap_or(i64::MAX),
+        &new.kind.as_str(),
+        &limits,
+        &new.schema,
+        &new.summary.as_bytes(),
+        &new.created_by,
+        &new.created,
+    ];
+    if db.execute(sql, values).await? > 0 {
+        return Ok(true);
+    }
+    // It is there. Should it have come meanwhile, then to another path.
+    let sql = "SELECT s.path FROM version v JOIN script s ON s.id = v.script WHERE v.workspace = $1 AND v.hash = $2 AND v.script <> $3";
+    match db.row(sql, &[&workspace, &new.hash.0.as_slice(), &script]).await? {
+        Some(row) => Err(elsewhere(new, &parsed(&row, 0)?).into()),
+        None => Ok(false),
+    }
+}
+
+fn elsewhere(new: &NewVersion, path: &ScriptPath) -> StoreError {
+    StoreError::Conflict(format!("version {} exists already at the path {path}", new.hash))
+}
+
+async fn one(db: &Db, which: &str, values: Values<'_>) -> Outcome<Option<Version>> {
+    Ok(many(db, which, values).await?.into_iter().next())
+}
+
+async fn many(db: &Db, which: &str, values: Values<'_>) -> Outcome<Vec<Version>> {
+    db.rows(&format!("{VERSION} {which}"), values).await?.iter().map(version).collect()
+}
+
+fn version(row: &Row) -> Outcome<Version> {
+    let version = NewVersion {
+        hash: Digest(digest(row, 0)?),
+        manifest: get(row, 1)?,
+        path: parsed(row, 2)?,
+        module: Digest(digest(row, 3)?),
+        module_bytes: u64::try_from(get::<i64>(row, 4)?).unwrap_or(0),
+        kind: parsed(row, 5)?,
+        limits: serde_json::from_str(get(row, 6)?).map_err(|error| corrupt("version.limits", error))?,
+        schema: get(row, 7)?,
+        summary: text(row, 8)?,
+        created_by: get(row, 9)?,
+        created: get(row, 10)?,
+    };
+    Ok(Version { version, deleted: get(row, 12)?, archived: get(row, 11)?, parent: optional_digest(row, 13)?.map(Digest) })
+}
