@@ -1,10 +1,11 @@
 //! Workspaces, users and tokens in PostgreSQL.
 
 use super::PostgresStore;
-use super::db::{Db, Values, digest, get, parsed, text};
+use super::db::{Db, Values, digest, duration, get, parsed, text};
 use super::fault::Outcome;
 use super::unstorable;
-use crate::{Accounts, Micros, NewToken, Result, Role, StoreError, TokenChange, TokenInfo, TokenOwner, User, Workspace};
+use crate::model::micros;
+use crate::{Accounts, Micros, NewToken, Result, Role, StoreError, TokenChange, TokenInfo, TokenOwner, User, Workspace, WorkspaceSettings};
 use async_trait::async_trait;
 use tokio_postgres::Row;
 use wasmill_core::WorkspaceId;
@@ -30,6 +31,27 @@ impl Accounts for PostgresStore {
         let sql = "SELECT name, title, created FROM workspace ORDER BY name";
         let workspace = |row: &Row| Ok(Workspace { id: parsed(row, 0)?, name: text(row, 1)?, created: get(row, 2)? });
         self.statement(move |db| async move { db.rows(sql, &[]).await?.iter().map(workspace).collect() }).await
+    }
+
+    async fn workspace_settings(&self, workspace: &WorkspaceId) -> Result<WorkspaceSettings> {
+        let sql = "SELECT weight, keep_runs FROM workspace WHERE name = $1";
+        self.statement(move |db| async move {
+            let row = db.row(sql, &[&workspace.as_str()]).await?;
+            let row = row.ok_or_else(|| StoreError::NotFound(format!("workspace {workspace}")))?;
+            let weight = u32::try_from(get::<i32>(&row, 0)?).unwrap_or(1);
+            Ok(WorkspaceSettings { weight, keep_runs: get::<Option<Micros>>(&row, 1)?.map(duration) })
+        })
+        .await
+    }
+
+    async fn put_workspace_settings(&self, workspace: &WorkspaceId, settings: &WorkspaceSettings) -> Result<()> {
+        let sql = "UPDATE workspace SET weight = $2, keep_runs = $3 WHERE name = $1";
+        let (weight, keep) = (i32::try_from(settings.weight).unwrap_or(i32::MAX), settings.keep_runs.map(micros));
+        let changed = self.statement(move |db| async move { db.execute(sql, &[&workspace.as_str(), &weight, &keep]).await }).await?;
+        match changed {
+            0 => Err(StoreError::NotFound(format!("workspace {workspace}"))),
+            _ => Ok(()),
+        }
     }
 
     async fn put_user(&self, user: &User) -> Result<()> {

@@ -180,6 +180,11 @@ impl PostgresStore {
     }
 }
 
+/// A column of microseconds as a duration.
+pub(super) fn duration(micros: i64) -> Duration {
+    Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+}
+
 /// A column of a row.
 pub(super) fn get<'r, T: FromSql<'r>>(row: &'r Row, column: usize) -> Outcome<T> {
     row.try_get(column).map_err(|error| corrupt(name(row, column), Causes(&error)))

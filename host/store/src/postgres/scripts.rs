@@ -4,10 +4,12 @@
 //! wherever they come from.
 
 use super::PostgresStore;
-use super::db::{Db, Values, digest, get, optional_digest, parsed, text};
+use super::db::{Db, Values, digest, duration, get, optional_digest, parsed, text};
 use super::fault::{Outcome, corrupt};
+use crate::model::micros;
 use crate::{Deployed, Micros, NewVersion, Result, Scripts, StoreError, Version};
 use async_trait::async_trait;
+use std::time::Duration;
 use tokio_postgres::Row;
 use wasmill_core::outbox::Change;
 use wasmill_core::{Digest, ScriptPath, VersionHash, WorkspaceId};
@@ -76,6 +78,49 @@ impl Scripts for PostgresStore {
     async fn module_in_use(&self, module: &Digest) -> Result<bool> {
         let sql = "SELECT EXISTS (SELECT FROM version WHERE module = $1 AND NOT deleted)";
         self.statement(move |db| async move { get(&db.one(sql, &[&module.0.as_slice()]).await?, 0) }).await
+    }
+
+    async fn reserve_module(&self, module: &Digest, now: Micros, until: Micros) -> Result<()> {
+        let sql = "INSERT INTO module (digest, reserved) VALUES ($1, $3) ON CONFLICT (digest) DO UPDATE \
+            SET reserved = greatest(module.reserved, $3) WHERE module.collecting IS NULL OR module.collecting < $2";
+        let reserved = self.statement(move |db| async move { db.execute(sql, &[&module.0.as_slice(), &now, &until]).await }).await?;
+        match reserved {
+            0 => Err(StoreError::Conflict(format!("module {module} is being collected"))),
+            _ => Ok(()),
+        }
+    }
+
+    async fn collect_module(&self, module: &Digest, now: Micros, until: Micros) -> Result<bool> {
+        // Whoever deploys it has reserved it before, which this one row shows.
+        let sql = "INSERT INTO module (digest, collecting) SELECT $1, $3 \
+            WHERE NOT EXISTS (SELECT FROM version WHERE module = $1 AND NOT deleted) ON CONFLICT (digest) DO UPDATE \
+            SET reserved = NULL, collecting = $3 \
+            WHERE coalesce(module.reserved < $2, true) AND coalesce(module.collecting < $2, true)";
+        let marked = self.statement(move |db| async move { db.execute(sql, &[&module.0.as_slice(), &now, &until]).await }).await?;
+        Ok(marked > 0)
+    }
+
+    async fn module_collected(&self, module: &Digest) -> Result<()> {
+        self.transaction(move |db| async move {
+            db.execute("UPDATE module SET collecting = NULL WHERE digest = $1", &[&module.0.as_slice()]).await?;
+            db.execute("DELETE FROM module WHERE digest = $1 AND reserved IS NULL AND collecting IS NULL", &[&module.0.as_slice()]).await?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn set_retention(&self, workspace: &WorkspaceId, path: &ScriptPath, keep: Option<Duration>) -> Result<bool> {
+        let sql = "UPDATE script SET keep_runs = $3 WHERE workspace = (SELECT id FROM workspace WHERE name = $1) AND path = $2";
+        let keep = keep.map(micros);
+        let set = self.statement(move |db| async move { db.execute(sql, &[&workspace.as_str(), &path.as_str(), &keep]).await }).await?;
+        Ok(set > 0)
+    }
+
+    async fn retentions(&self, workspace: &WorkspaceId) -> Result<Vec<(ScriptPath, Duration)>> {
+        let sql = "SELECT path, keep_runs FROM script WHERE workspace = (SELECT id FROM workspace WHERE name = $1) \
+            AND keep_runs IS NOT NULL ORDER BY path";
+        let kept = |row: &Row| Ok((parsed(row, 0)?, duration(get(row, 1)?)));
+        self.statement(move |db| async move { db.rows(sql, &[&workspace.as_str()]).await?.iter().map(kept).collect() }).await
     }
 }
 

@@ -8,7 +8,9 @@ CREATE TABLE workspace (
   id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   name    text COLLATE "C" NOT NULL UNIQUE,  -- as in addresses
   title   bytea NOT NULL,                    -- for people
-  created bigint NOT NULL
+  created bigint NOT NULL,
+  weight  integer NOT NULL DEFAULT 100,      -- its share of the workers
+  keep_runs bigint                           -- how long finished jobs are kept; NULL: as the host says
 );
 
 CREATE TABLE "user" (
@@ -69,7 +71,15 @@ CREATE TABLE script (
   workspace bigint NOT NULL REFERENCES workspace,
   path      text COLLATE "C" NOT NULL,
   archived  boolean NOT NULL DEFAULT false,
+  keep_runs bigint,                          -- NULL: as the workspace says
   UNIQUE (workspace, path)
+);
+
+-- Modules that are about to be needed, and until when, and those that are being collected, and until when.
+CREATE TABLE module (
+  digest     bytea PRIMARY KEY,
+  reserved   bigint,
+  collecting bigint
 );
 
 CREATE TABLE version (
