@@ -1,15 +1,24 @@
-//! Folders for servers' data, named by the process that they belong to, so that the next one can tell which are left over.
+//! Folders for servers' data, named by the process that they belong to, so that the next one can tell which are left over
+//! from a machine's sudden end.
 
 use rustix::process::{Pid, test_kill_process};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 const PREFIX: &str = "wasmill-servers-";
 
-/// A temporary folder that goes when it is dropped.
+/// What removes a folder once its owner is gone, which it knows by its input's end. The server may still be writing.
+const JANITOR: &str = "read _; for n in 1 2 3 4 5 6 7 8 9; do sleep 1; rm -rf \"$0\" && exit; done";
+
+/// A temporary folder that goes when it is dropped, and also when the process ends without that.
 #[derive(Debug)]
-pub(crate) struct Folder(PathBuf);
+pub(crate) struct Folder {
+    path: PathBuf,
+    janitor: Child,
+}
 
 impl Folder {
     /// A new empty folder that only its owner may enter.
@@ -24,17 +33,24 @@ impl Folder {
         let mut builder = std::fs::DirBuilder::new();
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        Self(path)
+        let mut command = Command::new("sh");
+        command.args(["-c", JANITOR]).arg(&path).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        // Out of reach of what ends this process with all that it started.
+        command.process_group(0);
+        let janitor = command.spawn().expect("a shell");
+        Self { path, janitor }
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 }
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+        let _ = self.janitor.kill();
+        let _ = self.janitor.wait();
+        let _ = std::fs::remove_dir_all(&self.path);
     }
 }
 

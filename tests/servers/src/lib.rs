@@ -2,7 +2,7 @@
 //! a temporary folder.
 //!
 //! None outlives the process that started it: dropping one stops it, and should the process end without that, the kernel
-//! tells the server to stop. Folders that such a process left behind are removed by the next one.
+//! tells the server to stop, and its folder is removed.
 
 mod folder;
 mod postgres;

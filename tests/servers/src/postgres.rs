@@ -12,6 +12,10 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 /// The user that the server runs as where the tests are run by root, whom it refuses.
 const USER: &str = "postgres";
 
+/// Files of a server with TLS.
+const CERTIFICATE: &str = "server.crt";
+const KEY: &str = "server.key";
+
 /// How often another port is tried when somebody else took the one that was free.
 const TRIES: usize = 5;
 
@@ -20,6 +24,8 @@ const TRIES: usize = 5;
 pub struct PostgresOptions {
     /// Whether commits are synced to the disk. Without it the server is faster, and a power cut destroys it.
     pub fsync: bool,
+    /// Whether connections can be encrypted, under a certificate of the server's own.
+    pub tls: bool,
     /// Further settings of `postgresql.conf`, as names and values.
     pub settings: Vec<(String, String)>,
 }
@@ -49,6 +55,9 @@ impl Postgres {
             std::os::unix::fs::chown(folder.path(), Some(user), Some(group)).expect("the server's folder given to its user");
         }
         initialise(&programs, &folder.path().join("data"));
+        if options.tls {
+            certify(folder.path());
+        }
         let mut server = Self { process: Mutex::default(), programs, port: 0, options, databases: AtomicU32::new(0), folder };
         for _ in 0..TRIES {
             server.port = free_port();
@@ -62,6 +71,16 @@ impl Postgres {
     /// The address of one of its databases.
     pub fn url(&self, database: &str) -> String {
         format!("postgres://{USER}@127.0.0.1:{}/{database}?sslmode=disable", self.port)
+    }
+
+    /// The address of one of its databases by the server's socket.
+    pub fn socket_url(&self, database: &str) -> String {
+        format!("postgres://{USER}@/{database}?host={}&port={}", self.folder.path().display(), self.port)
+    }
+
+    /// The certificate of a server with TLS: a file in PEM form, which is to be trusted as an authority.
+    pub fn certificate(&self) -> PathBuf {
+        self.folder.path().join(CERTIFICATE)
     }
 
     /// The port on the loopback.
@@ -132,14 +151,18 @@ impl Postgres {
     /// Starts the process and waits until it answers; false when it ended instead.
     fn run(&self) -> bool {
         let data = self.folder.path().join("data");
-        // Where nobody else may write, so there is no need for the lock files of a shared folder.
         let mut command = as_user(&self.programs.join("postgres"), Some("INT"));
         command.arg("-D").arg(&data).arg("-p").arg(self.port.to_string());
+        let folder = self.folder.path().to_string_lossy();
+        let (certificate, key) = (format!("{folder}/{CERTIFICATE}"), format!("{folder}/{KEY}"));
         let on_off = |on: bool| if on { "on" } else { "off" };
         let sync = on_off(self.options.fsync);
         let fixed = [
             ("listen_addresses", "127.0.0.1"),
-            ("unix_socket_directories", ""),
+            ("unix_socket_directories", &folder),
+            ("ssl", on_off(self.options.tls)),
+            ("ssl_cert_file", &certificate),
+            ("ssl_key_file", &key),
             ("fsync", sync),
             ("full_page_writes", sync),
             ("max_connections", "300"),
@@ -197,6 +220,17 @@ fn initialise(programs: &Path, data: &Path) {
     assert!(output.status.success(), "initdb: {}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// Makes a key, and a certificate for it that is its own authority.
+fn certify(folder: &Path) {
+    let mut command = as_user(Path::new("openssl"), None);
+    command.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]);
+    command.args(["-subj", "/CN=wasmill tests", "-addext", "subjectAltName=IP:127.0.0.1"]);
+    command.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
+    command.arg("-keyout").arg(folder.join(KEY)).arg("-out").arg(folder.join(CERTIFICATE));
+    let output = command.output().expect("openssl");
+    assert!(output.status.success(), "openssl: {}", String::from_utf8_lossy(&output.stderr));
+}
+
 /// A program run as a user whom the server accepts, which gets `signal` when the thread that started it ends.
 fn as_user(program: &Path, signal: Option<&str>) -> Command {
     let mut command = Command::new("setpriv");
@@ -218,26 +252,4 @@ fn id(which: &str) -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_server_keeps_its_data_over_a_restart_and_goes_with_its_owner() {
-        let server = Postgres::start(PostgresOptions { fsync: true, settings: vec![("work_mem".into(), "5MB".into())] });
-        let database = server.create_database();
-        server.sql(&database, "CREATE TABLE t (x int)");
-        server.sql(&database, "INSERT INTO t VALUES (7)");
-        assert_eq!(server.sql(&database, "SELECT x, current_setting('work_mem'), current_setting('fsync') FROM t"), "7|5MB|on");
-        for stop in [Postgres::stop_immediately, Postgres::kill] {
-            stop(&server);
-            assert!(!server.is_ready());
-            server.restart();
-            assert_eq!(server.sql(&database, "SELECT x FROM t"), "7");
-        }
-        let folder = server.folder.path().to_path_buf();
-        let port = server.port;
-        drop(server);
-        assert!(!folder.exists());
-        assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_err());
-    }
-}
+mod tests;

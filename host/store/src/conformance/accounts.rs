@@ -181,3 +181,53 @@ pub(super) async fn scoped_tokens(store: &dyn Store) {
     assert_eq!(digests, [2, 1]);
     assert!(store.tokens_for_scope(&workspace("none"), scope).await.unwrap().is_empty());
 }
+
+/// What people write is kept as it is, and names that nobody can have are nobody's.
+pub(super) async fn any_text(store: &dyn Store) {
+    let (one, odd) = (workspace("one"), "a\0b \u{10ffff} \u{feff}'\"\\\n");
+    store.create_workspace(&one, odd, 1).await.unwrap();
+    assert_eq!(store.list_workspaces().await.unwrap()[0].name, odd);
+    store.put_user(&user("ann")).await.unwrap();
+    store.put_token(&NewToken { label: odd.into(), workspace: Some(one.clone()), ..token(1, "ann") }).await.unwrap();
+    assert_eq!(store.list_tokens("ann").await.unwrap()[0].token.label, odd);
+    let changed = format!("{odd}\0");
+    store.change_tokens("ann", "wm_1", &TokenChange::Label(changed.clone())).await.unwrap();
+    assert_eq!(store.list_tokens("ann").await.unwrap()[0].token.label, changed);
+
+    for nobody in ["ann\0", "\0", ""] {
+        assert_eq!(store.user(nobody).await.unwrap(), None);
+        assert!(store.list_tokens(nobody).await.unwrap().is_empty());
+        assert!(store.tokens_for_scope(&one, nobody).await.unwrap().is_empty());
+        assert!(store.revoke_tokens(nobody, "wm_1").await.unwrap().is_empty());
+        assert!(store.revoke_tokens("ann", nobody).await.unwrap().is_empty());
+        assert!(store.change_tokens("ann", nobody, &TokenChange::Label("x".into())).await.unwrap().is_empty());
+        assert!(!store.remove_member(&one, nobody).await.unwrap());
+        let missing = store.put_member(&one, nobody, Role::Admin).await.unwrap_err();
+        assert!(matches!(missing, StoreError::NotFound(what) if what == format!("user {nobody}")));
+        let missing = store.put_token(&token(2, nobody)).await.unwrap_err();
+        assert!(matches!(missing, StoreError::NotFound(what) if what == format!("user {nobody}")));
+    }
+}
+
+/// Names are listed in the order of their bytes, whatever the language of the machine.
+pub(super) async fn order_of_names(store: &dyn Store) {
+    let mut names = ["b", "B", "a-b", "ab", "a_b", "A", "a", "aB", "a1", "Z", "z", "ac"];
+    for name in names {
+        store.create_workspace(&workspace(name), name, 1).await.unwrap();
+        store.put_user(&user(name)).await.unwrap();
+    }
+    for name in names {
+        store.put_member(&workspace("a"), name, Role::Admin).await.unwrap();
+        store.put_member(&workspace(name), "a", Role::Admin).await.unwrap();
+    }
+    store.put_token(&token(1, "a")).await.unwrap();
+    names.sort_unstable();
+    let workspaces: Vec<String> = store.list_workspaces().await.unwrap().into_iter().map(|workspace| workspace.name).collect();
+    let users: Vec<String> = store.list_users().await.unwrap().into_iter().map(|user| user.name).collect();
+    let members: Vec<String> = store.list_members(&workspace("a")).await.unwrap().into_iter().map(|(user, _)| user.name).collect();
+    let roles = store.find_token(&[1; 32]).await.unwrap().unwrap().roles;
+    let roles: Vec<String> = roles.into_iter().map(|(workspace, _)| workspace.to_string()).collect();
+    for found in [workspaces, users, members, roles] {
+        assert_eq!(found, names);
+    }
+}

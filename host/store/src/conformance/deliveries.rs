@@ -161,3 +161,14 @@ pub(super) async fn the_log(store: &dyn Store) {
     assert!(!store.note_attempt(first, &attempt(300, None), Next::Delivered).await.unwrap());
     assert!(matches!(store.redeliver(&one, first, 1).await.unwrap_err(), StoreError::NotFound(_)));
 }
+
+/// What a receiver answers is kept as it is.
+pub(super) async fn any_answer(store: &dyn Store) {
+    let (one, _) = two(store).await;
+    let event = store.begin_test(&one, 5).await.unwrap().event;
+    let odd = "a\0b \u{10ffff}\r\n".to_owned();
+    let noted = Attempt { error: Some(odd.clone()), answer: odd, duration: Duration::MAX, ..attempt(6, Some(u16::MAX)) };
+    store.note_attempt(event, &noted, Next::GiveUp { before: Micros::MIN }).await.unwrap();
+    let last = store.deliveries(&one, None, 1).await.unwrap().remove(0).last.remove(0);
+    assert_eq!((last.error, last.answer, last.status), (noted.error, noted.answer, noted.status));
+}

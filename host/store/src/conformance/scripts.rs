@@ -130,3 +130,27 @@ pub(super) async fn deleting(store: &dyn Store) {
     assert!(back.created && !back.version.deleted);
     assert_eq!(store.newest(&one, &first.path).await.unwrap().unwrap().version, later);
 }
+
+/// Paths are listed in the order of their bytes, whatever the language of the machine; any summary and schema is kept.
+pub(super) async fn order_of_paths(store: &dyn Store) {
+    let one = workspace("one");
+    store.create_workspace(&one, "One", 1).await.unwrap();
+    let mut paths = ["f/a/b", "f/a/B", "f/a/a-b", "f/a/ab", "f/a/a_b", "f/A/a", "f/a-b/c", "f/a_b/c", "f/ab/c", "u/a/b"];
+    for (n, path) in paths.iter().enumerate() {
+        let summary = format!("{n}\0\u{feff}");
+        let new = NewVersion { summary, schema: Some(r#"{"description":"a\u0000b"}"#.into()), ..version(path, "x") };
+        assert_eq!(store.deploy(&one, &new).await.unwrap().version.version, new);
+        assert_eq!(store.newest(&one, &new.path).await.unwrap().unwrap().version, new);
+    }
+    paths.sort_unstable();
+    let mut found: Vec<String> = Vec::new();
+    loop {
+        let after = found.last().map(|path| super::path(path));
+        let page = store.list_scripts(&one, after.as_ref(), 3).await.unwrap();
+        if page.is_empty() {
+            break;
+        }
+        found.extend(page.into_iter().map(|version| version.version.path.to_string()));
+    }
+    assert_eq!(found, paths);
+}

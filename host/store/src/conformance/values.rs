@@ -120,3 +120,42 @@ pub(super) async fn renaming(store: &dyn Store) {
     store.put_variable(&one, &open, &PutMode::Create).await.unwrap();
     assert_eq!(store.list_variables(&one, "f/a/o", None, 9).await.unwrap(), [open]);
 }
+
+/// Paths and types are listed in the order of their bytes; what people write is kept as it is; and paths that nothing can
+/// have lead to nothing.
+pub(super) async fn any_text(store: &dyn Store) {
+    let (one, _) = two(store).await;
+    let mut names = ["b", "B", "a-b", "ab", "a_b", "\u{e9}", "e", "f", "\u{10ffff}", "z"];
+    for name in names {
+        let description = format!("{name}\0\u{feff}'\"\\");
+        let variable = Variable { description, ..variable(name, "v") };
+        store.put_variable(&one, &variable, &PutMode::Create).await.unwrap();
+        assert_eq!(store.variable(&one, name).await.unwrap(), Some(variable.clone()));
+        let resource = Resource { description: variable.description, ..resource(name, name) };
+        store.put_resource(&one, &resource, &PutMode::Upsert).await.unwrap();
+        assert_eq!(store.resource(&one, name).await.unwrap(), Some(resource));
+    }
+    names.sort_unstable();
+    let list = async |prefix: &str, after: Option<&str>| -> Vec<String> {
+        let resources = store.list_resources(&one, &[], prefix, after, 99).await.unwrap();
+        let variables: Vec<String> =
+            store.list_variables(&one, prefix, after, 99).await.unwrap().into_iter().map(|variable| variable.path).collect();
+        assert!(resources.into_iter().map(|resource| resource.path).eq(variables.clone()));
+        variables
+    };
+    assert_eq!(list("", None).await, names);
+    assert_eq!(store.resource_types(&one).await.unwrap(), names);
+    for (n, name) in names.iter().enumerate() {
+        assert_eq!(list("", Some(name)).await, names[n + 1..]);
+        let begins = names.iter().filter(|other| other.starts_with(name));
+        assert!(begins.copied().eq(list(name, None).await));
+    }
+    assert_eq!(list("", Some("a-\0")).await, names[1..]);
+    assert!(list("a\0", None).await.is_empty());
+    assert!(store.list_resources(&one, &["b\0".into()], "", None, 99).await.unwrap().is_empty());
+    assert_eq!((store.variable(&one, "b\0").await.unwrap(), store.resource(&one, "\0").await.unwrap()), (None, None));
+    let missing = store.delete_variable(&one, "b\0", 5).await.unwrap_err();
+    assert!(matches!(missing, StoreError::NotFound(what) if what == "variable b\0"));
+    let missing = store.put_resource(&one, &resource("new", "any"), &PutMode::Rename("b\0".into())).await.unwrap_err();
+    assert!(matches!(missing, StoreError::NotFound(what) if what == "resource b\0"));
+}

@@ -11,6 +11,9 @@ use tokio_postgres::error::SqlState;
 /// What the steps of a verb give.
 pub(super) type Outcome<T> = Result<T, Fault>;
 
+/// How tokio-postgres says that it can't have what `sslmode=require` asks for.
+const NO_TLS: &str = "server does not support TLS";
+
 /// Why a verb could not be done.
 #[derive(Debug)]
 pub(super) enum Fault {
@@ -60,7 +63,9 @@ pub(super) fn corrupt(column: &str, detail: impl std::fmt::Display) -> Fault {
 /// What an error of the server or of the connection means.
 pub(super) fn of_sql(error: &tokio_postgres::Error) -> StoreError {
     let Some(found) = error.as_db_error() else {
-        return StoreError::Unavailable(format!("PostgreSQL: {}", Causes(error)));
+        let text = Causes(error).to_string();
+        let hint = if text.ends_with(NO_TLS) { "; sslmode=disable in its address allows a connection in the clear" } else { "" };
+        return StoreError::Unavailable(format!("PostgreSQL: {text}{hint}"));
     };
     let text = format!("PostgreSQL: {} ({})", found.message(), found.code().code());
     match found.code().code() {

@@ -17,14 +17,14 @@ use wasmill_core::Digest;
 
 /// A step; never changed once released.
 #[derive(Debug, Clone, Copy)]
-struct Step {
-    sql: &'static str,
+pub(super) struct Step {
+    pub(super) sql: &'static str,
     /// The last step that a program must know at least, to work with the database after this one.
-    compatible_from: i64,
+    pub(super) compatible_from: i64,
 }
 
 /// The steps, in order.
-const STEPS: &[Step] = &[Step { sql: include_str!("migrations/0001_initial.sql"), compatible_from: 1 }];
+pub(super) const STEPS: &[Step] = &[Step { sql: include_str!("migrations/0001_initial.sql"), compatible_from: 1 }];
 
 /// The lock that the node which migrates holds ("wasmill").
 const LOCK: i64 = 0x77_6173_6d69_6c6c;
@@ -44,7 +44,7 @@ pub(super) async fn migrate(pool: &Pool) -> Result<()> {
     apply(pool, STEPS).await
 }
 
-async fn apply(pool: &Pool, steps: &[Step]) -> Result<()> {
+pub(super) async fn apply(pool: &Pool, steps: &[Step]) -> Result<()> {
     let object = pool.get().await.map_err(|error| of_pool(&error))?;
     // Not for the pool any more: closing it ends the lock, whatever happened, and its settings are its own.
     let mut client = Object::take(object);

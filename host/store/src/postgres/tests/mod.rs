@@ -1,5 +1,12 @@
 //! What only this back end has: several processes on one database, migrations, and a server that comes and goes.
 
+mod errors;
+mod migrations;
+mod outages;
+mod proxy;
+mod sharing;
+mod tls;
+
 use super::{Options, PostgresStore};
 use std::sync::OnceLock;
 use wasmill_test_servers::{Postgres, shared};
@@ -12,6 +19,13 @@ impl Database {
     /// An empty one.
     pub(crate) fn empty() -> Self {
         Self(shared().create_database())
+    }
+
+    /// An empty one that can't hold every text.
+    pub(crate) fn in_latin1() -> Self {
+        let name = format!("latin1_{}", std::process::id());
+        shared().sql("postgres", &format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'LATIN1' LOCALE_PROVIDER libc LOCALE 'C'"));
+        Self(name)
     }
 
     /// One with the schema.
@@ -29,9 +43,21 @@ impl Database {
         Self(shared().copy_database(template))
     }
 
+    pub(crate) fn name(&self) -> &str {
+        &self.0
+    }
+
     /// Another store in the same database: another process, as far as the database can tell.
     pub(crate) async fn open(&self) -> PostgresStore {
         PostgresStore::open(&self.options()).await.unwrap()
+    }
+
+    /// Empties every table and begins to count anew.
+    pub(crate) fn clear(&self) {
+        self.sql(
+            "DO $$ BEGIN EXECUTE (SELECT format('TRUNCATE %s RESTART IDENTITY', string_agg(oid::regclass::text, ', ')) FROM pg_class \
+             WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND relname <> 'schema_migration'); END $$",
+        );
     }
 
     pub(crate) fn options(&self) -> Options {
