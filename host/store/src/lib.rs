@@ -28,7 +28,7 @@ use std::time::Duration;
 use wasmill_core::{Digest, JobId, ScriptPath, VersionHash, WorkspaceId};
 
 /// Why a verb could not be done, as the decisions a caller can take.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// The workspace (or another parent row) that the verb names is not there.
     #[error("{0} does not exist")]
@@ -195,7 +195,7 @@ pub trait Jobs: Send + Sync {
     /// Does what `erase` does for up to `limit` jobs whose own time for it (see [`Erasure`]) has come at `now`, the
     /// longest overdue first, and returns how many.
     async fn erase_due(&self, now: Micros, limit: u32) -> Result<u64>;
-    /// Forgets up to `limit` finished jobs of a workspace, or of one of its scripts, that were over before
+    /// Forgets up to `limit` finished jobs of a workspace, or of one of its scripts, that were created and over before
     /// `completed_before`, the oldest first, with all that belongs to them, and returns how many.
     async fn purge_runs(&self, workspace: &WorkspaceId, path: Option<&ScriptPath>, completed_before: Micros, limit: u32) -> Result<u64>;
     /// Which of these jobs are over, or unknown. In one step, so that everybody who waits on a node asks at once.

@@ -5,9 +5,11 @@
 
 mod outbox;
 mod twins;
+mod upkeep;
 
 use super::*;
 use proptest::prelude::*;
+use wasmill_core::queue::{Concurrency, RetryPolicy};
 
 const START: Micros = 1_700_000_000_000_000;
 
@@ -26,10 +28,13 @@ enum Step {
     Deploy(bool),
     Archive(bool),
     Outbox(outbox::Step),
+    Upkeep(upkeep::Step),
     Extend { worker: WorkerId, until: Micros },
     Rescue { now: Micros, everything: bool },
     Release { worker: WorkerId, claims: Vec<(usize, u32)> },
     Complete(Vec<(usize, u32, u8, bool)>),
+    Retry(Vec<(usize, u32, Micros, bool)>),
+    Attempts(usize, bool),
     Record(Ask, u8),
     RecordDurably(Ask, u8),
     Job(usize, bool),
@@ -50,6 +55,9 @@ struct Ask {
     priority: i16,
     parent: Option<usize>,
     erased_after: Option<u64>,
+    /// The first key is for jobs of any tag, the second one for those of the default tag only.
+    limit: Option<(bool, u32)>,
+    retry: bool,
 }
 
 const TAGS: [&str; 2] = [DEFAULT_TAG, "big"];
@@ -67,11 +75,6 @@ fn pool() -> Vec<JobId> {
 /// Steps of every sort.
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(prop_oneof![39 => jobs(), 16 => others()], 1..50)
-}
-
-/// Steps that concern no jobs.
-fn steps_without_jobs() -> impl Strategy<Value = Vec<Step>> {
-    prop::collection::vec(others(), 1..50)
 }
 
 /// What touches scripts, values, webhooks, and the store as a whole.
@@ -92,8 +95,9 @@ fn jobs() -> impl Strategy<Value = Step> {
     let which = 0..pool().len();
     let erased_after = prop::option::weighted(0.3, 0..12u64);
     let kin = (0..2u8, -1..2i16, prop::option::of(0..3usize), prop_oneof![3 => Just(START), 1 => Just(START + 5_000_000)], erased_after);
-    let ask = (which.clone(), prop::bool::weighted(0.2), any::<bool>(), instant.clone(), 1..4u32, kin).prop_map(
-        |(id, in_two, second, run_at, max_attempts, (tag, priority, parent, created, erased_after))| Ask {
+    let rules = (prop::option::weighted(0.6, (any::<bool>(), 1..4u32)), prop::bool::weighted(0.2));
+    let ask = (which.clone(), prop::bool::weighted(0.2), any::<bool>(), instant.clone(), 1..4u32, kin, rules).prop_map(
+        |(id, in_two, second, run_at, max_attempts, (tag, priority, parent, created, erased_after), (limit, retry))| Ask {
             id,
             in_two,
             second,
@@ -104,6 +108,8 @@ fn jobs() -> impl Strategy<Value = Step> {
             priority,
             parent,
             erased_after,
+            limit,
+            retry,
         },
     );
     let some = prop::collection::vec(which.clone(), 0..4);
@@ -111,6 +117,7 @@ fn jobs() -> impl Strategy<Value = Step> {
     let tags = tags.prop_map(|tags| tags.into_iter().map(str::to_owned).collect::<Vec<_>>());
     let claims = prop::collection::vec((which.clone(), 0..4u32), 1..6);
     let ends = prop::collection::vec((which.clone(), 1..4u32, 0..3u8, prop::bool::weighted(0.2)), 1..6);
+    let retries = prop::collection::vec((which.clone(), 1..4u32, instant.clone(), prop::bool::weighted(0.2)), 1..6);
     prop_oneof![
         4 => prop::collection::vec(ask.clone(), 0..3).prop_map(Step::Enqueue),
         2 => (0..2u8, 0..2u8, instant.clone(), ask.clone())
@@ -123,11 +130,14 @@ fn jobs() -> impl Strategy<Value = Step> {
         3 => (some.clone(), prop::bool::weighted(0.2), instant.clone()).prop_map(|(ids, in_two, at)| Step::Cancel { ids, in_two, at }),
         1 => worker.clone().prop_map(Step::Canceled),
         1 => (some, prop::bool::weighted(0.2)).prop_map(|(ids, in_two)| Step::Erase { ids, in_two }),
+        8 => upkeep::steps(pool().len()).prop_map(Step::Upkeep),
         1 => (worker.clone(), instant.clone()).prop_map(|(worker, until)| Step::Extend { worker, until }),
         2 => (instant.clone(), prop::bool::weighted(0.2))
             .prop_map(|(now, everything)| Step::Rescue { now, everything }),
         2 => (worker.clone(), claims).prop_map(|(worker, claims)| Step::Release { worker, claims }),
         4 => ends.prop_map(Step::Complete),
+        3 => retries.prop_map(Step::Retry),
+        2 => (which.clone(), prop::bool::weighted(0.2)).prop_map(|(id, in_two)| Step::Attempts(id, in_two)),
         2 => (ask.clone(), 0..3u8).prop_map(|(ask, status)| Step::Record(ask, status)),
         1 => (ask, 0..3u8).prop_map(|(ask, status)| Step::RecordDurably(ask, status)),
         4 => (which, any::<bool>()).prop_map(|(id, in_two)| Step::Job(id, in_two)),
@@ -187,6 +197,12 @@ async fn answer(store: &dyn Store, step: &Step, versions: [VersionHash; 2]) -> S
         priority: ask.priority,
         parent: ask.parent.map(|n| pool[n]),
         erasure: Erasure { when_read: ask.erased_after == Some(0), after: ask.erased_after.map(Duration::from_micros) },
+        retry: ask.retry.then(RetryPolicy::default),
+        awaited: ask.retry,
+        concurrency: ask.limit.filter(|(of_any, _)| *of_any || ask.tag == 0).map(|(of_any, limit)| {
+            let key = i64::from(of_any) + 2 * i64::from(ask.in_two);
+            Concurrency { key, limit }
+        }),
         created_by: if ask.second { "bob".into() } else { "admin".into() },
         ..job(pool[ask.id], if ask.in_two { &two } else { &one }, versions[usize::from(ask.second)])
     };
@@ -217,6 +233,7 @@ async fn answer(store: &dyn Store, step: &Step, versions: [VersionHash; 2]) -> S
         }
         Step::Archive(second) => kind(store.archive(&one, &path(if *second { "f/a/y" } else { "f/a/x" }), START + 3).await),
         Step::Outbox(step) => outbox::answer(store, step).await,
+        Step::Upkeep(step) => upkeep::answer(store, step, &pool).await,
         Step::Extend { worker, until } => kind(store.extend_lease(*worker, *until).await),
         Step::Rescue { now, everything } => kind(store.rescue(*now, *everything).await),
         Step::Release { worker, claims } => {
@@ -230,6 +247,15 @@ async fn answer(store: &dyn Store, step: &Step, versions: [VersionHash; 2]) -> S
             };
             kind(store.complete(ends.iter().map(completion).collect()).await)
         }
+        Step::Retry(ends) => {
+            let retry = |(n, attempt, run_at, deleted): &(usize, u32, Micros, bool)| Retry {
+                claim: Claim { id: pool[*n], attempt: *attempt },
+                end: RunEnd { deleted: *deleted, ..end(RunStatus::Failure, &run_at.to_string()) },
+                run_at: *run_at,
+            };
+            kind(store.retry(ends.iter().map(retry).collect()).await)
+        }
+        Step::Attempts(n, in_two) => kind(store.attempts(if *in_two { &two } else { &one }, pool[*n]).await),
         Step::Record(run, how) => store.record(RunRecord { job: ask(run), end: end(status(*how), "1") }).to_string(),
         Step::RecordDurably(run, how) => kind(store.record_durably(RunRecord { job: ask(run), end: end(status(*how), "1") }).await),
         Step::Job(n, in_two) => kind(store.job(if *in_two { &two } else { &one }, pool[*n]).await),

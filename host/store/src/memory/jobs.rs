@@ -214,6 +214,7 @@ impl Jobs for MemoryStore {
             let Job { job, path: of, state, .. } = &entry.job;
             job.workspace == *workspace
                 && path.is_none_or(|path| path == of)
+                && job.created < completed_before
                 && matches!(state, JobState::Finished(end) if end.completed() < completed_before)
         };
         let old: Vec<i64> = state.jobs.iter().filter(|(_, entry)| old(entry)).map(|(key, _)| *key).take(limit as usize).collect();

@@ -21,7 +21,7 @@ pub(super) struct Back<'a> {
 }
 
 /// Puts jobs back into the queue.
-pub(super) async fn give_back(db: &Db<'_>, jobs: &[Back<'_>], heads: &Heads) -> Outcome<()> {
+pub(super) async fn give_back(db: &Db, jobs: &[Back<'_>], heads: &Heads) -> Outcome<()> {
     if jobs.is_empty() {
         return Ok(());
     }
@@ -55,7 +55,7 @@ impl Shared {
         claims.dedup();
         let writing = self.depths.begin();
         let (released, over) = self
-            .transaction(async |db: &Db<'_>| {
+            .transaction(async |db: &Db| {
                 let held = self.take_out(db, &claims, Some(worker)).await?;
                 let held: Vec<Held> = held.into_iter().flatten().collect();
                 self.uncount(db, &held).await
@@ -71,7 +71,7 @@ impl Shared {
         let numbers: Vec<i64> = calls.iter().map(|(_, number)| *number).collect();
         let writing = self.depths.begin();
         let over = self
-            .transaction(async |db: &Db<'_>| {
+            .transaction(async |db: &Db| {
                 // A claim that is still under way has this lock.
                 db.rows("SELECT count(pg_advisory_xact_lock($1))", &[&LOCK]).await?;
                 let sql = format!(
@@ -90,7 +90,7 @@ impl Shared {
 
     /// Puts jobs back as if they had not been started, and ends those that were cancelled meanwhile. Returns how many wait
     /// again, and the workspaces of those that are over.
-    async fn uncount(&self, db: &Db<'_>, held: &[Held]) -> Outcome<(u64, Vec<i64>)> {
+    async fn uncount(&self, db: &Db, held: &[Held]) -> Outcome<(u64, Vec<i64>)> {
         let marked: Vec<i64> = held.iter().filter(|held| held.marked).map(|held| held.key).collect();
         let why = cancellations(db, &marked).await?;
         let ended = held.iter().filter_map(|held| {

@@ -32,7 +32,7 @@ impl Shared {
                 tokio::time::sleep(PAUSE).await;
             }
             let writing = self.depths.begin();
-            let found = self.transaction(async |db: &Db<'_>| self.cancel_found(db, workspace, &left, why).await).await?;
+            let found = self.transaction(async |db: &Db| self.cancel_found(db, workspace, &left, why).await).await?;
             let canceled = found.iter().filter(|(_, outcome)| *outcome == CancelOutcome::Canceled).count();
             writing.confirm([(workspace, -i64::try_from(canceled).unwrap_or(0))]);
             known.extend(found);
@@ -51,7 +51,7 @@ impl Shared {
     }
 
     /// What became of those jobs that are not on their way.
-    async fn cancel_found(&self, db: &Db<'_>, workspace: i64, ids: &[JobId], why: &Cancellation) -> Outcome<Vec<(JobId, CancelOutcome)>> {
+    async fn cancel_found(&self, db: &Db, workspace: i64, ids: &[JobId], why: &Cancellation) -> Outcome<Vec<(JobId, CancelOutcome)>> {
         let keys = locate(db, workspace, ids).await?;
         let all: Vec<i64> = keys.iter().flatten().copied().collect();
         let sql = "WITH free AS (SELECT w.workspace, w.id FROM waiting w WHERE w.workspace = $1 AND w.id = ANY ($2) \
@@ -85,7 +85,7 @@ impl Shared {
     pub(super) async fn marked(&self, worker: WorkerId) -> Result<Vec<Claim>> {
         let sql = "SELECT r.id, r.tail, a.uuid, r.attempt FROM running r LEFT JOIN alias a ON a.key = r.id \
             WHERE r.worker = $1 AND r.marked ORDER BY r.id";
-        self.statement(async |db: &Db<'_>| {
+        self.statement(async |db: &Db| {
             let claim = |row: &tokio_postgres::Row| {
                 let id = id(get(row, 0)?, get(row, 1)?, get::<Option<Uuid>>(row, 2)?)?;
                 Ok(Claim { id, attempt: super::rows::attempt(get(row, 3)?) })

@@ -53,6 +53,11 @@ impl Claims {
         self.lost.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    #[cfg(test)]
+    pub(super) fn forget_shares(&self) {
+        *self.shares() = Shares::default();
+    }
+
     /// Jobs with a concurrency limit were seen.
     pub(super) fn saw_limited(&self) {
         *self.limited.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
@@ -249,7 +254,7 @@ impl Shared {
         let busy: HashSet<i64> = heads.iter().map(|head| head.group.workspace).collect();
         let asked = Asked::of(due, &busy, heads, SPARE);
         let (sql, take) = (format!("{CANDIDATES} {CANDIDATE}"), take_by("$5", "$6"));
-        self.transaction(async |db: &Db<'_>| {
+        self.transaction(async |db: &Db| {
             db.execute("SET LOCAL synchronous_commit = off", &[]).await?;
             db.rows("SELECT count(pg_advisory_xact_lock($1))", &[&LOCK]).await?;
             let rows = db.rows(&sql, &asked.values(&now, &[])).await?;
@@ -293,7 +298,7 @@ impl Shared {
         }
         let keys: Vec<i64> = taken.iter().map(|job| job.key).collect();
         let sql = format!("SELECT {} FROM job j WHERE j.id = ANY ($1)", job_columns(true));
-        let rows = self.statement(async |db: &Db<'_>| db.rows(&sql, &[&keys]).await).await?;
+        let rows = self.statement(async |db: &Db| db.rows(&sql, &[&keys]).await).await?;
         let names = names(&rows).map_err(Fault::into_error)?;
         self.shown(&names, |shown| {
             let mut by_key: HashMap<i64, &Row> = HashMap::with_capacity(rows.len());
@@ -327,7 +332,8 @@ impl Shared {
         Ok(())
     }
 
-    async fn tag_rows(&self, tags: &[String]) -> Result<Vec<i64>> {
+    /// The rows of those of these tags that any job had.
+    pub(super) async fn tag_rows(&self, tags: &[String]) -> Result<Vec<i64>> {
         let mut rows = Vec::with_capacity(tags.len());
         for tag in tags {
             rows.extend(self.word_row(tag).await?);

@@ -10,7 +10,9 @@ use rustls::{ClientConfig, RootCertStore};
 use std::fmt::Display;
 use std::path::Path;
 use std::sync::Arc;
-use tokio_postgres::NoTls;
+use std::future::poll_fn;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_postgres::{AsyncMessage, Client, Config, Connection, NoTls};
 use tokio_postgres::config::SslMode;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -39,6 +41,48 @@ pub(super) fn pool(options: &Options) -> Result<Pool> {
         .map_err(|error| StoreError::Unavailable(format!("the pool of connections: {}", Causes(&error))))
 }
 
+/// Makes single connections that belong to no pool.
+pub(super) struct Connector {
+    config: Config,
+    tls: Option<MakeRustlsConnect>,
+}
+
+impl Connector {
+    pub(super) fn new(options: &Options) -> Result<Self> {
+        let tls = match options.config.get_ssl_mode() {
+            SslMode::Disable => None,
+            _ => Some(tls(options.root_certificates.as_deref())?),
+        };
+        Ok(Self { config: options.config.clone(), tls })
+    }
+
+    /// Connects. What the server says without being asked goes to `heard`, until the connection ends.
+    pub(super) async fn connect(&self, heard: impl Fn(AsyncMessage) + Send + 'static) -> std::result::Result<Client, tokio_postgres::Error> {
+        match &self.tls {
+            None => {
+                let (client, connection) = self.config.connect(NoTls).await?;
+                tokio::spawn(listen(connection, heard));
+                Ok(client)
+            }
+            Some(tls) => {
+                let (client, connection) = self.config.connect(tls.clone()).await?;
+                tokio::spawn(listen(connection, heard));
+                Ok(client)
+            }
+        }
+    }
+}
+
+async fn listen<S, T>(mut connection: Connection<S, T>, heard: impl Fn(AsyncMessage))
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
+        heard(message);
+    }
+}
+
 /// What each connection is told first. The server ends by itself what its client no longer waits for, so that a host which
 /// was cut off holds no locks for long.
 fn settings(options: &Options) -> String {
@@ -46,7 +90,7 @@ fn settings(options: &Options) -> String {
     format!(
         "SET statement_timeout = {limit}; SET lock_timeout = {limit}; SET idle_in_transaction_session_timeout = {limit}; \
          SET client_connection_check_interval = '5s'; SET default_transaction_isolation = 'read committed'; \
-         SET client_min_messages = 'warning'; SET search_path = public"
+         SET client_min_messages = 'warning'; SET search_path = public; SET jit = off; SET synchronous_commit = on"
     )
 }
 

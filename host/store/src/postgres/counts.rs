@@ -10,24 +10,13 @@ use wasmill_core::WorkspaceId;
 const MANY: i64 = 4_096;
 
 impl Shared {
-    /// Jobs waiting or running in a workspace.
-    pub(super) async fn depth(&self, workspace: &WorkspaceId) -> Result<u64> {
-        let Some(workspace) = self.workspace_row(workspace).await? else {
-            return Ok(0);
-        };
-        match self.depths.known(workspace) {
-            Some(depth) => Ok(depth),
-            None => self.depth_looks.call(workspace).await,
-        }
-    }
-
     /// Looks up the depths of workspaces, for all who ask at the same time.
     pub(super) async fn look_up_depths(&self, workspaces: &[i64]) -> Result<Vec<u64>> {
         let before = self.depths.before();
         let sql = "SELECT workspace, sum(depth)::bigint, count(*) FROM tally WHERE workspace = ANY ($1) GROUP BY 1";
         let mut many = false;
         let mut found: HashMap<i64, i64> = workspaces.iter().map(|workspace| (*workspace, 0)).collect();
-        let rows = self.statement(async |db: &Db<'_>| db.rows(sql, &[&workspaces]).await).await?;
+        let rows = self.statement(async |db: &Db| db.rows(sql, &[&workspaces]).await).await?;
         for row in &rows {
             let read = || Ok::<(i64, i64, i64), super::fault::Fault>((get(row, 0)?, get(row, 1)?, get(row, 2)?));
             let (workspace, depth, changes) = read().map_err(super::fault::Fault::into_error)?;
@@ -49,7 +38,7 @@ impl Shared {
         };
         let sql = "SELECT coalesce(sum(depth), 0)::bigint, coalesce(sum(finished), 0)::bigint, \
             (SELECT count(*) FROM running WHERE workspace = $1) FROM tally WHERE workspace = $1";
-        let row = self.statement(async |db: &Db<'_>| db.one(sql, &[&workspace]).await).await?;
+        let row = self.statement(async |db: &Db| db.one(sql, &[&workspace]).await).await?;
         let read = |column: usize| Ok::<u64, super::fault::Fault>(u64::try_from(get::<i64>(&row, column)?).unwrap_or(0));
         let counts = || {
             let (depth, completed, running) = (read(0)?, read(1)?, read(2)?);
@@ -65,7 +54,7 @@ impl Shared {
             old AS (DELETE FROM tally WHERE (SELECT free FROM mine) RETURNING workspace, day, depth, finished) \
             INSERT INTO tally (workspace, day, depth, finished) SELECT workspace, day, sum(depth), sum(finished) FROM old \
             GROUP BY workspace, day HAVING sum(depth) <> 0 OR sum(finished) <> 0";
-        self.statement(async |db: &Db<'_>| db.execute(sql, &[&SUM_LOCK]).await).await.map(drop)
+        self.statement(async |db: &Db| db.execute(sql, &[&SUM_LOCK]).await).await.map(drop)
     }
 }
 

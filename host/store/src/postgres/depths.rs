@@ -80,6 +80,11 @@ impl Depths {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn forget(&self) {
+        self.state().known.clear();
+    }
+
     /// To be called before something is written that changes depths.
     pub(super) fn begin(&self) -> Writing<'_> {
         let mut state = self.state();

@@ -33,7 +33,7 @@ impl Shared {
             let plain = rest.iter().filter_map(|n| Some((*n, *runs.get(*n)?))).filter(|(_, run)| !run.end.deleted);
             let (places, asked): (Vec<usize>, Vec<(Asked, &RunEnd)>) = plain.map(|(n, run)| (n, (self.asked(run.claim), &run.end))).unzip();
             if !asked.is_empty() {
-                for (n, workspace) in self.statement(async |db: &Db<'_>| finish_plain(db, &asked).await).await? {
+                for (n, workspace) in self.statement(async |db: &Db| finish_plain(db, &asked).await).await? {
                     if let Some(done) = places.get(n).and_then(|n| done.get_mut(*n)) {
                         *done = true;
                         over.push(workspace);
@@ -44,7 +44,7 @@ impl Shared {
         }
         if !rest.is_empty() {
             let left: Vec<(Claim, &RunEnd)> = rest.iter().filter_map(|n| runs.get(*n)).map(|run| (run.claim, &run.end)).collect();
-            let found = self.transaction(async |db: &Db<'_>| self.complete_closely(db, &left).await).await?;
+            let found = self.transaction(async |db: &Db| self.complete_closely(db, &left).await).await?;
             for (n, held) in rest.into_iter().zip(found) {
                 if let (Some(done), Some(workspace)) = (done.get_mut(n), held) {
                     *done = true;
@@ -58,7 +58,7 @@ impl Shared {
     }
 
     /// The workspaces of those that were held.
-    async fn complete_closely(&self, db: &Db<'_>, runs: &[(Claim, &RunEnd)]) -> Outcome<Vec<Option<i64>>> {
+    async fn complete_closely(&self, db: &Db, runs: &[(Claim, &RunEnd)]) -> Outcome<Vec<Option<i64>>> {
         let claims: Vec<Claim> = runs.iter().map(|(claim, _)| *claim).collect();
         let held = self.take_out(db, &claims, None).await?;
         let both: Vec<(&Held, &RunEnd)> = held.iter().zip(runs).filter_map(|(held, (_, end))| Some((held.as_ref()?, *end))).collect();
@@ -74,7 +74,7 @@ impl Shared {
         let first: Vec<usize> = (0..runs.len()).filter(|n| runs.get(*n).is_some_and(|run| seen.insert(run.claim))).collect();
         let chosen: Vec<&Retry> = first.iter().filter_map(|n| runs.get(*n).copied()).collect();
         let writing = self.depths.begin();
-        let (found, over) = self.transaction(async |db: &Db<'_>| self.retry_closely(db, &chosen).await).await?;
+        let (found, over) = self.transaction(async |db: &Db| self.retry_closely(db, &chosen).await).await?;
         writing.confirm(over.into_iter().map(|workspace| (workspace, -1)));
         let mut done = vec![false; runs.len()];
         for (n, held) in first.into_iter().zip(found) {
@@ -87,7 +87,7 @@ impl Shared {
     }
 
     /// Which of them were held, and the workspaces of those that are over.
-    async fn retry_closely(&self, db: &Db<'_>, runs: &[&Retry]) -> Outcome<(Vec<bool>, Vec<i64>)> {
+    async fn retry_closely(&self, db: &Db, runs: &[&Retry]) -> Outcome<(Vec<bool>, Vec<i64>)> {
         let claims: Vec<Claim> = runs.iter().map(|run| run.claim).collect();
         let held = self.take_out(db, &claims, None).await?;
         let mut over: Vec<(&Held, &RunEnd)> = Vec::new();
@@ -111,7 +111,7 @@ impl Shared {
     }
 
     /// Takes running jobs out of the queue that are still held under these claims, and by this worker if it is given.
-    pub(super) async fn take_out(&self, db: &Db<'_>, claims: &[Claim], worker: Option<i64>) -> Outcome<Vec<Option<Held>>> {
+    pub(super) async fn take_out(&self, db: &Db, claims: &[Claim], worker: Option<i64>) -> Outcome<Vec<Option<Held>>> {
         let keys: Vec<Option<i64>> = claims.iter().map(|claim| claim.id.is_native().then(|| claim.id.key())).collect();
         let tails: Vec<i64> = claims.iter().map(|claim| claim.id.tail()).collect();
         let uuids: Vec<Uuid> = claims.iter().map(|claim| Uuid(claim.id)).collect();
@@ -136,7 +136,7 @@ impl Shared {
     }
 
     /// What these jobs had of their concurrency limits is free.
-    pub(super) async fn free<'h>(&self, db: &Db<'_>, held: impl Iterator<Item = &'h Held>) -> Outcome<()> {
+    pub(super) async fn free<'h>(&self, db: &Db, held: impl Iterator<Item = &'h Held>) -> Outcome<()> {
         let keys: BTreeSet<i64> = held.filter_map(|held| held.concurrency_key).collect();
         if !keys.is_empty() {
             self.claims.saw_limited();
@@ -162,7 +162,7 @@ impl Shared {
             super::lookup::KEY_OF
         );
         let rows = self
-            .statement(async |db: &Db<'_>| db.rows(&sql, &[&workspace, &super::lookup::own(&id), &id.tail(), &Uuid(id)]).await)
+            .statement(async |db: &Db| db.rows(&sql, &[&workspace, &super::lookup::own(&id), &id.tail(), &Uuid(id)]).await)
             .await?;
         let attempt = |row: &tokio_postgres::Row| {
             let end = super::rows::end(row, 3, get(row, 2)?, super::rows::Extent::Line)?;
@@ -176,7 +176,7 @@ impl Shared {
 const ASKED: &str = "unnest($1::bigint[], $2::bigint[], $3::uuid[], $4::integer[]) WITH ORDINALITY c (key, tail, uuid, attempt, n)";
 
 /// Keeps how attempts ended that were not the last ones.
-pub(super) async fn note_attempts(db: &Db<'_>, attempts: &[(&Held, &RunEnd)], lost: bool) -> Outcome<()> {
+pub(super) async fn note_attempts(db: &Db, attempts: &[(&Held, &RunEnd)], lost: bool) -> Outcome<()> {
     if attempts.is_empty() {
         return Ok(());
     }

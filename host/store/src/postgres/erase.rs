@@ -19,7 +19,7 @@ impl Shared {
         let Some(workspace) = self.workspace_row(workspace).await? else {
             return Ok(0);
         };
-        self.transaction(async |db: &Db<'_>| {
+        self.transaction(async |db: &Db| {
             let keys: Vec<i64> = locate(db, workspace, ids).await?.into_iter().flatten().collect();
             erase_finished(db, &keys).await
         })
@@ -32,11 +32,11 @@ impl Shared {
         let due = |row: &tokio_postgres::Row| get::<i64>(row, 0);
         // Nearly always nothing is due, and then nothing is written.
         let keys: Vec<i64> = self
-            .statement(async |db: &Db<'_>| db.rows(sql, &[&now, &i64::from(limit)]).await?.iter().map(due).collect())
+            .statement(async |db: &Db| db.rows(sql, &[&now, &i64::from(limit)]).await?.iter().map(due).collect())
             .await?;
         match keys.is_empty() {
             true => Ok(0),
-            false => self.transaction(async |db: &Db<'_>| erase_finished(db, &keys).await).await,
+            false => self.transaction(async |db: &Db| erase_finished(db, &keys).await).await,
         }
     }
 
@@ -45,7 +45,7 @@ impl Shared {
         let Some(workspace) = self.workspace_row(workspace).await? else {
             return Ok(0);
         };
-        self.transaction(async |db: &Db<'_>| {
+        self.transaction(async |db: &Db| {
             let script = match path {
                 Some(path) => {
                     let sql = "SELECT id FROM script WHERE workspace = $1 AND path = $2";
@@ -76,7 +76,7 @@ impl Shared {
 /// How far a key may be from the job's creation, with some to spare.
 const KEY_DRIFT: Micros = 10_000_000;
 
-async fn erase_finished(db: &Db<'_>, keys: &[i64]) -> Outcome<u64> {
+async fn erase_finished(db: &Db, keys: &[i64]) -> Outcome<u64> {
     let sql = "UPDATE finished SET deleted = true, result = NULL, log = NULL, erase_due = NULL WHERE id = ANY ($1) AND NOT deleted \
         RETURNING id";
     let erased = db.rows(sql, &[&keys]).await?.iter().map(|row| get(row, 0)).collect::<Outcome<Vec<i64>>>()?;
@@ -85,7 +85,7 @@ async fn erase_finished(db: &Db<'_>, keys: &[i64]) -> Outcome<u64> {
 }
 
 /// Deletes all that belongs to jobs that are over.
-async fn forget(db: &Db<'_>, keys: &[i64]) -> Outcome<()> {
+async fn forget(db: &Db, keys: &[i64]) -> Outcome<()> {
     if keys.is_empty() {
         return Ok(());
     }

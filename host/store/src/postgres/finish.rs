@@ -79,7 +79,7 @@ impl<'a> Ends<'a> {
 }
 
 /// Writes how jobs ended that were taken out of the queue.
-pub(super) async fn finish(db: &Db<'_>, jobs: &[(&Held, &RunEnd)]) -> Outcome<()> {
+pub(super) async fn finish(db: &Db, jobs: &[(&Held, &RunEnd)]) -> Outcome<()> {
     if jobs.is_empty() {
         return Ok(());
     }
@@ -117,7 +117,7 @@ fn due(erase_after: Option<i64>, end: &RunEnd) -> Option<i64> {
 }
 
 /// Deletes what jobs were given, and how their earlier attempts ended.
-pub(super) async fn erase_payload(db: &Db<'_>, keys: &[i64]) -> Outcome<()> {
+pub(super) async fn erase_payload(db: &Db, keys: &[i64]) -> Outcome<()> {
     if keys.is_empty() {
         return Ok(());
     }
@@ -127,7 +127,7 @@ pub(super) async fn erase_payload(db: &Db<'_>, keys: &[i64]) -> Outcome<()> {
 }
 
 /// Notes how many jobs workspaces have more or fewer: workspace, day, those waiting or running, and those finished.
-pub(super) async fn tally(db: &Db<'_>, changes: impl Iterator<Item = (i64, i32, i64, i64)>) -> Outcome<()> {
+pub(super) async fn tally(db: &Db, changes: impl Iterator<Item = (i64, i32, i64, i64)>) -> Outcome<()> {
     let mut sums: BTreeMap<(i64, i32), (i64, i64)> = BTreeMap::new();
     for (workspace, day, depth, finished) in changes {
         let sum = sums.entry((workspace, day)).or_default();
@@ -160,7 +160,7 @@ impl Asked {
 
 /// Moves running jobs by one statement to how they ended, those that have no concurrency limit, and returns which of them
 /// those were, and their workspaces. None of the ends may be without payload.
-pub(super) async fn finish_plain(db: &Db<'_>, runs: &[(Asked, &RunEnd)]) -> Outcome<Vec<(usize, i64)>> {
+pub(super) async fn finish_plain(db: &Db, runs: &[(Asked, &RunEnd)]) -> Outcome<Vec<(usize, i64)>> {
     let keys: Vec<i64> = runs.iter().map(|(asked, _)| asked.key).collect();
     let tails: Vec<Option<i64>> = runs.iter().map(|(asked, _)| asked.tail).collect();
     let uuids: Vec<Uuid> = runs.iter().map(|(asked, _)| asked.uuid).collect();
@@ -204,13 +204,13 @@ pub(super) async fn finish_plain(db: &Db<'_>, runs: &[(Asked, &RunEnd)]) -> Outc
 }
 
 /// That a cancellation was asked for: the first one stays.
-pub(super) async fn note_cancellation(db: &Db<'_>, keys: &[i64], why: &Cancellation) -> Outcome<()> {
+pub(super) async fn note_cancellation(db: &Db, keys: &[i64], why: &Cancellation) -> Outcome<()> {
     let sql = "INSERT INTO cancellation (job, name, reason, at) SELECT k, $2, $3, $4 FROM unnest($1::bigint[]) k ON CONFLICT DO NOTHING";
     db.execute(sql, &[&keys, &why.by.as_bytes(), &why.reason.as_ref().map(String::as_bytes), &why.at]).await.map(drop)
 }
 
 /// The cancellations of jobs, by their keys.
-pub(super) async fn cancellations(db: &Db<'_>, keys: &[i64]) -> Outcome<BTreeMap<i64, Cancellation>> {
+pub(super) async fn cancellations(db: &Db, keys: &[i64]) -> Outcome<BTreeMap<i64, Cancellation>> {
     let mut found = BTreeMap::new();
     if keys.is_empty() {
         return Ok(found);

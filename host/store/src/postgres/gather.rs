@@ -4,7 +4,6 @@
 //! busy, calls gather until one is free again. A caller is answered after the commit of its transaction and never before;
 //! one that has gone away before its turn is passed over.
 
-use super::fault::again;
 use crate::{Result, StoreError};
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
@@ -131,7 +130,7 @@ async fn turn<I: Clone, O>(batch: Vec<Waiting<I, O>>, work: &Work<I, O>) {
         }
         Err(error) => {
             for reply in replies {
-                let _ = reply.send(Err(again(&error)));
+                let _ = reply.send(Err(error.clone()));
             }
         }
     }

@@ -169,7 +169,7 @@ impl Shared {
             return self.known_heads(known, limits).await;
         }
         let looked = self
-            .statement(async |db: &Db<'_>| {
+            .statement(async |db: &Db| {
                 let began = Instant::now();
                 let rows = db.rows(&sql(FULL, limits), &[]).await?;
                 let took = began.elapsed();
@@ -194,7 +194,7 @@ impl Shared {
         let marks: HashMap<Group, Micros> = known.iter().copied().collect();
         let groups = Groups::of(known.into_iter());
         let heads = self
-            .statement(async |db: &Db<'_>| {
+            .statement(async |db: &Db| {
                 let rows = db.rows(&sql(KNOWN, limits), &[&groups.workspaces, &groups.tags, &groups.ranks, &groups.marks]).await?;
                 rows.iter().map(|row| head(row, &marks)).collect::<Outcome<Vec<Head>>>()
             })

@@ -43,7 +43,7 @@ impl Shared {
             return Ok(Vec::new());
         };
         let values: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| value.as_ref() as &(dyn ToSql + Sync)).collect();
-        let mut rows = self.statement(async |db: &Db<'_>| db.rows(&sql, &values).await).await?;
+        let mut rows = self.statement(async |db: &Db| db.rows(&sql, &values).await).await?;
         // Within a table they are in order already.
         let key = |row: &tokio_postgres::Row| get::<i64>(row, 0).unwrap_or_default();
         match filter.ascending {
@@ -60,7 +60,7 @@ impl Shared {
             return Ok(0);
         };
         let sql = "SELECT count(*) FROM waiting WHERE workspace = $1 AND run_at < $2";
-        let ahead: i64 = self.statement(async |db: &Db<'_>| get(&db.one(sql, &[&workspace, &at]).await?, 0)).await?;
+        let ahead: i64 = self.statement(async |db: &Db| get(&db.one(sql, &[&workspace, &at]).await?, 0)).await?;
         Ok(u64::try_from(ahead).unwrap_or(0))
     }
 
@@ -89,7 +89,7 @@ impl Shared {
         if is_plain {
             return Ok(Some(resolved));
         }
-        let found = self.statement(async |db: &Db<'_>| names(db, workspace, filter).await).await?;
+        let found = self.statement(async |db: &Db| names(db, workspace, filter).await).await?;
         if (filter.path.is_some() && found.script.is_none()) || (filter.version.is_some() && found.version.is_none()) {
             return Ok(None);
         }
@@ -129,7 +129,7 @@ struct Found {
     before: Option<i64>,
 }
 
-async fn names(db: &Db<'_>, workspace: i64, filter: &JobFilter) -> Outcome<Found> {
+async fn names(db: &Db, workspace: i64, filter: &JobFilter) -> Outcome<Found> {
     let mut found = Found::default();
     if let Some(path) = &filter.path {
         let sql = "SELECT id FROM script WHERE workspace = $1 AND path = $2";

@@ -18,7 +18,7 @@ pub(super) fn own(id: &JobId) -> Option<i64> {
 }
 
 /// The keys of those jobs of a workspace that are there, in the order of their ids.
-pub(super) async fn locate(db: &Db<'_>, workspace: i64, ids: &[JobId]) -> Outcome<Vec<Option<i64>>> {
+pub(super) async fn locate(db: &Db, workspace: i64, ids: &[JobId]) -> Outcome<Vec<Option<i64>>> {
     let keys: Vec<Option<i64>> = ids.iter().map(own).collect();
     let tails: Vec<i64> = ids.iter().map(JobId::tail).collect();
     let uuids: Vec<Uuid> = ids.iter().map(|id| Uuid(*id)).collect();
@@ -43,7 +43,7 @@ impl Shared {
             return Ok(found);
         }
         let sql = "SELECT key FROM alias WHERE uuid = $1";
-        let key = self.statement(async |db: &Db<'_>| db.row(sql, &[&Uuid(id)]).await?.map(|row| get(&row, 0)).transpose()).await?;
+        let key = self.statement(async |db: &Db| db.row(sql, &[&Uuid(id)]).await?.map(|row| get(&row, 0)).transpose()).await?;
         match key {
             Some(key) => self.find_at(workspace, key, None).await,
             None => Ok(None),
@@ -62,7 +62,7 @@ impl Shared {
             )
         };
         let sql = [Place::Waiting, Place::Running, Place::Finished].map(place).join(" UNION ALL ");
-        let rows = self.statement(async |db: &Db<'_>| db.rows(&sql, &[&workspace, &key, &tail]).await).await?;
+        let rows = self.statement(async |db: &Db| db.rows(&sql, &[&workspace, &key, &tail]).await).await?;
         Ok(self.jobs(&rows, Extent::Whole).await?.into_iter().next())
     }
 
@@ -82,7 +82,7 @@ impl Shared {
              WHERE NOT EXISTS (SELECT FROM job j WHERE j.id = c.key AND j.tail = c.tail AND {there}) AND NOT EXISTS \
              (SELECT FROM alias a JOIN job j ON j.id = a.key WHERE a.uuid = c.uuid AND j.tail IS NULL AND {there}) ORDER BY c.n"
         );
-        let rows = self.statement(async |db: &Db<'_>| db.rows(&sql, &[&workspaces, &keys, &tails, &uuids]).await).await?;
+        let rows = self.statement(async |db: &Db| db.rows(&sql, &[&workspaces, &keys, &tails, &uuids]).await).await?;
         let mut over = Vec::with_capacity(rows.len());
         for row in &rows {
             let n: i64 = get(row, 0).map_err(super::fault::Fault::into_error)?;

@@ -304,14 +304,14 @@ impl Shared {
         .await
     }
 
-    async fn learn_workspaces(&self, db: &Db<'_>, which: &str, value: &(dyn tokio_postgres::types::ToSql + Sync)) -> Outcome<()> {
+    async fn learn_workspaces(&self, db: &Db, which: &str, value: &(dyn tokio_postgres::types::ToSql + Sync)) -> Outcome<()> {
         for row in db.rows(&format!("SELECT id, name FROM workspace WHERE {which}"), &[value]).await? {
             self.names.maps().learn_workspace(get(&row, 0)?, parsed(&row, 1)?);
         }
         Ok(())
     }
 
-    async fn learn_versions(&self, db: &Db<'_>, which: &str, values: super::db::Values<'_>) -> Outcome<()> {
+    async fn learn_versions(&self, db: &Db, which: &str, values: super::db::Values<'_>) -> Outcome<()> {
         let sql = format!(
             "SELECT v.id, v.workspace, v.script, v.hash, s.path, v.kind FROM version v JOIN script s ON s.id = v.script WHERE {which}"
         );
@@ -322,7 +322,7 @@ impl Shared {
         Ok(())
     }
 
-    async fn learn_callers(&self, db: &Db<'_>, which: &str, values: super::db::Values<'_>) -> Outcome<()> {
+    async fn learn_callers(&self, db: &Db, which: &str, values: super::db::Values<'_>) -> Outcome<()> {
         for row in db.rows(&format!("SELECT id, name, nullif(token, '') FROM caller WHERE {which}"), values).await? {
             let caller = Caller { name: text(&row, 1)?.into(), token: super::db::optional_digest(&row, 2)? };
             self.names.maps().learn_caller(get(&row, 0)?, caller);
@@ -330,7 +330,7 @@ impl Shared {
         Ok(())
     }
 
-    async fn learn_words(&self, db: &Db<'_>, which: &str, values: super::db::Values<'_>) -> Outcome<()> {
+    async fn learn_words(&self, db: &Db, which: &str, values: super::db::Values<'_>) -> Outcome<()> {
         for row in db.rows(&format!("SELECT id, text FROM word WHERE {which}"), values).await? {
             if let Some(word) = optional_text(&row, 1)? {
                 self.names.maps().learn_word(get(&row, 0)?, word.into());

@@ -51,12 +51,12 @@ impl Shared {
     pub(super) async fn days(&self) -> Result<BTreeSet<i64>> {
         let sql = "SELECT substr(c.relname, 5)::bigint FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid \
             WHERE i.inhparent = 'job'::regclass AND c.relname ~ '^job_[0-9]+$'";
-        self.statement(async |db: &Db<'_>| db.rows(sql, &[]).await?.iter().map(|row| get(row, 0)).collect()).await
+        self.statement(async |db: &Db| db.rows(sql, &[]).await?.iter().map(|row| get(row, 0)).collect()).await
     }
 
     async fn make_day(&self, day: i64) -> Result<()> {
         let (low, high) = keys_of(day);
-        self.transaction(async |db: &Db<'_>| {
+        self.transaction(async |db: &Db| {
             db.execute(LOCK_WAIT, &[]).await?;
             db.rows("SELECT count(pg_advisory_xact_lock($1))", &[&LOCK]).await?;
             for table in TABLES {
@@ -91,13 +91,13 @@ impl Shared {
         );
         let count = format!("SELECT count(*) FROM (SELECT FROM ({needed}) n LIMIT $4) n");
         let many: i64 = self
-            .statement(async |db: &Db<'_>| get(&db.one(&count, &[&before, &low, &high, &(MOVED + 1)]).await?, 0))
+            .statement(async |db: &Db| get(&db.one(&count, &[&before, &low, &high, &(MOVED + 1)]).await?, 0))
             .await?;
         if many > MOVED {
             tracing::info!(day, "many jobs of a day are still needed, so it is not dropped yet");
             return Ok(());
         }
-        self.transaction(async |db: &Db<'_>| {
+        self.transaction(async |db: &Db| {
             db.execute(LOCK_WAIT, &[]).await?;
             db.rows("SELECT count(pg_advisory_xact_lock($1))", &[&LOCK]).await?;
             if !get(&db.one("SELECT to_regclass($1) IS NOT NULL", &[&job]).await?, 0)? {

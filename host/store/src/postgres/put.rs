@@ -77,7 +77,7 @@ pub(super) fn taken(id: &JobId) -> StoreError {
 }
 
 /// Puts those jobs whose ids give them their keys, by one statement. `None`: not put, see [`put_rest`].
-pub(super) async fn put_native(db: &Db<'_>, target: Target, new: &[New<'_>]) -> Outcome<Vec<Option<Placed>>> {
+pub(super) async fn put_native(db: &Db, target: Target, new: &[New<'_>]) -> Outcome<Vec<Option<Placed>>> {
     let mut seen = HashSet::new();
     let mut rows = Vec::with_capacity(new.len());
     for (n, new) in new.iter().enumerate() {
@@ -97,7 +97,7 @@ pub(super) async fn put_native(db: &Db<'_>, target: Target, new: &[New<'_>]) -> 
 }
 
 /// Judges the jobs that [`put_native`] left, and puts those that may be put. To be called in a transaction.
-pub(super) async fn put_rest(db: &Db<'_>, target: Target, new: &[New<'_>], placed: Vec<Option<Placed>>) -> Outcome<Vec<Placed>> {
+pub(super) async fn put_rest(db: &Db, target: Target, new: &[New<'_>], placed: Vec<Option<Placed>>) -> Outcome<Vec<Placed>> {
     let mut placed = placed;
     for _ in 0..TRIES {
         let rest: Vec<usize> = placed.iter().enumerate().filter(|(_, place)| place.is_none()).map(|(n, _)| n).collect();
@@ -125,7 +125,7 @@ pub(super) async fn put_rest(db: &Db<'_>, target: Target, new: &[New<'_>], place
 }
 
 /// Why each of these jobs can't be put, if so.
-async fn judge(db: &Db<'_>, target: Target, new: &[New<'_>], which: &[usize]) -> Outcome<Vec<Option<Placed>>> {
+async fn judge(db: &Db, target: Target, new: &[New<'_>], which: &[usize]) -> Outcome<Vec<Option<Placed>>> {
     let chosen: Vec<&New<'_>> = which.iter().filter_map(|n| new.get(*n)).collect();
     let keys: Vec<Option<i64>> = chosen.iter().map(|new| new.job.id.is_native().then(|| new.job.id.key())).collect();
     let tails: Vec<i64> = chosen.iter().map(|new| new.job.id.tail()).collect();
@@ -148,7 +148,7 @@ async fn judge(db: &Db<'_>, target: Target, new: &[New<'_>], which: &[usize]) ->
 }
 
 /// Puts jobs under aliases. Those that are not among what is returned have to be judged again.
-async fn put_twins(db: &Db<'_>, target: Target, twins: Vec<(usize, &New<'_>)>) -> Outcome<Vec<(usize, i64)>> {
+async fn put_twins(db: &Db, target: Target, twins: Vec<(usize, &New<'_>)>) -> Outcome<Vec<(usize, i64)>> {
     if twins.is_empty() {
         return Ok(Vec::new());
     }
@@ -190,7 +190,7 @@ async fn put_twins(db: &Db<'_>, target: Target, twins: Vec<(usize, &New<'_>)>) -
 }
 
 /// The first free keys from each of these on, so many of each.
-async fn free_keys(db: &Db<'_>, wanted: &[(i64, i64)]) -> Outcome<HashMap<i64, std::vec::IntoIter<i64>>> {
+async fn free_keys(db: &Db, wanted: &[(i64, i64)]) -> Outcome<HashMap<i64, std::vec::IntoIter<i64>>> {
     let sql = "SELECT w.first, k FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) w (first, count, width) CROSS JOIN LATERAL \
         (SELECT k FROM generate_series(w.first, w.first + w.width) k WHERE NOT EXISTS (SELECT FROM job j WHERE j.id = k) \
         AND NOT EXISTS (SELECT FROM alias a WHERE a.key = k) ORDER BY k LIMIT w.count) k ORDER BY w.first, k";
@@ -226,7 +226,7 @@ const JOB: &str = "id, tail, workspace, script, version, caller, tag, created, r
     concurrency_limit, erase_after, priority, trigger, when_read, awaited, parent, root, retry, args";
 
 /// Writes rows whose keys are free, and returns which those were.
-async fn insert(db: &Db<'_>, target: Target, rows: Vec<Row<'_>>) -> Outcome<Vec<(usize, i64)>> {
+async fn insert(db: &Db, target: Target, rows: Vec<Row<'_>>) -> Outcome<Vec<(usize, i64)>> {
     if rows.is_empty() {
         return Ok(Vec::new());
     }

@@ -6,7 +6,6 @@
 
 use super::Shared;
 use super::db::Db;
-use super::fault::again;
 use super::put::{New, Placed, Target, put_native, put_rest};
 use crate::{Result, RunRecord, StoreError};
 use std::collections::VecDeque;
@@ -221,7 +220,7 @@ impl Task {
                 self.counters.urgent.store(false, Ordering::Release);
                 let synced = if waiting.iter().any(|(synced, _)| *synced) { self.store.sync().await } else { Ok(()) };
                 for (needs, reply) in waiting {
-                    let answer = if needs { synced.as_ref().map(drop).map_err(again) } else { Ok(()) };
+                    let answer = if needs { synced.as_ref().map(drop).map_err(Clone::clone) } else { Ok(()) };
                     // Whoever asked may have gone meanwhile.
                     let _ = reply.send(answer);
                 }
@@ -310,7 +309,7 @@ impl Task {
         for message in std::mem::take(messages) {
             match message {
                 Message::Sync(_, reply) => {
-                    let _ = reply.send(Err(again(error)));
+                    let _ = reply.send(Err(error.clone()));
                 }
                 record => messages.push_back(record),
             }
@@ -345,7 +344,7 @@ impl Shared {
         if new.is_empty() {
             return Ok(Vec::new());
         }
-        self.transaction(async |db: &Db<'_>| {
+        self.transaction(async |db: &Db| {
             db.execute("SET LOCAL synchronous_commit = off", &[]).await?;
             let native = put_native(db, Target::Finished, new).await?;
             put_rest(db, Target::Finished, new, native).await
@@ -356,7 +355,7 @@ impl Shared {
     /// Makes sure that what was committed without being synced is on the disk.
     async fn sync(&self) -> Result<()> {
         // A commit that has something to sync takes every earlier one with it: they are in the same log.
-        self.statement(async |db: &Db<'_>| db.rows("SELECT pg_logical_emit_message(true, 'wasmill', '')::text", &[]).await)
+        self.statement(async |db: &Db| db.rows("SELECT pg_logical_emit_message(true, 'wasmill', '')::text", &[]).await)
             .await
             .map(drop)
     }

@@ -16,7 +16,7 @@ use super::heads::{Group, Heads};
 use std::collections::{BTreeSet, HashMap};
 
 /// Waits for the locks of keys. Always in their order, so that nobody waits in a circle.
-pub(super) async fn lock(db: &Db<'_>, keys: &BTreeSet<i64>) -> Outcome<()> {
+pub(super) async fn lock(db: &Db, keys: &BTreeSet<i64>) -> Outcome<()> {
     let high: Vec<i32> = keys.iter().map(|key| (key >> 32) as i32).collect();
     let low: Vec<i32> = keys.iter().map(|key| *key as i32).collect();
     // Two numbers make another lock than one does: these are nobody else's.
@@ -26,7 +26,7 @@ pub(super) async fn lock(db: &Db<'_>, keys: &BTreeSet<i64>) -> Outcome<()> {
 }
 
 /// How many jobs of each key run; keys of which none does are left out.
-pub(super) async fn running(db: &Db<'_>, keys: &BTreeSet<i64>) -> Outcome<HashMap<i64, i64>> {
+pub(super) async fn running(db: &Db, keys: &BTreeSet<i64>) -> Outcome<HashMap<i64, i64>> {
     let keys: Vec<i64> = keys.iter().copied().collect();
     let sql = "SELECT k, r.n FROM unnest($1::bigint[]) k CROSS JOIN LATERAL \
         (SELECT count(*) AS n FROM running WHERE concurrency_key = k) r WHERE r.n > 0";
@@ -55,7 +55,7 @@ const LET_GO: &str = "WITH RECURSIVE k AS MATERIALIZED (SELECT k AS key, (SELECT
 
 /// Lets those go that could start now: the first held job of each class of these keys. The caller has the keys'
 /// locks. Returns how many those are.
-pub(super) async fn let_go(db: &Db<'_>, keys: &BTreeSet<i64>, heads: &Heads) -> Outcome<usize> {
+pub(super) async fn let_go(db: &Db, keys: &BTreeSet<i64>, heads: &Heads) -> Outcome<usize> {
     let keys: Vec<i64> = keys.iter().copied().collect();
     let rows = db.rows(LET_GO, &[&keys]).await?;
     for row in &rows {
@@ -65,7 +65,7 @@ pub(super) async fn let_go(db: &Db<'_>, keys: &BTreeSet<i64>, heads: &Heads) -> 
 }
 
 /// Places of these keys may have become free in this transaction.
-pub(super) async fn freed(db: &Db<'_>, keys: &BTreeSet<i64>, heads: &Heads) -> Outcome<()> {
+pub(super) async fn freed(db: &Db, keys: &BTreeSet<i64>, heads: &Heads) -> Outcome<()> {
     if keys.is_empty() {
         return Ok(());
     }

@@ -2,8 +2,11 @@
 
 use super::fault::Fault;
 use super::tx::{user_row, workspace_row};
-use super::{Need, SqliteStore, corrupt};
-use crate::{Accounts, Micros, NewToken, Result, Role, StoreError, TokenChange, TokenInfo, TokenOwner, User, Workspace};
+use super::{Need, SqliteStore, corrupt, rows};
+use crate::model::micros;
+use crate::{
+    Accounts, Micros, NewToken, Result, Role, StoreError, TokenChange, TokenInfo, TokenOwner, User, Workspace, WorkspaceSettings,
+};
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row};
 use wasmill_core::WorkspaceId;
@@ -24,6 +27,7 @@ impl Accounts for SqliteStore {
                 ON CONFLICT DO NOTHING RETURNING id";
             let row: Option<i64> = tx.conn.prepare_cached(sql)?.query_row((workspace.as_str(), title, at), |row| row.get(0)).optional()?;
             let taken = || StoreError::Conflict(format!("workspace {workspace} exists already"));
+            tx.changed = true;
             Ok(row.ok_or_else(taken)?)
         });
         let row = row.await?;
@@ -45,6 +49,27 @@ impl Accounts for SqliteStore {
         .await
     }
 
+    async fn workspace_settings(&self, workspace: &WorkspaceId) -> Result<WorkspaceSettings> {
+        let id = workspace.clone();
+        let found = self.read(move |conn| {
+            let sql = "SELECT weight, keep_runs FROM workspace WHERE name = ?1";
+            Ok(conn.prepare_cached(sql)?.query_row([id.as_str()], settings).optional()?)
+        });
+        found.await?.ok_or_else(|| StoreError::NotFound(format!("workspace {workspace}")))
+    }
+
+    async fn put_workspace_settings(&self, workspace: &WorkspaceId, settings: &WorkspaceSettings) -> Result<()> {
+        let (workspace, WorkspaceSettings { weight, keep_runs }) = (workspace.clone(), *settings);
+        self.write(Need::Synced, move |tx| {
+            let workspace = tx.workspace(&workspace)?;
+            tx.forget_weight(workspace);
+            let sql = "UPDATE workspace SET weight = ?2, keep_runs = ?3 WHERE id = ?1";
+            tx.conn.prepare_cached(sql)?.execute((workspace, weight, keep_runs.map(micros)))?;
+            Ok(())
+        })
+        .await
+    }
+
     async fn put_user(&self, user: &User) -> Result<()> {
         let user = user.clone();
         self.write(Need::Synced, move |tx| {
@@ -52,6 +77,7 @@ impl Accounts for SqliteStore {
                 ON CONFLICT (name) DO UPDATE SET email = excluded.email, super_admin = excluded.super_admin";
             let values = (&user.name, &user.email, user.super_admin, user.created);
             tx.conn.prepare_cached(sql)?.execute(values)?;
+            tx.changed = true;
             Ok(())
         })
         .await
@@ -79,6 +105,7 @@ impl Accounts for SqliteStore {
             let sql = "INSERT INTO member (user, workspace, role) VALUES (?1, ?2, ?3) \
                 ON CONFLICT (user, workspace) DO UPDATE SET role = excluded.role";
             tx.conn.prepare_cached(sql)?.execute((user, workspace, role.as_str()))?;
+            tx.changed = true;
             Ok(())
         })
         .await
@@ -105,6 +132,7 @@ impl Accounts for SqliteStore {
         self.write(Need::Synced, move |tx| {
             let sql = "DELETE FROM member WHERE workspace = (SELECT id FROM workspace WHERE name = ?1) \
                 AND user = (SELECT id FROM user WHERE name = ?2)";
+            tx.changed = true;
             Ok(tx.conn.prepare_cached(sql)?.execute((workspace.as_str(), user))? > 0)
         })
         .await
@@ -121,6 +149,7 @@ impl Accounts for SqliteStore {
                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING";
             let NewToken { digest, prefix, label, created, expires, .. } = &token;
             let values = (digest, prefix, user, workspace, label, scopes, created, expires);
+            tx.changed = true;
             match tx.conn.prepare_cached(sql)?.execute(values)? {
                 0 => Err(StoreError::Conflict("a token of this digest exists already".into()).into()),
                 _ => Ok(()),
@@ -179,6 +208,7 @@ impl Accounts for SqliteStore {
             let Some(user) = user_row(tx.conn, &user)? else {
                 return Ok(Vec::new());
             };
+            tx.changed = true;
             let sql = "DELETE FROM token WHERE user = ?1 AND prefix = ?2 RETURNING digest";
             let mut statement = tx.conn.prepare_cached(sql)?;
             let digests = statement.query_map((user, prefix), |row| row.get(0))?;
@@ -202,6 +232,7 @@ impl Accounts for SqliteStore {
                     ("scopes", text.map_err(|error| corrupt("token.scopes", error))?)
                 }
             };
+            tx.changed = true;
             let sql = format!("UPDATE token SET {column} = ?3 WHERE user = ?1 AND prefix = ?2 RETURNING digest");
             let mut statement = tx.conn.prepare_cached(&sql)?;
             let digests = statement.query_map((user, prefix, value), |row| row.get(0))?;
@@ -250,6 +281,10 @@ fn token(row: &Row<'_>) -> std::result::Result<TokenInfo, Fault> {
         expires: row.get(7)?,
     };
     Ok(TokenInfo { token, last_used: row.get(8)? })
+}
+
+fn settings(row: &Row<'_>) -> rusqlite::Result<WorkspaceSettings> {
+    Ok(WorkspaceSettings { weight: row.get(0)?, keep_runs: row.get::<_, Option<i64>>(1)?.map(rows::duration) })
 }
 
 fn user(row: &Row<'_>) -> rusqlite::Result<User> {

@@ -2,11 +2,11 @@
 
 use super::fault::Fault;
 use super::lookup::{Whereabouts, locate};
-use super::runs;
+use super::{runs, slots};
 use super::tally::Tally;
 use super::tx::{Tx, workspace_row};
 use crate::{CancelOutcome, Cancellation, Claim, WorkerId, ends};
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 use wasmill_core::{JobId, WorkspaceId};
 
 type Outcome<T> = std::result::Result<T, Fault>;
@@ -22,8 +22,11 @@ pub(super) fn cancel(tx: &mut Tx<'_>, workspace: &WorkspaceId, ids: &[JobId], wh
             Some((_, Whereabouts::Finished)) => CancelOutcome::AlreadyCompleted,
             Some((key, Whereabouts::Waiting)) => {
                 note(tx.conn, key, why)?;
+                let sql = "SELECT concurrency_key FROM queue WHERE id = ?1 AND parked = 0";
+                let slot: Option<Option<i64>> = tx.conn.prepare_cached(sql)?.query_row([key], |row| row.get(0)).optional()?;
                 let end = ends::canceled(why, None, why.at);
                 runs::finish(tx, key, workspace, Tally::WITHDRAWN, &end)?;
+                slots::free(tx.conn, slot.flatten())?;
                 CancelOutcome::Canceled
             }
             Some((key, Whereabouts::Running)) => {

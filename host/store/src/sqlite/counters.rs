@@ -3,7 +3,7 @@
 use super::tally::Tally;
 use crate::StoreError;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -40,6 +40,8 @@ pub(super) struct Counters {
     pub(super) state: watch::Sender<State>,
     /// Changes whenever something may be due in the outbox.
     pub(super) outbox: watch::Sender<u64>,
+    /// Grows with every change of what nodes remember.
+    pub(super) generation: AtomicI64,
     /// Set when somebody waits for the writer, which then lingers no longer.
     pub(super) urgent: AtomicBool,
     /// Records sent and not yet committed.
@@ -74,6 +76,7 @@ impl Counters {
         Self {
             state: watch::Sender::new(State::Running),
             outbox: watch::Sender::new(0),
+            generation: AtomicI64::new(0),
             urgent: AtomicBool::new(false),
             pending: AtomicUsize::new(0),
             pending_bytes: AtomicUsize::new(0),

@@ -5,6 +5,7 @@
 //! overwrite those costs as much as writing them did, so that is done only where somebody wants a payload gone. What the
 //! log's file still has is the writer's to forget.
 
+use super::attempts;
 use super::fault::Fault;
 use super::lookup::{Whereabouts, locate};
 use super::tx::{Tx, workspace_row};
@@ -96,8 +97,9 @@ impl Tx<'_> {
         let delete = |sql: &str| self.conn.prepare_cached(sql)?.execute([key]);
         let args = delete("DELETE FROM queue_args WHERE id = ?1");
         let body = delete("DELETE FROM run_body WHERE id = ?1");
+        let attempts = attempts::empty(self.conn, key);
         overwrite(self.conn, Overwrite::Touched)?;
-        self.erased |= args? + body? > 0;
+        self.erased |= args? + body? + attempts? > 0;
         Ok(())
     }
 }

@@ -1,12 +1,12 @@
 //! The verbs of the queue and of the run records as callers know them: which thread does each, and when it is answered.
 
-use super::{Need, SqliteStore, cancel, claim, erase, idempotency, list, lookup, queue, runs};
+use super::{Need, SqliteStore, attempts, cancel, claim, erase, idempotency, leases, line, list, lookup, purge, queue, runs};
 use crate::{
-    CancelOutcome, Cancellation, Claim, ClaimedJob, Completion, Counts, Enqueued, IdempotencyKey, Job, JobFilter, Jobs, Micros, NewJob,
-    Result, RunRecord, WorkerId,
+    CancelOutcome, Cancellation, Claim, ClaimedJob, Completion, Counts, Enqueued, IdempotencyKey, Job, JobAttempt, JobFilter, Jobs, Micros,
+    NewJob, Result, Retry, RunRecord, WorkerId,
 };
 use async_trait::async_trait;
-use wasmill_core::{JobId, WorkspaceId};
+use wasmill_core::{JobId, ScriptPath, WorkspaceId};
 
 #[async_trait]
 impl Jobs for SqliteStore {
@@ -50,12 +50,12 @@ impl Jobs for SqliteStore {
         self.read(move |conn| cancel::marked(conn, worker)).await
     }
 
-    async fn extend_lease(&self, worker: WorkerId, until: Micros) -> Result<()> {
-        self.write(Need::Committed, move |tx| queue::extend_lease(tx, worker, until)).await
+    async fn extend_lease(&self, worker: WorkerId, until: Micros) -> Result<bool> {
+        self.write(Need::Committed, move |tx| leases::extend(tx, worker, until)).await
     }
 
     async fn rescue(&self, now: Micros, everything: bool) -> Result<u64> {
-        self.write(Need::Synced, move |tx| queue::rescue(tx, now, everything)).await
+        self.write(Need::Synced, move |tx| leases::rescue(tx, now, everything)).await
     }
 
     async fn release(&self, worker: WorkerId, jobs: &[Claim]) -> Result<u64> {
@@ -65,6 +65,15 @@ impl Jobs for SqliteStore {
 
     async fn complete(&self, runs: Vec<Completion>) -> Result<Vec<bool>> {
         self.write(Need::Synced, move |tx| queue::complete(tx, &runs)).await
+    }
+
+    async fn retry(&self, runs: Vec<Retry>) -> Result<Vec<bool>> {
+        self.write(Need::Synced, move |tx| queue::retry(tx, &runs)).await
+    }
+
+    async fn attempts(&self, workspace: &WorkspaceId, id: JobId) -> Result<Vec<JobAttempt>> {
+        let workspace = workspace.clone();
+        self.read(move |conn| attempts::read(conn, &workspace, &id)).await
     }
 
     fn record(&self, run: RunRecord) -> bool {
@@ -93,6 +102,24 @@ impl Jobs for SqliteStore {
             true => self.write(Need::Synced, move |tx| erase::erase_due(tx, now, limit)).await,
             false => Ok(0),
         }
+    }
+
+    async fn purge_runs(&self, workspace: &WorkspaceId, path: Option<&ScriptPath>, completed_before: Micros, limit: u32) -> Result<u64> {
+        if self.has_pending_records() {
+            self.settle(Need::Committed).await?;
+        }
+        let old = purge::Old { workspace: workspace.clone(), path: path.cloned(), completed_before };
+        // As for what is to be erased. One that a power cut undoes is made again.
+        let asked = old.clone();
+        match self.read(move |conn| Ok(!asked.find(conn, 1)?.is_empty())).await? {
+            true => self.write(Need::Committed, move |tx| purge::purge(tx, &old, limit)).await,
+            false => Ok(0),
+        }
+    }
+
+    async fn ended(&self, jobs: &[(WorkspaceId, JobId)]) -> Result<Vec<JobId>> {
+        let jobs = jobs.to_vec();
+        self.read(move |conn| lookup::ended(conn, jobs)).await
     }
 
     async fn flush(&self) -> Result<()> {
@@ -146,7 +173,7 @@ impl Jobs for SqliteStore {
 
     async fn next_due(&self, tags: &[String]) -> Result<Option<Micros>> {
         let tags = tags.to_vec();
-        self.read(move |conn| claim::next_due(conn, &tags)).await
+        self.read(move |conn| line::next_due(conn, &tags)).await
     }
 }
 

@@ -75,3 +75,19 @@ pub(super) fn locate(conn: &Connection, workspace: i64, id: &JobId) -> Outcome<O
         None => Ok(None),
     }
 }
+
+/// Which of these jobs are over, or unknown.
+pub(super) fn ended(conn: &Connection, jobs: Vec<(WorkspaceId, JobId)>) -> Outcome<Vec<JobId>> {
+    let snapshot = conn.unchecked_transaction()?;
+    let mut over = Vec::new();
+    for (workspace, id) in jobs {
+        let place = match workspace_row(&snapshot, &workspace)? {
+            Some(workspace) => locate(&snapshot, workspace, &id)?,
+            None => None,
+        };
+        if place.is_none_or(|(_, place)| place == Whereabouts::Finished) {
+            over.push(id);
+        }
+    }
+    Ok(over)
+}

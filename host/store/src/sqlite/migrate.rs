@@ -11,6 +11,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_erasures.sql"),
     include_str!("migrations/0003_outbox.sql"),
+    include_str!("migrations/0004_shares.sql"),
 ];
 
 /// Marks the file as wasmill's ("wmil").

@@ -4,25 +4,33 @@
 //! nobody ever waits for a lock and every commit carries what gathered meanwhile. The directory belongs to one process.
 
 mod accounts;
+mod attempts;
 mod cancel;
 mod claim;
 mod counters;
 mod erase;
 mod fault;
+mod held;
 mod idempotency;
 mod jobs;
+mod leases;
+mod line;
 mod list;
 mod lock;
 mod lookup;
 mod message;
 mod migrate;
+mod modules;
+mod nodes;
 mod open;
 mod outbox;
 mod pool;
+mod purge;
 mod queue;
 mod rows;
 mod runs;
 mod scripts;
+mod slots;
 mod tally;
 #[cfg(test)]
 mod tests;
@@ -33,7 +41,7 @@ mod writer;
 pub use counters::Stats;
 pub use open::Options;
 
-use crate::{Result, RunRecord, StoreError};
+use crate::{Result, RunRecord, Signal, StoreError};
 use counters::{Counters, State};
 use fault::Fault;
 use message::{Message, Record, Write};
@@ -43,7 +51,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Thread;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot};
 use tx::Tx;
 
 /// How long dropping a store waits for its thread to write out what it was given.
@@ -67,6 +75,7 @@ pub struct SqliteStore {
     readers: Readers,
     /// The writer, to be woken from its naps.
     writer: Thread,
+    signals: broadcast::Sender<Signal>,
     /// Disconnected when the writer has ended and given up the lock.
     ended: Mutex<std::sync::mpsc::Receiver<()>>,
     record_bytes: usize,

@@ -12,14 +12,17 @@ use super::tx::Names;
 use super::writer::{BUSY_WAIT, Writer};
 use crate::{Result, StoreError};
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc};
 use wasmill_core::WorkspaceId;
 
 /// Name of the database in the data directory.
 const FILE: &str = "wasmill.db";
+/// Signals kept for a receiver that is slow.
+const SIGNALS: usize = 64;
 
 /// Bounds of the store, with their defaults.
 #[derive(Debug, Clone)]
@@ -98,7 +101,8 @@ impl SqliteStore {
             drop(ending);
         });
         let thread = thread.map_err(|error| StoreError::Unavailable(format!("the storage thread could not be started: {error}")))?;
-        Ok(Self { inbox: Some(inbox), counters, readers, writer: thread.thread().clone(), ended: Mutex::new(ended), record_bytes })
+        let (writer, signals) = (thread.thread().clone(), broadcast::Sender::new(SIGNALS));
+        Ok(Self { inbox: Some(inbox), counters, readers, writer, signals, ended: Mutex::new(ended), record_bytes })
     }
 }
 
@@ -134,8 +138,14 @@ fn make_private(file: &Path) -> Result<()> {
     made.map_err(|error| StoreError::Unavailable(format!("{}: {error}", file.display())))
 }
 
+/// Keeps SQLite from planning a statement anew whenever its values change: the plans depend on the statements alone.
+pub(super) fn keep_plans(conn: &Connection) -> rusqlite::Result<()> {
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
+}
+
 fn prepare(conn: &Connection, options: &Options) -> rusqlite::Result<()> {
     conn.busy_timeout(BUSY_WAIT)?;
+    keep_plans(conn)?;
     conn.set_prepared_statement_cache_capacity(128);
     conn.pragma_update(None, "page_size", 4_096)?;
     let mode: String = conn.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;

@@ -4,6 +4,7 @@
 //! purpose: the file's pages are in memory most of the time and queries are short.
 
 use super::fault::Fault;
+use super::open::keep_plans;
 use crate::{Result, StoreError};
 use rusqlite::{Connection, OpenFlags};
 use std::path::{Path, PathBuf};
@@ -81,6 +82,7 @@ fn open(file: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(file, flags)?;
     conn.busy_timeout(Duration::from_secs(5))?;
+    keep_plans(&conn)?;
     conn.pragma_update(None, "cache_size", -16_384)?;
     conn.pragma_update(None, "query_only", true)?;
     conn.set_prepared_statement_cache_capacity(64);

@@ -8,6 +8,7 @@ use rusqlite::Row;
 use rusqlite::types::ValueRef;
 use serde_json::value::RawValue;
 use std::time::Duration;
+use wasmill_core::queue::{Concurrency, RetryPolicy};
 use wasmill_core::{Digest, JobId};
 
 /// What is told in the log of a run whose payload was dropped.
@@ -31,6 +32,7 @@ pub(super) fn select(queue: bool, extent: Extent, index: Option<&str>, which: &s
         true => "j.started, NULL, NULL, NULL, 0",
         false => "j.started, j.status, j.duration, j.memory, j.deleted",
     };
+    let failures = if queue { "j.failures" } else { "0" };
     let body = match (queue, extent) {
         (_, Extent::Line) => "NULL, NULL, NULL",
         (true, _) => "(SELECT args FROM queue_args WHERE id = j.id), NULL, NULL",
@@ -47,7 +49,7 @@ pub(super) fn select(queue: bool, extent: Extent, index: Option<&str>, which: &s
         "SELECT j.id, j.tail, CASE WHEN j.tail IS NULL THEN (SELECT uuid FROM alias WHERE key = j.id) END, \
          w.name, v.hash, s.path, v.kind, c.name, c.token, j.trigger, j.created, j.run_at, j.timeout, j.max_attempts, \
          j.attempt, {state}, {body}, t.text, j.priority, (SELECT text FROM word WHERE id = j.label), j.parent, j.root, \
-         x.name, x.reason, x.at, e.when_read, e.after \
+         x.name, x.reason, x.at, e.when_read, e.after, j.retry, j.concurrency_key, j.concurrency_limit, j.awaited, {failures} \
          FROM {table} j {index} CROSS JOIN workspace w ON w.id = j.workspace CROSS JOIN version v ON v.id = j.version \
          CROSS JOIN script s ON s.id = j.script CROSS JOIN caller c ON c.id = j.caller CROSS JOIN word t ON t.id = j.tag \
          LEFT JOIN cancel x ON x.id = j.id LEFT JOIN erasure e ON e.id = j.id {beside} {which}"
@@ -73,6 +75,9 @@ pub(super) fn job(row: &Row<'_>, queue: bool, extent: Extent) -> Result<(i64, Jo
         run_at: row.get::<_, Option<i64>>(11)?.unwrap_or(created),
         timeout: row.get::<_, Option<i64>>(12)?.map(duration),
         max_attempts: count(row.get(13)?),
+        retry: retry(row)?,
+        concurrency: concurrency(row.get(34)?, row.get(35)?),
+        awaited: row.get(36)?,
         tag: row.get(23)?,
         priority: row.get(24)?,
         label: row.get(25)?,
@@ -111,6 +116,26 @@ pub(super) fn id(key: i64, tail: Option<i64>, alias: ValueRef<'_>) -> Result<Job
     }
 }
 
+/// How many attempts of a queued job ended with an error, from a row of [`select`].
+pub(super) fn failures(row: &Row<'_>) -> rusqlite::Result<u32> {
+    row.get(37).map(count)
+}
+
+/// A concurrency limit from its two columns.
+pub(super) fn concurrency(key: Option<i64>, limit: Option<i64>) -> Option<Concurrency> {
+    key.zip(limit).map(|(key, limit)| Concurrency { key, limit: count(limit) })
+}
+
+/// The text of a retry policy.
+pub(super) fn retry_text(retry: Option<&RetryPolicy>) -> Result<Option<String>, Fault> {
+    retry.map(serde_json::to_string).transpose().map_err(|error| corrupt("retry", error))
+}
+
+fn retry(row: &Row<'_>) -> Result<Option<RetryPolicy>, Fault> {
+    let text = row.get_ref(33)?.as_str_or_null().map_err(|error| corrupt("retry", error))?;
+    text.map(serde_json::from_str).transpose().map_err(|error| corrupt("retry", error))
+}
+
 fn end(row: &Row<'_>, started: i64, extent: Extent) -> Result<RunEnd, Fault> {
     let deleted: bool = row.get(19)?;
     let result: Option<Vec<u8>> = row.get(21)?;
@@ -130,7 +155,7 @@ fn end(row: &Row<'_>, started: i64, extent: Extent) -> Result<RunEnd, Fault> {
     })
 }
 
-fn json(bytes: Vec<u8>) -> Result<Box<RawValue>, Fault> {
+pub(super) fn json(bytes: Vec<u8>) -> Result<Box<RawValue>, Fault> {
     let text = String::from_utf8(bytes).map_err(|error| corrupt("run_body.result", error))?;
     RawValue::from_string(text).map_err(|error| corrupt("run_body.result", error))
 }
@@ -159,11 +184,11 @@ fn token(value: ValueRef<'_>) -> Result<Option<[u8; 32]>, Fault> {
     }
 }
 
-fn duration(micros: i64) -> Duration {
+pub(super) fn duration(micros: i64) -> Duration {
     Duration::from_micros(u64::try_from(micros).unwrap_or(0))
 }
 
-fn count(number: i64) -> u32 {
+pub(super) fn count(number: i64) -> u32 {
     u32::try_from(number).unwrap_or(0)
 }
 
@@ -190,7 +215,7 @@ pub(super) fn status_number(status: RunStatus) -> i64 {
     }
 }
 
-fn status(number: i64) -> Result<RunStatus, Fault> {
+pub(super) fn status(number: i64) -> Result<RunStatus, Fault> {
     match number {
         0 => Ok(RunStatus::Success),
         1 => Ok(RunStatus::Failure),

@@ -19,8 +19,9 @@ pub(super) fn insert(tx: &mut Tx<'_>, run: &RunRecord, with_body: bool) -> Outco
     let label = job.label.as_ref().map(|label| tx.word(label)).transpose()?;
     let Place { key, tail } = tx.place(&job.id, job.created)?;
     let sql = "INSERT INTO run (id, tail, workspace, script, version, caller, trigger, created, run_at, timeout, \
-        max_attempts, tag, priority, label, parent, root, attempt, started, status, duration, memory, deleted) VALUES \
-        (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, 1, ?17, ?18, ?19, ?20, ?21)";
+        max_attempts, tag, priority, label, parent, root, attempt, started, status, duration, memory, deleted, \
+        retry, concurrency_key, concurrency_limit, awaited) VALUES \
+        (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, 1, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)";
     tx.conn.prepare_cached(sql)?.execute(params![
         key,
         tail,
@@ -43,6 +44,10 @@ pub(super) fn insert(tx: &mut Tx<'_>, run: &RunRecord, with_body: bool) -> Outco
         signed(end.duration.as_micros()),
         signed(end.memory_peak_bytes),
         end.deleted,
+        rows::retry_text(job.retry.as_ref())?,
+        job.concurrency.map(|limit| limit.key),
+        job.concurrency.map(|limit| limit.limit),
+        job.awaited,
     ])?;
     erase::note(tx.conn, key, &job.erasure, (!end.deleted).then(|| end.completed()))?;
     tx.tallies.push((workspace, Tally::RECORDED));
@@ -55,9 +60,11 @@ pub(super) fn insert(tx: &mut Tx<'_>, run: &RunRecord, with_body: bool) -> Outco
 /// Moves a job of a workspace from the queue to the run records.
 pub(super) fn finish(tx: &mut Tx<'_>, key: i64, workspace: i64, change: Tally, end: &RunEnd) -> Outcome<()> {
     let sql = "INSERT INTO run (id, tail, workspace, script, version, caller, trigger, created, run_at, timeout, \
-        max_attempts, tag, priority, label, parent, root, attempt, started, status, duration, memory, deleted) \
+        max_attempts, tag, priority, label, parent, root, attempt, started, status, duration, memory, deleted, \
+        retry, concurrency_key, concurrency_limit, awaited) \
         SELECT id, tail, workspace, script, version, caller, trigger, created, nullif(run_at, created), timeout, \
-        max_attempts, tag, priority, label, parent, root, attempt, ?2, ?3, ?4, ?5, ?6 FROM queue WHERE id = ?1";
+        max_attempts, tag, priority, label, parent, root, attempt, ?2, ?3, ?4, ?5, ?6, \
+        retry, concurrency_key, concurrency_limit, awaited FROM queue WHERE id = ?1";
     tx.conn.prepare_cached(sql)?.execute((
         key,
         end.started,

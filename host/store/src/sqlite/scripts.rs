@@ -2,10 +2,12 @@
 
 use super::fault::Fault;
 use super::tx::{Tx, workspace_row};
-use super::{Need, SqliteStore, corrupt, signed};
+use super::{Need, SqliteStore, corrupt, modules, signed};
+use crate::model::micros;
 use crate::{Deployed, Micros, NewVersion, Result, Scripts, StoreError, Version};
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row};
+use std::time::Duration;
 use wasmill_core::outbox::Change;
 use wasmill_core::{Digest, ScriptPath, VersionHash, WorkspaceId};
 
@@ -73,6 +75,7 @@ impl Scripts for SqliteStore {
             let newest = newest_hash(tx.conn, workspace, &path)?;
             let sql = "UPDATE script SET archived = 1 WHERE workspace = ?1 AND path = ?2";
             let found = tx.conn.prepare_cached(sql)?.execute((workspace, path.as_str()))? > 0;
+            tx.changed |= found;
             if let Some(hash) = newest {
                 tx.tell(workspace, at, &Change::ScriptArchived { path, hash })?;
             }
@@ -94,9 +97,48 @@ impl Scripts for SqliteStore {
 
     async fn module_in_use(&self, module: &Digest) -> Result<bool> {
         let module = *module;
+        self.read(move |conn| Ok(modules::in_use(conn, &module)?)).await
+    }
+
+    async fn reserve_module(&self, module: &Digest, now: Micros, until: Micros) -> Result<()> {
+        let module = *module;
+        self.write(Need::Committed, move |tx| modules::reserve(tx.conn, &module, now, until)).await
+    }
+
+    async fn collect_module(&self, module: &Digest, now: Micros, until: Micros) -> Result<bool> {
+        let module = *module;
+        // Whoever is told that it may go removes it, and so no power cut may bring back what kept it.
+        self.write(Need::Synced, move |tx| Ok(modules::collect(tx.conn, &module, now, until)?)).await
+    }
+
+    async fn module_collected(&self, module: &Digest) -> Result<()> {
+        let module = *module;
+        self.write(Need::Committed, move |tx| Ok(modules::collected(tx.conn, &module)?)).await
+    }
+
+    async fn set_retention(&self, workspace: &WorkspaceId, path: &ScriptPath, keep: Option<Duration>) -> Result<bool> {
+        let (workspace, path) = (workspace.clone(), path.clone());
+        self.write(Need::Synced, move |tx| {
+            let sql = "UPDATE script SET keep_runs = ?3 WHERE workspace = (SELECT id FROM workspace WHERE name = ?1) AND path = ?2";
+            Ok(tx.conn.prepare_cached(sql)?.execute((workspace.as_str(), path.as_str(), keep.map(micros)))? > 0)
+        })
+        .await
+    }
+
+    async fn retentions(&self, workspace: &WorkspaceId) -> Result<Vec<(ScriptPath, Duration)>> {
+        let workspace = workspace.clone();
         self.read(move |conn| {
-            let sql = "SELECT EXISTS (SELECT 1 FROM version INDEXED BY version_module WHERE module = ?1 AND deleted = 0)";
-            Ok(conn.prepare_cached(sql)?.query_row([module.0], |row| row.get(0))?)
+            let sql = "SELECT path, keep_runs FROM script WHERE workspace = (SELECT id FROM workspace WHERE name = ?1) \
+                AND keep_runs IS NOT NULL ORDER BY path";
+            let mut statement = conn.prepare_cached(sql)?;
+            let mut rows = statement.query([workspace.as_str()])?;
+            let mut kept = Vec::new();
+            while let Some(row) = rows.next()? {
+                let path: String = row.get(0)?;
+                let path = path.parse().map_err(|error| corrupt("script.path", error))?;
+                kept.push((path, super::rows::duration(row.get(1)?)));
+            }
+            Ok(kept)
         })
         .await
     }
@@ -113,6 +155,7 @@ fn deploy(tx: &mut Tx<'_>, workspace_id: &WorkspaceId, new: &NewVersion) -> std:
         let text = format!("version {} exists already at the path {}", new.hash, known.version.path);
         return Err(StoreError::Conflict(text).into());
     }
+    tx.changed = true;
     let before = newest_hash(tx.conn, workspace, &new.path)?;
     let sql = "INSERT INTO script (workspace, path) VALUES (?1, ?2) \
         ON CONFLICT (workspace, path) DO UPDATE SET archived = 0 RETURNING id";
@@ -151,6 +194,7 @@ fn delete_version(tx: &mut Tx<'_>, workspace: i64, hash: VersionHash, at: Micros
     let Some(script) = script else {
         return Ok(false);
     };
+    tx.changed = true;
     let sql = "SELECT path, NOT EXISTS (SELECT 1 FROM version WHERE script = ?1 AND deleted = 0) FROM script WHERE id = ?1";
     let (path, was_last): (String, bool) = tx.conn.prepare_cached(sql)?.query_row([script], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let path: ScriptPath = path.parse().map_err(|error| corrupt("script.path", error))?;

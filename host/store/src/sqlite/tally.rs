@@ -27,6 +27,8 @@ impl Tally {
     pub(super) const COMPLETED: Self = Self { waiting: 0, running: -1, finished: 1 };
     /// One was recorded that never was in the queue.
     pub(super) const RECORDED: Self = Self { waiting: 0, running: 0, finished: 1 };
+    /// One that had ended was forgotten.
+    pub(super) const PURGED: Self = Self { waiting: 0, running: 0, finished: -1 };
 }
 
 impl AddAssign for Tally {

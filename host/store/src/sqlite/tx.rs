@@ -4,11 +4,13 @@
 //! operation which is undone must be forgotten again; that is rare, and then everything is.
 
 use super::fault::Fault;
+use super::corrupt;
 use super::tally::Tally;
 use crate::keys::{first_key, own_key};
 use crate::{Micros, StoreError};
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::HashMap;
+use wasmill_core::queue::Shares;
 use wasmill_core::{JobId, VersionHash, WorkspaceId};
 
 /// Entries that each map of [`Names`] may hold before it is emptied.
@@ -22,6 +24,8 @@ pub(super) struct Names {
     callers: HashMap<String, HashMap<Option<[u8; 32]>, i64>>,
     caller_count: usize,
     words: HashMap<String, i64>,
+    /// Names and weights of workspaces.
+    tenants: HashMap<i64, (WorkspaceId, u32)>,
     /// True when something was added since the last savepoint.
     fresh: bool,
     /// False while there are no aliases at all, so that nobody looks for any.
@@ -55,6 +59,12 @@ pub(crate) struct Tx<'a> {
     pub(super) erased: bool,
     /// Set when something may be due in the outbox.
     pub(super) told: bool,
+    /// Set when something changed that nodes remember.
+    pub(super) changed: bool,
+    /// How far each workspace had come before the batch.
+    pub(super) before: &'a Shares<WorkspaceId>,
+    /// How far with what the batch has taken so far.
+    pub(super) charged: Option<Shares<WorkspaceId>>,
 }
 
 /// A point to come back to.
@@ -97,6 +107,30 @@ impl Tx<'_> {
             }
             None => Err(StoreError::NotFound(format!("workspace {id}")).into()),
         }
+    }
+
+    /// The name and the weight of a workspace.
+    pub(super) fn tenant(&mut self, row: i64) -> Result<(WorkspaceId, u32), Fault> {
+        if let Some(tenant) = self.names.tenants.get(&row) {
+            return Ok(tenant.clone());
+        }
+        let sql = "SELECT name, weight FROM workspace WHERE id = ?1";
+        let (name, weight): (String, u32) = self.conn.prepare_cached(sql)?.query_row([row], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let id: WorkspaceId = name.parse().map_err(|error| corrupt("workspace.name", error))?;
+        self.names.fresh = true;
+        make_room(&mut self.names.tenants);
+        self.names.tenants.insert(row, (id.clone(), weight));
+        Ok((id, weight))
+    }
+
+    /// Forgets the weight of a workspace, which is about to change.
+    pub(super) fn forget_weight(&mut self, workspace: i64) {
+        self.names.tenants.remove(&workspace);
+    }
+
+    /// How far each workspace has come.
+    pub(super) fn shares(&self) -> &Shares<WorkspaceId> {
+        self.charged.as_ref().unwrap_or(self.before)
     }
 
     /// The row of a user, or `NotFound`.

@@ -22,6 +22,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
+use wasmill_core::WorkspaceId;
+use wasmill_core::queue::Shares;
 
 /// How long a transaction waits for the write lock, which only another program can have.
 pub(super) const BUSY_WAIT: Duration = Duration::from_secs(5);
@@ -29,6 +31,8 @@ pub(super) const BUSY_WAIT: Duration = Duration::from_secs(5);
 pub(super) struct Writer {
     conn: Connection,
     names: Names,
+    /// How far each workspace has come, by what was committed.
+    shares: Shares<WorkspaceId>,
     inbox: mpsc::Receiver<Message>,
     counters: Arc<Counters>,
     options: Options,
@@ -56,6 +60,10 @@ struct Applied {
     erased: bool,
     /// Something may be due in the outbox.
     told: bool,
+    /// Something changed that nodes remember.
+    changed: bool,
+    /// How far each workspace has come, if that changed.
+    charged: Option<Shares<WorkspaceId>>,
 }
 
 impl Writer {
@@ -72,6 +80,7 @@ impl Writer {
         Self {
             conn,
             names,
+            shares: Shares::default(),
             inbox,
             counters,
             options,
@@ -187,6 +196,12 @@ impl Writer {
         if applied.erased && self.scrub.is_none() {
             self.scrub = Some(Instant::now() + self.options.scrub);
         }
+        if let Some(shares) = applied.charged {
+            self.shares = shares;
+        }
+        if applied.changed {
+            self.counters.generation.fetch_add(1, Ordering::AcqRel);
+        }
         if applied.told {
             self.counters.outbox.send_modify(|changes| *changes = changes.wrapping_add(1));
         }
@@ -206,7 +221,16 @@ impl Writer {
     /// Runs the batch's operations.
     fn apply(&mut self, durable: bool) -> std::result::Result<Applied, Failure> {
         let sql = |error: rusqlite::Error| Failure::of(&error);
-        let mut tx = Tx { conn: &self.conn, names: &mut self.names, tallies: Vec::new(), erased: false, told: false };
+        let mut tx = Tx {
+            conn: &self.conn,
+            names: &mut self.names,
+            tallies: Vec::new(),
+            erased: false,
+            told: false,
+            changed: false,
+            before: &self.shares,
+            charged: None,
+        };
         let mut refused = 0;
         for message in &mut self.batch {
             match message {
@@ -233,8 +257,9 @@ impl Writer {
             // A transaction that writes nothing syncs nothing, and what an operation found may itself not be synced yet.
             execute(&self.conn, "UPDATE barrier SET n = n + 1").map_err(sql)?;
         }
-        let tallies = tally::sum(&self.conn, tx.tallies).map_err(sql)?;
-        Ok(Applied { tallies, refused, erased: tx.erased, told: tx.told })
+        let Tx { tallies, erased, told, changed, charged, .. } = tx;
+        let tallies = tally::sum(&self.conn, tallies).map_err(sql)?;
+        Ok(Applied { tallies, refused, erased, told, changed, charged })
     }
 
     fn settle(&mut self, failure: Option<&Failure>) {

@@ -3,6 +3,31 @@
 -- Tables that many write to hold integers where they can: a time-ordered key, and the ids of the rows for workspace, version,
 -- script, caller and tag. Every time is microseconds since 1970, UTC; every duration is microseconds.
 
+ALTER TABLE workspace ADD COLUMN weight bigint NOT NULL DEFAULT 100; -- its share of the workers
+ALTER TABLE workspace ADD COLUMN keep_runs bigint;                   -- how long; NULL: as the host says
+ALTER TABLE script ADD COLUMN keep_runs bigint;                      -- NULL: as the workspace says
+
+-- Modules that are about to be deployed, or about to go.
+CREATE TABLE module (
+  digest     bytea PRIMARY KEY,
+  reserved   bigint,                             -- kept until then
+  collecting bigint                              -- on its way out until then
+);
+
+-- Who starts jobs: the name shown and the digest of the token that was used; an empty one when there was none.
+CREATE TABLE caller (
+  id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  name  bytea NOT NULL,
+  token bytea NOT NULL,
+  UNIQUE (name, token)
+);
+
+-- Tags and labels of jobs.
+CREATE TABLE word (
+  id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  text bytea NOT NULL UNIQUE
+);
+
 -- A job has its row here from the beginning to the end, and only here no key can be given twice. Changed only when a job is
 -- tried again at another time, or erased. Partitions are days by the time in the key; what fits none is in job_rest.
 CREATE TABLE job (

@@ -2,12 +2,14 @@
 
 use crate::conformance::*;
 use crate::sqlite::list::{Resolved, statement};
-use crate::sqlite::{claim, erase, migrate, outbox};
+use crate::sqlite::open::keep_plans;
+use crate::sqlite::{erase, line, migrate, outbox, purge, slots};
 use crate::*;
 use rusqlite::Connection;
 
 fn empty() -> Connection {
     let mut conn = Connection::open_in_memory().unwrap();
+    keep_plans(&conn).unwrap();
     migrate::migrate(&mut conn).unwrap();
     conn
 }
@@ -73,11 +75,38 @@ fn what_is_to_be_erased_is_found_by_its_time() {
 #[test]
 fn the_queue_leaps_over_what_is_not_due() {
     let conn = empty();
+    for (sql, range) in [
+        (line::LEAP, "queue_ready ((workspace,tag,priority,run_at)>(?,?,?,?))"),
+        (line::DUE, "queue_ready (workspace=? AND tag=? AND priority=? AND run_at<?)"),
+    ] {
+        let lines = plan(&conn, sql);
+        assert_eq!(lines.len(), 1);
+        assert!(lines[0].ends_with(&format!("INDEX {range}")), "{lines:?}");
+    }
+}
+
+#[test]
+fn limits_are_counted_and_opened_by_their_keys() {
+    let conn = empty();
+    let lines = plan(&conn, slots::RUNNING);
+    assert!(lines[0].ends_with("COVERING INDEX queue_slots (concurrency_key=?)"), "{lines:?}");
+    let lines = plan(&conn, slots::PARKED);
+    let range = "INDEX queue_parked (concurrency_key=? AND (tag,priority,concurrency_limit,run_at)>(?,?,?,?))";
+    assert!(lines.len() == 1 && lines[0].ends_with(range), "{lines:?}");
+}
+
+#[test]
+fn what_is_to_be_forgotten_is_found_from_its_oldest_on() {
+    let conn = empty();
     for (sql, range) in
-        [(claim::LEAP, "(tag,priority)>(?,?)"), (claim::DUE, "tag=? AND priority=? AND run_at<?"), (claim::FIRST, "tag=? AND priority=?")]
+        [(purge::OF_WORKSPACE, "run_workspace (workspace=? AND rowid<?)"), (purge::OF_SCRIPT, "run_script (script=? AND rowid<?)")]
     {
         let lines = plan(&conn, sql);
-        assert!(lines[0].contains("INDEX queue_due") && lines[0].contains(range), "{lines:?}");
+        assert!(lines.len() == 1 && lines[0].ends_with(&format!("INDEX {range}")), "{lines:?}");
+    }
+    for sql in purge::TRACES {
+        let lines = plan(&conn, sql);
+        assert!(lines.len() == 1 && lines[0].starts_with("SEARCH"), "{lines:?}");
     }
 }
 
