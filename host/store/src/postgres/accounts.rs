@@ -54,14 +54,6 @@ impl Accounts for PostgresStore {
         }
     }
 
-    async fn workspace_settings(&self, workspace: &WorkspaceId) -> Result<WorkspaceSettings> {
-        self.settings(workspace).await
-    }
-
-    async fn put_workspace_settings(&self, workspace: &WorkspaceId, settings: &WorkspaceSettings) -> Result<()> {
-        self.set_settings(workspace, settings).await
-    }
-
     async fn put_user(&self, user: &User) -> Result<()> {
         let sql = "INSERT INTO \"user\" (name, email, super_admin, created) VALUES ($1, $2, $3, $4) \
             ON CONFLICT (name) DO UPDATE SET email = excluded.email, super_admin = excluded.super_admin";

@@ -54,11 +54,12 @@ impl Shared {
         claims.sort_unstable_by_key(|claim| (claim.id, claim.attempt));
         claims.dedup();
         let writing = self.depths.begin();
+        let claims = &claims;
         let (released, over) = self
-            .transaction(async |db: &Db| {
-                let held = self.take_out(db, &claims, Some(worker)).await?;
+            .transaction(move |db| async move {
+                let held = self.take_out(&db, &claims, Some(worker)).await?;
                 let held: Vec<Held> = held.into_iter().flatten().collect();
-                self.uncount(db, &held).await
+                self.uncount(&db, &held).await
             })
             .await?;
         writing.confirm(over.into_iter().map(|workspace| (workspace, -1)));
@@ -70,8 +71,9 @@ impl Shared {
         let workers: Vec<WorkerId> = calls.iter().map(|(worker, _)| *worker).collect();
         let numbers: Vec<i64> = calls.iter().map(|(_, number)| *number).collect();
         let writing = self.depths.begin();
+        let (numbers, workers) = (&numbers, &workers);
         let over = self
-            .transaction(async |db: &Db| {
+            .transaction(move |db| async move {
                 // A claim that is still under way has this lock.
                 db.rows("SELECT count(pg_advisory_xact_lock($1))", &[&LOCK]).await?;
                 let sql = format!(
@@ -80,7 +82,7 @@ impl Shared {
                 );
                 let rows = db.rows(&sql, &[&workers, &numbers]).await?;
                 let held = rows.iter().map(Held::of).collect::<Outcome<Vec<Held>>>()?;
-                self.uncount(db, &held).await
+                self.uncount(&db, &held).await
             })
             .await?
             .1;

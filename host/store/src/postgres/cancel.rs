@@ -32,7 +32,8 @@ impl Shared {
                 tokio::time::sleep(PAUSE).await;
             }
             let writing = self.depths.begin();
-            let found = self.transaction(async |db: &Db| self.cancel_found(db, workspace, &left, why).await).await?;
+            let asked = &left;
+            let found = self.transaction(move |db| async move { self.cancel_found(&db, workspace, asked, why).await }).await?;
             let canceled = found.iter().filter(|(_, outcome)| *outcome == CancelOutcome::Canceled).count();
             writing.confirm([(workspace, -i64::try_from(canceled).unwrap_or(0))]);
             known.extend(found);
@@ -85,7 +86,7 @@ impl Shared {
     pub(super) async fn marked(&self, worker: WorkerId) -> Result<Vec<Claim>> {
         let sql = "SELECT r.id, r.tail, a.uuid, r.attempt FROM running r LEFT JOIN alias a ON a.key = r.id \
             WHERE r.worker = $1 AND r.marked ORDER BY r.id";
-        self.statement(async |db: &Db| {
+        self.statement(move |db| async move {
             let claim = |row: &tokio_postgres::Row| {
                 let id = id(get(row, 0)?, get(row, 1)?, get::<Option<Uuid>>(row, 2)?)?;
                 Ok(Claim { id, attempt: super::rows::attempt(get(row, 3)?) })

@@ -9,7 +9,7 @@
 //! broke or the caller went away, the jobs that it took are given back before the next: its number is in their rows.
 
 use super::Shared;
-use super::db::{Db, get};
+use super::db::get;
 use super::fault::{Fault, Outcome, corrupt};
 use super::heads::{Groups, Head};
 use super::names::Rows;
@@ -236,7 +236,9 @@ impl Shared {
         );
         let begin = format!("BEGIN; SET LOCAL synchronous_commit = off; SELECT pg_advisory_xact_lock({LOCK})");
         let asked = Asked::of(due, &HashSet::new(), heads, 0);
-        let rows = self.burst(&begin, &sql, &asked.values(&now, &[&call.worker, &call.number])).await?;
+        let values = asked.values(&now, &[&call.worker, &call.number]);
+        let (begin, sql, values) = (&begin, &sql, &values);
+        let rows = self.statement(move |db| async move { db.burst(&begin, &sql, &values).await }).await?;
         let mut found = Found::default();
         for row in &rows {
             match taken(row).map_err(Fault::into_error)? {
@@ -254,7 +256,8 @@ impl Shared {
         let busy: HashSet<i64> = heads.iter().map(|head| head.group.workspace).collect();
         let asked = Asked::of(due, &busy, heads, SPARE);
         let (sql, take) = (format!("{CANDIDATES} {CANDIDATE}"), take_by("$5", "$6"));
-        self.transaction(async |db: &Db| {
+        let (asked, sql, take) = (&asked, &sql, &take);
+        self.transaction(move |db| async move {
             db.execute("SET LOCAL synchronous_commit = off", &[]).await?;
             db.rows("SELECT count(pg_advisory_xact_lock($1))", &[&LOCK]).await?;
             let rows = db.rows(&sql, &asked.values(&now, &[])).await?;
@@ -263,8 +266,8 @@ impl Shared {
             let mut running = HashMap::new();
             if !keys.is_empty() {
                 self.claims.saw_limited();
-                slots::lock(db, &keys).await?;
-                running = slots::running(db, &keys).await?;
+                slots::lock(&db, &keys).await?;
+                running = slots::running(&db, &keys).await?;
             }
             let (chosen, held) = choose(due, &candidates, &mut running);
             let mut found = Found { again: !held.is_empty(), ..Found::default() };
@@ -284,7 +287,7 @@ impl Shared {
                 db.execute(sql, &[&workspaces, &ids]).await?;
             }
             if !keys.is_empty() {
-                found.again |= slots::let_go(db, &keys, &self.heads).await? > 0;
+                found.again |= slots::let_go(&db, &keys, &self.heads).await? > 0;
             }
             Ok(found)
         })
@@ -298,7 +301,8 @@ impl Shared {
         }
         let keys: Vec<i64> = taken.iter().map(|job| job.key).collect();
         let sql = format!("SELECT {} FROM job j WHERE j.id = ANY ($1)", job_columns(true));
-        let rows = self.statement(async |db: &Db| db.rows(&sql, &[&keys]).await).await?;
+        let (keys, sql) = (&keys, &sql);
+        let rows = self.statement(move |db| async move { db.rows(&sql, &[&keys]).await }).await?;
         let names = names(&rows).map_err(Fault::into_error)?;
         self.shown(&names, |shown| {
             let mut by_key: HashMap<i64, &Row> = HashMap::with_capacity(rows.len());
@@ -319,7 +323,7 @@ impl Shared {
             Ok(claimed)
         })
         .await
-        .inspect(|claimed| self.aliases.learn(taken.iter().map(|job| job.key).zip(claimed)))
+        .inspect(|claimed| self.aliases.learn(taken.iter().map(|job| job.key).zip(claimed.iter().map(|claimed| &claimed.job.id))))
     }
 
     /// Gives back what calls took of which nobody knows what became of them.

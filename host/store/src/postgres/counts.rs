@@ -1,7 +1,7 @@
 //! How many jobs workspaces have: sums of what each change noted.
 
 use super::Shared;
-use super::db::{Db, get};
+use super::db::get;
 use crate::{Counts, Result};
 use std::collections::HashMap;
 use wasmill_core::WorkspaceId;
@@ -16,7 +16,7 @@ impl Shared {
         let sql = "SELECT workspace, sum(depth)::bigint, count(*) FROM tally WHERE workspace = ANY ($1) GROUP BY 1";
         let mut many = false;
         let mut found: HashMap<i64, i64> = workspaces.iter().map(|workspace| (*workspace, 0)).collect();
-        let rows = self.statement(async |db: &Db| db.rows(sql, &[&workspaces]).await).await?;
+        let rows = self.statement(move |db| async move { db.rows(sql, &[&workspaces]).await }).await?;
         for row in &rows {
             let read = || Ok::<(i64, i64, i64), super::fault::Fault>((get(row, 0)?, get(row, 1)?, get(row, 2)?));
             let (workspace, depth, changes) = read().map_err(super::fault::Fault::into_error)?;
@@ -38,7 +38,7 @@ impl Shared {
         };
         let sql = "SELECT coalesce(sum(depth), 0)::bigint, coalesce(sum(finished), 0)::bigint, \
             (SELECT count(*) FROM running WHERE workspace = $1) FROM tally WHERE workspace = $1";
-        let row = self.statement(async |db: &Db| db.one(sql, &[&workspace]).await).await?;
+        let row = self.statement(move |db| async move { db.one(sql, &[&workspace]).await }).await?;
         let read = |column: usize| Ok::<u64, super::fault::Fault>(u64::try_from(get::<i64>(&row, column)?).unwrap_or(0));
         let counts = || {
             let (depth, completed, running) = (read(0)?, read(1)?, read(2)?);
@@ -54,7 +54,7 @@ impl Shared {
             old AS (DELETE FROM tally WHERE (SELECT free FROM mine) RETURNING workspace, day, depth, finished) \
             INSERT INTO tally (workspace, day, depth, finished) SELECT workspace, day, sum(depth), sum(finished) FROM old \
             GROUP BY workspace, day HAVING sum(depth) <> 0 OR sum(finished) <> 0";
-        self.statement(async |db: &Db| db.execute(sql, &[&SUM_LOCK]).await).await.map(drop)
+        self.statement(move |db| async move { db.execute(sql, &[&SUM_LOCK]).await }).await.map(drop)
     }
 }
 

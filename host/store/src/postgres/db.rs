@@ -1,6 +1,6 @@
 //! What the verbs work with: a connection within a transaction, and the loop that does a verb again after a collision.
 
-use super::Shared;
+use super::{PostgresStore, Shared};
 use super::fault::{Fault, Outcome, corrupt, of_pool};
 use super::options::Causes;
 use crate::{Result, StoreError};
@@ -129,6 +129,26 @@ impl Drop for Db {
         if let Some(object) = self.object.take().filter(|_| !is_over) {
             drop(Object::take(object));
         }
+    }
+}
+
+impl PostgresStore {
+    /// See [`Shared::statement`].
+    pub(super) async fn statement<T, F, W>(&self, work: F) -> Result<T>
+    where
+        F: Fn(Arc<Db>) -> W,
+        W: Future<Output = Outcome<T>>,
+    {
+        self.shared.statement(work).await
+    }
+
+    /// See [`Shared::transaction`].
+    pub(super) async fn transaction<T, F, W>(&self, work: F) -> Result<T>
+    where
+        F: Fn(Arc<Db>) -> W,
+        W: Future<Output = Outcome<T>>,
+    {
+        self.shared.transaction(work).await
     }
 }
 

@@ -33,7 +33,8 @@ impl Shared {
             let plain = rest.iter().filter_map(|n| Some((*n, *runs.get(*n)?))).filter(|(_, run)| !run.end.deleted);
             let (places, asked): (Vec<usize>, Vec<(Asked, &RunEnd)>) = plain.map(|(n, run)| (n, (self.asked(run.claim), &run.end))).unzip();
             if !asked.is_empty() {
-                for (n, workspace) in self.statement(async |db: &Db| finish_plain(db, &asked).await).await? {
+                let asked = &asked;
+                for (n, workspace) in self.statement(move |db| async move { finish_plain(&db, &asked).await }).await? {
                     if let Some(done) = places.get(n).and_then(|n| done.get_mut(*n)) {
                         *done = true;
                         over.push(workspace);
@@ -44,7 +45,8 @@ impl Shared {
         }
         if !rest.is_empty() {
             let left: Vec<(Claim, &RunEnd)> = rest.iter().filter_map(|n| runs.get(*n)).map(|run| (run.claim, &run.end)).collect();
-            let found = self.transaction(async |db: &Db| self.complete_closely(db, &left).await).await?;
+            let left = &left;
+            let found = self.transaction(move |db| async move { self.complete_closely(&db, &left).await }).await?;
             for (n, held) in rest.into_iter().zip(found) {
                 if let (Some(done), Some(workspace)) = (done.get_mut(n), held) {
                     *done = true;
@@ -74,7 +76,8 @@ impl Shared {
         let first: Vec<usize> = (0..runs.len()).filter(|n| runs.get(*n).is_some_and(|run| seen.insert(run.claim))).collect();
         let chosen: Vec<&Retry> = first.iter().filter_map(|n| runs.get(*n).copied()).collect();
         let writing = self.depths.begin();
-        let (found, over) = self.transaction(async |db: &Db| self.retry_closely(db, &chosen).await).await?;
+        let chosen = &chosen;
+        let (found, over) = self.transaction(move |db| async move { self.retry_closely(&db, &chosen).await }).await?;
         writing.confirm(over.into_iter().map(|workspace| (workspace, -1)));
         let mut done = vec![false; runs.len()];
         for (n, held) in first.into_iter().zip(found) {
@@ -161,8 +164,9 @@ impl Shared {
              WHERE t.job = ({}) ORDER BY t.number",
             super::lookup::KEY_OF
         );
+        let sql = &sql;
         let rows = self
-            .statement(async |db: &Db| db.rows(&sql, &[&workspace, &super::lookup::own(&id), &id.tail(), &Uuid(id)]).await)
+            .statement(move |db| async move { db.rows(&sql, &[&workspace, &super::lookup::own(&id), &id.tail(), &Uuid(id)]).await })
             .await?;
         let attempt = |row: &tokio_postgres::Row| {
             let end = super::rows::end(row, 3, get(row, 2)?, super::rows::Extent::Line)?;

@@ -19,9 +19,9 @@ impl Shared {
         let Some(workspace) = self.workspace_row(workspace).await? else {
             return Ok(0);
         };
-        self.transaction(async |db: &Db| {
-            let keys: Vec<i64> = locate(db, workspace, ids).await?.into_iter().flatten().collect();
-            erase_finished(db, &keys).await
+        self.transaction(move |db| async move {
+            let keys: Vec<i64> = locate(&db, workspace, ids).await?.into_iter().flatten().collect();
+            erase_finished(&db, &keys).await
         })
         .await
     }
@@ -32,12 +32,13 @@ impl Shared {
         let due = |row: &tokio_postgres::Row| get::<i64>(row, 0);
         // Nearly always nothing is due, and then nothing is written.
         let keys: Vec<i64> = self
-            .statement(async |db: &Db| db.rows(sql, &[&now, &i64::from(limit)]).await?.iter().map(due).collect())
+            .statement(move |db| async move { db.rows(sql, &[&now, &i64::from(limit)]).await?.iter().map(due).collect() })
             .await?;
-        match keys.is_empty() {
-            true => Ok(0),
-            false => self.transaction(async |db: &Db| erase_finished(db, &keys).await).await,
+        if keys.is_empty() {
+            return Ok(0);
         }
+        let keys = &keys;
+        self.transaction(move |db| async move { erase_finished(&db, keys).await }).await
     }
 
     /// Forgets finished jobs of a workspace, or of one of its scripts.
@@ -45,7 +46,7 @@ impl Shared {
         let Some(workspace) = self.workspace_row(workspace).await? else {
             return Ok(0);
         };
-        self.transaction(async |db: &Db| {
+        self.transaction(move |db| async move {
             let script = match path {
                 Some(path) => {
                     let sql = "SELECT id FROM script WHERE workspace = $1 AND path = $2";
@@ -65,8 +66,8 @@ impl Shared {
             let end = first_key(before.saturating_add(KEY_DRIFT));
             let rows = db.rows(&sql, &[&script.unwrap_or(workspace), &end, &before, &i64::from(limit)]).await?;
             let keys = rows.iter().map(|row| get(row, 0)).collect::<Outcome<Vec<i64>>>()?;
-            forget(db, &keys).await?;
-            tally(db, keys.iter().map(|key| (workspace, day_of(*key), 0, -1))).await?;
+            forget(&db, &keys).await?;
+            tally(&db, keys.iter().map(|key| (workspace, day_of(*key), 0, -1))).await?;
             Ok(keys.len() as u64)
         })
         .await

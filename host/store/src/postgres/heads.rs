@@ -7,7 +7,7 @@
 //! into a group that nobody knew, are then found by the next full look; those of this process at once.
 
 use super::Shared;
-use super::db::{Db, get};
+use super::db::get;
 use super::fault::Outcome;
 use crate::{Micros, Result};
 use std::collections::HashMap;
@@ -169,7 +169,7 @@ impl Shared {
             return self.known_heads(known, limits).await;
         }
         let looked = self
-            .statement(async |db: &Db| {
+            .statement(move |db| async move {
                 let began = Instant::now();
                 let rows = db.rows(&sql(FULL, limits), &[]).await?;
                 let took = began.elapsed();
@@ -193,8 +193,9 @@ impl Shared {
     async fn known_heads(&self, known: Vec<(Group, Micros)>, limits: bool) -> Result<Vec<Head>> {
         let marks: HashMap<Group, Micros> = known.iter().copied().collect();
         let groups = Groups::of(known.into_iter());
+        let (groups, marks) = (&groups, &marks);
         let heads = self
-            .statement(async |db: &Db| {
+            .statement(move |db| async move {
                 let rows = db.rows(&sql(KNOWN, limits), &[&groups.workspaces, &groups.tags, &groups.ranks, &groups.marks]).await?;
                 rows.iter().map(|row| head(row, &marks)).collect::<Outcome<Vec<Head>>>()
             })

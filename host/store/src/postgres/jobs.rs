@@ -16,26 +16,26 @@ impl Jobs for PostgresStore {
             (1, Some(job)) => self.enqueues.call(Arc::new(job)).await,
             (_, Some(last)) => {
                 jobs.push(last);
-                self.enqueue_together(&jobs).await
+                self.shared.enqueue_together(&jobs).await
             }
             (_, None) => Ok(()),
         }
     }
 
     async fn enqueue_once(&self, key: &IdempotencyKey, job: NewJob) -> Result<Enqueued> {
-        self.enqueue_unless(key, &job).await
+        self.shared.enqueue_unless(key, &job).await
     }
 
     async fn purge_idempotency(&self, now: Micros, limit: u32) -> Result<u64> {
-        self.purge_keys(now, limit).await
+        self.shared.purge_keys(now, limit).await
     }
 
     async fn claim(&self, worker: WorkerId, now: Micros, limit: u32, tags: &[String]) -> Result<Vec<ClaimedJob>> {
-        self.claim_jobs(worker, now, limit, tags).await
+        self.shared.claim_jobs(worker, now, limit, tags).await
     }
 
     async fn adopt(&self, job: NewJob, worker: WorkerId, started: Micros) -> Result<Claim> {
-        self.adopt_job(&job, worker, started).await
+        self.shared.adopt_job(&job, worker, started).await
     }
 
     async fn cancel(
@@ -47,23 +47,23 @@ impl Jobs for PostgresStore {
         at: Micros,
     ) -> Result<Vec<CancelOutcome>> {
         let why = Cancellation { by: by.to_owned(), reason: reason.map(str::to_owned), at };
-        self.cancel_jobs(workspace, ids, &why).await
+        self.shared.cancel_jobs(workspace, ids, &why).await
     }
 
     async fn canceled(&self, worker: WorkerId) -> Result<Vec<Claim>> {
-        self.marked(worker).await
+        self.shared.marked(worker).await
     }
 
     async fn extend_lease(&self, worker: WorkerId, until: Micros) -> Result<bool> {
-        self.extend(worker, until).await
+        self.shared.extend(worker, until).await
     }
 
     async fn rescue(&self, now: Micros, everything: bool) -> Result<u64> {
-        self.rescue_jobs(now, everything).await
+        self.shared.rescue_jobs(now, everything).await
     }
 
     async fn release(&self, worker: WorkerId, jobs: &[Claim]) -> Result<u64> {
-        self.release_jobs(worker, jobs).await
+        self.shared.release_jobs(worker, jobs).await
     }
 
     async fn complete(&self, runs: Vec<Completion>) -> Result<Vec<bool>> {
@@ -81,8 +81,8 @@ impl Jobs for PostgresStore {
     }
 
     async fn attempts(&self, workspace: &WorkspaceId, id: JobId) -> Result<Vec<JobAttempt>> {
-        match self.workspace_row(workspace).await? {
-            Some(workspace) => self.attempts_of(workspace, id).await,
+        match self.shared.workspace_row(workspace).await? {
+            Some(workspace) => self.shared.attempts_of(workspace, id).await,
             None => Ok(Vec::new()),
         }
     }
@@ -101,23 +101,23 @@ impl Jobs for PostgresStore {
 
     async fn erase(&self, workspace: &WorkspaceId, ids: &[JobId]) -> Result<u64> {
         self.recorded().await?;
-        self.erase_jobs(workspace, ids).await
+        self.shared.erase_jobs(workspace, ids).await
     }
 
     async fn erase_due(&self, now: Micros, limit: u32) -> Result<u64> {
         self.recorded().await?;
-        self.erase_overdue(now, limit).await
+        self.shared.erase_overdue(now, limit).await
     }
 
     async fn purge_runs(&self, workspace: &WorkspaceId, path: Option<&ScriptPath>, completed_before: Micros, limit: u32) -> Result<u64> {
         self.recorded().await?;
-        self.purge(workspace, path, completed_before, limit).await
+        self.shared.purge(workspace, path, completed_before, limit).await
     }
 
     async fn ended(&self, jobs: &[(WorkspaceId, JobId)]) -> Result<Vec<JobId>> {
         match jobs.is_empty() {
             true => Ok(Vec::new()),
-            false => self.over(jobs).await,
+            false => self.shared.over(jobs).await,
         }
     }
 
@@ -128,10 +128,10 @@ impl Jobs for PostgresStore {
     async fn job(&self, workspace: &WorkspaceId, id: JobId) -> Result<Option<Job>> {
         // Asked before looking, so that a record which is written in between is not missed.
         let pending = self.recorder.has_pending();
-        match self.find(workspace, id).await? {
+        match self.shared.find(workspace, id).await? {
             None if pending => {
                 self.recorder.settle(false).await?;
-                self.find(workspace, id).await
+                self.shared.find(workspace, id).await
             }
             found => Ok(found),
         }
@@ -139,14 +139,14 @@ impl Jobs for PostgresStore {
 
     async fn list_jobs(&self, workspace: &WorkspaceId, filter: &JobFilter) -> Result<Vec<Job>> {
         self.recorded().await?;
-        self.list(workspace, filter).await
+        self.shared.list(workspace, filter).await
     }
 
     async fn queue_depth(&self, workspace: &WorkspaceId) -> Result<u64> {
-        let Some(workspace) = self.workspace_row(workspace).await? else {
+        let Some(workspace) = self.shared.workspace_row(workspace).await? else {
             return Ok(0);
         };
-        match self.depths.known(workspace) {
+        match self.shared.depths.known(workspace) {
             Some(depth) => Ok(depth),
             None => self.depth_looks.call(workspace).await,
         }
@@ -154,17 +154,17 @@ impl Jobs for PostgresStore {
 
     async fn counts(&self, workspace: &WorkspaceId) -> Result<Counts> {
         self.recorded().await?;
-        self.count(workspace).await
+        self.shared.count(workspace).await
     }
 
     async fn queue_position(&self, workspace: &WorkspaceId, at: Micros) -> Result<u64> {
-        self.position(workspace, at).await
+        self.shared.position(workspace, at).await
     }
 
     async fn next_due(&self, tags: &[String]) -> Result<Option<Micros>> {
         match tags {
-            [] => self.next_due_of(None).await,
-            tags => self.next_due_of(Some(&self.tag_rows(tags).await?)).await,
+            [] => self.shared.next_due_of(None).await,
+            tags => self.shared.next_due_of(Some(&self.shared.tag_rows(tags).await?)).await,
         }
     }
 }

@@ -43,7 +43,8 @@ impl Shared {
             return Ok(Vec::new());
         };
         let values: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| value.as_ref() as &(dyn ToSql + Sync)).collect();
-        let mut rows = self.statement(async |db: &Db| db.rows(&sql, &values).await).await?;
+        let (sql, values) = (&sql, &values);
+        let mut rows = self.statement(move |db| async move { db.rows(&sql, &values).await }).await?;
         // Within a table they are in order already.
         let key = |row: &tokio_postgres::Row| get::<i64>(row, 0).unwrap_or_default();
         match filter.ascending {
@@ -60,7 +61,7 @@ impl Shared {
             return Ok(0);
         };
         let sql = "SELECT count(*) FROM waiting WHERE workspace = $1 AND run_at < $2";
-        let ahead: i64 = self.statement(async |db: &Db| get(&db.one(sql, &[&workspace, &at]).await?, 0)).await?;
+        let ahead: i64 = self.statement(move |db| async move { get(&db.one(sql, &[&workspace, &at]).await?, 0) }).await?;
         Ok(u64::try_from(ahead).unwrap_or(0))
     }
 
@@ -89,7 +90,7 @@ impl Shared {
         if is_plain {
             return Ok(Some(resolved));
         }
-        let found = self.statement(async |db: &Db| names(db, workspace, filter).await).await?;
+        let found = self.statement(move |db| async move { names(&db, workspace, filter).await }).await?;
         if (filter.path.is_some() && found.script.is_none()) || (filter.version.is_some() && found.version.is_none()) {
             return Ok(None);
         }

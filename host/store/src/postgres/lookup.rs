@@ -43,7 +43,7 @@ impl Shared {
             return Ok(found);
         }
         let sql = "SELECT key FROM alias WHERE uuid = $1";
-        let key = self.statement(async |db: &Db| db.row(sql, &[&Uuid(id)]).await?.map(|row| get(&row, 0)).transpose()).await?;
+        let key = self.statement(move |db| async move { db.row(sql, &[&Uuid(id)]).await?.map(|row| get(&row, 0)).transpose() }).await?;
         match key {
             Some(key) => self.find_at(workspace, key, None).await,
             None => Ok(None),
@@ -62,7 +62,8 @@ impl Shared {
             )
         };
         let sql = [Place::Waiting, Place::Running, Place::Finished].map(place).join(" UNION ALL ");
-        let rows = self.statement(async |db: &Db| db.rows(&sql, &[&workspace, &key, &tail]).await).await?;
+        let sql = &sql;
+        let rows = self.statement(move |db| async move { db.rows(&sql, &[&workspace, &key, &tail]).await }).await?;
         Ok(self.jobs(&rows, Extent::Whole).await?.into_iter().next())
     }
 
@@ -82,7 +83,8 @@ impl Shared {
              WHERE NOT EXISTS (SELECT FROM job j WHERE j.id = c.key AND j.tail = c.tail AND {there}) AND NOT EXISTS \
              (SELECT FROM alias a JOIN job j ON j.id = a.key WHERE a.uuid = c.uuid AND j.tail IS NULL AND {there}) ORDER BY c.n"
         );
-        let rows = self.statement(async |db: &Db| db.rows(&sql, &[&workspaces, &keys, &tails, &uuids]).await).await?;
+        let (keys, sql, tails, uuids, workspaces) = (&keys, &sql, &tails, &uuids, &workspaces);
+        let rows = self.statement(move |db| async move { db.rows(&sql, &[&workspaces, &keys, &tails, &uuids]).await }).await?;
         let mut over = Vec::with_capacity(rows.len());
         for row in &rows {
             let n: i64 = get(row, 0).map_err(super::fault::Fault::into_error)?;

@@ -22,7 +22,6 @@ mod jobs;
 mod list;
 mod lookup;
 mod migrate;
-mod modules;
 mod names;
 mod nodes;
 mod options;
@@ -48,7 +47,6 @@ use deadpool_postgres::Pool;
 use futures_util::FutureExt;
 use gather::{Bounds, Gather};
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -81,14 +79,6 @@ struct Shared {
     aliases: ends::Aliases,
     /// The number given out last, see [`Shared::number`].
     last: AtomicI64,
-}
-
-impl Deref for PostgresStore {
-    type Target = Shared;
-
-    fn deref(&self) -> &Shared {
-        &self.shared
-    }
 }
 
 impl PostgresStore {
@@ -162,7 +152,7 @@ impl PostgresStore {
 
     /// Closes every connection. Every verb after it is `Unavailable`.
     pub fn close(&self) {
-        self.pool.close();
+        self.shared.pool.close();
     }
 
     /// How many records were kept without arguments, result and log because records came too fast.
@@ -173,8 +163,8 @@ impl PostgresStore {
     /// Forgets how far each workspace has come and how many jobs it has, as a process that ends does.
     #[cfg(test)]
     pub(crate) fn forget(&self) {
-        self.claims.forget_shares();
-        self.depths.forget();
+        self.shared.claims.forget_shares();
+        self.shared.depths.forget();
     }
 }
 
@@ -192,7 +182,7 @@ impl Shared {
 
 impl std::fmt::Debug for PostgresStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PostgresStore").field("connections", &self.pool.status()).finish_non_exhaustive()
+        f.debug_struct("PostgresStore").field("connections", &self.shared.pool.status()).finish_non_exhaustive()
     }
 }
 

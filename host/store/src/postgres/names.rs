@@ -92,6 +92,11 @@ impl Names {
     fn workspace(&self, id: &WorkspaceId) -> Option<i64> {
         self.maps().workspaces.get(id).copied()
     }
+
+    /// The row of a version, when it is known.
+    fn version(&self, workspace: i64, hash: VersionHash) -> Option<i64> {
+        self.maps().versions.get(&(workspace, hash)).map(|(row, _)| *row)
+    }
 }
 
 impl Maps {
@@ -181,11 +186,13 @@ impl Shared {
                 refs.extend(jobs.iter().map(|job| maps.refs(job, &mut found)));
             }
             // What was looked for and is still missing does not exist.
-            let nowhere = |job: &NewJob| match missing.workspaces.contains(&job.workspace) {
-                true => Some(StoreError::NotFound(format!("workspace {}", job.workspace))),
-                false => {
-                    let workspace = self.names.workspace(&job.workspace)?;
-                    let is_missing = missing.versions.contains(&(workspace, job.version));
+            let nowhere = |job: &NewJob| match self.names.workspace(&job.workspace) {
+                None => {
+                    let is_missing = missing.workspaces.contains(&job.workspace);
+                    is_missing.then(|| StoreError::NotFound(format!("workspace {}", job.workspace)))
+                }
+                Some(workspace) => {
+                    let is_missing = missing.versions.contains(&(workspace, job.version)) && self.names.version(workspace, job.version).is_none();
                     is_missing.then(|| StoreError::NotFound(format!("version {}", job.version)))
                 }
             };
@@ -214,7 +221,7 @@ impl Shared {
         if let Some(row) = self.names.maps().words.get(word).copied() {
             return Ok(Some(row));
         }
-        self.statement(async |db| {
+        self.statement(move |db| async move {
             let row = db.row("SELECT id FROM word WHERE text = $1", &[&word.as_bytes()]).await?;
             let row = row.map(|row| get(&row, 0)).transpose()?;
             if let Some(row) = row {
@@ -248,16 +255,16 @@ impl Shared {
         if missing.is_empty() {
             return Ok(());
         }
-        self.statement(async |db| {
+        self.statement(move |db| async move {
             if !missing.workspaces.is_empty() {
                 let ids: Vec<&str> = missing.workspaces.iter().map(WorkspaceId::as_str).collect();
-                self.learn_workspaces(db, "name = ANY ($1)", &ids).await?;
+                self.learn_workspaces(&db, "name = ANY ($1)", &ids).await?;
             }
             if !missing.versions.is_empty() {
                 let workspaces: Vec<i64> = missing.versions.iter().map(|(workspace, _)| *workspace).collect();
                 let hashes: Vec<&[u8]> = missing.versions.iter().map(|(_, hash)| hash.0.as_slice()).collect();
                 let which = "(v.workspace, v.hash) IN (SELECT * FROM unnest($1::bigint[], $2::bytea[]))";
-                self.learn_versions(db, which, &[&workspaces, &hashes]).await?;
+                self.learn_versions(&db, which, &[&workspaces, &hashes]).await?;
             }
             if !missing.callers.is_empty() {
                 // In one order everywhere, so that two nodes which add the same ones don't wait for each other in a circle.
@@ -269,7 +276,7 @@ impl Shared {
                     WHERE NOT EXISTS (SELECT FROM caller c WHERE c.name = n.name AND c.token = n.token) ON CONFLICT DO NOTHING";
                 db.execute(new, &[&names, &tokens]).await?;
                 let which = "(name, token) IN (SELECT * FROM unnest($1::bytea[], $2::bytea[]))";
-                self.learn_callers(db, which, &[&names, &tokens]).await?;
+                self.learn_callers(&db, which, &[&names, &tokens]).await?;
             }
             if !missing.words.is_empty() {
                 let mut words: Vec<&[u8]> = missing.words.iter().map(|word| word.as_bytes()).collect();
@@ -277,7 +284,7 @@ impl Shared {
                 let new = "INSERT INTO word (text) SELECT n.text FROM unnest($1::bytea[]) n (text) \
                     WHERE NOT EXISTS (SELECT FROM word w WHERE w.text = n.text) ON CONFLICT DO NOTHING";
                 db.execute(new, &[&words]).await?;
-                self.learn_words(db, "text = ANY ($1)", &[&words]).await?;
+                self.learn_words(&db, "text = ANY ($1)", &[&words]).await?;
             }
             Ok(())
         })
@@ -286,18 +293,18 @@ impl Shared {
 
     async fn learn_rows(&self, missing: &Rows) -> Result<()> {
         let list = |rows: &HashSet<i64>| rows.iter().copied().collect::<Vec<i64>>();
-        self.statement(async |db| {
+        self.statement(move |db| async move {
             if !missing.workspaces.is_empty() {
-                self.learn_workspaces(db, "id = ANY ($1)", &list(&missing.workspaces)).await?;
+                self.learn_workspaces(&db, "id = ANY ($1)", &list(&missing.workspaces)).await?;
             }
             if !missing.versions.is_empty() {
-                self.learn_versions(db, "v.id = ANY ($1)", &[&list(&missing.versions)]).await?;
+                self.learn_versions(&db, "v.id = ANY ($1)", &[&list(&missing.versions)]).await?;
             }
             if !missing.callers.is_empty() {
-                self.learn_callers(db, "id = ANY ($1)", &[&list(&missing.callers)]).await?;
+                self.learn_callers(&db, "id = ANY ($1)", &[&list(&missing.callers)]).await?;
             }
             if !missing.words.is_empty() {
-                self.learn_words(db, "id = ANY ($1)", &[&list(&missing.words)]).await?;
+                self.learn_words(&db, "id = ANY ($1)", &[&list(&missing.words)]).await?;
             }
             Ok(())
         })

@@ -5,7 +5,7 @@
 //! that is dropped leaves to the rest what is still needed of it: jobs that are not over, or not for long enough.
 
 use super::Shared;
-use super::db::{Db, get};
+use super::db::get;
 use super::erase::keys_of;
 use super::fault::Outcome;
 use super::finish::tally;
@@ -51,12 +51,12 @@ impl Shared {
     pub(super) async fn days(&self) -> Result<BTreeSet<i64>> {
         let sql = "SELECT substr(c.relname, 5)::bigint FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid \
             WHERE i.inhparent = 'job'::regclass AND c.relname ~ '^job_[0-9]+$'";
-        self.statement(async |db: &Db| db.rows(sql, &[]).await?.iter().map(|row| get(row, 0)).collect()).await
+        self.statement(move |db| async move { db.rows(sql, &[]).await?.iter().map(|row| get(row, 0)).collect() }).await
     }
 
     async fn make_day(&self, day: i64) -> Result<()> {
         let (low, high) = keys_of(day);
-        self.transaction(async |db: &Db| {
+        self.transaction(move |db| async move {
             db.execute(LOCK_WAIT, &[]).await?;
             db.rows("SELECT count(pg_advisory_xact_lock($1))", &[&LOCK]).await?;
             for table in TABLES {
@@ -90,14 +90,16 @@ impl Shared {
              UNION ALL SELECT id FROM waiting WHERE id >= $2 AND id < $3 UNION ALL SELECT id FROM running WHERE id >= $2 AND id < $3"
         );
         let count = format!("SELECT count(*) FROM (SELECT FROM ({needed}) n LIMIT $4) n");
+        let count = &count;
         let many: i64 = self
-            .statement(async |db: &Db| get(&db.one(&count, &[&before, &low, &high, &(MOVED + 1)]).await?, 0))
+            .statement(move |db| async move { get(&db.one(&count, &[&before, &low, &high, &(MOVED + 1)]).await?, 0) })
             .await?;
         if many > MOVED {
             tracing::info!(day, "many jobs of a day are still needed, so it is not dropped yet");
             return Ok(());
         }
-        self.transaction(async |db: &Db| {
+        let (finished, job, needed) = (&finished, &job, &needed);
+        self.transaction(move |db| async move {
             db.execute(LOCK_WAIT, &[]).await?;
             db.rows("SELECT count(pg_advisory_xact_lock($1))", &[&LOCK]).await?;
             if !get(&db.one("SELECT to_regclass($1) IS NOT NULL", &[&job]).await?, 0)? {
@@ -125,7 +127,7 @@ impl Shared {
             for row in &left {
                 counts.push((get(row, 0)?, day, 0, get(row, 1)?));
             }
-            tally(db, counts.into_iter()).await
+            tally(&db, counts.into_iter()).await
         })
         .await
     }

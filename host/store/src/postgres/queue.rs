@@ -39,7 +39,7 @@ impl Shared {
         }
         let waits = target != Target::Finished;
         let writing = waits.then(|| self.depths.begin());
-        let native = self.statement(async |db: &Db| put_native(db, target, new).await).await?;
+        let native = self.statement(move |db| async move { put_native(&db, target, new).await }).await?;
         let (mut placed, mut rest, mut places) = (Vec::with_capacity(new.len()), Vec::new(), Vec::new());
         for (n, (place, new)) in native.into_iter().zip(new).enumerate() {
             if place.is_none() {
@@ -49,7 +49,8 @@ impl Shared {
             placed.push(place.unwrap_or(Placed::Taken));
         }
         if !rest.is_empty() {
-            let done = self.transaction(async |db: &Db| put_rest(db, target, &rest, vec![None; rest.len()]).await).await?;
+            let rest = &rest;
+            let done = self.transaction(move |db| async move { put_rest(&db, target, &rest, vec![None; rest.len()]).await }).await?;
             for (n, place) in places.into_iter().zip(done) {
                 if let Some(placed) = placed.get_mut(n) {
                     *placed = place;
@@ -67,7 +68,8 @@ impl Shared {
         let all: Vec<&NewJob> = jobs.iter().collect();
         let refs = self.refs(&all).await?;
         let writing = self.depths.begin();
-        let done = self.transaction(async |db: &Db| put_together(db, jobs, &refs).await).await;
+        let refs = &refs;
+        let done = self.transaction(move |db| async move { put_together(&db, jobs, &refs).await }).await;
         if done.as_ref().is_err_and(is_refusal) {
             writing.confirm([]);
             return done.map(drop);
@@ -94,8 +96,9 @@ impl Shared {
         };
         let refs = self.refs(&[job]).await?.into_iter().next().unwrap_or_else(|| Err(unplaced()));
         let writing = self.depths.begin();
+        let refs = &refs;
         let done = self
-            .transaction(async |db: &Db| {
+            .transaction(move |db| async move {
                 // Whoever uses the same key at this moment waits here for the other one's end.
                 let sql = "INSERT INTO idempotency (workspace, digest, body, job, expires) VALUES ($1, $2, $3, $4, $5) \
                     ON CONFLICT (workspace, digest) DO UPDATE SET body = excluded.body, job = excluded.job, expires = excluded.expires \
@@ -112,7 +115,7 @@ impl Shared {
                     Err(error) => return Err(error.clone().into()),
                 };
                 let new = [New { job, refs, end: None, with_body: true }];
-                let placed = put(db, Target::Waiting, &new).await?;
+                let placed = put(&db, Target::Waiting, &new).await?;
                 for place in &placed {
                     place.check(job)?;
                 }
@@ -133,7 +136,7 @@ impl Shared {
         let sql = "DELETE FROM idempotency i USING (SELECT workspace, digest FROM idempotency WHERE expires <= $1 \
             ORDER BY expires, digest, workspace LIMIT $2 FOR UPDATE SKIP LOCKED) old \
             WHERE i.workspace = old.workspace AND i.digest = old.digest";
-        self.statement(async |db: &Db| db.execute(sql, &[&now, &i64::from(limit)]).await).await
+        self.statement(move |db| async move { db.execute(sql, &[&now, &i64::from(limit)]).await }).await
     }
 
     /// See [`crate::Jobs::adopt`].

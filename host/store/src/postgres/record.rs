@@ -5,7 +5,6 @@
 //! the task tries its batch again and again, and the channel keeps what fits.
 
 use super::Shared;
-use super::db::Db;
 use super::put::{New, Placed, Target, put_native, put_rest};
 use crate::{Result, RunRecord, StoreError};
 use std::collections::VecDeque;
@@ -344,10 +343,10 @@ impl Shared {
         if new.is_empty() {
             return Ok(Vec::new());
         }
-        self.transaction(async |db: &Db| {
+        self.transaction(move |db| async move {
             db.execute("SET LOCAL synchronous_commit = off", &[]).await?;
-            let native = put_native(db, Target::Finished, new).await?;
-            put_rest(db, Target::Finished, new, native).await
+            let native = put_native(&db, Target::Finished, new).await?;
+            put_rest(&db, Target::Finished, new, native).await
         })
         .await
     }
@@ -355,7 +354,7 @@ impl Shared {
     /// Makes sure that what was committed without being synced is on the disk.
     async fn sync(&self) -> Result<()> {
         // A commit that has something to sync takes every earlier one with it: they are in the same log.
-        self.statement(async |db: &Db| db.rows("SELECT pg_logical_emit_message(true, 'wasmill', '')::text", &[]).await)
+        self.statement(move |db| async move { db.rows("SELECT pg_logical_emit_message(true, 'wasmill', '')::text", &[]).await })
             .await
             .map(drop)
     }

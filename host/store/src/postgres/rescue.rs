@@ -18,19 +18,19 @@ impl Shared {
         // Of a row that is new, or that only a claim has made, there is nothing before.
         let sql = "INSERT INTO worker (id, lease_until) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE \
             SET was_until = worker.lease_until, lease_until = excluded.lease_until RETURNING was_until IS NOT NULL";
-        self.statement(async |db: &Db| get(&db.one(sql, &[&worker, &until]).await?, 0)).await
+        self.statement(move |db| async move { get(&db.one(sql, &[&worker, &until]).await?, 0) }).await
     }
 
     /// See [`crate::Jobs::rescue`].
     pub(super) async fn rescue_jobs(&self, now: Micros, everything: bool) -> Result<u64> {
         let sql = "SELECT id FROM worker WHERE $2 OR lease_until IS NULL OR lease_until < $1 ORDER BY id";
         let gone: Vec<WorkerId> = self
-            .statement(async |db: &Db| db.rows(sql, &[&now, &everything]).await?.iter().map(|row| get(row, 0)).collect())
+            .statement(move |db| async move { db.rows(sql, &[&now, &everything]).await?.iter().map(|row| get(row, 0)).collect() })
             .await?;
         let mut rescued = 0;
         for worker in gone {
             let writing = self.depths.begin();
-            let (back, over) = self.transaction(async |db: &Db| self.rescue_of(db, worker, now, everything).await).await?;
+            let (back, over) = self.transaction(move |db| async move { self.rescue_of(&db, worker, now, everything).await }).await?;
             writing.confirm(over.into_iter().map(|workspace| (workspace, -1)));
             rescued += back;
         }

@@ -1,14 +1,13 @@
 //! Rows of jobs and the values they stand for.
 
 use super::Shared;
-use super::db::{get, optional_text, text};
+use super::db::{duration, get, optional_text, text};
 use super::fault::{Outcome, corrupt};
 use super::names::{Rows, Shown};
 use super::uuid::Uuid;
 use crate::{Cancellation, Erasure, Job, JobState, NewJob, Result, RunEnd, RunStatus, Trigger};
 use bytes::Bytes;
 use serde_json::value::RawValue;
-use std::time::Duration;
 use tokio_postgres::Row;
 use wasmill_core::JobId;
 use wasmill_core::queue::{Concurrency, RetryPolicy};
@@ -212,10 +211,6 @@ fn json(bytes: Vec<u8>) -> Outcome<Box<RawValue>> {
 
 fn bytes(row: &Row, column: usize) -> Outcome<Bytes> {
     Ok(get::<Option<Vec<u8>>>(row, column)?.map(Bytes::from).unwrap_or_default())
-}
-
-pub(super) fn duration(micros: i64) -> Duration {
-    Duration::from_micros(u64::try_from(micros).unwrap_or(0))
 }
 
 fn count(number: i64) -> u32 {

@@ -10,7 +10,6 @@ use crate::model::micros;
 use crate::{Deployed, Micros, NewVersion, Result, Scripts, StoreError, Version};
 use async_trait::async_trait;
 use std::time::Duration;
-use std::time::Duration;
 use tokio_postgres::Row;
 use wasmill_core::outbox::Change;
 use wasmill_core::{Digest, ScriptPath, VersionHash, WorkspaceId};
@@ -122,26 +121,6 @@ impl Scripts for PostgresStore {
             AND keep_runs IS NOT NULL ORDER BY path";
         let kept = |row: &Row| Ok((parsed(row, 0)?, duration(get(row, 1)?)));
         self.statement(move |db| async move { db.rows(sql, &[&workspace.as_str()]).await?.iter().map(kept).collect() }).await
-    }
-
-    async fn reserve_module(&self, module: &Digest, now: Micros, until: Micros) -> Result<()> {
-        self.reserve(module, now, until).await
-    }
-
-    async fn collect_module(&self, module: &Digest, now: Micros, until: Micros) -> Result<bool> {
-        self.collect(module, now, until).await
-    }
-
-    async fn module_collected(&self, module: &Digest) -> Result<()> {
-        self.collected(module).await
-    }
-
-    async fn set_retention(&self, workspace: &WorkspaceId, path: &ScriptPath, keep: Option<Duration>) -> Result<bool> {
-        self.keep_script(workspace, path, keep).await
-    }
-
-    async fn retentions(&self, workspace: &WorkspaceId) -> Result<Vec<(ScriptPath, Duration)>> {
-        self.kept_scripts(workspace).await
     }
 }
 

@@ -8,7 +8,6 @@ use super::connect::Connector;
 use super::options::Causes;
 use crate::Signal;
 use std::collections::{HashSet, VecDeque};
-use std::future::poll_fn;
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio_postgres::{AsyncMessage, Client};
@@ -41,11 +40,12 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    /// Begins to listen. Ends when this value is dropped.
-    pub(super) fn new(connector: Connector, node: u64, outbox: watch::Sender<u64>) -> Self {
+    /// Listens from now on, or as soon as that is possible. Ends when this value is dropped.
+    pub(super) async fn open(connector: Connector, node: u64, outbox: watch::Sender<u64>) -> Self {
         let (outgoing, inbox) = mpsc::channel(OUTGOING);
         let heard = broadcast::Sender::new(BEHIND);
-        tokio::spawn(run(connector, node, inbox, heard.clone(), outbox));
+        let first = Link::open(&connector).await.ok();
+        tokio::spawn(run(connector, node, first, inbox, heard.clone(), outbox));
         Self { outgoing, heard }
     }
 
@@ -93,6 +93,10 @@ impl Outgoing {
                 }
             }
         }
+    }
+
+    fn is_empty(&self) -> bool {
+        !(self.queued || self.canceled || self.changed || self.outbox) && self.ended.is_empty()
     }
 
     /// The texts of notifications, of which there is none when nothing is to be sent.
@@ -145,9 +149,37 @@ fn signals(text: &str, node: u64) -> Vec<Signal> {
     told
 }
 
+/// A connection, and what is heard on it until it ends.
+struct Link {
+    client: Client,
+    heard: mpsc::UnboundedReceiver<String>,
+}
+
+impl Link {
+    async fn open(connector: &Connector) -> Result<Self, String> {
+        let (told, heard) = mpsc::unbounded_channel();
+        let connected = async {
+            let hear = move |message| {
+                if let AsyncMessage::Notification(notification) = message {
+                    // Nobody listens any more when the store is dropped.
+                    let _ = told.send(notification.payload().to_owned());
+                }
+            };
+            let client = connector.connect(hear).await?;
+            client.batch_execute(&format!("LISTEN {CHANNEL}")).await?;
+            Ok(Self { client, heard })
+        };
+        match tokio::time::timeout(PATIENCE, connected).await {
+            Ok(connected) => connected.map_err(|error: tokio_postgres::Error| Causes(&error).to_string()),
+            Err(_) => Err("it takes too long to connect".into()),
+        }
+    }
+}
+
 async fn run(
     connector: Connector,
     node: u64,
+    first: Option<Link>,
     mut inbox: mpsc::Receiver<Signal>,
     heard: broadcast::Sender<Signal>,
     outbox: watch::Sender<u64>,
@@ -159,34 +191,18 @@ async fn run(
         let _ = heard.send(signal);
     };
     let mut outgoing = Outgoing::default();
+    let mut link = first;
     let mut pause = PAUSES.0;
-    let mut was_connected = true;
-    while !inbox.is_closed() {
-        let (told, mut notifications) = mpsc::unbounded_channel();
-        match connect(&connector, told).await {
-            Ok(client) => {
-                pause = PAUSES.0;
-                if !was_connected {
-                    tracing::info!("other nodes are heard again");
-                }
-                // Nobody knows what was missed.
-                for signal in [Signal::Queued, Signal::Canceled, Signal::Changed, Signal::Outbox] {
-                    tell(signal);
-                }
-                was_connected = true;
-                let ended = serve(&client, node, &mut inbox, &mut outgoing, &mut notifications, &tell).await;
-                if let Err(reason) = ended {
-                    tracing::warn!(reason, "the connection to other nodes broke");
-                }
-            }
-            Err(reason) => {
-                if was_connected {
-                    tracing::warn!(reason, "other nodes can't be heard; it is tried again");
-                }
-                was_connected = false;
+    let mut is_known = false;
+    loop {
+        if let Some(open) = link.take() {
+            pause = PAUSES.0;
+            match serve(open, node, &mut inbox, &mut outgoing, &tell).await {
+                Ok(()) => return,
+                Err(reason) => tracing::warn!(reason, "the connection to other nodes broke"),
             }
         }
-        // What is told meanwhile is kept, as far as it goes.
+        // What is to be told meanwhile is kept, as far as it goes.
         let until = tokio::time::Instant::now() + pause;
         pause = (pause * 2).min(PAUSES.1);
         loop {
@@ -198,59 +214,52 @@ async fn run(
                 },
             }
         }
+        match Link::open(&connector).await {
+            Ok(open) => {
+                tracing::info!("other nodes are heard again");
+                link = Some(open);
+                is_known = false;
+                // Nobody knows what was missed.
+                [Signal::Queued, Signal::Canceled, Signal::Changed, Signal::Outbox].into_iter().for_each(&tell);
+            }
+            Err(reason) => {
+                if !is_known {
+                    tracing::warn!(reason, "other nodes can't be heard; it is tried again");
+                }
+                is_known = true;
+            }
+        }
     }
 }
 
-/// Connects and listens. What is heard goes to `told`, whose other end is told of the connection's end by its own.
-async fn connect(connector: &Connector, told: mpsc::UnboundedSender<String>) -> Result<Client, String> {
-    let connected = async {
-        let (client, mut connection) = connector.connect().await.map_err(|error| error.to_string())?;
-        tokio::spawn(async move {
-            while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
-                if let AsyncMessage::Notification(notification) = message
-                    && told.send(notification.payload().to_owned()).is_err()
-                {
-                    return;
-                }
-            }
-        });
-        client.batch_execute(&format!("LISTEN {CHANNEL}")).await.map_err(|error| Causes(&error).to_string())?;
-        Ok(client)
-    };
-    tokio::time::timeout(PATIENCE, connected).await.unwrap_or_else(|_| Err("it takes too long to connect".into()))
-}
-
-/// Sends and tells until the connection breaks or the store is dropped.
+/// Sends and tells until the connection breaks, or the store is dropped.
 async fn serve(
-    client: &Client,
+    mut link: Link,
     node: u64,
     inbox: &mut mpsc::Receiver<Signal>,
     outgoing: &mut Outgoing,
-    notifications: &mut mpsc::UnboundedReceiver<String>,
     tell: &impl Fn(Signal),
 ) -> Result<(), String> {
     let mut next = tokio::time::Instant::now();
     let mut alive = next + ALIVE;
     loop {
-        let texts = if tokio::time::Instant::now() >= next { outgoing.take(node) } else { Vec::new() };
-        if !texts.is_empty() {
-            send(client, &texts).await?;
+        if tokio::time::Instant::now() >= next && !outgoing.is_empty() {
+            send(&link.client, &outgoing.take(node)).await?;
             next = tokio::time::Instant::now() + PERIOD;
             alive = next + ALIVE;
         }
-        let has_more = outgoing.queued || outgoing.canceled || outgoing.changed || outgoing.outbox || !outgoing.ended.is_empty();
         tokio::select! {
             signal = inbox.recv() => match signal {
                 Some(signal) => outgoing.add(signal),
                 None => return Ok(()),
             },
-            text = notifications.recv() => match text {
+            text = link.heard.recv() => match text {
                 Some(text) => signals(&text, node).into_iter().for_each(tell),
                 None => return Err("the server closed it".into()),
             },
-            () = tokio::time::sleep_until(next), if has_more => {}
+            () = tokio::time::sleep_until(next), if !outgoing.is_empty() => {}
             () = tokio::time::sleep_until(alive) => {
-                send(client, &[]).await?;
+                send(&link.client, &[]).await?;
                 alive = tokio::time::Instant::now() + ALIVE;
             }
         }

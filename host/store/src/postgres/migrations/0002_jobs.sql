@@ -3,17 +3,6 @@
 -- Tables that many write to hold integers where they can: a time-ordered key, and the ids of the rows for workspace, version,
 -- script, caller and tag. Every time is microseconds since 1970, UTC; every duration is microseconds.
 
-ALTER TABLE workspace ADD COLUMN weight bigint NOT NULL DEFAULT 100; -- its share of the workers
-ALTER TABLE workspace ADD COLUMN keep_runs bigint;                   -- how long; NULL: as the host says
-ALTER TABLE script ADD COLUMN keep_runs bigint;                      -- NULL: as the workspace says
-
--- Modules that are about to be deployed, or about to go.
-CREATE TABLE module (
-  digest     bytea PRIMARY KEY,
-  reserved   bigint,                             -- kept until then
-  collecting bigint                              -- on its way out until then
-);
-
 -- Who starts jobs: the name shown and the digest of the token that was used; an empty one when there was none.
 CREATE TABLE caller (
   id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
