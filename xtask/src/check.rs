@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail};
 
 use crate::process::{attempt, run, step};
-use crate::{demo, guests, peers};
+use crate::{demo, guests, peers, servers};
 
 /// Installs what the checks need and runs them all.
 pub(crate) fn run_all(root: &Path) -> Result<()> {
@@ -16,6 +16,7 @@ pub(crate) fn run_all(root: &Path) -> Result<()> {
     step("checking dependencies, licences and sources", || deny(root))?;
     let guests = guests::build_all(root)?;
     peers::ensure(root)?;
+    servers::ensure()?;
     // All of it at once and in one profile: built one by one, the packages would ask for different features of the
     // engine, and it would be compiled for each.
     const EVERYTHING: [&str; 5] = ["--quiet", "--locked", "--release", "--workspace", "--all-targets"];

@@ -9,6 +9,7 @@ mod guests;
 mod host;
 mod peers;
 mod process;
+mod servers;
 mod toolchain;
 mod wasm_std;
 mod wasm_targets;

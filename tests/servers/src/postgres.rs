@@ -122,9 +122,11 @@ impl Postgres {
         self.end(Signal::QUIT);
     }
 
-    /// Kills the server's first process; the others find out and end themselves.
+    /// Kills the server's first process. Returns when the others have found out and ended themselves.
     pub fn kill(&self) {
         self.end(Signal::KILL);
+        let data = self.folder.path().join("data");
+        eventually("PostgreSQL's other processes end", 30, || (!works_in(&data)).then_some(()));
     }
 
     /// Starts the server again on its port, after cutting its connections where it runs.
@@ -133,7 +135,6 @@ impl Postgres {
     /// When it does not start; its log is in the message.
     pub fn restart(&self) {
         self.end(Signal::INT);
-        // What a killed server leaves running keeps its memory for a moment, and the new one out.
         eventually("PostgreSQL starts again", 30, || self.run().then_some(()));
     }
 
@@ -194,6 +195,13 @@ impl Postgres {
 pub fn shared() -> &'static Postgres {
     static SHARED: OnceLock<Postgres> = OnceLock::new();
     SHARED.get_or_init(|| Postgres::start(PostgresOptions::default()))
+}
+
+/// True while a process has this as its working folder.
+fn works_in(folder: &Path) -> bool {
+    let processes = Path::new("/proc").read_dir().into_iter().flatten().flatten();
+    let mut working = processes.filter_map(|process| std::fs::read_link(process.path().join("cwd")).ok());
+    working.any(|cwd| cwd == folder)
 }
 
 /// The folder with the server's programs: the newest that Debian installed, or what the search path has.

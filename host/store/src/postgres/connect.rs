@@ -3,40 +3,55 @@
 use super::Options;
 use super::options::Causes;
 use crate::{Result, StoreError};
-use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{ConfigConnectImpl, Connect, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use std::fmt::Display;
-use std::path::Path;
-use std::sync::Arc;
 use std::future::poll_fn;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_postgres::{AsyncMessage, Client, Config, Connection, NoTls};
+use tokio::task::JoinHandle;
 use tokio_postgres::config::SslMode;
+use tokio_postgres::{AsyncMessage, Client, Config, Connection, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
+
+/// Makes a connection and sets it up.
+struct SetUp {
+    connect: Box<dyn Connect>,
+    settings: String,
+}
+
+type Connecting<'a> = Pin<Box<dyn Future<Output = std::result::Result<(Client, JoinHandle<()>), tokio_postgres::Error>> + Send + 'a>>;
+
+impl Connect for SetUp {
+    fn connect(&self, config: &Config) -> Connecting<'_> {
+        let config = config.clone();
+        Box::pin(async move {
+            let (client, task) = self.connect.connect(&config).await?;
+            client.batch_execute(&self.settings).await?;
+            Ok((client, task))
+        })
+    }
+}
 
 /// A pool of connections; none is made yet.
 pub(super) fn pool(options: &Options) -> Result<Pool> {
+    let connect: Box<dyn Connect> = match options.config.get_ssl_mode() {
+        SslMode::Disable => Box::new(ConfigConnectImpl { tls: NoTls }),
+        _ => Box::new(ConfigConnectImpl { tls: tls(options.root_certificates.as_deref())? }),
+    };
+    let connect = SetUp { connect, settings: settings(options) };
     // A connection that was closed is not given out again. What else may be wrong with one, its next user finds out.
     let how = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-    let config = options.config.clone();
-    let manager = match config.get_ssl_mode() {
-        SslMode::Disable => Manager::from_config(config, NoTls, how),
-        _ => Manager::from_config(config, tls(options.root_certificates.as_deref())?, how),
-    };
-    let settings = settings(options);
-    let set_up = Hook::async_fn(move |client, _| {
-        let settings = settings.clone();
-        Box::pin(async move { client.batch_execute(&settings).await.map_err(HookError::Backend) })
-    });
-    Pool::builder(manager)
+    Pool::builder(Manager::from_connect(options.config.clone(), connect, how))
         .max_size(options.connections.max(1))
         .create_timeout(Some(options.connect_timeout))
         .wait_timeout(Some(options.wait_timeout))
         .recycle_timeout(Some(options.connect_timeout))
         .runtime(Runtime::Tokio1)
-        .post_create(set_up)
         .build()
         .map_err(|error| StoreError::Unavailable(format!("the pool of connections: {}", Causes(&error))))
 }
@@ -88,9 +103,8 @@ where
 fn settings(options: &Options) -> String {
     let limit = options.verb_timeout.as_millis().max(1);
     format!(
-        "SET statement_timeout = {limit}; SET lock_timeout = {limit}; SET idle_in_transaction_session_timeout = {limit}; \
-         SET client_connection_check_interval = '5s'; SET default_transaction_isolation = 'read committed'; \
-         SET client_min_messages = 'warning'; SET search_path = public; SET jit = off; SET synchronous_commit = on"
+        "SET statement_timeout = {limit}; SET idle_in_transaction_session_timeout = {limit}; SET synchronous_commit = on; SET jit = off; \
+         SET default_transaction_isolation = 'read committed'; SET client_min_messages = 'warning'; SET search_path = public"
     )
 }
 

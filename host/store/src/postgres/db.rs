@@ -159,12 +159,12 @@ impl Shared {
         F: Fn(Arc<Db>) -> W,
         W: Future<Output = Outcome<T>>,
     {
-        let once = async |db: Arc<Db>| {
+        self.verb(async |db: Arc<Db>| {
             let done = work(Arc::clone(&db)).await;
             db.over.store(true, Ordering::Relaxed);
             done
-        };
-        self.verb(|db| once(db)).await
+        })
+        .await
     }
 
     /// Does a verb of several statements in one transaction.
@@ -173,12 +173,12 @@ impl Shared {
         F: Fn(Arc<Db>) -> W,
         W: Future<Output = Outcome<T>>,
     {
-        let whole = async |db: Arc<Db>| {
+        self.verb(async |db: Arc<Db>| {
             db.client()?.batch_execute("BEGIN").await?;
             let done = work(Arc::clone(&db)).await;
             db.end(done).await
-        };
-        self.verb(|db| whole(db)).await
+        })
+        .await
     }
 
     /// Does a verb within its time, and again when it collided with others.

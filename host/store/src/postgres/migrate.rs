@@ -56,7 +56,7 @@ pub(super) async fn apply(pool: &Pool, steps: &[Step]) -> Result<()> {
 
 async fn run(client: &mut Client, steps: &[Step]) -> Result<()> {
     check_server(client).await?;
-    client.batch_execute("SET statement_timeout = 0; SET lock_timeout = 0").await.map_err(failed)?;
+    client.batch_execute("SET statement_timeout = 0").await.map_err(failed)?;
     client.execute("SELECT pg_advisory_lock($1)", &[&LOCK]).await.map_err(failed)?;
     let applied = applied(client).await?;
     check(&applied, steps)?;

@@ -47,6 +47,8 @@ impl Options {
     /// is why `verify-ca` and `verify-full` mean the same as `require`. Without it, encryption is required unless the server
     /// is on this machine. `sslrootcert` is a file of certificate authorities to trust instead of the system's.
     ///
+    /// A pooler in between must keep a connection to the server for each of ours (PgBouncer: `pool_mode = session`).
+    ///
     /// # Errors
     /// `Unavailable` when the address cannot be understood. The message does not repeat it, for it may have a password.
     pub fn from_url(url: &str) -> Result<Self> {

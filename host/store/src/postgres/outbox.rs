@@ -103,9 +103,10 @@ impl Outbox for PostgresStore {
     }
 
     async fn purge_deliveries(&self, before: Micros, limit: u32) -> Result<u64> {
-        // What somebody else is purging, or telling again, is left to them.
-        let sql = "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE settled < $1 ORDER BY settled, id LIMIT $2 \
-            FOR UPDATE SKIP LOCKED)";
+        // What somebody else is purging, or telling again, is left to them. As an array, so that the rows are found by their
+        // numbers and not by reading all of them.
+        let sql = "DELETE FROM event WHERE id = ANY (ARRAY(SELECT id FROM event WHERE settled < $1 ORDER BY settled, id LIMIT $2 \
+            FOR UPDATE SKIP LOCKED))";
         self.statement(move |db| async move { db.execute(sql, &[&before, &i64::from(limit)]).await }).await
     }
 
