@@ -277,6 +277,16 @@ impl JobId {
         (low & 0x3fff_ffff_ffff_ffff) as i64
     }
 
+    /// The UUID's 16 bytes.
+    pub fn to_bytes(self) -> [u8; 16] {
+        self.0.into_bytes()
+    }
+
+    /// The id of these bytes, which may be any UUID.
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes))
+    }
+
     /// Milliseconds since 1970 at which the id was made.
     pub fn millis(&self) -> u64 {
         self.0.as_u64_pair().0 >> 16
@@ -363,6 +373,7 @@ mod tests {
             prop_assert_eq!(id.millis(), millis);
             prop_assert_eq!(JobId::from_key(id.key(), id.tail()), id);
             prop_assert_eq!(id.to_string().parse::<JobId>().unwrap(), id);
+            prop_assert_eq!(JobId::from_bytes(id.to_bytes()), id);
             prop_assert!(id.key() >= 0);
         }
 

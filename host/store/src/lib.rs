@@ -29,7 +29,7 @@ use std::time::Duration;
 use wasmill_core::{Digest, JobId, ScriptPath, VersionHash, WorkspaceId};
 
 /// Why a verb could not be done, as the decisions a caller can take.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// The workspace (or another parent row) that the verb names is not there.
     #[error("{0} does not exist")]

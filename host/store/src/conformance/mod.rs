@@ -69,16 +69,16 @@ conformance! {
     accounts on [memory sqlite postgres]:
         [workspaces users_and_members tokens token_owners revocation uses scoped_tokens looking_around changing_tokens any_text order_of_names];
     scripts on [memory sqlite postgres]: [deploying redeploying archiving listing borders deleting order_of_paths];
-    jobs on [memory sqlite]:
+    jobs on [memory sqlite postgres]:
         [life_of_a_job enqueue_is_all_or_none order_of_claims tags_and_priorities fencing rescue_and_exhaustion releasing adopting deleted_versions];
-    cancel on [memory sqlite]: [cancelling canceled_ones_never_start_again];
-    keys on [memory sqlite]: [idempotency];
-    records on [memory sqlite]:
+    cancel on [memory sqlite postgres]: [cancelling canceled_ones_never_start_again];
+    keys on [memory sqlite postgres]: [idempotency];
+    records on [memory sqlite postgres]:
         [recording lists foreign_ids ids_of_another_time depth_and_due counting deleting without_payload erasing_in_time];
-    queue on [memory sqlite]:
+    queue on [memory sqlite postgres]:
         [retrying retrying_what_is_cancelled_or_secret limits limits_of_their_own shares retention waiting_for_ends];
-    nodes on [memory sqlite]: [leases leading generations signals settings collecting];
-    lists on [memory sqlite]: [filters spans pages kinship];
+    nodes on [memory sqlite postgres]: [leases leading generations signals settings collecting];
+    lists on [memory sqlite postgres]: [filters spans pages kinship];
     values on [memory sqlite postgres]: [variables resources renaming any_text];
     outbox on [memory sqlite postgres]: [setting changes_of_scripts changes_of_values wakes];
     deliveries on [memory sqlite postgres]: [order giving_up_and_moving tests_and_redeliveries the_log any_answer];

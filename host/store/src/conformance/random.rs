@@ -82,11 +82,6 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(prop_oneof![39 => jobs(), 16 => others()], 1..50)
 }
 
-/// Steps that concern no jobs.
-fn steps_without_jobs() -> impl Strategy<Value = Vec<Step>> {
-    prop::collection::vec(others(), 1..50)
-}
-
 /// What touches scripts, values, webhooks, and the store as a whole.
 fn others() -> impl Strategy<Value = Step> {
     prop_oneof![

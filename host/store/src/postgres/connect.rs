@@ -8,12 +8,14 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use std::fmt::Display;
+use std::future::poll_fn;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinHandle;
 use tokio_postgres::config::SslMode;
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::{AsyncMessage, Client, Config, Connection, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// Makes a connection and sets it up.
@@ -54,12 +56,54 @@ pub(super) fn pool(options: &Options) -> Result<Pool> {
         .map_err(|error| StoreError::Unavailable(format!("the pool of connections: {}", Causes(&error))))
 }
 
+/// Makes single connections that belong to no pool.
+pub(super) struct Connector {
+    config: Config,
+    tls: Option<MakeRustlsConnect>,
+}
+
+impl Connector {
+    pub(super) fn new(options: &Options) -> Result<Self> {
+        let tls = match options.config.get_ssl_mode() {
+            SslMode::Disable => None,
+            _ => Some(tls(options.root_certificates.as_deref())?),
+        };
+        Ok(Self { config: options.config.clone(), tls })
+    }
+
+    /// Connects. What the server says without being asked goes to `heard`, until the connection ends.
+    pub(super) async fn connect(&self, heard: impl Fn(AsyncMessage) + Send + 'static) -> std::result::Result<Client, tokio_postgres::Error> {
+        match &self.tls {
+            None => {
+                let (client, connection) = self.config.connect(NoTls).await?;
+                tokio::spawn(listen(connection, heard));
+                Ok(client)
+            }
+            Some(tls) => {
+                let (client, connection) = self.config.connect(tls.clone()).await?;
+                tokio::spawn(listen(connection, heard));
+                Ok(client)
+            }
+        }
+    }
+}
+
+async fn listen<S, T>(mut connection: Connection<S, T>, heard: impl Fn(AsyncMessage))
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
+        heard(message);
+    }
+}
+
 /// What each connection is told first. The server ends by itself what its client no longer waits for, so that a host which
 /// was cut off holds no locks for long.
 fn settings(options: &Options) -> String {
     let limit = options.verb_timeout.as_millis().max(1);
     format!(
-        "SET statement_timeout = {limit}; SET idle_in_transaction_session_timeout = {limit}; \
+        "SET statement_timeout = {limit}; SET idle_in_transaction_session_timeout = {limit}; SET synchronous_commit = on; SET jit = off; \
          SET default_transaction_isolation = 'read committed'; SET client_min_messages = 'warning'; SET search_path = public"
     )
 }

@@ -1,6 +1,6 @@
 //! What the verbs work with: a connection within a transaction, and the loop that does a verb again after a collision.
 
-use super::PostgresStore;
+use super::{PostgresStore, Shared};
 use super::fault::{Fault, Outcome, corrupt, of_pool};
 use super::options::Causes;
 use crate::{Result, StoreError};
@@ -49,6 +49,15 @@ impl Db {
         let client = self.client()?;
         let statement = client.prepare_cached(sql).await.map_err(|error| self.fail(error))?;
         client.query(&statement, values).await.map_err(|error| self.fail(error))
+    }
+
+    /// The rows of a query in a transaction of its own, which `begin` begins; all of it is sent at once.
+    pub(super) async fn burst(&self, begin: &str, sql: &str, values: Values<'_>) -> Outcome<Vec<Row>> {
+        let client = self.client()?;
+        let statement = client.prepare_cached(sql).await.map_err(|error| self.fail(error))?;
+        // After an error the server passes over what follows, and the end undoes everything.
+        let (begun, rows, ended) = tokio::join!(client.batch_execute(begin), client.query(&statement, values), client.batch_execute("COMMIT"));
+        begun.and(rows).and_then(|rows| ended.map(|()| rows)).map_err(|error| self.fail(error))
     }
 
     /// The first row of a query, if there is one.
@@ -124,6 +133,26 @@ impl Drop for Db {
 }
 
 impl PostgresStore {
+    /// See [`Shared::statement`].
+    pub(super) async fn statement<T, F, W>(&self, work: F) -> Result<T>
+    where
+        F: Fn(Arc<Db>) -> W,
+        W: Future<Output = Outcome<T>>,
+    {
+        self.shared.statement(work).await
+    }
+
+    /// See [`Shared::transaction`].
+    pub(super) async fn transaction<T, F, W>(&self, work: F) -> Result<T>
+    where
+        F: Fn(Arc<Db>) -> W,
+        W: Future<Output = Outcome<T>>,
+    {
+        self.shared.transaction(work).await
+    }
+}
+
+impl Shared {
     /// Does a verb of one statement, which is a transaction of its own.
     pub(super) async fn statement<T, F, W>(&self, work: F) -> Result<T>
     where

@@ -24,7 +24,10 @@ pub(super) struct Step {
 }
 
 /// The steps, in order.
-pub(super) const STEPS: &[Step] = &[Step { sql: include_str!("migrations/0001_initial.sql"), compatible_from: 1 }];
+pub(super) const STEPS: &[Step] = &[
+    Step { sql: include_str!("migrations/0001_initial.sql"), compatible_from: 1 },
+    Step { sql: include_str!("migrations/0002_jobs.sql"), compatible_from: 1 },
+];
 
 /// The lock that the node which migrates holds ("wasmill").
 const LOCK: i64 = 0x77_6173_6d69_6c6c;

@@ -24,6 +24,18 @@ pub struct Options {
     pub wait_timeout: Duration,
     /// How long a verb may take once it has a connection. Default 15 s.
     pub verb_timeout: Duration,
+    /// Batches of calls of one sort that are committed at the same time. Default 2.
+    pub lanes: usize,
+    /// Bytes of one batch at most, unless a single call has more. Default 8 MiB.
+    pub batch_bytes: usize,
+    /// Records of finished runs in one batch at most. Default 1,024.
+    pub batch: usize,
+    /// Records on their way to the database. Default 65,536.
+    pub channel: usize,
+    /// How long records wait for company. Default 10 ms.
+    pub linger: Duration,
+    /// Payload bytes of records on their way; above it they are kept without payload. Default 256 MiB.
+    pub record_bytes: usize,
 }
 
 impl Options {
@@ -74,6 +86,12 @@ impl Options {
             connect_timeout: Duration::from_secs(5),
             wait_timeout: Duration::from_secs(5),
             verb_timeout: Duration::from_secs(15),
+            lanes: 2,
+            batch_bytes: 8 << 20,
+            batch: 1_024,
+            channel: 65_536,
+            linger: Duration::from_millis(10),
+            record_bytes: 256 << 20,
         })
     }
 }
@@ -81,7 +99,7 @@ impl Options {
 impl fmt::Debug for Options {
     /// Without the password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { config, root_certificates, connections, connect_timeout, wait_timeout, verb_timeout } = self;
+        let Self { config, root_certificates, connections, connect_timeout, wait_timeout, verb_timeout, .. } = self;
         f.debug_struct("Options")
             .field("hosts", &config.get_hosts())
             .field("database", &config.get_dbname())
@@ -92,7 +110,7 @@ impl fmt::Debug for Options {
             .field("connect_timeout", connect_timeout)
             .field("wait_timeout", wait_timeout)
             .field("verb_timeout", verb_timeout)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -111,7 +111,7 @@ impl Outbox for PostgresStore {
     }
 
     fn outbox_changes(&self) -> watch::Receiver<u64> {
-        self.outbox.subscribe()
+        self.shared.outbox.subscribe()
     }
 }
 

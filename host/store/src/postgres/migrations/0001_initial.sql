@@ -103,20 +103,6 @@ CREATE TABLE version (
 );
 CREATE INDEX version_module ON version (module) WHERE NOT deleted;
 
--- Who starts jobs: the name shown and the digest of the token that was used; an empty one when there was none.
-CREATE TABLE caller (
-  id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  name  text COLLATE "C" NOT NULL,
-  token bytea NOT NULL,
-  UNIQUE (name, token)
-);
-
--- Tags and labels of jobs.
-CREATE TABLE word (
-  id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  text bytea NOT NULL UNIQUE
-);
-
 -- Whoever adds an event, or changes which are waiting, holds the row of the workspace's webhook until the commit: so the
 -- events of a workspace are numbered in the order of their commits.
 CREATE TABLE webhook (

@@ -4,8 +4,11 @@ mod errors;
 mod migrations;
 mod outages;
 mod proxy;
+mod queue;
+mod recovery;
 mod sharing;
 mod tls;
+mod upkeep;
 
 use super::{Options, PostgresStore};
 use std::sync::OnceLock;
@@ -56,7 +59,7 @@ impl Database {
     pub(crate) fn clear(&self) {
         self.sql(
             "DO $$ BEGIN EXECUTE (SELECT format('TRUNCATE %s RESTART IDENTITY', string_agg(oid::regclass::text, ', ')) FROM pg_class \
-             WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND relname <> 'schema_migration'); END $$",
+             WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND relname NOT IN ('schema_migration', 'generation')); END $$",
         );
     }
 

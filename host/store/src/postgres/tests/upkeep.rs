@@ -1,0 +1,143 @@
+//! Days that are made ahead and dropped, and what is left of them.
+
+use super::{Database, open};
+use crate::conformance::*;
+use crate::postgres::PostgresStore;
+use crate::*;
+use std::time::Duration;
+use wasmill_core::{JobId, VersionHash, WorkspaceId};
+
+const DAY: Micros = 86_400_000_000;
+/// Noon of a day.
+const NOW: Micros = 19_675 * DAY + DAY / 2;
+
+fn id_at(at: Micros, n: u16) -> JobId {
+    JobId::from_parts(u64::try_from(at / 1_000).unwrap(), n, u64::from(n))
+}
+
+fn job_at(at: Micros, n: u16, workspace: &WorkspaceId, version: VersionHash) -> NewJob {
+    NewJob { created: at, run_at: at, parent: Some(id_at(NOW, 999)), ..job(id_at(at, n), workspace, version) }
+}
+
+fn end_at(at: Micros) -> RunEnd {
+    RunEnd { started: at, duration: Duration::from_micros(5), ..end(RunStatus::Failure, "1") }
+}
+
+fn days(database: &Database) -> Vec<i64> {
+    let sql = "SELECT substr(relname, 5) FROM pg_class WHERE relkind = 'r' AND relname ~ '^job_[0-9]+$' ORDER BY 1";
+    database.sql(sql).lines().map(|day| day.parse().unwrap()).collect()
+}
+
+async fn listed(store: &PostgresStore, workspace: &WorkspaceId) -> Vec<JobId> {
+    ids(&store.list_jobs(workspace, &JobFilter { limit: 1_000, ..JobFilter::default() }).await.unwrap())
+}
+
+#[tokio::test]
+async fn days_are_made_ahead_and_take_over_what_is_theirs() {
+    let (database, store) = open().await;
+    let (one, x, _) = furnish(&store).await;
+    let all = [NOW - DAY, NOW, NOW + 1_000, NOW + DAY].map(|at| job_at(at, 1, &one, x));
+    for job in &all {
+        store.record_durably(RunRecord { job: job.clone(), end: end_at(job.created) }).await.unwrap();
+    }
+    store.enqueue(vec![job_at(NOW, 7, &one, x)]).await.unwrap();
+    let before = listed(&store, &one).await;
+    store.maintain(NOW, None).await.unwrap();
+    assert_eq!(days(&database), (19_675..=19_682).collect::<Vec<i64>>());
+    assert_eq!(database.sql("SELECT count(*) FROM job_rest"), "1");
+    assert_eq!(database.sql("SELECT count(*) FROM finished_19675"), "2");
+    assert_eq!(listed(&store, &one).await, before);
+    for job in &all {
+        assert!(store.job(&one, job.id).await.unwrap().is_some());
+    }
+    // As before, from here on.
+    let taken = store.enqueue(vec![job_at(NOW, 1, &one, x)]).await.unwrap_err();
+    assert!(matches!(taken, StoreError::Conflict(_)));
+    store.enqueue(vec![job_at(NOW + 2 * DAY, 8, &one, x)]).await.unwrap();
+    assert_eq!(database.sql("SELECT count(*) FROM job_19677"), "1");
+    store.maintain(NOW + DAY, None).await.unwrap();
+    assert_eq!(days(&database).len(), 9);
+}
+
+#[tokio::test]
+async fn days_that_are_too_old_are_dropped_but_for_what_is_needed() {
+    let (database, store) = open().await;
+    let (one, x, _) = furnish(&store).await;
+    let two = workspace("two");
+    store.maintain(NOW, None).await.unwrap();
+    let run = async |n: u16, of: &WorkspaceId, ended: Micros| {
+        store.record_durably(RunRecord { job: job_at(NOW, n, of, x), end: end_at(ended) }).await.unwrap();
+    };
+    for n in 0..5 {
+        run(n, &one, NOW).await;
+    }
+    run(5, &two, NOW).await;
+    // Done much later than it was asked for.
+    run(6, &one, NOW + 5 * DAY).await;
+    // A twin, one that waits, one that runs, and one that was cancelled and tried before it was over.
+    let twin = NewJob { id: JobId::from_key(id_at(NOW, 1).key(), 77), ..job_at(NOW, 1, &one, x) };
+    store.record_durably(RunRecord { job: twin.clone(), end: end_at(NOW) }).await.unwrap();
+    let erased = Erasure { when_read: false, after: Some(Duration::ZERO) };
+    store.enqueue(vec![NewJob { run_at: NOW + 90 * DAY, ..job_at(NOW, 10, &one, x) }, job_at(NOW, 11, &one, x)]).await.unwrap();
+    store.enqueue(vec![NewJob { erasure: erased, ..job_at(NOW, 12, &one, x) }]).await.unwrap();
+    let claimed = store.claim(1, NOW, 9, &[]).await.unwrap();
+    assert_eq!(claimed.len(), 2);
+    let claim = Claim { id: id_at(NOW, 12), attempt: 1 };
+    store.retry(vec![Retry { claim, end: end_at(NOW), run_at: NOW }]).await.unwrap();
+    store.cancel(&one, &[id_at(NOW, 12)], "ann", None, NOW).await.unwrap();
+    assert_eq!(store.attempts(&one, id_at(NOW, 12)).await.unwrap().len(), 1);
+    let counts = store.counts(&one).await.unwrap();
+    assert_eq!(counts, Counts { queued: 1, running: 1, suspended: 0, completed: 8 });
+
+    // The day is over for less than it is to be kept.
+    let keep = Some(Duration::from_secs(2 * 86_400));
+    store.maintain(NOW + 2 * DAY, keep).await.unwrap();
+    assert_eq!(days(&database).first(), Some(&19_675));
+    assert_eq!(listed(&store, &one).await.len(), 10);
+    store.maintain(NOW + 3 * DAY, keep).await.unwrap();
+    assert_eq!(days(&database).first(), Some(&19_676));
+    let left: Vec<JobId> = [11, 10, 6].map(|n| id_at(NOW, n)).into();
+    assert_eq!(listed(&store, &one).await, left);
+    assert!(listed(&store, &two).await.is_empty());
+    assert_eq!(store.counts(&one).await.unwrap(), Counts { queued: 1, running: 1, suspended: 0, completed: 1 });
+    assert_eq!(store.counts(&two).await.unwrap(), Counts::default());
+    for table in ["alias", "job_attempt", "cancellation"] {
+        assert_eq!(database.sql(&format!("SELECT count(*) FROM {table}")), "0", "{table}");
+    }
+    // Ids that are gone may be used again, by those who had an alias too.
+    store.record_durably(RunRecord { job: twin, end: end_at(NOW) }).await.unwrap();
+    // What was left goes on: a job that is older than every day completes.
+    let held = Completion { claim: Claim { id: id_at(NOW, 11), attempt: 1 }, end: end_at(NOW + 3 * DAY) };
+    assert_eq!(store.complete(vec![held]).await.unwrap(), [true]);
+    let late = store.claim(1, NOW + 90 * DAY, 9, &[]).await.unwrap();
+    assert_eq!(late.len(), 1);
+    assert_eq!(late[0].job.args, job_at(NOW, 10, &one, x).args);
+    let held = Completion { claim: Claim { id: id_at(NOW, 10), attempt: 1 }, end: end_at(NOW + 90 * DAY) };
+    assert_eq!(store.complete(vec![held]).await.unwrap(), [true]);
+    assert_eq!(store.purge_runs(&one, None, NOW + 91 * DAY, 10).await.unwrap(), 4);
+    assert_eq!(store.counts(&one).await.unwrap(), Counts::default());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn upkeep_by_several_nodes_while_others_work() {
+    let (database, store) = open().await;
+    let (one, x, _) = furnish(&store).await;
+    let other = database.open().await;
+    for day in 0..4 {
+        let now = NOW + day * DAY;
+        let work = async {
+            for n in 0..30u16 {
+                store.enqueue(vec![job_at(now, n, &one, x)]).await.unwrap();
+                let claimed = store.claim(1, now, 9, &[]).await.unwrap();
+                let runs = claimed.iter().map(|job| Completion { claim: Claim { id: job.job.id, attempt: 1 }, end: end_at(now) });
+                assert!(store.complete(runs.collect()).await.unwrap().iter().all(|held| *held));
+            }
+        };
+        let keep = Some(Duration::from_secs(86_400));
+        let ((), first, second) = tokio::join!(work, store.maintain(now, keep), other.maintain(now, keep));
+        first.unwrap();
+        second.unwrap();
+    }
+    assert_eq!(listed(&store, &one).await.len(), 60);
+    assert_eq!(store.counts(&one).await.unwrap().completed, 60);
+}
