@@ -30,7 +30,8 @@ pub(crate) fn run_all(root: &Path) -> Result<()> {
     step("trying the benchmarks", || {
         let bench = root.join("target/release/wasmill-bench");
         run(Command::new(&bench).current_dir(root).args(["in-process", "--quick"]))?;
-        run(Command::new(&bench).current_dir(root).args(["http", "--quick"]))
+        run(Command::new(&bench).current_dir(root).args(["http", "--quick"]))?;
+        run(Command::new(&bench).current_dir(root).args(["queue", "--quick"]))
     })?;
     step("running the demo", || demo::run(root, root.join("target/release/wasmill"), guests, true, None))?;
     eprintln!("everything passed, in {:.0} s", begun.elapsed().as_secs_f64());

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use wasmill_store::postgres::{self, PostgresStore};
 use wasmill_store::sqlite::{Options, SqliteStore};
-use wasmill_store::{Result, Store};
+use wasmill_store::{Jobs as _, Result, Store};
 
 /// An open store, and what is special about its kind.
 pub(crate) enum Opened {
@@ -58,8 +58,9 @@ impl Opened {
         match self {
             Opened::Sqlite(store) => store.close().await,
             Opened::Postgres(store) => {
+                let flushed = store.flush().await;
                 store.close();
-                Ok(())
+                flushed
             }
         }
     }

@@ -76,10 +76,7 @@ impl Shared {
             .transaction(move |db| async move {
                 // A claim that is still under way has this lock.
                 db.rows("SELECT count(pg_advisory_xact_lock($1))", &[&LOCK]).await?;
-                let sql = format!(
-                    "DELETE FROM running r WHERE r.worker = ANY ($1) AND r.claim = ANY ($2) RETURNING {}",
-                    Held::COLUMNS
-                );
+                let sql = format!("DELETE FROM running r WHERE r.worker = ANY ($1) AND r.claim = ANY ($2) RETURNING {}", Held::COLUMNS);
                 let rows = db.rows(&sql, &[&workers, &numbers]).await?;
                 let held = rows.iter().map(Held::of).collect::<Outcome<Vec<Held>>>()?;
                 self.uncount(&db, &held).await

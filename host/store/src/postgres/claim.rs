@@ -274,7 +274,9 @@ impl Shared {
             if !chosen.is_empty() {
                 let turns: Vec<i64> = chosen.iter().map(|candidate| candidate.turn).collect();
                 let (workspaces, ids) = places(&chosen);
-                let sql = format!("WITH chosen AS (SELECT * FROM unnest($2::bigint[], $3::bigint[], $4::bigint[]) c (turn, workspace, id)), {take}");
+                let sql = format!(
+                    "WITH chosen AS (SELECT * FROM unnest($2::bigint[], $3::bigint[], $4::bigint[]) c (turn, workspace, id)), {take}"
+                );
                 for row in db.rows(&sql, &[&now, &turns, &workspaces, &ids, &call.worker, &call.number]).await? {
                     found.taken.extend(taken(&row)?);
                 }

@@ -72,7 +72,10 @@ impl Connector {
     }
 
     /// Connects. What the server says without being asked goes to `heard`, until the connection ends.
-    pub(super) async fn connect(&self, heard: impl Fn(AsyncMessage) + Send + 'static) -> std::result::Result<Client, tokio_postgres::Error> {
+    pub(super) async fn connect(
+        &self,
+        heard: impl Fn(AsyncMessage) + Send + 'static,
+    ) -> std::result::Result<Client, tokio_postgres::Error> {
         match &self.tls {
             None => {
                 let (client, connection) = self.config.connect(NoTls).await?;

@@ -65,4 +65,3 @@ const SUM_LOCK: i64 = 0x77_6173_7375_6d73;
 pub(super) fn each<T>(answers: Vec<T>) -> Vec<Result<T>> {
     answers.into_iter().map(Ok).collect()
 }
-

@@ -1,8 +1,8 @@
 //! What the verbs work with: a connection within a transaction, and the loop that does a verb again after a collision.
 
-use super::{PostgresStore, Shared};
 use super::fault::{Fault, Outcome, corrupt, of_pool};
 use super::options::Causes;
+use super::{PostgresStore, Shared};
 use crate::{Result, StoreError};
 use deadpool_postgres::{ClientWrapper, Object};
 use std::fmt::Display;
@@ -56,7 +56,8 @@ impl Db {
         let client = self.client()?;
         let statement = client.prepare_cached(sql).await.map_err(|error| self.fail(error))?;
         // After an error the server passes over what follows, and the end undoes everything.
-        let (begun, rows, ended) = tokio::join!(client.batch_execute(begin), client.query(&statement, values), client.batch_execute("COMMIT"));
+        let (begun, rows, ended) =
+            tokio::join!(client.batch_execute(begin), client.query(&statement, values), client.batch_execute("COMMIT"));
         begun.and(rows).and_then(|rows| ended.map(|()| rows)).map_err(|error| self.fail(error))
     }
 

@@ -31,9 +31,8 @@ impl Shared {
         let sql = "SELECT id FROM finished WHERE erase_due <= $1 ORDER BY erase_due, id LIMIT $2";
         let due = |row: &tokio_postgres::Row| get::<i64>(row, 0);
         // Nearly always nothing is due, and then nothing is written.
-        let keys: Vec<i64> = self
-            .statement(move |db| async move { db.rows(sql, &[&now, &i64::from(limit)]).await?.iter().map(due).collect() })
-            .await?;
+        let keys: Vec<i64> =
+            self.statement(move |db| async move { db.rows(sql, &[&now, &i64::from(limit)]).await?.iter().map(due).collect() }).await?;
         if keys.is_empty() {
             return Ok(0);
         }

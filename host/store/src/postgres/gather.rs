@@ -58,9 +58,9 @@ impl<I: Clone + Send + 'static, O: Send + 'static> Gather<I, O> {
             // A dropped channel means that nobody confirmed anything.
             answer.await.map_err(|_| closed())?
         };
-        tokio::time::timeout(self.patience, done).await.unwrap_or_else(|_| {
-            Err(StoreError::Unavailable(format!("PostgreSQL did not confirm the change within {:?}", self.patience)))
-        })
+        tokio::time::timeout(self.patience, done)
+            .await
+            .unwrap_or_else(|_| Err(StoreError::Unavailable(format!("PostgreSQL did not confirm the change within {:?}", self.patience))))
     }
 }
 
@@ -151,15 +151,19 @@ mod tests {
     async fn what_arrives_during_a_batch_is_the_next_one() {
         let (batches, go) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Notify::new()));
         let (seen, gate) = (Arc::clone(&batches), Arc::clone(&go));
-        let gather = Arc::new(Gather::new(bounds(1, 6), |item: &usize| *item, move |items: Vec<usize>| {
-            let (seen, gate) = (Arc::clone(&seen), Arc::clone(&gate));
-            async move {
-                seen.lock().unwrap().push(items.clone());
-                gate.notified().await;
-                Ok(items.into_iter().map(|item| if item == 3 { Err(closed()) } else { Ok(item * 10) }).collect())
-            }
-            .boxed()
-        }));
+        let gather = Arc::new(Gather::new(
+            bounds(1, 6),
+            |item: &usize| *item,
+            move |items: Vec<usize>| {
+                let (seen, gate) = (Arc::clone(&seen), Arc::clone(&gate));
+                async move {
+                    seen.lock().unwrap().push(items.clone());
+                    gate.notified().await;
+                    Ok(items.into_iter().map(|item| if item == 3 { Err(closed()) } else { Ok(item * 10) }).collect())
+                }
+                .boxed()
+            },
+        ));
         let mut calls = Vec::new();
         for item in [1, 2, 3, 4] {
             let of = Arc::clone(&gather);
@@ -188,22 +192,28 @@ mod tests {
     async fn one_that_spoils_its_batch_is_refused_alone() {
         let gate = Arc::new(Notify::new());
         let wait = Arc::clone(&gate);
-        let gather = Arc::new(Gather::new(bounds(1, 100), |_: &i32| 1, move |items: Vec<i32>| {
-            let wait = Arc::clone(&wait);
-            async move {
-                if items == [0] {
-                    wait.notified().await;
+        let gather = Arc::new(Gather::new(
+            bounds(1, 100),
+            |_: &i32| 1,
+            move |items: Vec<i32>| {
+                let wait = Arc::clone(&wait);
+                async move {
+                    if items == [0] {
+                        wait.notified().await;
+                    }
+                    match items.contains(&13) {
+                        true => Err(StoreError::Corrupt("thirteen".into())),
+                        false => Ok(items.into_iter().map(Ok).collect()),
+                    }
                 }
-                match items.contains(&13) {
-                    true => Err(StoreError::Corrupt("thirteen".into())),
-                    false => Ok(items.into_iter().map(Ok).collect()),
-                }
-            }
-            .boxed()
-        }));
-        let calls: Vec<_> = [0, 1, 13, 2].map(|item| (Arc::clone(&gather), item)).into_iter().map(|(gather, item)| {
-            tokio::spawn(async move { gather.call(item).await.is_ok() })
-        }).collect();
+                .boxed()
+            },
+        ));
+        let calls: Vec<_> = [0, 1, 13, 2]
+            .map(|item| (Arc::clone(&gather), item))
+            .into_iter()
+            .map(|(gather, item)| tokio::spawn(async move { gather.call(item).await.is_ok() }))
+            .collect();
         tokio::time::sleep(Duration::from_millis(20)).await;
         gate.notify_one();
         let mut answers = Vec::new();

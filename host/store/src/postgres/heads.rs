@@ -122,7 +122,10 @@ impl Heads {
             return;
         }
         if state.slow == PATIENCE {
-            tracing::warn!(milliseconds = took.as_millis() as u64, "looking for waiting jobs has become slow: is a transaction open in the database for long?");
+            tracing::warn!(
+                milliseconds = took.as_millis() as u64,
+                "looking for waiting jobs has become slow: is a transaction open in the database for long?"
+            );
         }
         self.rare.store(true, Ordering::Release);
         state.full = Some(Instant::now() + RARE.max(took * SHARE));

@@ -130,9 +130,12 @@ impl PostgresStore {
                 }
                 .boxed()
             }),
-            depth_looks: Self::gather(&shared, lanes(1, options.batch), |_| 1, |shared, workspaces| {
-                async move { shared.look_up_depths(&workspaces).await.map(counts::each) }.boxed()
-            }),
+            depth_looks: Self::gather(
+                &shared,
+                lanes(1, options.batch),
+                |_| 1,
+                |shared, workspaces| async move { shared.look_up_depths(&workspaces).await.map(counts::each) }.boxed(),
+            ),
             recorder: record::Recorder::new(Arc::clone(&shared), bounds),
             wire,
             shared,

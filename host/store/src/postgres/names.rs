@@ -192,7 +192,8 @@ impl Shared {
                     is_missing.then(|| StoreError::NotFound(format!("workspace {}", job.workspace)))
                 }
                 Some(workspace) => {
-                    let is_missing = missing.versions.contains(&(workspace, job.version)) && self.names.version(workspace, job.version).is_none();
+                    let is_missing =
+                        missing.versions.contains(&(workspace, job.version)) && self.names.version(workspace, job.version).is_none();
                     is_missing.then(|| StoreError::NotFound(format!("version {}", job.version)))
                 }
             };

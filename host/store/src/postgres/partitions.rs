@@ -91,9 +91,8 @@ impl Shared {
         );
         let count = format!("SELECT count(*) FROM (SELECT FROM ({needed}) n LIMIT $4) n");
         let count = &count;
-        let many: i64 = self
-            .statement(move |db| async move { get(&db.one(&count, &[&before, &low, &high, &(MOVED + 1)]).await?, 0) })
-            .await?;
+        let many: i64 =
+            self.statement(move |db| async move { get(&db.one(&count, &[&before, &low, &high, &(MOVED + 1)]).await?, 0) }).await?;
         if many > MOVED {
             tracing::info!(day, "many jobs of a day are still needed, so it is not dropped yet");
             return Ok(());

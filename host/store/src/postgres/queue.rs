@@ -27,7 +27,8 @@ impl Shared {
                 Err(error) => answers.push(Some(Err(error))),
             }
         }
-        let mut placed = self.put_each(Target::Waiting, &new).await?.into_iter().zip(&new).map(|(place, new)| place.check(new.job).map(drop));
+        let mut placed =
+            self.put_each(Target::Waiting, &new).await?.into_iter().zip(&new).map(|(place, new)| place.check(new.job).map(drop));
         Ok(answers.into_iter().map(|answer| answer.or_else(|| placed.next()).unwrap_or_else(|| Err(unplaced()))).collect())
     }
 

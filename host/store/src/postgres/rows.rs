@@ -59,12 +59,8 @@ pub(super) fn state_columns(place: Place, extent: Extent) -> String {
         (Place::Running, _) => {
             "1::smallint, s.attempt, s.started, NULL::smallint, NULL::bigint, NULL::bigint, false, NULL::bytea, NULL::bytea"
         }
-        (Place::Finished, Extent::Whole) => {
-            "2::smallint, s.attempt, s.started, s.status, s.duration, s.memory, s.deleted, s.result, s.log"
-        }
-        (Place::Finished, _) => {
-            "2::smallint, s.attempt, s.started, s.status, s.duration, s.memory, s.deleted, NULL::bytea, NULL::bytea"
-        }
+        (Place::Finished, Extent::Whole) => "2::smallint, s.attempt, s.started, s.status, s.duration, s.memory, s.deleted, s.result, s.log",
+        (Place::Finished, _) => "2::smallint, s.attempt, s.started, s.status, s.duration, s.memory, s.deleted, NULL::bytea, NULL::bytea",
     };
     format!("{end}, c.name, c.reason, c.at")
 }

@@ -298,7 +298,8 @@ mod tests {
         assert!(texts.iter().all(|text| text.len() < 8_000), "{}", texts[0].len());
         let heard: Vec<Signal> = texts.iter().flat_map(|text| signals(text, 7)).collect();
         assert_eq!(heard[..3], [Signal::Queued, Signal::Changed, Signal::Outbox]);
-        let ended: Vec<JobId> = heard[3..].iter().flat_map(|signal| if let Signal::Ended(ids) = signal { ids.clone() } else { vec![] }).collect();
+        let ended: Vec<JobId> =
+            heard[3..].iter().flat_map(|signal| if let Signal::Ended(ids) = signal { ids.clone() } else { vec![] }).collect();
         assert_eq!(ended, many);
         assert!(texts.iter().all(|text| signals(text, 0xabc).is_empty()));
         assert!(outgoing.take(1).is_empty());

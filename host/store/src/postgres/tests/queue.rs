@@ -346,8 +346,7 @@ async fn cancelling_and_claiming_at_once_leaves_nothing_between() {
         let limited = |n: usize| (n % 2 == 0).then_some(Concurrency { key: 3, limit: 1 });
         let jobs = ids.iter().enumerate().map(|(n, id)| NewJob { concurrency: limited(n), ..job(*id, &one, x) }).collect();
         stores[0].enqueue(jobs).await.unwrap();
-        let (claimed, outcomes) =
-            tokio::join!(stores[0].claim(1, NOW + 1_000_000, 8, &[]), stores[1].cancel(&one, &ids, "ann", None, NOW));
+        let (claimed, outcomes) = tokio::join!(stores[0].claim(1, NOW + 1_000_000, 8, &[]), stores[1].cancel(&one, &ids, "ann", None, NOW));
         let (claimed, outcomes) = (claimed.unwrap(), outcomes.unwrap());
         let taken: HashSet<JobId> = claimed.iter().map(|job| job.job.id).collect();
         for (id, outcome) in ids.iter().zip(outcomes) {
