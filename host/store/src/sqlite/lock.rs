@@ -7,9 +7,24 @@ use crate::{Result, StoreError};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Write};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// Name of the lock file in the data directory.
 const NAME: &str = "wasmill.lock";
+
+/// How long it is waited for a lock that was given up: a process that is just starting another one lends it its own open
+/// files for a moment, locks among them.
+const LENT: Duration = Duration::from_millis(500);
+
+fn lock(file: &File) -> std::result::Result<(), TryLockError> {
+    let begun = Instant::now();
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if begun.elapsed() < LENT => std::thread::sleep(Duration::from_millis(10)),
+            locked => return locked,
+        }
+    }
+}
 
 /// The lock; given up when dropped.
 #[derive(Debug)]
@@ -18,7 +33,7 @@ pub(super) struct DirLock {
 }
 
 impl DirLock {
-    /// Takes the lock, at once or not at all.
+    /// Takes the lock, at once or hardly later.
     ///
     /// # Errors
     /// `Unavailable` when another process has it, naming that process where it can.
@@ -28,7 +43,7 @@ impl DirLock {
         let mut options = OpenOptions::new();
         options.create(true).read(true).write(true).truncate(false);
         let mut file = options.open(&path).map_err(failed)?;
-        match file.try_lock() {
+        match lock(&file) {
             Ok(()) => {}
             Err(TryLockError::Error(error)) => return Err(failed(error)),
             Err(TryLockError::WouldBlock) => {
