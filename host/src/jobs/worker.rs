@@ -161,6 +161,7 @@ enum End {
 /// Stores what became of a run, however often that has to be tried, as long as the job is this process's own. Doing it
 /// twice is the same as doing it once: the second time the job is no longer held.
 async fn store(host: &Host, id: JobId, end: &End) {
+    let mut told = false;
     loop {
         let stored = match end {
             End::Over(end) => host.store.complete(vec![end.clone()]).await,
@@ -172,7 +173,11 @@ async fn store(host: &Host, id: JobId, end: &End) {
             Err(error) if host.running.is_lost(id) || host.stop.ending.is_cancelled() => {
                 return tracing::error!(%error, job = %id, "a job's end could not be stored; it runs again when its lease has ended");
             }
-            Err(error) => tracing::warn!(%error, job = %id, "a job's end could not be stored yet"),
+            Err(error) if !told => {
+                tracing::warn!(%error, job = %id, "a job's end cannot be stored yet");
+                told = true;
+            }
+            Err(_) => {}
         }
         tokio::time::sleep(AGAIN).await;
     }
