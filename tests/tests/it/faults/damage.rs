@@ -109,7 +109,7 @@ fn damaged_compiled_code_is_compiled_again() {
         assert_eq!(host.call(&script.path, &json!({})).json(), script.answer, "{}", script.path);
     }
     let said = |host: &Host, script: &Script| {
-        host.log().lines().any(|line| line.contains("is not usable; it is compiled again") && line.contains(&script.digest))
+        host.log().lines().any(|line| line.contains("is not usable; it is made again") && line.contains(&script.digest))
     };
     for script in all() {
         assert_eq!(said(&host, script), script.digest != swapped[1].digest, "{}: {}", script.path, host.log());
