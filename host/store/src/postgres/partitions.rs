@@ -12,7 +12,7 @@ use super::finish::tally;
 use super::rows::day_of;
 use crate::keys::first_key;
 use crate::model::micros;
-use crate::{Micros, Result};
+use crate::{Micros, Result, StoreError};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -20,8 +20,11 @@ use std::time::Duration;
 const AHEAD: i64 = 7;
 /// More than so many jobs that are still needed keep their day where it is: moving them would hold everybody up for too long.
 const MOVED: i64 = 20_000;
-/// How long it may be waited for the locks, during which nobody else gets at the tables.
-const LOCK_WAIT: &str = "SET LOCAL lock_timeout = '2s'";
+/// How long it may be waited for the locks, during which nobody else gets at the tables. When somebody else has them for
+/// long, as a backup does, upkeep is done another time.
+const LOCK_WAIT: &str = "SET LOCAL lock_timeout = '500ms'";
+/// The server's word for that it took longer.
+const LOCKED: &str = "55P03";
 /// One node at a time.
 const LOCK: i64 = 0x77_6173_7061_7274;
 /// The tables.
@@ -35,14 +38,14 @@ impl Shared {
         let mut days = self.days().await?;
         for day in today..=today.saturating_add(AHEAD) {
             if days.insert(day) {
-                self.make_day(day).await?;
+                postpone(self.make_day(day).await)?;
             }
         }
         let Some(keep) = keep else { return Ok(()) };
         let before = now.saturating_sub(micros(keep));
         let oldest = i64::from(day_of(first_key(before)));
         for day in days.into_iter().take_while(|day| *day < oldest) {
-            self.drop_day(day, before).await?;
+            postpone(self.drop_day(day, before).await)?;
         }
         Ok(())
     }
@@ -59,14 +62,16 @@ impl Shared {
         self.transaction(move |db| async move {
             db.execute(LOCK_WAIT, &[]).await?;
             db.rows("SELECT count(pg_advisory_xact_lock($1))", &[&LOCK]).await?;
+            // Whoever looked up the parts before this would not find what is moved.
+            for table in TABLES {
+                db.execute(&format!("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"), &[]).await?;
+            }
             for table in TABLES {
                 let name = format!("{table}_{day}");
                 if get(&db.one("SELECT to_regclass($1) IS NOT NULL", &[&name]).await?, 0)? {
                     continue;
                 }
                 db.execute(&format!("CREATE TABLE {name} (LIKE {table} INCLUDING ALL)"), &[]).await?;
-                // Nobody puts anything into the rest from here on until the commit.
-                db.execute(&format!("LOCK TABLE {table}_rest IN ACCESS EXCLUSIVE MODE"), &[]).await?;
                 let sql = format!(
                     "WITH moved AS (DELETE FROM {table}_rest WHERE id >= $1 AND id < $2 RETURNING *) INSERT INTO {name} SELECT * FROM moved"
                 );
@@ -129,5 +134,16 @@ impl Shared {
             tally(&db, counts.into_iter()).await
         })
         .await
+    }
+}
+
+/// Passes over that others have the tables now.
+fn postpone(done: Result<()>) -> Result<()> {
+    match done {
+        Err(StoreError::Unavailable(reason)) if reason.contains(LOCKED) => {
+            tracing::info!(reason, "upkeep of the database is put off");
+            Ok(())
+        }
+        done => done,
     }
 }
