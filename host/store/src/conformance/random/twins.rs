@@ -102,7 +102,7 @@ proptest! {
 #[test]
 fn postgres_answers_as_memory_does() {
     let database = Database::migrated();
-    proptest!(ProptestConfig { cases: 1500, ..ProptestConfig::default() }, |(steps in steps())| {
+    proptest!(ProptestConfig { cases: 64, ..ProptestConfig::default() }, |(steps in steps())| {
         run(async {
             database.clear();
             compare(InPostgres { current: database.open().await, other: database.open().await }, &steps).await;
