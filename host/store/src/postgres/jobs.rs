@@ -46,6 +46,8 @@ impl Jobs for PostgresStore {
         reason: Option<&str>,
         at: Micros,
     ) -> Result<Vec<CancelOutcome>> {
+        // A run that is over and not written yet is over, not unknown.
+        self.recorded().await?;
         let why = Cancellation { by: by.to_owned(), reason: reason.map(str::to_owned), at };
         self.shared.cancel_jobs(workspace, ids, &why).await
     }

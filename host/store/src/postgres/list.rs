@@ -194,12 +194,10 @@ fn table(place: Place, resolved: &Resolved, filter: &JobFilter, values: &mut Vec
     if let Some(parent) = filter.parent {
         parts.and("j.parent =", Uuid(parent));
         parts.and("j.workspace =", resolved.workspace);
-    } else if let Some(script) = resolved.script {
-        parts.and("s.script =", script);
-    }
-    if !by_parent && resolved.script.is_none() {
+    } else if resolved.script.is_none() {
         parts.and("s.workspace =", resolved.workspace);
     }
+    parts.if_some("s.script =", resolved.script);
     let walk = if by_parent { "j" } else { "s" };
     let (low, high) = (format!("{walk}.id >"), format!("{walk}.id <"));
     parts.and(&low, resolved.keys.0);

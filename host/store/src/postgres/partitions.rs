@@ -25,6 +25,8 @@ const MOVED: i64 = 20_000;
 const LOCK_WAIT: &str = "SET LOCAL lock_timeout = '500ms'";
 /// The server's word for that it took longer.
 const LOCKED: &str = "55P03";
+/// Its word for a table that is not there: another node was faster.
+const DROPPED: &str = "42P01";
 /// One node at a time.
 const LOCK: i64 = 0x77_6173_7061_7274;
 /// The tables.
@@ -137,10 +139,10 @@ impl Shared {
     }
 }
 
-/// Passes over that others have the tables now.
+/// Passes over that others have the tables now, or have just done the same.
 fn postpone(done: Result<()>) -> Result<()> {
     match done {
-        Err(StoreError::Unavailable(reason)) if reason.contains(LOCKED) => {
+        Err(StoreError::Unavailable(reason)) if [LOCKED, DROPPED].iter().any(|code| reason.contains(code)) => {
             tracing::info!(reason, "upkeep of the database is put off");
             Ok(())
         }

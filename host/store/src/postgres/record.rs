@@ -18,6 +18,9 @@ const WARN_PERIOD: Duration = Duration::from_secs(10);
 /// Time between two attempts to write a batch that could not be written: first, and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
+/// How long somebody waits until runs are written while they can't be.
+const SHORT_PATIENCE: Duration = Duration::from_secs(1);
+
 /// What goes to the task.
 enum Message {
     Record(Record),
@@ -40,6 +43,8 @@ struct Counters {
     /// Set when somebody waits for the task, which then lingers no longer.
     urgent: AtomicBool,
     hurry: Notify,
+    /// Set while the last attempt to write failed.
+    failing: AtomicBool,
     /// Records sent and not yet written.
     pending: AtomicUsize,
     /// Bytes of them.
@@ -145,8 +150,20 @@ impl Recorder {
             self.counters.hurry.notify_one();
             answer.await.map_err(|_| closed())?
         };
-        let late = || StoreError::Unavailable(format!("finished runs could not be written within {:?}", self.bounds.patience));
-        tokio::time::timeout(self.bounds.patience, settled).await.unwrap_or_else(|_| Err(late()))
+        // In case the task pauses, and the channel has no room for the question.
+        self.counters.hurry.notify_one();
+        tokio::pin!(settled);
+        let mut waited = Duration::ZERO;
+        while waited < self.bounds.patience {
+            if let Ok(answer) = tokio::time::timeout(SHORT_PATIENCE, &mut settled).await {
+                return answer;
+            }
+            waited += SHORT_PATIENCE;
+            if self.counters.failing.load(Ordering::Acquire) {
+                break;
+            }
+        }
+        Err(StoreError::Unavailable(format!("finished runs could not be written within {waited:?}")))
     }
 }
 
@@ -257,6 +274,7 @@ impl Task {
             let runs: Vec<(&RunRecord, bool)> = records.iter().map(|record| (record.run.as_ref(), record.with_body)).collect();
             match self.store.record_all(&runs, false).await {
                 Ok(answers) => {
+                    self.counters.failing.store(false, Ordering::Release);
                     let mut refused = 0;
                     for ((run, _), answer) in runs.iter().zip(&answers) {
                         match answer {
@@ -282,11 +300,14 @@ impl Task {
                 Err(error) => {
                     tracing::warn!(%error, "finished runs can't be written; it is tried again");
                     doubtful = true;
+                    self.counters.failing.store(true, Ordering::Release);
                     self.refuse(messages, &error);
                     if self.store.is_closed() {
                         return batch.into_iter().for_each(|records| self.done(records, 0));
                     }
-                    tokio::time::sleep(pause).await;
+                    tokio::time::sleep(PAUSES.0).await;
+                    // Shorter when somebody asks: the database may be back.
+                    let _ = tokio::time::timeout(pause.saturating_sub(PAUSES.0), self.counters.hurry.notified()).await;
                     pause = (pause * 2).min(PAUSES.1);
                     self.refuse(messages, &error);
                 }

@@ -18,7 +18,7 @@ fn hosts_that_are_killed_at_random_lose_nothing() {
     let mut loads: Vec<Load> = fronts.iter().map(|front| Load::start(front, &plan)).collect();
     let (mut ledger, mut kills) = (Ledger::default(), 0);
     let end = Instant::now() + Duration::from_secs(torture().cluster_seconds);
-    while Instant::now() < end {
+    while Instant::now() < end || kills < 4 {
         std::thread::sleep(Duration::from_millis(300 + random.below(900)));
         let which = random.below(3) as usize;
         if random.below(2) == 0 {
@@ -39,7 +39,7 @@ fn hosts_that_are_killed_at_random_lose_nothing() {
     let fates = fates(&fronts[0], &ledger.acknowledged);
     eprintln!("{kills} kills, {} jobs acknowledged, {} started again", ledger.acknowledged.len(), fates.started_again);
     assert!(fates.are_good(), "{fates:?}");
-    assert!(kills > 3 && ledger.acknowledged.len() > 200, "{kills} {}", ledger.acknowledged.len());
+    assert!(ledger.acknowledged.len() > 200, "{}", ledger.acknowledged.len());
     for host in fronts.iter().chain(&workers) {
         assert!(!host.log().contains("panicked"), "{}", host.log());
     }
