@@ -4,6 +4,7 @@
 //! kept: moved to another workspace, path or kind of row, it does not open. The nonce comes in; drawn at random it never
 //! repeats, which is what the extended nonce is for (draft-irtf-cfrg-xchacha-03, section 2.1).
 
+use crate::Digest;
 use crate::id::WorkspaceId;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -24,6 +25,13 @@ impl ValueKey {
     /// A key from 32 bytes of randomness.
     pub fn new(bytes: [u8; 32]) -> Self {
         Self(bytes)
+    }
+
+    /// A number that tells keys apart and says nothing of them: never negative, the same for the same key.
+    pub fn fingerprint(&self) -> i64 {
+        let digest = Digest::of(&[b"wasmill value key fingerprint ".as_slice(), &self.0].concat());
+        let [a, b, c, d, e, f, g, h, ..] = digest.0;
+        i64::from_be_bytes([a & 0x7f, b, c, d, e, f, g, h])
     }
 }
 

@@ -1,10 +1,10 @@
 //! The host's own keys: files of 64 hex digits in the data directory, for its owner only, made at the first start.
 
-use crate::{files, random};
+use crate::{clock, files, random};
 use std::path::{Path, PathBuf};
 use wasmill_core::Digest;
 use wasmill_core::seal::{SealedAt, SealedKind, ValueKey, open};
-use wasmill_store::{Store, StoreError};
+use wasmill_store::{Micros, Store, StoreError};
 
 /// The secret that authenticates compiled scripts: the one in this file, or the host's own, which is made where there is none.
 ///
@@ -52,6 +52,24 @@ pub(crate) async fn value_key(file: &Path, store: &dyn Store) -> Result<ValueKey
             file.display()
         )),
         _ => Ok(key),
+    }
+}
+
+/// Holds the key against those of the other nodes that share the store: what one seals the others have to open, also when
+/// nothing is sealed yet.
+///
+/// # Errors
+/// A sentence naming the file when another key was there first.
+pub(crate) async fn agree(file: &Path, key: &ValueKey, store: &dyn Store) -> Result<(), String> {
+    // Whoever is first leads for ever, and leading again is no news: so all who have the same key succeed.
+    match store.lead("value-key", key.fingerprint(), clock::now(), Micros::MAX).await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(format!(
+            "the value key {} is not the one of the other hosts that use this database; copy theirs, or name its file with \
+             --value-key-file",
+            file.display()
+        )),
+        Err(error) => Err(format!("the value key cannot be compared with that of other hosts: {error}")),
     }
 }
 
@@ -152,5 +170,16 @@ mod tests {
         std::fs::write(&file, text).unwrap();
         assert!(value_key(&file, &store).await.is_ok());
         std::fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_first_key_is_that_of_all() {
+        let (store, file) = (MemoryStore::new(), Path::new("value-key"));
+        let (first, other) = (ValueKey::new([1; 32]), ValueKey::new([2; 32]));
+        for _ in 0..2 {
+            agree(file, &first, &store).await.unwrap();
+            let error = agree(file, &other, &store).await.unwrap_err();
+            assert!(error.contains("not the one of the other hosts") && error.contains("--value-key-file"), "{error}");
+        }
     }
 }

@@ -228,7 +228,11 @@ async fn serve(args: Args) -> CliResult {
             tracing::warn!(jobs = lost, "jobs that were running when the host ended are queued again");
         }
     }
-    let value_key = keys::value_key(&args.value_key_file.unwrap_or_else(|| data.join("value-key")), &*store).await?;
+    let value_key_file = args.value_key_file.unwrap_or_else(|| data.join("value-key"));
+    let value_key = keys::value_key(&value_key_file, &*store).await?;
+    if opened.is_shared() {
+        keys::agree(&value_key_file, &value_key, &*store).await?;
+    }
     let host = Arc::new(Host {
         resolver: Resolver::new(settings.run_limits),
         admission: Admission::new(&settings.limits),

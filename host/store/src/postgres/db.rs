@@ -196,6 +196,8 @@ impl Shared {
                 Ok(Ok(done)) => {
                     if db.told.load(Ordering::Relaxed) {
                         self.outbox.send_modify(|changes| *changes = changes.wrapping_add(1));
+                        // Another node may be the one that tells.
+                        self.wire.send(crate::Signal::Outbox);
                     }
                     return Ok(done);
                 }

@@ -63,15 +63,15 @@ pub struct PostgresStore {
     /// Records whose callers don't.
     recorder: record::Recorder,
     depth_looks: Gather<i64, u64>,
-    wire: signals::Wire,
 }
 
 /// What the verbs and the tasks beside them have in common.
 struct Shared {
     pool: Pool,
     verb_timeout: Duration,
-    /// Changes whenever something may be due in the outbox by what this process did.
+    /// Changes whenever something may be due in the outbox by what some process did.
     outbox: watch::Sender<u64>,
+    wire: signals::Wire,
     names: names::Names,
     depths: depths::Depths,
     heads: heads::Heads,
@@ -97,6 +97,7 @@ impl PostgresStore {
             pool,
             verb_timeout: options.verb_timeout,
             outbox,
+            wire,
             names: names::Names::default(),
             depths: depths::Depths::default(),
             heads: heads::Heads::default(),
@@ -137,7 +138,6 @@ impl PostgresStore {
                 |shared, workspaces| async move { shared.look_up_depths(&workspaces).await.map(counts::each) }.boxed(),
             ),
             recorder: record::Recorder::new(Arc::clone(&shared), bounds),
-            wire,
             shared,
         })
     }

@@ -20,11 +20,11 @@ impl Nodes for PostgresStore {
     }
 
     fn signal(&self, signal: Signal) {
-        self.wire.send(signal);
+        self.shared.wire.send(signal);
     }
 
     fn signals(&self) -> broadcast::Receiver<Signal> {
-        self.wire.listen()
+        self.shared.wire.listen()
     }
 
     async fn maintain(&self, now: Micros, keep: Option<Duration>) -> Result<()> {

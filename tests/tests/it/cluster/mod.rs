@@ -145,9 +145,14 @@ fn a_worker_that_was_frozen_past_its_lease_says_nothing() {
 fn hosts_without_the_keys_of_the_others_are_refused() {
     let cluster = Cluster::new();
     let one = cluster.start(&[]);
-    let made =
-        one.request("POST", "/api/w/main/variables/create").json(&json!({"path": "u/tests/v", "value": "x", "is_secret": true})).send();
-    assert_eq!(made.status, 201, "{made:?}");
+    // Before anything is sealed, and after.
+    for (path, said) in [("u/tests/v", "is not the one of the other hosts"), ("u/tests/w", "is missing")] {
+        let refused = cluster.refused();
+        assert!(refused.code == 1 && refused.err.contains(said), "{refused:?}");
+        let variable = json!({"path": path, "value": "x", "is_secret": true});
+        let made = one.request("POST", "/api/w/main/variables/create").json(&variable).send();
+        assert_eq!(made.status, 201, "{made:?}");
+    }
     let two = cluster.start(&[]);
     assert_eq!(two.get("/api/w/main/variables/get_value/u/tests/v").json(), "x");
 }

@@ -394,7 +394,7 @@ async fn depths_follow_those_of_other_nodes() {
 
 #[tokio::test]
 async fn signals_reach_other_nodes() {
-    let (_database, stores, ..) = nodes(2).await;
+    let (_database, stores, one, _) = nodes(2).await;
     let (mut own, mut other) = (stores[0].signals(), stores[1].signals());
     let mut outbox = stores[1].outbox_changes();
     outbox.mark_unchanged();
@@ -403,7 +403,9 @@ async fn signals_reach_other_nodes() {
     for _ in 0..500 {
         stores[0].signal(Signal::Queued);
     }
-    stores[0].signal(Signal::Outbox);
+    let hook = Webhook { url: "https://a.example/".into(), secret: vec![1], changed_by: "ann".into(), changed: NOW };
+    stores[0].set_webhook(&one, &hook).await.unwrap();
+    stores[0].archive(&one, &path("f/a/x"), NOW).await.unwrap();
     let heard = async |told: &mut tokio::sync::broadcast::Receiver<Signal>| {
         let (mut ids, mut queued) = (HashSet::new(), 0);
         while ids.len() < many.len() || queued == 0 {
