@@ -11,6 +11,9 @@ use wasmill_store::{JobFilter, NewJob, RunEnd, RunRecord, RunStatus, Span, Store
 
 /// Pages of each sort that are asked for.
 const PAGES: usize = 200;
+/// Which page is asked for, by the place of a run among all.
+type Sort<'a> = Box<dyn Fn(usize) -> JobFilter + Send + 'a>;
+
 /// One run in so many fails.
 const FAILURES: usize = 200;
 
@@ -56,7 +59,7 @@ pub(super) async fn measure(engine: Engine, store: &dyn Store, runs: usize) -> R
     let path = Some("u/bench/job".parse()?);
     let page = JobFilter { limit: 50, ..JobFilter::default() };
     let created = |at: usize| ids.get(at).map(|id| id.millis() as i64 * 1_000);
-    let sorts: [(&'static str, Box<dyn Fn(usize) -> JobFilter + Send>); 6] = [
+    let sorts: [(&'static str, Sort<'_>); 6] = [
         ("newest", Box::new(|_| page.clone())),
         ("of a script", Box::new(|_| JobFilter { path: path.clone(), ..page.clone() })),
         ("failed", Box::new(|_| JobFilter { success: Some(false), ..page.clone() })),

@@ -9,12 +9,13 @@ mod load;
 use crate::figures::{self, Spread};
 use crate::machine::Machine;
 use crate::{table, write_json};
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::ValueEnum;
 use load::Furnished;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use wasmill_store::Store;
 use wasmill_store::postgres::{self, PostgresStore};
 use wasmill_store::sqlite::{Options, SqliteStore};
@@ -176,32 +177,46 @@ async fn rates(args: &Args, engine: Engine, server: Option<&Postgres>, rounds: u
     let site = open(args, engine, server).await?;
     let store = site.store.clone();
     let furnished = load::furnish(&*store).await?;
-    let (mut ours, mut bare) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
     let callers = args.callers.min(jobs);
     // As many callers as there are make a batch, at most.
-    let batches = [callers, load::CLAIM];
+    let (mut enqueue, mut drain) = (Rounds::of(Part::Enqueue, callers), Rounds::of(Part::Drain, load::CLAIM));
     for round in 0..=rounds {
         let enqueued = load::enqueue(&store, &furnished, callers, jobs).await?;
         let drained = load::drain(&store, jobs).await?;
-        let bare_enqueued = site.bare.enqueue(jobs, batches[0], load::ARGS).await?;
-        let bare_drained = site.bare.drain(jobs, batches[1], load::RESULT).await?;
+        let bare_enqueued = site.bare.enqueue(jobs, enqueue.batch, load::ARGS).await?;
+        let bare_drained = site.bare.drain(jobs, drain.batch, load::RESULT).await?;
         // The first one warms up.
         if round > 0 || rounds == 1 {
-            for (part, (our, their)) in [(enqueued, bare_enqueued), (drained, bare_drained)].into_iter().enumerate() {
-                ours.get_mut(part).context("two parts")?.push(jobs as f64 / our.as_secs_f64());
-                bare.get_mut(part).context("two parts")?.push(jobs as f64 / their.as_secs_f64());
-            }
+            enqueue.add(jobs, enqueued, bare_enqueued);
+            drain.add(jobs, drained, bare_drained);
         }
     }
-    let rate = |part: Part, index: usize| Rate {
-        engine,
-        part,
-        ours: figures::spread(ours[index].iter().copied()),
-        bare: figures::spread(bare[index].iter().copied()),
-        ratio: figures::ratios(&ours[index], &bare[index]),
-        batch: batches[index] as f64,
-    };
-    Ok([rate(Part::Enqueue, 0), rate(Part::Drain, 1)])
+    Ok([enqueue.rate(engine), drain.rate(engine)])
+}
+
+/// The rounds of one measurement.
+struct Rounds {
+    part: Part,
+    batch: usize,
+    ours: Vec<f64>,
+    bare: Vec<f64>,
+}
+
+impl Rounds {
+    fn of(part: Part, batch: usize) -> Self {
+        Self { part, batch, ours: Vec::new(), bare: Vec::new() }
+    }
+
+    fn add(&mut self, jobs: usize, ours: Duration, bare: Duration) {
+        self.ours.push(jobs as f64 / ours.as_secs_f64());
+        self.bare.push(jobs as f64 / bare.as_secs_f64());
+    }
+
+    fn rate(&self, engine: Engine) -> Rate {
+        let ratio = figures::ratios(&self.ours, &self.bare);
+        let [ours, bare] = [&self.ours, &self.bare].map(|rates| figures::spread(rates.iter().copied()));
+        Rate { engine, part: self.part, ours, bare, ratio, batch: self.batch as f64 }
+    }
 }
 
 async fn fairness(engine: Engine, store: &dyn Store, rounds: usize, backlog: usize) -> Result<Delay> {

@@ -203,12 +203,12 @@ impl Sandbox {
         if let Some(script) = self.prepared(&digest) {
             return Ok(Some(script));
         }
-        if let Some(trusted) = self.stock.from_disk(digest).await
+        if let Some(trusted) = self.stock.on_disk(digest).await
             && let Some(script) = self.link(digest, trusted).await?
         {
             return Ok(Some(script));
         }
-        let Some((trusted, sealed)) = self.stock.from_shelf(digest).await else { return Ok(None) };
+        let Some((trusted, sealed)) = self.stock.on_shelf(digest).await else { return Ok(None) };
         let script = self.link(digest, trusted).await?;
         if script.is_some() {
             self.stock.write(digest, sealed, self.in_use()).await;

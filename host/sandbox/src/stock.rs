@@ -29,9 +29,9 @@ const UPLOADS: usize = 2;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ArtefactCounts {
     /// Read from the disk.
-    pub from_disk: u64,
+    pub on_disk: u64,
     /// Taken from the shelf.
-    pub from_shelf: u64,
+    pub on_shelf: u64,
     /// Made by the compiler.
     pub compiled: u64,
     /// Found on the disk or on the shelf, but not authentic.
@@ -44,8 +44,8 @@ pub struct ArtefactCounts {
 
 #[derive(Default)]
 struct Counters {
-    from_disk: AtomicU64,
-    from_shelf: AtomicU64,
+    on_disk: AtomicU64,
+    on_shelf: AtomicU64,
     compiled: AtomicU64,
     rejected: AtomicU64,
     shelved: AtomicU64,
@@ -85,12 +85,12 @@ impl Stock {
     }
 
     /// The compiled script on the disk, if one is there, whole and ours.
-    pub(crate) async fn from_disk(&self, digest: Digest) -> Option<Trusted> {
+    pub(crate) async fn on_disk(&self, digest: Digest) -> Option<Trusted> {
         self.blocking(move |shared| {
             let name = shared.seal.identity(&digest);
             match shared.cache.read(&name).and_then(|bytes| shared.seal.open(&digest, &bytes)) {
                 Ok(trusted) => {
-                    shared.counters.from_disk.fetch_add(1, Ordering::Relaxed);
+                    shared.counters.on_disk.fetch_add(1, Ordering::Relaxed);
                     Some(trusted)
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -105,7 +105,7 @@ impl Stock {
     }
 
     /// The compiled script on the shelf, if there is one that is whole and ours, and the bytes that it came as.
-    pub(crate) async fn from_shelf(&self, digest: Digest) -> Option<(Trusted, Bytes)> {
+    pub(crate) async fn on_shelf(&self, digest: Digest) -> Option<(Trusted, Bytes)> {
         let shelf = self.shared.shelf.as_ref()?;
         let reading = shelf.get(self.shared.seal.made_for(), digest, SHELF_LARGEST);
         let found = tokio::time::timeout(SHELF_WAIT, reading).await;
@@ -121,7 +121,7 @@ impl Stock {
         let opened = self.blocking(move |shared| shared.seal.open(&digest, &sealed)).await?;
         match opened {
             Ok(trusted) => {
-                self.shared.counters.from_shelf.fetch_add(1, Ordering::Relaxed);
+                self.shared.counters.on_shelf.fetch_add(1, Ordering::Relaxed);
                 Some((trusted, bytes))
             }
             Err(error) => {
@@ -196,8 +196,8 @@ impl Stock {
         let counters = &self.shared.counters;
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         ArtefactCounts {
-            from_disk: read(&counters.from_disk),
-            from_shelf: read(&counters.from_shelf),
+            on_disk: read(&counters.on_disk),
+            on_shelf: read(&counters.on_shelf),
             compiled: read(&counters.compiled),
             rejected: read(&counters.rejected),
             shelved: read(&counters.shelved),

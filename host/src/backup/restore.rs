@@ -33,7 +33,7 @@ pub(crate) async fn restore(
     let modules = database.modules().map_err(|error| error.to_string())?;
     for module in &modules {
         let path = format!("{MODULES}/{}", path_of(module));
-        if !manifest.files.get(&path).is_some_and(|entry| entry.sha256 == *module) {
+        if manifest.files.get(&path).is_none_or(|entry| entry.sha256 != *module) {
             return Err(format!("{} is missing: the database of the backup names it", from.join(path).display()));
         }
     }

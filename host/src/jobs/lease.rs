@@ -84,7 +84,10 @@ async fn beat(host: &Host) {
 
 /// Ends the runs of a lease that is about to end. A host that is alone with its store has nobody to give way to.
 async fn watch(host: &Host) {
-    while host.shared {
+    if !host.shared {
+        return;
+    }
+    loop {
         tokio::time::sleep(WATCH).await;
         if !host.lease.holds() {
             lose(host, "the store could not be told that this worker lives");

@@ -185,12 +185,14 @@ fn altered_backups_are_refused_and_name_the_file() {
         let name = file.display().to_string();
         // Each file altered, at its beginning and at its end, cut, and missing.
         let length = std::fs::metadata(whole.join(file)).expect("a file").len() as usize;
-        let alter: [&dyn Fn(&mut Vec<u8>); 3] =
-            [&|bytes| bytes[0] ^= 1, &|bytes| bytes[length / 2] ^= 1, &|bytes| bytes.truncate(length - 1)];
-        for (kind, alter) in alter.iter().enumerate() {
+        for kind in 0..3 {
             let from = copy(&format!("altered-{number}-{kind}"));
             let mut bytes = std::fs::read(from.join(file)).expect("a file");
-            alter(&mut bytes);
+            match kind {
+                0 => bytes[0] ^= 1,
+                1 => bytes[length / 2] ^= 1,
+                _ => bytes.truncate(length - 1),
+            }
             std::fs::write(from.join(file), &bytes).expect("it is altered");
             refuses(&from, &name);
         }

@@ -90,7 +90,7 @@ async fn fresh_host(shelf: &Arc<Memory>) -> (bool, ArtefactCounts) {
     // It is on the disk now, wherever it came from.
     let again = host(directory.path(), &Arc::default(), KEY);
     again.prepare(digest(&one()), Kind::Command, never).await.unwrap();
-    assert_eq!(again.artefact_counts().from_disk, 1);
+    assert_eq!(again.artefact_counts().on_disk, 1);
     (asked, counts)
 }
 
@@ -120,7 +120,7 @@ async fn filled() -> Arc<Memory> {
 #[tokio::test]
 async fn what_one_has_compiled_the_others_use() {
     let shelf = filled().await;
-    let taken = ArtefactCounts { from_shelf: 1, ..ArtefactCounts::default() };
+    let taken = ArtefactCounts { on_shelf: 1, ..ArtefactCounts::default() };
     assert_eq!(fresh_host(&shelf).await, (false, taken));
     // Also for an upload, whose bytes are at hand.
     let directory = tempfile::tempdir().unwrap();
@@ -189,7 +189,7 @@ async fn a_broken_shelf_is_passed_over() {
     shelf.broken.store(true, Ordering::Relaxed);
     let (asked, counts) = fresh_host(&shelf).await;
     assert!(asked);
-    assert_eq!((counts.compiled, counts.from_shelf, counts.shelved), (1, 0, 0));
+    assert_eq!((counts.compiled, counts.on_shelf, counts.shelved), (1, 0, 0));
     assert!(counts.shelf_failures > 0);
 }
 

@@ -57,7 +57,7 @@ impl Shared {
         let claims = &claims;
         let (released, over) = self
             .transaction(move |db| async move {
-                let held = self.take_out(&db, &claims, Some(worker)).await?;
+                let held = self.take_out(&db, claims, Some(worker)).await?;
                 let held: Vec<Held> = held.into_iter().flatten().collect();
                 self.uncount(&db, &held).await
             })

@@ -238,7 +238,7 @@ impl Shared {
         let asked = Asked::of(due, &HashSet::new(), heads, 0);
         let values = asked.values(&now, &[&call.worker, &call.number]);
         let (begin, sql, values) = (&begin, &sql, &values);
-        let rows = self.statement(move |db| async move { db.burst(&begin, &sql, &values).await }).await?;
+        let rows = self.statement(move |db| async move { db.burst(begin, sql, values).await }).await?;
         let mut found = Found::default();
         for row in &rows {
             match taken(row).map_err(Fault::into_error)? {
@@ -260,7 +260,7 @@ impl Shared {
         self.transaction(move |db| async move {
             db.execute("SET LOCAL synchronous_commit = off", &[]).await?;
             db.rows("SELECT count(pg_advisory_xact_lock($1))", &[&LOCK]).await?;
-            let rows = db.rows(&sql, &asked.values(&now, &[])).await?;
+            let rows = db.rows(sql, &asked.values(&now, &[])).await?;
             let candidates = rows.iter().map(Candidate::of).collect::<Outcome<Vec<Candidate>>>()?;
             let keys: BTreeSet<i64> = candidates.iter().filter_map(|candidate| candidate.limit.map(|(key, _)| key)).collect();
             let mut running = HashMap::new();
@@ -304,7 +304,7 @@ impl Shared {
         let keys: Vec<i64> = taken.iter().map(|job| job.key).collect();
         let sql = format!("SELECT {} FROM job j WHERE j.id = ANY ($1)", job_columns(true));
         let (keys, sql) = (&keys, &sql);
-        let rows = self.statement(move |db| async move { db.rows(&sql, &[&keys]).await }).await?;
+        let rows = self.statement(move |db| async move { db.rows(sql, &[&keys]).await }).await?;
         let names = names(&rows).map_err(Fault::into_error)?;
         self.shown(&names, |shown| {
             let mut by_key: HashMap<i64, &Row> = HashMap::with_capacity(rows.len());

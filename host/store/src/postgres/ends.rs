@@ -34,7 +34,7 @@ impl Shared {
             let (places, asked): (Vec<usize>, Vec<(Asked, &RunEnd)>) = plain.map(|(n, run)| (n, (self.asked(run.claim), &run.end))).unzip();
             if !asked.is_empty() {
                 let asked = &asked;
-                for (n, workspace) in self.statement(move |db| async move { finish_plain(&db, &asked).await }).await? {
+                for (n, workspace) in self.statement(move |db| async move { finish_plain(&db, asked).await }).await? {
                     if let Some(done) = places.get(n).and_then(|n| done.get_mut(*n)) {
                         *done = true;
                         over.push(workspace);
@@ -46,7 +46,7 @@ impl Shared {
         if !rest.is_empty() {
             let left: Vec<(Claim, &RunEnd)> = rest.iter().filter_map(|n| runs.get(*n)).map(|run| (run.claim, &run.end)).collect();
             let left = &left;
-            let found = self.transaction(move |db| async move { self.complete_closely(&db, &left).await }).await?;
+            let found = self.transaction(move |db| async move { self.complete_closely(&db, left).await }).await?;
             for (n, held) in rest.into_iter().zip(found) {
                 if let (Some(done), Some(workspace)) = (done.get_mut(n), held) {
                     *done = true;
@@ -77,7 +77,7 @@ impl Shared {
         let chosen: Vec<&Retry> = first.iter().filter_map(|n| runs.get(*n).copied()).collect();
         let writing = self.depths.begin();
         let chosen = &chosen;
-        let (found, over) = self.transaction(move |db| async move { self.retry_closely(&db, &chosen).await }).await?;
+        let (found, over) = self.transaction(move |db| async move { self.retry_closely(&db, chosen).await }).await?;
         writing.confirm(over.into_iter().map(|workspace| (workspace, -1)));
         let mut done = vec![false; runs.len()];
         for (n, held) in first.into_iter().zip(found) {
@@ -166,7 +166,7 @@ impl Shared {
         );
         let sql = &sql;
         let rows = self
-            .statement(move |db| async move { db.rows(&sql, &[&workspace, &super::lookup::own(&id), &id.tail(), &Uuid(id)]).await })
+            .statement(move |db| async move { db.rows(sql, &[&workspace, &super::lookup::own(&id), &id.tail(), &Uuid(id)]).await })
             .await?;
         let attempt = |row: &tokio_postgres::Row| {
             let end = super::rows::end(row, 3, get(row, 2)?, super::rows::Extent::Line)?;
@@ -191,8 +191,7 @@ pub(super) async fn note_attempts(db: &Db, attempts: &[(&Held, &RunEnd)], lost: 
     let memory: Vec<i64> = attempts.iter().map(|(_, end)| signed(end.memory_peak_bytes)).collect();
     let statuses: Vec<i16> = attempts.iter().map(|(_, end)| status_number(end.status)).collect();
     let deleted: Vec<bool> = attempts.iter().map(|(_, end)| end.deleted).collect();
-    let (results, logs): (Vec<Option<&[u8]>>, Vec<Option<&[u8]>>) =
-        attempts.iter().map(|(_, end)| body((!end.deleted).then_some(*end))).unzip();
+    let (results, logs): (Vec<_>, Vec<_>) = attempts.iter().map(|(_, end)| body((!end.deleted).then_some(*end))).unzip();
     let sql = "INSERT INTO job_attempt (job, number, lost, started, duration, memory, status, deleted, result, log) \
         SELECT a.job, a.number, $1, a.started, a.duration, a.memory, a.status, a.deleted, a.result, a.log \
         FROM unnest($2::bigint[], $3::integer[], $4::bigint[], $5::bigint[], $6::bigint[], $7::smallint[], $8::boolean[], $9::bytea[], \

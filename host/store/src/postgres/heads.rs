@@ -200,7 +200,7 @@ impl Shared {
         let heads = self
             .statement(move |db| async move {
                 let rows = db.rows(&sql(KNOWN, limits), &[&groups.workspaces, &groups.tags, &groups.ranks, &groups.marks]).await?;
-                rows.iter().map(|row| head(row, &marks)).collect::<Outcome<Vec<Head>>>()
+                rows.iter().map(|row| head(row, marks)).collect::<Outcome<Vec<Head>>>()
             })
             .await?;
         self.heads.advance(&heads);

@@ -44,7 +44,7 @@ impl Shared {
         };
         let values: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| value.as_ref() as &(dyn ToSql + Sync)).collect();
         let (sql, values) = (&sql, &values);
-        let mut rows = self.statement(move |db| async move { db.rows(&sql, &values).await }).await?;
+        let mut rows = self.statement(move |db| async move { db.rows(sql, values).await }).await?;
         // Within a table they are in order already.
         let key = |row: &tokio_postgres::Row| get::<i64>(row, 0).unwrap_or_default();
         match filter.ascending {

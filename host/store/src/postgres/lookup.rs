@@ -63,7 +63,7 @@ impl Shared {
         };
         let sql = [Place::Waiting, Place::Running, Place::Finished].map(place).join(" UNION ALL ");
         let sql = &sql;
-        let rows = self.statement(move |db| async move { db.rows(&sql, &[&workspace, &key, &tail]).await }).await?;
+        let rows = self.statement(move |db| async move { db.rows(sql, &[&workspace, &key, &tail]).await }).await?;
         Ok(self.jobs(&rows, Extent::Whole).await?.into_iter().next())
     }
 
@@ -84,7 +84,7 @@ impl Shared {
              (SELECT FROM alias a JOIN job j ON j.id = a.key WHERE a.uuid = c.uuid AND j.tail IS NULL AND {there}) ORDER BY c.n"
         );
         let (keys, sql, tails, uuids, workspaces) = (&keys, &sql, &tails, &uuids, &workspaces);
-        let rows = self.statement(move |db| async move { db.rows(&sql, &[&workspaces, &keys, &tails, &uuids]).await }).await?;
+        let rows = self.statement(move |db| async move { db.rows(sql, &[&workspaces, &keys, &tails, &uuids]).await }).await?;
         let mut over = Vec::with_capacity(rows.len());
         for row in &rows {
             let n: i64 = get(row, 0).map_err(super::fault::Fault::into_error)?;

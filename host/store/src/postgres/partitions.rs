@@ -99,7 +99,7 @@ impl Shared {
         let count = format!("SELECT count(*) FROM (SELECT FROM ({needed}) n LIMIT $4) n");
         let count = &count;
         let many: i64 =
-            self.statement(move |db| async move { get(&db.one(&count, &[&before, &low, &high, &(MOVED + 1)]).await?, 0) }).await?;
+            self.statement(move |db| async move { get(&db.one(count, &[&before, &low, &high, &(MOVED + 1)]).await?, 0) }).await?;
         if many > MOVED {
             tracing::info!(day, "many jobs of a day are still needed, so it is not dropped yet");
             return Ok(());
@@ -114,7 +114,7 @@ impl Shared {
             for table in TABLES {
                 db.execute(&format!("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"), &[]).await?;
             }
-            let rows = db.rows(&needed, &[&before, &low, &high]).await?;
+            let rows = db.rows(needed, &[&before, &low, &high]).await?;
             let kept = rows.iter().map(|row| get(row, 0)).collect::<Outcome<Vec<i64>>>()?;
             let left = db.rows(&format!("SELECT workspace, count(*) FROM {finished} WHERE id = ANY ($1) GROUP BY 1"), &[&kept]).await?;
             for table in TABLES {

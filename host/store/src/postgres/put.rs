@@ -343,7 +343,7 @@ async fn insert(db: &Db, target: Target, rows: Vec<Row<'_>>) -> Outcome<Vec<(usi
             let statuses: Vec<i16> = ends.iter().map(|end| status_number(end.status)).collect();
             let deleted: Vec<bool> = ends.iter().map(|end| end.deleted).collect();
             let kept = rows.iter().zip(&ends).map(|(row, end)| (row.new.with_body && !end.deleted).then_some(*end));
-            let (results, logs): (Vec<Option<&[u8]>>, Vec<Option<&[u8]>>) = kept.map(body).unzip();
+            let (results, logs): (Vec<_>, Vec<_>) = kept.map(body).unzip();
             let sql = format!(
                 "{placed} over AS (INSERT INTO finished (id, workspace, script, started, duration, memory, erase_due, attempt, status, \
                  deleted, result, log) SELECT p.id, p.workspace, p.script, e.started, e.duration, e.memory, e.erase_due, 1, e.status, \

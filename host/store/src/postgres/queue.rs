@@ -51,7 +51,7 @@ impl Shared {
         }
         if !rest.is_empty() {
             let rest = &rest;
-            let done = self.transaction(move |db| async move { put_rest(&db, target, &rest, vec![None; rest.len()]).await }).await?;
+            let done = self.transaction(move |db| async move { put_rest(&db, target, rest, vec![None; rest.len()]).await }).await?;
             for (n, place) in places.into_iter().zip(done) {
                 if let Some(placed) = placed.get_mut(n) {
                     *placed = place;
@@ -70,7 +70,7 @@ impl Shared {
         let refs = self.refs(&all).await?;
         let writing = self.depths.begin();
         let refs = &refs;
-        let done = self.transaction(move |db| async move { put_together(&db, jobs, &refs).await }).await;
+        let done = self.transaction(move |db| async move { put_together(&db, jobs, refs).await }).await;
         if done.as_ref().is_err_and(is_refusal) {
             writing.confirm([]);
             return done.map(drop);

@@ -116,12 +116,14 @@ async fn limits_hold_exactly_and_nobody_is_forgotten() {
             while over.load(Ordering::Relaxed) < u32::from(JOBS) {
                 assert!(Instant::now() < deadline, "{} of {JOBS} are over: some wait for ever", over.load(Ordering::Relaxed));
                 turn += 1;
-                let tags = if turn % 4 == 0 { vec!["big".to_owned()] } else { vec![] };
+                let tags = if turn.is_multiple_of(4) { vec!["big".to_owned()] } else { vec![] };
                 let claimed = store.claim(worker, NOW + 1_000_000, 5, &tags).await.unwrap();
                 for job in &claimed {
                     if let Some(limit) = job.job.concurrency {
                         let now = running[&limit.key].fetch_add(1, Ordering::SeqCst) + 1;
-                        assert!(now <= limit.limit, "{now} of the key {} run beside each other, and {} may", limit.key, limit.limit);
+                        // One with a lower limit may have been there before another that has a higher one, and be seen after it.
+                        let may = HashMap::from([(1, 1), (-2, 3), (i64::MAX, 2)])[&limit.key];
+                        assert!(now <= may, "{now} of the key {} run beside each other, and {may} may", limit.key);
                         most.fetch_max(now, Ordering::Relaxed);
                     }
                 }
@@ -343,7 +345,7 @@ async fn cancelling_and_claiming_at_once_leaves_nothing_between() {
     let (_database, stores, one, x) = nodes(2).await;
     for round in 0..20u16 {
         let ids: Vec<JobId> = (0..8).map(|n| id(round * 8 + n)).collect();
-        let limited = |n: usize| (n % 2 == 0).then_some(Concurrency { key: 3, limit: 1 });
+        let limited = |n: usize| n.is_multiple_of(2).then_some(Concurrency { key: 3, limit: 1 });
         let jobs = ids.iter().enumerate().map(|(n, id)| NewJob { concurrency: limited(n), ..job(*id, &one, x) }).collect();
         stores[0].enqueue(jobs).await.unwrap();
         let (claimed, outcomes) = tokio::join!(stores[0].claim(1, NOW + 1_000_000, 8, &[]), stores[1].cancel(&one, &ids, "ann", None, NOW));
