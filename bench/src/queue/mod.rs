@@ -5,6 +5,7 @@
 mod bare;
 mod lists;
 mod load;
+mod river;
 
 use crate::figures::{self, Spread};
 use crate::machine::Machine;
@@ -48,6 +49,9 @@ pub(crate) struct Args {
     /// Only these measurements
     #[arg(long, value_enum)]
     only: Vec<Part>,
+    /// River's program, built in bench/river, to be measured beside PostgreSQL
+    #[arg(long)]
+    river: Option<PathBuf>,
     /// Where the files are put; a temporary folder unless set
     #[arg(long)]
     folder: Option<PathBuf>,
@@ -90,6 +94,7 @@ struct Site {
 struct Report {
     machine: Machine,
     rates: Vec<Rate>,
+    river: Vec<river::Beside>,
     fairness: Vec<Delay>,
     lists: Vec<lists::Pages>,
 }
@@ -132,14 +137,19 @@ async fn measure(args: &Args) -> Result<()> {
         if args.quick { (1, 2_000, 5_000, 5_000) } else { (args.rounds, args.jobs, args.backlog, args.runs) };
     let wants = |part: Part| args.only.is_empty() || args.only.contains(&part);
     let engines = if args.engine.is_empty() { &[Engine::Sqlite, Engine::Postgres][..] } else { &args.engine };
-    let mut report = Report { machine: Machine::look(), rates: Vec::new(), fairness: Vec::new(), lists: Vec::new() };
+    let mut report = Report { machine: Machine::look(), rates: Vec::new(), river: Vec::new(), fairness: Vec::new(), lists: Vec::new() };
     for &engine in engines {
         let server = (engine == Engine::Postgres).then(|| {
             let settings = [("shared_buffers", "512MB"), ("max_wal_size", "4GB")].map(|(name, value)| (name.to_owned(), value.to_owned()));
             Postgres::start(PostgresOptions { fsync: true, settings: settings.into(), ..PostgresOptions::default() })
         });
         if wants(Part::Enqueue) || wants(Part::Drain) {
-            report.rates.extend(rates(args, engine, server.as_ref(), rounds, jobs).await?.into_iter().filter(|rate| wants(rate.part)));
+            let rates = rates(args, engine, server.as_ref(), rounds, jobs).await?;
+            if let (Some(server), Some(program)) = (&server, &args.river) {
+                let url = server.url(&server.create_database());
+                report.river = river::measure(program, &url, jobs, args.callers.min(jobs), rounds, &rates)?;
+            }
+            report.rates.extend(rates.into_iter().filter(|rate| wants(rate.part)));
         }
         if wants(Part::Fairness) {
             let site = open(args, engine, server.as_ref()).await?;
@@ -242,6 +252,14 @@ fn print(report: &mut Report) {
         })
         .collect();
     table::print(["engine", "", "batch", "ours/s", "bare/s", "ratio"], &rows);
+    let rows: Vec<[String; 4]> = report
+        .river
+        .iter()
+        .map(|beside| [beside.name.to_owned(), whole(beside.ours), whole(beside.river), format!("{:.2}", beside.ratio)])
+        .collect();
+    if !rows.is_empty() {
+        table::print(["PostgreSQL", "ours/s", "River/s", "ratio"], &rows);
+    }
     let rows: Vec<[String; 5]> = report
         .fairness
         .iter()
