@@ -1,17 +1,18 @@
-//! The least that it could take: the engine alone, with one table for what waits and one for what is over, the same bytes
-//! in the same batches, one transaction each, and nothing of what makes a queue a queue.
+//! The least that it could take: the engine alone writes the same rows into the same tables, with the same indexes, in
+//! batches of the same size, one transaction each, and nothing is asked, checked or told.
+//!
+//! A store makes the tables and one row of each sort, of which all others are copies under ids of their own.
 
+use super::load;
 use anyhow::{Context as _, Result, ensure};
-use rusqlite::Connection;
+use rusqlite::types::Value;
+use rusqlite::{Connection, params_from_iter};
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
-
-/// Bytes of a job beside its arguments: what sixteen small columns take.
-const COLUMNS: usize = 80;
-
-const TABLES: &str = "CREATE TABLE waiting (id BIGINT PRIMARY KEY, rest BLOB NOT NULL, args BLOB NOT NULL); \
-    CREATE TABLE over (id BIGINT PRIMARY KEY, rest BLOB NOT NULL, args BLOB NOT NULL, result BLOB NOT NULL);";
+use wasmill_store::Store;
+use wasmill_store::postgres::{self, PostgresStore};
+use wasmill_store::sqlite::{self, SqliteStore};
 
 /// An engine.
 pub(super) enum Bare {
@@ -19,78 +20,154 @@ pub(super) enum Bare {
     Postgres(Box<tokio_postgres::Client>),
 }
 
+/// What a job has when it waits and when it is over, in SQLite.
+const WAITING: [&str; 2] = ["queue", "queue_args"];
+const OVER: [&str; 2] = ["run", "run_body"];
+
+/// Leaves one job that is over and one that waits.
+async fn furnish(store: &dyn Store) -> Result<()> {
+    let furnished = load::furnish(store).await?;
+    load::pile_up(store, &furnished, 1).await?;
+    load::work_off(store).await?;
+    load::pile_up(store, &furnished, 1).await
+}
+
+/// The row that all others of a table are copies of. Its first column is the id.
+fn pattern(conn: &Connection, table: &str) -> Result<Vec<Value>> {
+    let mut statement = conn.prepare(&format!("SELECT * FROM {table} ORDER BY id DESC LIMIT 1"))?;
+    let columns = statement.column_count();
+    Ok(statement.query_row([], |row| (0..columns).map(|column| row.get(column)).collect())?)
+}
+
+/// Inserts copies of a pattern.
+fn copies(conn: &Connection, table: &str, pattern: &mut [Value], ids: impl Iterator<Item = i64>) -> Result<()> {
+    let places = vec!["?"; pattern.len()].join(", ");
+    let mut insert = conn.prepare_cached(&format!("INSERT INTO {table} VALUES ({places})"))?;
+    for id in ids {
+        *pattern.first_mut().context("a table has columns")? = Value::Integer(id);
+        insert.execute(params_from_iter(pattern.iter()))?;
+    }
+    Ok(())
+}
+
 impl Bare {
-    pub(super) fn sqlite(file: &Path) -> Result<Self> {
-        let conn = Connection::open(file)?;
+    pub(super) async fn sqlite(folder: &Path) -> Result<Self> {
+        let store = SqliteStore::open(folder, sqlite::Options::default())?;
+        furnish(&store).await?;
+        store.close().await?;
+        drop(store);
+        let conn = Connection::open(folder.join("wasmill.db"))?;
         conn.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000;")?;
-        conn.execute_batch(&TABLES.replace("BIGINT", "INTEGER"))?;
         Ok(Bare::Sqlite(Mutex::new(conn)))
     }
 
     pub(super) async fn postgres(url: &str) -> Result<Self> {
+        let store = PostgresStore::open(&postgres::Options::from_url(url)?).await?;
+        furnish(&store).await?;
+        drop(store);
         let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
         tokio::spawn(connection);
-        client.batch_execute(&TABLES.replace("BLOB", "BYTEA")).await?;
         Ok(Bare::Postgres(Box::new(client)))
     }
 
     /// Inserts so many jobs and returns how long that took.
-    pub(super) async fn enqueue(&self, jobs: usize, batch: usize, args: usize) -> Result<Duration> {
-        let (rest, args) = (vec![1u8; COLUMNS], vec![b'x'; args]);
-        let begun = Instant::now();
+    pub(super) async fn enqueue(&self, jobs: usize, batch: usize) -> Result<Duration> {
         match self {
             Bare::Sqlite(conn) => {
                 let mut conn = conn.lock().ok().context("nobody panicked")?;
-                let first: i64 = conn.query_row("SELECT coalesce(max(id), 0) FROM over", [], |row| row.get(0))?;
+                let mut patterns = WAITING.map(|table| pattern(&conn, table).map(|pattern| (table, pattern)));
+                let first: i64 =
+                    conn.query_row("SELECT max((SELECT max(id) FROM queue), (SELECT max(id) FROM run))", [], |row| row.get(0))?;
+                let begun = Instant::now();
                 for chunk in (first + 1..=first + jobs as i64).collect::<Vec<_>>().chunks(batch) {
                     let tx = conn.transaction()?;
-                    let mut insert = tx.prepare_cached("INSERT INTO waiting VALUES (?1, ?2, ?3)")?;
-                    for id in chunk {
-                        insert.execute((id, &rest, &args))?;
+                    for pattern in &mut patterns {
+                        let (table, pattern) = pattern.as_mut().map_err(|error| anyhow::anyhow!("{error}"))?;
+                        copies(&tx, table, pattern, chunk.iter().copied())?;
                     }
-                    drop(insert);
                     tx.commit()?;
                 }
+                Ok(begun.elapsed())
             }
             Bare::Postgres(client) => {
-                let first: i64 = client.query_one("SELECT coalesce(max(id), 0) FROM over", &[]).await?.get(0);
-                let insert = client.prepare("INSERT INTO waiting SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bytea[])").await?;
+                let first: i64 = client.query_one("SELECT max(id) FROM job", &[]).await?.get(0);
+                // It is never moved.
+                let waits: i64 = client.query_one("SELECT min(id) FROM waiting", &[]).await?.get(0);
+                let job: Vec<u8> = client.query_one("SELECT args FROM job WHERE id = $1", &[&waits]).await?.get(0);
+                let sql = format!(
+                    "WITH new AS (SELECT * FROM unnest($1::bigint[], $2::bytea[]) u (id, args)), jobs AS ({}) {}",
+                    copy(client, "job", "new", waits, "args").await?,
+                    copy(client, "waiting", "new", waits, "args").await?,
+                );
+                let insert = client.prepare(&sql).await?;
+                let begun = Instant::now();
                 for chunk in (first + 1..=first + jobs as i64).collect::<Vec<_>>().chunks(batch) {
-                    let (rests, all) = (vec![&rest; chunk.len()], vec![&args; chunk.len()]);
-                    client.execute(&insert, &[&chunk, &rests, &all]).await?;
+                    let args = vec![&job; chunk.len()];
+                    let put = client.execute(&insert, &[&chunk, &args]).await?;
+                    ensure!(put == chunk.len() as u64, "{put} of {} were put", chunk.len());
                 }
+                Ok(begun.elapsed())
             }
         }
-        Ok(begun.elapsed())
     }
 
     /// Moves so many jobs to what is over and returns how long that took.
-    pub(super) async fn drain(&self, jobs: usize, batch: usize, result: usize) -> Result<Duration> {
-        let result = vec![b'y'; result];
-        let begun = Instant::now();
-        let mut moved = 0;
+    pub(super) async fn drain(&self, jobs: usize, batch: usize) -> Result<Duration> {
         match self {
             Bare::Sqlite(conn) => {
                 let mut conn = conn.lock().ok().context("nobody panicked")?;
-                while moved < jobs {
+                let mut patterns = OVER.map(|table| pattern(&conn, table).map(|pattern| (table, pattern)));
+                // But for the pattern's, which is the first.
+                let ids: Vec<i64> = conn
+                    .prepare("SELECT id FROM queue ORDER BY id LIMIT -1 OFFSET 1")?
+                    .query_map([], |row| row.get(0))?
+                    .collect::<rusqlite::Result<_>>()?;
+                ensure!(ids.len() == jobs, "{} of {jobs} wait", ids.len());
+                let begun = Instant::now();
+                for chunk in ids.chunks(batch) {
                     let tx = conn.transaction()?;
-                    let sql = "INSERT INTO over SELECT id, rest, args, ?1 FROM waiting ORDER BY id LIMIT ?2";
-                    moved += tx.prepare_cached(sql)?.execute((&result, batch as i64))?;
-                    let sql = "DELETE FROM waiting WHERE id IN (SELECT id FROM waiting ORDER BY id LIMIT ?1)";
-                    tx.prepare_cached(sql)?.execute([batch as i64])?;
+                    let mut delete = tx.prepare_cached("DELETE FROM queue WHERE id = ?1")?;
+                    for id in chunk {
+                        delete.execute([id])?;
+                    }
+                    drop(delete);
+                    for pattern in &mut patterns {
+                        let (table, pattern) = pattern.as_mut().map_err(|error| anyhow::anyhow!("{error}"))?;
+                        copies(&tx, table, pattern, chunk.iter().copied())?;
+                    }
                     tx.commit()?;
                 }
+                Ok(begun.elapsed())
             }
             Bare::Postgres(client) => {
-                let sql = "WITH gone AS (DELETE FROM waiting WHERE id IN (SELECT id FROM waiting ORDER BY id LIMIT $2) RETURNING *) \
-                    INSERT INTO over SELECT id, rest, args, $1 FROM gone";
-                let move_on = client.prepare(sql).await?;
+                let over: i64 = client.query_one("SELECT min(id) FROM finished", &[]).await?.get(0);
+                let result: Vec<u8> = client.query_one("SELECT result FROM finished WHERE id = $1", &[&over]).await?.get(0);
+                let sql = format!(
+                    "WITH gone AS (DELETE FROM waiting WHERE (workspace, id) IN (SELECT workspace, id FROM waiting ORDER BY workspace, id \
+                     OFFSET 1 LIMIT $2) RETURNING id), new AS (SELECT id, $1::bytea AS result FROM gone) {}",
+                    copy(client, "finished", "new", over, "result").await?,
+                );
+                let move_on = client.prepare(&sql).await?;
+                let begun = Instant::now();
+                let mut moved = 0;
                 while moved < jobs {
-                    moved += client.execute(&move_on, &[&result, &(batch as i64)]).await? as usize;
+                    let now = client.execute(&move_on, &[&result, &(batch as i64)]).await? as usize;
+                    ensure!(now > 0, "{moved} of {jobs} were moved");
+                    moved += now;
                 }
+                Ok(begun.elapsed())
             }
         }
-        ensure!(moved == jobs, "{moved} of {jobs} were moved");
-        Ok(begun.elapsed())
     }
+}
+
+/// A statement that copies a row of a table for each of those in `from`, which have the id and the body.
+async fn copy(client: &tokio_postgres::Client, table: &str, from: &str, id: i64, body: &str) -> Result<String> {
+    let sql =
+        "SELECT attname::text FROM pg_attribute WHERE attrelid = $1::text::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum";
+    let columns: Vec<String> = client.query(sql, &[&table]).await?.iter().map(|row| row.get(0)).collect();
+    let source = |column: &String| if column == "id" || column == body { format!("{from}.{column}") } else { format!("t.{column}") };
+    let values: Vec<String> = columns.iter().map(source).collect();
+    let (columns, values) = (columns.join(", "), values.join(", "));
+    Ok(format!("INSERT INTO {table} ({columns}) SELECT {values} FROM {from} CROSS JOIN (SELECT * FROM {table} WHERE id = {id}) t"))
 }

@@ -177,7 +177,7 @@ async fn open(args: &Args, engine: Engine, server: Option<&Postgres>) -> Result<
         }
         _ => {
             let store = Arc::new(SqliteStore::open(&folder.path().join("ours"), Options::default())?);
-            let bare = bare::Bare::sqlite(&folder.path().join("bare.db"))?;
+            let bare = bare::Bare::sqlite(&folder.path().join("bare")).await?;
             Ok(Site { store, bare, _folder: folder })
         }
     }
@@ -193,8 +193,8 @@ async fn rates(args: &Args, engine: Engine, server: Option<&Postgres>, rounds: u
     for round in 0..=rounds {
         let enqueued = load::enqueue(&store, &furnished, callers, jobs).await?;
         let drained = load::drain(&store, jobs).await?;
-        let bare_enqueued = site.bare.enqueue(jobs, enqueue.batch, load::ARGS).await?;
-        let bare_drained = site.bare.drain(jobs, drain.batch, load::RESULT).await?;
+        let bare_enqueued = site.bare.enqueue(jobs, enqueue.batch).await?;
+        let bare_drained = site.bare.drain(jobs, drain.batch).await?;
         // The first one warms up.
         if round > 0 || rounds == 1 {
             enqueue.add(jobs, enqueued, bare_enqueued);
