@@ -35,6 +35,7 @@ pub(super) struct Filter {
 /// Fills a store and asks it.
 pub(super) async fn measure(engine: Engine, store: &dyn Store, runs: usize) -> Result<Pages> {
     let furnished = load::furnish(store).await?;
+    store.maintain(load::now(), None).await?;
     let mut ids = Vec::with_capacity(runs);
     for number in 0..runs {
         let at = load::now();

@@ -18,7 +18,8 @@ use std::time::Duration;
 
 /// Days made ahead.
 const AHEAD: i64 = 7;
-/// More than so many jobs that are still needed keep their day where it is: moving them would hold everybody up for too long.
+/// More than so many jobs are not moved: a day that has so many which are still needed is not dropped, and one of which so
+/// many lie in the rest is not made.
 const MOVED: i64 = 20_000;
 /// How long it may be waited for the locks, during which nobody else gets at the tables. When somebody else has them for
 /// long, as a backup does, upkeep is done another time.
@@ -59,8 +60,15 @@ impl Shared {
         self.statement(move |db| async move { db.rows(sql, &[]).await?.iter().map(|row| get(row, 0)).collect() }).await
     }
 
+    /// Makes a day, unless the rest has much of it: moving that would hold everybody up, and it can be where it is.
     async fn make_day(&self, day: i64) -> Result<()> {
         let (low, high) = keys_of(day);
+        let count = "SELECT count(*) FROM (SELECT FROM job_rest WHERE id >= $1 AND id < $2 LIMIT $3) n";
+        let many: i64 = self.statement(move |db| async move { get(&db.one(count, &[&low, &high, &(MOVED + 1)]).await?, 0) }).await?;
+        if many > MOVED {
+            tracing::info!(day, "many jobs of a day lie outside of any partition, and stay there");
+            return Ok(());
+        }
         self.transaction(move |db| async move {
             db.execute(LOCK_WAIT, &[]).await?;
             db.rows("SELECT count(pg_advisory_xact_lock($1))", &[&LOCK]).await?;

@@ -60,6 +60,20 @@ async fn days_are_made_ahead_and_take_over_what_is_theirs() {
 }
 
 #[tokio::test]
+async fn a_day_of_which_much_lies_elsewhere_stays_there() {
+    let (database, store) = open().await;
+    let (one, x, _) = furnish(&store).await;
+    for second in 0..21 {
+        let jobs = (0..1_000).map(|n| job_at(NOW + second * 1_000_000, n, &one, x));
+        store.enqueue(jobs.collect()).await.unwrap();
+    }
+    store.maintain(NOW, None).await.unwrap();
+    assert_eq!(days(&database), (19_676..=19_682).collect::<Vec<i64>>());
+    assert_eq!(database.sql("SELECT count(*) FROM job_rest"), "21000");
+    assert_eq!(store.claim(1, NOW + DAY, 5, &[]).await.unwrap().len(), 5);
+}
+
+#[tokio::test]
 async fn days_that_are_too_old_are_dropped_but_for_what_is_needed() {
     let (database, store) = open().await;
     let (one, x, _) = furnish(&store).await;
