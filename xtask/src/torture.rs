@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 
 use crate::process::step;
-use crate::{check, guests, peers};
+use crate::{check, guests, peers, servers};
 
 /// How much of what; absent: what `tests/src/torture.rs` finds enough.
 #[derive(Default)]
@@ -35,11 +35,12 @@ impl Amount {
 pub(crate) fn run(root: &Path, amount: &Amount) -> Result<()> {
     guests::build_all(root)?;
     peers::ensure(root)?;
+    servers::ensure()?;
     check::build(root)?;
     step("breaking disks, cutting power, killing and stopping hosts", || {
         let mut tests = Command::new("cargo");
         tests.current_dir(root).args(["test", "--quiet", "--locked", "--release", "--workspace", "--test", "it", "--"]);
-        tests.args(["faults::", "--nocapture", "--test-threads=1"]).env("WASMILL_TORTURE", "1");
+        tests.args(["faults::", "cluster::killing", "--nocapture", "--test-threads=1"]).env("WASMILL_TORTURE", "1");
         let numbers = [("WASMILL_TORTURE_KILLS", amount.kills), ("WASMILL_TORTURE_CASES", amount.cases)];
         tests.envs(numbers.into_iter().filter_map(|(name, number)| Some((name, number?.to_string()))));
         let status = tests.status().context("could not start cargo")?;

@@ -24,6 +24,8 @@ const JSON: &str = "application/json";
 const ARGUMENTS: &str = r#"{"name":"Ann","times":2}"#;
 /// Where `hello` is called.
 const CALL: &str = "jobs/run_wait_result/p/u/admin/hello";
+/// And where its twin with a concurrency limit is.
+const LIMITED: &str = "jobs/run_wait_result/p/u/admin/limited";
 /// How long a server may go on working after the last answer of a round.
 const SETTLE: Duration = Duration::from_secs(4);
 /// The thread that writes to the database.
@@ -68,6 +70,9 @@ enum Name {
     Call,
     /// The same, answered after the record is on disk.
     CallDurable,
+    /// A synchronous call that goes by the queue, as those of scripts with a concurrency limit do: queued, synced, claimed,
+    /// run, stored as over, synced, answered.
+    ByQueue,
     /// `GET /api/version`: the front end alone.
     Version,
     /// HEAD on the webhook: and token, version, rights.
@@ -86,6 +91,7 @@ impl Name {
             Self::Bare => "bare hyper",
             Self::Call => "wasmill, hello",
             Self::CallDurable => "wasmill, hello, durable",
+            Self::ByQueue => "hello, by the queue",
             Self::Version => "GET version",
             Self::Probe => "HEAD hello",
             Self::BrokenBody => "hello, broken body",
@@ -236,6 +242,8 @@ fn cells<'a>(runtime: &tokio::runtime::Runtime, bare: &'a Server, host: &'a Host
             wanted.push((Name::CallDurable, durable.server(), durable.shot(Method::POST, CALL, JSON, ARGUMENTS), connections, 1.0));
         }
     }
+    // One after the other: how long a job takes on a host that has nothing else to do.
+    wanted.push((Name::ByQueue, host.server(), host.shot(Method::POST, LIMITED, JSON, ARGUMENTS), 1, 0.5));
     let partial = [
         (Name::Version, plain(Method::GET, "/api/version", ""), 0.5),
         (Name::Probe, host.shot(Method::HEAD, CALL, JSON, ""), 0.5),
@@ -255,7 +263,7 @@ fn cells<'a>(runtime: &tokio::runtime::Runtime, bare: &'a Server, host: &'a Host
                 _ => StatusCode::OK,
             };
             ensure!(answer.status == status, "{name:?} is answered with {} {}", answer.status, String::from_utf8_lossy(&answer.body));
-            let greets = matches!(name, Name::Bare | Name::Call | Name::CallDurable);
+            let greets = matches!(name, Name::Bare | Name::Call | Name::CallDurable | Name::ByQueue);
             let expected = r#"{"greeting":"Hello Ann! Hello Ann!","times":2}"#;
             ensure!(!greets || answer.body == expected, "{name:?} answers {}", String::from_utf8_lossy(&answer.body));
             let expect = if name == Name::Enqueue { Expect::Status(status) } else { Expect::Exactly(answer) };

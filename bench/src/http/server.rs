@@ -99,7 +99,7 @@ fn binary() -> Result<PathBuf> {
 }
 
 impl Host {
-    /// Starts it and deploys `wasm` as `u/admin/hello`.
+    /// Starts it and deploys `wasm` as `u/admin/hello`, and as `u/admin/limited`, of which a thousand may run at once.
     pub(crate) fn start(runtime: &tokio::runtime::Runtime, wasm: Vec<u8>, processor: Option<usize>, durable: bool) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let (data, log) = (folder.path().join("data"), folder.path().join("log"));
@@ -115,10 +115,12 @@ impl Host {
         let server = Server::start(command).with_context(|| std::fs::read_to_string(&log).unwrap_or_default())?;
         let token = std::fs::read_to_string(data.join("admin-token")).context("the host wrote no token")?.trim().to_owned();
         let host = Self { server, token, _folder: folder };
-        let upload = host.shot(Method::POST, "scripts/upload/p/u/admin/hello", "application/wasm", wasm);
-        let answer = runtime.block_on(load::once(host.server.address, &upload))?;
-        if !answer.status.is_success() {
-            bail!("hello was not taken: {} {}", answer.status, String::from_utf8_lossy(&answer.body));
+        for route in ["scripts/upload/p/u/admin/hello", "scripts/upload/p/u/admin/limited?concurrent_limit=1000"] {
+            let upload = host.shot(Method::POST, route, "application/wasm", wasm.clone());
+            let answer = runtime.block_on(load::once(host.server.address, &upload))?;
+            if !answer.status.is_success() {
+                bail!("{route} was not taken: {} {}", answer.status, String::from_utf8_lossy(&answer.body));
+            }
         }
         Ok(host)
     }
