@@ -14,6 +14,8 @@ const PAGES: usize = 200;
 /// Which page is asked for, by the place of a run among all.
 type Sort<'a> = Box<dyn Fn(usize) -> JobFilter + Send + 'a>;
 
+/// Days over which the runs are spread, as on a host that keeps them for so long.
+const DAYS: i64 = 30;
 /// One run in so many fails.
 const FAILURES: usize = 200;
 
@@ -35,10 +37,14 @@ pub(super) struct Filter {
 /// Fills a store and asks it.
 pub(super) async fn measure(engine: Engine, store: &dyn Store, runs: usize) -> Result<Pages> {
     let furnished = load::furnish(store).await?;
-    store.maintain(load::now(), None).await?;
+    let (day, now) = (86_400_000_000, load::now());
+    let begin = now - DAYS * day;
+    for week in 0..=DAYS / 7 {
+        store.maintain(begin + week * 7 * day, None).await?;
+    }
     let mut ids = Vec::with_capacity(runs);
     for number in 0..runs {
-        let at = load::now();
+        let at = begin + (now - begin) / runs as i64 * number as i64;
         let id = load::id(at);
         ids.push(id);
         let job = NewJob::new(id, furnished.one.clone(), furnished.version, "bench", Trigger::Webhook, at, Bytes::from_static(b"{}"));
