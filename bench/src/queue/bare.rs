@@ -39,6 +39,11 @@ fn pattern(conn: &Connection, table: &str) -> Result<Vec<Value>> {
     Ok(statement.query_row([], |row| (0..columns).map(|column| row.get(column)).collect())?)
 }
 
+/// The patterns of several tables.
+fn patterns(conn: &Connection, tables: [&'static str; 2]) -> Result<Vec<(&'static str, Vec<Value>)>> {
+    tables.into_iter().map(|table| Ok((table, pattern(conn, table)?))).collect()
+}
+
 /// Inserts copies of a pattern.
 fn copies(conn: &Connection, table: &str, pattern: &mut [Value], ids: impl Iterator<Item = i64>) -> Result<()> {
     let places = vec!["?"; pattern.len()].join(", ");
@@ -75,14 +80,13 @@ impl Bare {
         match self {
             Bare::Sqlite(conn) => {
                 let mut conn = conn.lock().ok().context("nobody panicked")?;
-                let mut patterns = WAITING.map(|table| pattern(&conn, table).map(|pattern| (table, pattern)));
+                let mut patterns = patterns(&conn, WAITING)?;
                 let first: i64 =
                     conn.query_row("SELECT max((SELECT max(id) FROM queue), (SELECT max(id) FROM run))", [], |row| row.get(0))?;
                 let begun = Instant::now();
                 for chunk in (first + 1..=first + jobs as i64).collect::<Vec<_>>().chunks(batch) {
                     let tx = conn.transaction()?;
-                    for pattern in &mut patterns {
-                        let (table, pattern) = pattern.as_mut().map_err(|error| anyhow::anyhow!("{error}"))?;
+                    for (table, pattern) in &mut patterns {
                         copies(&tx, table, pattern, chunk.iter().copied())?;
                     }
                     tx.commit()?;
@@ -116,7 +120,7 @@ impl Bare {
         match self {
             Bare::Sqlite(conn) => {
                 let mut conn = conn.lock().ok().context("nobody panicked")?;
-                let mut patterns = OVER.map(|table| pattern(&conn, table).map(|pattern| (table, pattern)));
+                let mut patterns = patterns(&conn, OVER)?;
                 // But for the pattern's, which is the first.
                 let ids: Vec<i64> = conn
                     .prepare("SELECT id FROM queue ORDER BY id LIMIT -1 OFFSET 1")?
@@ -131,8 +135,7 @@ impl Bare {
                         delete.execute([id])?;
                     }
                     drop(delete);
-                    for pattern in &mut patterns {
-                        let (table, pattern) = pattern.as_mut().map_err(|error| anyhow::anyhow!("{error}"))?;
+                    for (table, pattern) in &mut patterns {
                         copies(&tx, table, pattern, chunk.iter().copied())?;
                     }
                     tx.commit()?;

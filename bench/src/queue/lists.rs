@@ -51,11 +51,9 @@ pub(super) async fn measure(engine: Engine, store: &dyn Store, runs: usize) -> R
         let status = if number % FAILURES == 0 { RunStatus::Failure } else { RunStatus::Success };
         let (started, duration, result) = (at, Duration::from_micros(30), RawValue::from_string("1".into())?);
         let end = RunEnd { status, started, duration, memory_peak_bytes: 0, result, log: Bytes::new(), deleted: false };
-        let mut record = RunRecord { job, end };
         // A full channel is one that the disk has to catch up with.
-        while !store.record(RunRecord { job: record.job.clone(), end: record.end.clone() }) {
+        while !store.record(RunRecord { job: job.clone(), end: end.clone() }) {
             tokio::time::sleep(Duration::from_millis(5)).await;
-            record = RunRecord { job: record.job, end: record.end };
         }
         if number % 20_000 == 0 {
             store.flush().await?;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use wasmill_core::limits::DeclaredLimits;
 use wasmill_core::{Digest, JobId, Kind, Manifest, VersionHash, WorkspaceId};
-use wasmill_store::{Claim, Completion, Micros, NewJob, NewVersion, RunEnd, RunStatus, Store, Trigger};
+use wasmill_store::{Claim, ClaimedJob, Completion, Micros, NewJob, NewVersion, RunEnd, RunStatus, Store, Trigger};
 
 /// Bytes of a job's arguments, as those that were seen.
 const ARGS: usize = 600;
@@ -103,6 +103,15 @@ fn end(started: Micros) -> Result<RunEnd> {
     })
 }
 
+/// Completes what was claimed.
+async fn complete(store: &dyn Store, claimed: &[ClaimedJob]) -> Result<()> {
+    let at = now();
+    let ends = claimed.iter().map(|job| Ok(Completion { claim: Claim { id: job.job.id, attempt: job.attempt }, end: end(at)? }));
+    let held = store.complete(ends.collect::<Result<_>>()?).await?;
+    ensure!(held.iter().all(|held| *held), "a job was lost to another worker");
+    Ok(())
+}
+
 /// Claims and completes everything that waits, and returns how long that took.
 pub(super) async fn drain(store: &Arc<dyn Store>, jobs: usize) -> Result<Duration> {
     let begun = Instant::now();
@@ -118,11 +127,7 @@ pub(super) async fn drain(store: &Arc<dyn Store>, jobs: usize) -> Result<Duratio
                         return anyhow::Ok(done);
                     }
                     done += claimed.len();
-                    let at = now();
-                    let ends =
-                        claimed.iter().map(|job| Ok(Completion { claim: Claim { id: job.job.id, attempt: job.attempt }, end: end(at)? }));
-                    let held = store.complete(ends.collect::<Result<_>>()?).await?;
-                    ensure!(held.iter().all(|held| *held), "a job was lost to another worker");
+                    complete(&*store, &claimed).await?;
                 }
             })
         })
@@ -138,11 +143,7 @@ pub(super) async fn drain(store: &Arc<dyn Store>, jobs: usize) -> Result<Duratio
 /// Claims and completes one claim's worth.
 pub(super) async fn work_off(store: &dyn Store) -> Result<()> {
     store.extend_lease(1, now() + 3_600_000_000).await?;
-    let claimed = store.claim(1, now(), CLAIM as u32, &[]).await?;
-    let at = now();
-    let ends = claimed.iter().map(|job| Ok(Completion { claim: Claim { id: job.job.id, attempt: job.attempt }, end: end(at)? }));
-    store.complete(ends.collect::<Result<_>>()?).await?;
-    Ok(())
+    complete(store, &store.claim(1, now(), CLAIM as u32, &[]).await?).await
 }
 
 /// Queues a backlog.
@@ -174,9 +175,7 @@ pub(super) async fn delays(store: &dyn Store, furnished: &Furnished, rounds: usi
             if found {
                 delays.push(Waited { time: begun.elapsed(), claims });
             }
-            let at = now();
-            let ends = claimed.iter().map(|job| Ok(Completion { claim: Claim { id: job.job.id, attempt: job.attempt }, end: end(at)? }));
-            store.complete(ends.collect::<Result<_>>()?).await?;
+            complete(store, &claimed).await?;
             if found {
                 break;
             }
