@@ -76,7 +76,7 @@ conformance! {
     records on [memory sqlite postgres]:
         [recording lists foreign_ids ids_of_another_time depth_and_due counting deleting without_payload erasing_in_time];
     queue on [memory sqlite postgres]:
-        [retrying retrying_what_is_cancelled_or_secret limits limits_of_their_own shares retention waiting_for_ends];
+        [retrying retrying_what_is_cancelled_or_secret limits limits_keep_the_order limits_of_their_own shares retention waiting_for_ends];
     nodes on [memory sqlite postgres]: [leases leading generations signals settings collecting];
     lists on [memory sqlite postgres]: [filters spans pages kinship];
     values on [memory sqlite postgres]: [variables resources renaming any_text];

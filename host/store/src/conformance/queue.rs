@@ -116,6 +116,20 @@ pub(super) async fn limits(store: &dyn Store) {
     assert_eq!(all, [id(3), id(5), id(7), id(9)]);
 }
 
+pub(super) async fn limits_keep_the_order(store: &dyn Store) {
+    let (one, x, _) = furnish(store).await;
+    let limited = |n: u16| NewJob { concurrency: Some(Concurrency { key: 7, limit: 3 }), ..job(id(n), &one, x) };
+    store.enqueue((1..6).map(limited).collect()).await.unwrap();
+    assert_eq!(claimed(store, NOW, 9).await, [id(1), id(2), id(3)]);
+    // Nobody has met the last one yet. The first comes back before all others, and those that waited longer are next.
+    store.enqueue(vec![limited(6)]).await.unwrap();
+    assert_eq!(store.release(1, &[Claim { id: id(1), attempt: 1 }]).await.unwrap(), 1);
+    assert_eq!(store.complete(vec![done(2, 1), done(3, 1)]).await.unwrap(), [true, true]);
+    assert_eq!(claimed(store, NOW, 9).await, [id(1), id(4), id(5)]);
+    assert_eq!(store.complete(vec![done(4, 1)]).await.unwrap(), [true]);
+    assert_eq!(claimed(store, NOW, 9).await, [id(6)]);
+}
+
 pub(super) async fn limits_of_their_own(store: &dyn Store) {
     let (one, x, _) = furnish(store).await;
     let limited =

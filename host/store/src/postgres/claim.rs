@@ -110,7 +110,7 @@ struct Taken {
 #[derive(Debug, Default)]
 struct Found {
     taken: Vec<Taken>,
-    /// Some were held or let go, so that there may be more than were seen.
+    /// Some were held, so that there may be more than were seen.
     again: bool,
     /// Nothing was taken, for there are jobs with a concurrency limit.
     limited: bool,
@@ -287,9 +287,6 @@ impl Shared {
                 let sql = "UPDATE waiting w SET held = true FROM unnest($1::bigint[], $2::bigint[]) h (workspace, id) \
                     WHERE w.workspace = h.workspace AND w.id = h.id AND NOT w.held";
                 db.execute(sql, &[&workspaces, &ids]).await?;
-            }
-            if !keys.is_empty() {
-                found.again |= slots::let_go(&db, &keys, &self.heads).await? > 0;
             }
             Ok(found)
         })

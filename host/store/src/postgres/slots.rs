@@ -2,9 +2,9 @@
 //!
 //! A waiting job that may not start because as many of its key run as may is `held`: it leaves the index of those that are
 //! looked through for the next ones, so that a long line of them costs nothing. Jobs with the same key, workspace, tag, priority
-//! and limit are a class, in the order of their times. Whenever a place may have become free, and whenever a claim has looked at
-//! jobs of the key, the first job of each class that could start is let go, if it is held: when it is looked at in its turn, the next
-//! one is. So of a class that could start, the first is never held, and holding changes nothing about which jobs are taken.
+//! and limit are a class, in the order of their times. Of a class with room for `n` jobs, the first `n` are never held: whoever
+//! frees a place, or takes one of those `n` out of the line, lets go what is among them then. So holding changes nothing
+//! about which jobs are taken.
 //!
 //! Whoever counts the running jobs of a key, to hold one or to let one go, has the key's lock, and has it until its
 //! transaction ends. Rows are changed before that lock is asked for; so the count that is taken under it has seen every place
@@ -37,38 +37,38 @@ pub(super) async fn running(db: &Db, keys: &BTreeSet<i64>) -> Outcome<HashMap<i6
     Ok(running)
 }
 
-/// The classes of a key's held jobs are found by leaping from one to the next, each with its first job.
+/// The classes of a key's held jobs are found by leaping from one to the next. Of each, as many jobs are looked at as there is
+/// room for; no more of them, held or not, can be among the first.
 const LET_GO: &str = "WITH RECURSIVE k AS MATERIALIZED (SELECT k AS key, (SELECT count(*) FROM running r WHERE r.concurrency_key = k) AS n \
      FROM unnest($1::bigint[]) k), \
     class AS ((SELECT k.key, k.n, c.* FROM k CROSS JOIN LATERAL \
-      (SELECT w.workspace, w.tag, w.rank, w.concurrency_limit, w.run_at, w.id FROM waiting w WHERE w.concurrency_key = k.key AND w.held \
-       ORDER BY w.workspace, w.tag, w.rank, w.concurrency_limit, w.run_at, w.id LIMIT 1) c) \
+      (SELECT w.workspace, w.tag, w.rank, w.concurrency_limit FROM waiting w WHERE w.concurrency_key = k.key AND w.held \
+       ORDER BY w.workspace, w.tag, w.rank, w.concurrency_limit LIMIT 1) c) \
      UNION ALL SELECT l.key, l.n, c.* FROM class l CROSS JOIN LATERAL \
-      (SELECT w.workspace, w.tag, w.rank, w.concurrency_limit, w.run_at, w.id FROM waiting w WHERE w.concurrency_key = l.key AND w.held \
+      (SELECT w.workspace, w.tag, w.rank, w.concurrency_limit FROM waiting w WHERE w.concurrency_key = l.key AND w.held \
        AND (w.workspace, w.tag, w.rank, w.concurrency_limit) > (l.workspace, l.tag, l.rank, l.concurrency_limit) \
-       ORDER BY w.workspace, w.tag, w.rank, w.concurrency_limit, w.run_at, w.id LIMIT 1) c), \
-    first AS MATERIALIZED (SELECT workspace, id FROM class l WHERE l.concurrency_limit > l.n AND NOT EXISTS (SELECT FROM waiting u \
-     WHERE u.concurrency_key = l.key AND NOT u.held AND u.workspace = l.workspace AND u.tag = l.tag AND u.rank = l.rank \
-     AND u.concurrency_limit = l.concurrency_limit AND (u.run_at, u.id) < (l.run_at, l.id))) \
+       ORDER BY w.workspace, w.tag, w.rank, w.concurrency_limit LIMIT 1) c), \
+    first AS MATERIALIZED (SELECT l.workspace, f.id FROM class l CROSS JOIN LATERAL (SELECT u.id, u.held FROM \
+      ((SELECT w.id, w.run_at, w.held FROM waiting w WHERE w.concurrency_key = l.key AND w.held AND w.workspace = l.workspace \
+        AND w.tag = l.tag AND w.rank = l.rank AND w.concurrency_limit = l.concurrency_limit \
+        ORDER BY w.run_at, w.id LIMIT l.concurrency_limit - l.n) \
+       UNION ALL \
+       (SELECT w.id, w.run_at, w.held FROM waiting w WHERE w.concurrency_key = l.key AND NOT w.held AND w.workspace = l.workspace \
+        AND w.tag = l.tag AND w.rank = l.rank AND w.concurrency_limit = l.concurrency_limit \
+        ORDER BY w.run_at, w.id LIMIT l.concurrency_limit - l.n)) u \
+      ORDER BY u.run_at, u.id LIMIT l.concurrency_limit - l.n) f WHERE l.concurrency_limit > l.n AND f.held) \
     UPDATE waiting w SET held = false FROM first f WHERE w.workspace = f.workspace AND w.id = f.id AND w.held \
     RETURNING w.workspace, w.tag, w.rank, w.run_at";
 
-/// Lets those go that could start now: the first held job of each class of these keys. The caller has the keys'
-/// locks. Returns how many those are.
-pub(super) async fn let_go(db: &Db, keys: &BTreeSet<i64>, heads: &Heads) -> Outcome<usize> {
-    let keys: Vec<i64> = keys.iter().copied().collect();
-    let rows = db.rows(LET_GO, &[&keys]).await?;
-    for row in &rows {
-        heads.note(Group { workspace: get(row, 0)?, tag: get(row, 1)?, rank: get(row, 2)? }, get(row, 3)?);
-    }
-    Ok(rows.len())
-}
-
-/// Places of these keys may have become free in this transaction.
+/// Places of these keys may have become free in this transaction: lets those go that could start now.
 pub(super) async fn freed(db: &Db, keys: &BTreeSet<i64>, heads: &Heads) -> Outcome<()> {
     if keys.is_empty() {
         return Ok(());
     }
     lock(db, keys).await?;
-    let_go(db, keys, heads).await.map(drop)
+    let keys: Vec<i64> = keys.iter().copied().collect();
+    for row in &db.rows(LET_GO, &[&keys]).await? {
+        heads.note(Group { workspace: get(row, 0)?, tag: get(row, 1)?, rank: get(row, 2)? }, get(row, 3)?);
+    }
+    Ok(())
 }
