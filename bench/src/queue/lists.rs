@@ -38,6 +38,7 @@ pub(super) struct Filter {
 pub(super) async fn measure(engine: Engine, store: &dyn Store, runs: usize) -> Result<Pages> {
     let furnished = load::furnish(store).await?;
     let (day, now) = (86_400_000_000, load::now());
+    ensure!((runs as i64) < DAYS * day / 1_000, "there are fewer milliseconds than runs");
     let begin = now - DAYS * day;
     for week in 0..=DAYS / 7 {
         store.maintain(begin + week * 7 * day, None).await?;
@@ -45,7 +46,7 @@ pub(super) async fn measure(engine: Engine, store: &dyn Store, runs: usize) -> R
     let mut ids = Vec::with_capacity(runs);
     for number in 0..runs {
         let at = begin + (now - begin) / runs as i64 * number as i64;
-        let id = load::id(at);
+        let id = load::id_of(at);
         ids.push(id);
         let job = NewJob::new(id, furnished.one.clone(), furnished.version, "bench", Trigger::Webhook, at, Bytes::from_static(b"{}"));
         let status = if number % FAILURES == 0 { RunStatus::Failure } else { RunStatus::Success };

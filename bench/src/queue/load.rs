@@ -30,7 +30,13 @@ pub(super) fn now() -> Micros {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as Micros)
 }
 
-/// Ids of this process, all different.
+/// The id of one that was created then, the only one of its millisecond.
+pub(super) fn id_of(at: Micros) -> JobId {
+    let millis = at as u64 / 1_000;
+    JobId::from_parts(millis, 0, millis.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+}
+
+/// Ids of this process, all different: those that seem to be older than the last one are of its time.
 pub(super) fn id(at: Micros) -> JobId {
     static LAST: AtomicU64 = AtomicU64::new(0);
     let fresh = (at as u64 / 1_000) << 12;

@@ -76,12 +76,13 @@ impl Shared {
         let keys: Vec<Option<i64>> = jobs.iter().map(|(_, id)| own(id)).collect();
         let tails: Vec<i64> = jobs.iter().map(|(_, id)| id.tail()).collect();
         let uuids: Vec<Uuid> = jobs.iter().map(|(_, id)| Uuid(*id)).collect();
-        // What is not there is over.
-        let there = "j.workspace = c.workspace AND NOT EXISTS (SELECT FROM finished f WHERE f.id = j.id)";
+        // What is not there is over. Looked up one by one: see `put::judge`.
+        let there = "j.workspace = c.workspace AND (SELECT true FROM finished f WHERE f.id = j.id) IS NULL";
         let sql = format!(
             "SELECT c.n FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::uuid[]) WITH ORDINALITY c (workspace, key, tail, uuid, n) \
-             WHERE NOT EXISTS (SELECT FROM job j WHERE j.id = c.key AND j.tail = c.tail AND {there}) AND NOT EXISTS \
-             (SELECT FROM alias a JOIN job j ON j.id = a.key WHERE a.uuid = c.uuid AND j.tail IS NULL AND {there}) ORDER BY c.n"
+             WHERE (SELECT true FROM job j WHERE j.id = c.key AND j.tail = c.tail AND {there}) IS NULL AND \
+             (SELECT true FROM alias a JOIN job j ON j.id = a.key WHERE a.uuid = c.uuid AND j.tail IS NULL AND {there}) IS NULL \
+             ORDER BY c.n"
         );
         let (keys, sql, tails, uuids, workspaces) = (&keys, &sql, &tails, &uuids, &workspaces);
         let rows = self.statement(move |db| async move { db.rows(sql, &[&workspaces, &keys, &tails, &uuids]).await }).await?;

@@ -127,14 +127,17 @@ pub(super) async fn put_rest(db: &Db, target: Target, new: &[New<'_>], placed: V
 }
 
 /// Why each of these jobs can't be put, if so.
+///
+/// What may be there is looked up by a subquery that gives a value, here and wherever jobs are looked for by their keys: the
+/// planner makes a join of `EXISTS`, or a table in memory, and reads every job of every day for it.
 async fn judge(db: &Db, target: Target, new: &[New<'_>], which: &[usize]) -> Outcome<Vec<Option<Placed>>> {
     let chosen: Vec<&New<'_>> = which.iter().filter_map(|n| new.get(*n)).collect();
     let keys: Vec<Option<i64>> = chosen.iter().map(|new| new.job.id.is_native().then(|| new.job.id.key())).collect();
     let tails: Vec<i64> = chosen.iter().map(|new| new.job.id.tail()).collect();
     let uuids: Vec<Uuid> = chosen.iter().map(|new| Uuid(new.job.id)).collect();
     let versions: Vec<i64> = chosen.iter().map(|new| new.refs.version).collect();
-    let sql = "SELECT EXISTS (SELECT FROM job j WHERE j.id = n.key AND j.tail = n.tail) \
-        OR EXISTS (SELECT FROM alias a JOIN job j ON j.id = a.key WHERE a.uuid = n.uuid AND j.tail IS NULL), \
+    let sql = "SELECT (SELECT true FROM job j WHERE j.id = n.key AND j.tail = n.tail) IS NOT NULL \
+        OR (SELECT true FROM alias a JOIN job j ON j.id = a.key WHERE a.uuid = n.uuid AND j.tail IS NULL) IS NOT NULL, \
         (SELECT deleted FROM version WHERE id = n.version) \
         FROM unnest($1::bigint[], $2::bigint[], $3::uuid[], $4::bigint[]) WITH ORDINALITY n (key, tail, uuid, version, n) ORDER BY n.n";
     let mut judged = Vec::with_capacity(chosen.len());
@@ -178,7 +181,7 @@ async fn put_twins(db: &Db, target: Target, twins: Vec<(usize, &New<'_>)>, attem
     let uuids: Vec<Uuid> = rows.iter().map(|row| Uuid(row.new.job.id)).collect();
     let keys: Vec<i64> = rows.iter().map(|row| row.key).collect();
     // An alias without a job is of one that was dropped with its whole day.
-    let sql = "DELETE FROM alias a WHERE (a.uuid = ANY ($1) OR a.key = ANY ($2)) AND NOT EXISTS (SELECT FROM job j WHERE j.id = a.key)";
+    let sql = "DELETE FROM alias a WHERE (a.uuid = ANY ($1) OR a.key = ANY ($2)) AND (SELECT true FROM job j WHERE j.id = a.key) IS NULL";
     db.execute(sql, &[&uuids, &keys]).await?;
     let sql = "INSERT INTO alias (uuid, key) SELECT * FROM unnest($1::uuid[], $2::bigint[]) ON CONFLICT DO NOTHING RETURNING key";
     let mut won = HashSet::new();
@@ -198,8 +201,8 @@ async fn put_twins(db: &Db, target: Target, twins: Vec<(usize, &New<'_>)>, attem
 /// The first free keys from each of these on, so many of each.
 async fn free_keys(db: &Db, wanted: &[(i64, i64)]) -> Outcome<HashMap<i64, std::vec::IntoIter<i64>>> {
     let sql = "SELECT w.first, k FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) w (first, count, width) CROSS JOIN LATERAL \
-        (SELECT k FROM generate_series(w.first, w.first + w.width) k WHERE NOT EXISTS (SELECT FROM job j WHERE j.id = k) \
-        AND NOT EXISTS (SELECT FROM alias a WHERE a.key = k) ORDER BY k LIMIT w.count) k ORDER BY w.first, k";
+        (SELECT k FROM generate_series(w.first, w.first + w.width) k WHERE (SELECT true FROM job j WHERE j.id = k) IS NULL \
+        AND (SELECT true FROM alias a WHERE a.key = k) IS NULL ORDER BY k LIMIT w.count) k ORDER BY w.first, k";
     let mut found: HashMap<i64, Vec<i64>> = HashMap::new();
     let mut wanted = wanted.to_vec();
     let mut spare = SPARE_KEYS;

@@ -5,11 +5,11 @@ use super::db::{Db, get};
 use super::fault::Outcome;
 use super::heads::Group;
 use super::names::Refs;
-use super::put::{New, Placed, Target, put_native, put_rest, taken};
+use super::put::{New, Placed, Target, put_native, put_rest};
 use super::uuid::Uuid;
 use crate::keys::{first_key, own_key};
 use crate::{Claim, Enqueued, IdempotencyKey, Micros, NewJob, Result, StoreError, WorkerId};
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 impl Shared {
@@ -169,16 +169,11 @@ async fn put(db: &Db, target: Target, new: &[New<'_>]) -> Outcome<Vec<Placed>> {
 
 /// Puts jobs in their call's order, or refuses all of them for the first reason that there is.
 async fn put_together<'a>(db: &Db, jobs: &'a [NewJob], refs: &[Result<Refs>]) -> Outcome<(Vec<New<'a>>, Vec<Placed>)> {
-    let mut seen = HashSet::new();
     let (mut new, mut missing) = (Vec::with_capacity(jobs.len()), None);
     for (job, refs) in jobs.iter().zip(refs) {
         // What follows on a refusal is of no interest any more.
         match refs {
-            Ok(refs) if seen.insert(job.id) => new.push(New { job, refs: *refs, end: None, with_body: true }),
-            Ok(_) => {
-                missing = Some(taken(&job.id));
-                break;
-            }
+            Ok(refs) => new.push(New { job, refs: *refs, end: None, with_body: true }),
             Err(error) => {
                 missing = Some(error.clone());
                 break;

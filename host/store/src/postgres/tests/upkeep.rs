@@ -155,3 +155,63 @@ async fn upkeep_by_several_nodes_while_others_work() {
     assert_eq!(listed(&store, &one).await.len(), 60);
     assert_eq!(store.counts(&one).await.unwrap().completed, 60);
 }
+
+/// Reads of whole tables, row by row, since the server counts.
+async fn rows_read(database: &Database) -> i64 {
+    // Counted when a connection ends.
+    let others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    for _ in 0..500 {
+        if database.sql(others) == "0" {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(database.sql(others), "0");
+    let sql = "SELECT coalesce(sum(seq_tup_read), 0) FROM pg_stat_user_tables WHERE relname ~ '^(job|finished)_[0-9]+$'";
+    database.sql(sql).parse().unwrap()
+}
+
+#[tokio::test]
+async fn nobody_reads_whole_days_to_find_single_jobs() {
+    let (database, store) = open().await;
+    let (one, x, _) = furnish(&store).await;
+    store.maintain(NOW, None).await.unwrap();
+    store.record_durably(RunRecord { job: job_at(NOW, 0, &one, x), end: end_at(NOW) }).await.unwrap();
+    let copy = |table: &str| {
+        let columns = format!(
+            "SELECT string_agg(quote_ident(attname), ', ') FROM pg_attribute WHERE attrelid = '{table}'::regclass AND attnum > 0 AND attname <> 'id'"
+        );
+        let columns = database.sql(&columns);
+        database.sql(&format!(
+            "INSERT INTO {table} (id, {columns}) SELECT id + 4096 * n, {columns} FROM {table}, generate_series(1, 40000) n"
+        ));
+        database.sql(&format!("ANALYZE {table}"));
+    };
+    copy("job");
+    copy("finished");
+    drop(store);
+    let before = rows_read(&database).await;
+
+    let store = database.open().await;
+    let foreign = |n: u32| -> JobId { format!("{n:08x}-1111-4111-9111-000000000000").parse().unwrap() };
+    let all: Vec<NewJob> = (1..200).map(|n| NewJob { id: foreign(n), ..job_at(NOW + 200_000_000, 1, &one, x) }).collect();
+    for _ in 0..8 {
+        // Often enough for plans that are kept.
+        let (known, new) = (id_at(NOW, 0), JobId::from_parts(5, 5, 5));
+        assert_eq!(store.ended(&[(one.clone(), known), (one.clone(), new)]).await.unwrap(), [known, new]);
+        assert!(matches!(store.enqueue(vec![job_at(NOW, 0, &one, x)]).await, Err(StoreError::Conflict(_))));
+    }
+    store.enqueue(all[..100].to_vec()).await.unwrap();
+    for job in &all[100..] {
+        store.record_durably(RunRecord { job: job.clone(), end: end_at(NOW) }).await.unwrap();
+        store.ended(&[(one.clone(), job.id)]).await.unwrap();
+    }
+    let claimed = store.claim(1, NOW + 300_000_000, 100, &[]).await.unwrap();
+    let claims: Vec<Claim> = claimed.iter().map(|job| Claim { id: job.job.id, attempt: job.attempt }).collect();
+    assert_eq!(store.release(1, &claims[..50]).await.unwrap(), 50);
+    let runs = claims[50..].iter().map(|claim| Completion { claim: *claim, end: end_at(NOW) });
+    assert_eq!(store.complete(runs.collect()).await.unwrap(), [true; 50]);
+    assert_eq!(store.erase(&one, &all[50..].iter().map(|job| job.id).collect::<Vec<JobId>>()).await.unwrap(), 149);
+    drop(store);
+    assert_eq!(rows_read(&database).await - before, 0);
+}
