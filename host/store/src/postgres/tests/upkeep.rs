@@ -182,9 +182,8 @@ async fn nobody_reads_whole_days_to_find_single_jobs() {
             "SELECT string_agg(quote_ident(attname), ', ') FROM pg_attribute WHERE attrelid = '{table}'::regclass AND attnum > 0 AND attname <> 'id'"
         );
         let columns = database.sql(&columns);
-        database.sql(&format!(
-            "INSERT INTO {table} (id, {columns}) SELECT id + 4096 * n, {columns} FROM {table}, generate_series(1, 40000) n"
-        ));
+        database
+            .sql(&format!("INSERT INTO {table} (id, {columns}) SELECT id + 4096 * n, {columns} FROM {table}, generate_series(1, 40000) n"));
         database.sql(&format!("ANALYZE {table}"));
     };
     copy("job");
