@@ -23,7 +23,7 @@ impl Accounts for SqliteStore {
         let row = self.write(Need::Synced, move |tx| {
             let sql = "INSERT INTO workspace (name, title, created) VALUES (?1, ?2, ?3) \
                 ON CONFLICT DO NOTHING RETURNING id";
-            let row: Option<i64> = tx.conn.prepare_cached(sql)?.query_row((workspace.as_str(), title, at), |row| row.get(0)).optional()?;
+            let row: Option<i64> = tx.conn.prepare_cached(sql)?.query_row((workspace.as_str(), &title, at), |row| row.get(0)).optional()?;
             let taken = || StoreError::Conflict(format!("workspace {workspace} exists already"));
             tx.changed = true;
             Ok(row.ok_or_else(taken)?)
@@ -131,7 +131,7 @@ impl Accounts for SqliteStore {
             let sql = "DELETE FROM member WHERE workspace = (SELECT id FROM workspace WHERE name = ?1) \
                 AND user = (SELECT id FROM user WHERE name = ?2)";
             tx.changed = true;
-            Ok(tx.conn.prepare_cached(sql)?.execute((workspace.as_str(), user))? > 0)
+            Ok(tx.conn.prepare_cached(sql)?.execute((workspace.as_str(), &user))? > 0)
         })
         .await
     }
@@ -209,7 +209,7 @@ impl Accounts for SqliteStore {
             tx.changed = true;
             let sql = "DELETE FROM token WHERE user = ?1 AND prefix = ?2 RETURNING digest";
             let mut statement = tx.conn.prepare_cached(sql)?;
-            let digests = statement.query_map((user, prefix), |row| row.get(0))?;
+            let digests = statement.query_map((user, &prefix), |row| row.get(0))?;
             let mut digests: Vec<[u8; 32]> = digests.collect::<rusqlite::Result<_>>()?;
             digests.sort_unstable();
             Ok(digests)
@@ -233,7 +233,7 @@ impl Accounts for SqliteStore {
             tx.changed = true;
             let sql = format!("UPDATE token SET {column} = ?3 WHERE user = ?1 AND prefix = ?2 RETURNING digest");
             let mut statement = tx.conn.prepare_cached(&sql)?;
-            let digests = statement.query_map((user, prefix, value), |row| row.get(0))?;
+            let digests = statement.query_map((user, &prefix, value), |row| row.get(0))?;
             let mut digests: Vec<[u8; 32]> = digests.collect::<rusqlite::Result<_>>()?;
             digests.sort_unstable();
             Ok(digests)
@@ -246,7 +246,7 @@ impl Accounts for SqliteStore {
         self.write(Need::Committed, move |tx| {
             let sql = "UPDATE token SET last_used = max(coalesce(last_used, ?2), ?2) WHERE digest = ?1";
             let mut statement = tx.conn.prepare_cached(sql)?;
-            for (digest, at) in uses {
+            for (digest, at) in &uses {
                 statement.execute((digest, at))?;
             }
             Ok(())

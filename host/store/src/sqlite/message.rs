@@ -68,7 +68,8 @@ pub(super) enum Verdict {
 pub(super) trait Operation: Send {
     /// True when it must be synced before it is answered.
     fn is_durable(&self) -> bool;
-    /// Does the work; a failure that concerns the whole batch is an error.
+    /// Does the work; a failure that concerns the whole batch is an error. May be called again, with another transaction,
+    /// after everything that the first call wrote was undone.
     fn run(&mut self, tx: &mut Tx<'_>) -> std::result::Result<Verdict, Failure>;
     /// Answers the caller, after the commit or its failure.
     fn settle(self: Box<Self>, failure: Option<&Failure>);
@@ -77,31 +78,28 @@ pub(super) trait Operation: Send {
 /// An operation made of a closure.
 pub(super) struct Write<T, F> {
     durable: bool,
-    work: Option<F>,
+    work: F,
     outcome: Option<Result<T>>,
     reply: oneshot::Sender<Result<T>>,
 }
 
 impl<T, F> Write<T, F> {
     pub(super) fn new(durable: bool, work: F, reply: oneshot::Sender<Result<T>>) -> Self {
-        Self { durable, work: Some(work), outcome: None, reply }
+        Self { durable, work, outcome: None, reply }
     }
 }
 
 impl<T, F> Operation for Write<T, F>
 where
     T: Send,
-    F: FnOnce(&mut Tx<'_>) -> std::result::Result<T, Fault> + Send,
+    F: FnMut(&mut Tx<'_>) -> std::result::Result<T, Fault> + Send,
 {
     fn is_durable(&self) -> bool {
         self.durable
     }
 
     fn run(&mut self, tx: &mut Tx<'_>) -> std::result::Result<Verdict, Failure> {
-        let Some(work) = self.work.take() else {
-            return Ok(Verdict::Keep);
-        };
-        let (outcome, verdict) = match work(tx).map_err(Fault::weigh) {
+        let (outcome, verdict) = match (self.work)(tx).map_err(Fault::weigh) {
             Ok(value) => (Ok(value), Verdict::Keep),
             Err(Ok(refused)) => (Err(refused), Verdict::Undo),
             Err(Err(failure)) => return Err(failure),

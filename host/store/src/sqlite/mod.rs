@@ -123,7 +123,7 @@ impl SqliteStore {
     async fn write<T, F>(&self, need: Need, work: F) -> Result<T>
     where
         T: Send + 'static,
-        F: FnOnce(&mut Tx<'_>) -> std::result::Result<T, Fault> + Send + 'static,
+        F: FnMut(&mut Tx<'_>) -> std::result::Result<T, Fault> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
         let write = Write::new(need == Need::Synced, work, reply);

@@ -22,7 +22,7 @@ impl Nodes for SqliteStore {
         self.write(Need::Committed, move |tx| {
             let sql = "INSERT INTO lead (task, node, until) VALUES (?1, ?2, ?4) ON CONFLICT (task) DO UPDATE \
                 SET node = excluded.node, until = excluded.until WHERE node = excluded.node OR until < ?3";
-            Ok(tx.conn.prepare_cached(sql)?.execute((task, node, now, until))? > 0)
+            Ok(tx.conn.prepare_cached(sql)?.execute((&task, node, now, until))? > 0)
         })
         .await
     }

@@ -51,7 +51,7 @@ impl Outbox for SqliteStore {
         self.write(Need::Synced, move |tx| {
             let workspace = tx.workspace(&workspace)?;
             let due = oldest(tx.conn, workspace)?.map(|_| webhook.changed);
-            let Webhook { url, secret, changed_by, changed } = webhook;
+            let Webhook { url, secret, changed_by, changed } = &webhook;
             let sql = "INSERT INTO webhook (workspace, url, secret, changed_by, changed, due) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
                 ON CONFLICT (workspace) DO UPDATE SET url = excluded.url, secret = excluded.secret, \
                 changed_by = excluded.changed_by, changed = excluded.changed, due = excluded.due";

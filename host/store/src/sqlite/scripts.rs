@@ -77,7 +77,7 @@ impl Scripts for SqliteStore {
             let found = tx.conn.prepare_cached(sql)?.execute((workspace, path.as_str()))? > 0;
             tx.changed |= found;
             if let Some(hash) = newest {
-                tx.tell(workspace, at, &Change::ScriptArchived { path, hash })?;
+                tx.tell(workspace, at, &Change::ScriptArchived { path: path.clone(), hash })?;
             }
             Ok(found)
         })

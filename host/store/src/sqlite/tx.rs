@@ -70,27 +70,39 @@ pub(crate) struct Tx<'a> {
 /// A point to come back to.
 pub(super) struct Savepoint {
     tallies: usize,
+    /// Rows that the connection had changed before it. `None`: SQLite knows of the point, and can undo what was written since.
+    changes: Option<u64>,
 }
 
 impl Tx<'_> {
-    pub(super) fn savepoint(&mut self) -> rusqlite::Result<Savepoint> {
-        self.conn.prepare_cached("SAVEPOINT operation")?.execute([])?;
+    /// `real`: what is written after it can be undone.
+    pub(super) fn savepoint(&mut self, real: bool) -> rusqlite::Result<Savepoint> {
+        if real {
+            self.conn.prepare_cached("SAVEPOINT operation")?.execute([])?;
+        }
         self.names.fresh = false;
-        Ok(Savepoint { tallies: self.tallies.len() })
+        Ok(Savepoint { tallies: self.tallies.len(), changes: (!real).then(|| self.conn.total_changes()) })
     }
 
-    pub(super) fn keep(&mut self, _: Savepoint) -> rusqlite::Result<()> {
-        self.conn.prepare_cached("RELEASE operation")?.execute([]).map(drop)
+    pub(super) fn keep(&mut self, savepoint: Savepoint) -> rusqlite::Result<()> {
+        match savepoint.changes {
+            Some(_) => Ok(()),
+            None => self.conn.prepare_cached("RELEASE operation")?.execute([]).map(drop),
+        }
     }
 
-    pub(super) fn undo(&mut self, savepoint: Savepoint) -> rusqlite::Result<()> {
+    /// False when something was written since, and cannot be undone alone.
+    pub(super) fn undo(&mut self, savepoint: Savepoint) -> rusqlite::Result<bool> {
+        self.tallies.truncate(savepoint.tallies);
+        if let Some(changes) = savepoint.changes {
+            return Ok(self.conn.total_changes() == changes);
+        }
         self.conn.prepare_cached("ROLLBACK TO operation")?.execute([])?;
         self.conn.prepare_cached("RELEASE operation")?.execute([])?;
-        self.tallies.truncate(savepoint.tallies);
         if self.names.fresh {
             self.names.forget();
         }
-        Ok(())
+        Ok(true)
     }
 
     /// The row of a workspace, or `NotFound`.

@@ -6,8 +6,8 @@ use super::{Need, SqliteStore};
 use crate::item::Item;
 use crate::{Micros, PutMode, Resource, Result, StoreError, Values, Variable};
 use async_trait::async_trait;
-use rusqlite::types::{FromSql, Value};
-use rusqlite::{Connection, Row};
+use rusqlite::types::FromSql;
+use rusqlite::{Connection, Row, ToSql};
 use wasmill_core::WorkspaceId;
 use wasmill_core::outbox::Change;
 
@@ -122,12 +122,12 @@ impl Values for SqliteStore {
 impl SqliteStore {
     async fn put<K>(&self, table: &'static Table, workspace: &WorkspaceId, item: Item<K>, mode: &PutMode) -> Result<()>
     where
-        K: Into<Value> + Send + 'static,
+        K: ToSql + Send + 'static,
     {
         let (workspace, mode) = (workspace.clone(), mode.clone());
         self.write(Need::Synced, move |tx| {
             let workspace = tx.workspace(&workspace)?;
-            put(tx, table, workspace, item, &mode)
+            put(tx, table, workspace, &item, &mode)
         })
         .await
     }
@@ -173,36 +173,36 @@ impl SqliteStore {
             if tx.conn.prepare_cached(table.delete)?.execute((workspace, &path))? == 0 {
                 return Err(missing(table, &path));
             }
-            tx.tell(workspace, at, &(table.deleted)(path))
+            tx.tell(workspace, at, &(table.deleted)(path.clone()))
         })
         .await
     }
 }
 
-fn put<K: Into<Value>>(tx: &mut Tx<'_>, table: &Table, workspace: i64, item: Item<K>, mode: &PutMode) -> Outcome<()> {
+fn put<K: ToSql>(tx: &mut Tx<'_>, table: &Table, workspace: i64, item: &Item<K>, mode: &PutMode) -> Outcome<()> {
     let Item { path, value, kind, description, changed_by, changed } = item;
     if let PutMode::Rename(old) = mode
         && tx.conn.prepare_cached(table.delete)?.execute((workspace, old))? == 0
     {
         return Err(missing(table, old));
     }
-    let values = (workspace, path.clone(), value, kind.into(), description, changed_by, changed);
+    let values = (workspace, path, value, kind, description, changed_by, changed);
     let replaced = match mode {
-        PutMode::Update | PutMode::Upsert => tx.conn.prepare_cached(table.replace)?.execute(values.clone())?,
+        PutMode::Update | PutMode::Upsert => tx.conn.prepare_cached(table.replace)?.execute(values)?,
         PutMode::Create | PutMode::Rename(_) => 0,
     };
     if replaced > 0 {
-        return tx.tell(workspace, changed, &(table.updated)(path.clone(), path));
+        return tx.tell(workspace, *changed, &(table.updated)(path.clone(), path.clone()));
     }
     if *mode == PutMode::Update {
-        return Err(missing(table, &path));
+        return Err(missing(table, path));
     }
     if tx.conn.prepare_cached(table.insert)?.execute(values)? == 0 {
         return Err(StoreError::Conflict(format!("{} {path} exists already", table.what)).into());
     }
     match mode {
-        PutMode::Rename(old) => tx.tell(workspace, changed, &(table.updated)(old.clone(), path)),
-        PutMode::Create | PutMode::Update | PutMode::Upsert => tx.tell(workspace, changed, &(table.created)(path)),
+        PutMode::Rename(old) => tx.tell(workspace, *changed, &(table.updated)(old.clone(), path.clone())),
+        PutMode::Create | PutMode::Update | PutMode::Upsert => tx.tell(workspace, *changed, &(table.created)(path.clone())),
     }
 }
 

@@ -193,11 +193,7 @@ impl Writer {
         let applied = match outcome {
             Ok(applied) => applied,
             Err(failure) => {
-                self.names.forget();
-                // SQLite may have rolled back by itself.
-                if !self.conn.is_autocommit() {
-                    execute(&self.conn, "ROLLBACK").map_err(|e| Failure::Fatal(e.to_string().into()))?;
-                }
+                self.roll_back()?;
                 return Err(failure);
             }
         };
@@ -231,8 +227,33 @@ impl Writer {
         Ok(())
     }
 
+    /// Undoes everything since the transaction began.
+    fn roll_back(&mut self) -> std::result::Result<(), Failure> {
+        self.names.forget();
+        // SQLite may have rolled back by itself.
+        match self.conn.is_autocommit() {
+            true => Ok(()),
+            false => execute(&self.conn, "ROLLBACK").map_err(|e| Failure::Fatal(e.to_string().into())),
+        }
+    }
+
     /// Runs the batch's operations.
+    ///
+    /// An operation that is refused leaves nothing behind. Nearly all of them are refused before they have written anything,
+    /// so the batch is first run without savepoints, which cost a copy of each page that an operation touches. Should one
+    /// be refused later than that, everything is undone and run once more, with savepoints.
     fn apply(&mut self, durable: bool) -> std::result::Result<Applied, Failure> {
+        if let Some(applied) = self.run_all(durable, false)? {
+            return Ok(applied);
+        }
+        self.roll_back()?;
+        execute(&self.conn, "BEGIN IMMEDIATE").map_err(|error| Failure::of(&error))?;
+        let applied = self.run_all(durable, true)?;
+        applied.ok_or_else(|| Failure::Fatal("an operation that was refused could not be undone".into()))
+    }
+
+    /// `None`: an operation that was refused has written something, and without savepoints it could not be undone alone.
+    fn run_all(&mut self, durable: bool, savepoints: bool) -> std::result::Result<Option<Applied>, Failure> {
         let sql = |error: rusqlite::Error| Failure::of(&error);
         let mut tx = Tx {
             conn: &self.conn,
@@ -248,10 +269,14 @@ impl Writer {
         for message in &mut self.batch {
             match message {
                 Message::Write(operation) => {
-                    let savepoint = tx.savepoint().map_err(sql)?;
+                    let savepoint = tx.savepoint(savepoints).map_err(sql)?;
                     match operation.run(&mut tx)? {
                         Verdict::Keep => tx.keep(savepoint).map_err(sql)?,
-                        Verdict::Undo => tx.undo(savepoint).map_err(sql)?,
+                        Verdict::Undo => {
+                            if !tx.undo(savepoint).map_err(sql)? {
+                                return Ok(None);
+                            }
+                        }
                     }
                 }
                 // No savepoint: whatever can be refused is refused before anything is written.
@@ -272,7 +297,7 @@ impl Writer {
         }
         let Tx { tallies, erased, told, changed, charged, .. } = tx;
         let tallies = tally::sum(&self.conn, tallies).map_err(sql)?;
-        Ok(Applied { tallies, refused, erased, told, changed, charged })
+        Ok(Some(Applied { tallies, refused, erased, told, changed, charged }))
     }
 
     fn settle(&mut self, failure: Option<&Failure>) {
