@@ -178,14 +178,7 @@ impl Writer {
             self.conn.pragma_update(None, "synchronous", level).map_err(sql)?;
             self.syncing = durable;
         }
-        if let Err(error) = execute(&self.conn, "BEGIN IMMEDIATE") {
-            return Err(match error.sqlite_error_code() {
-                Some(rusqlite::ErrorCode::DatabaseBusy) => {
-                    Failure::Busy("another program is writing to the database; nothing was changed".into())
-                }
-                _ => Failure::of(&error),
-            });
-        }
+        self.begin()?;
         let outcome = self.apply(durable).and_then(|applied| {
             execute(&self.conn, "COMMIT").map_err(sql)?;
             Ok(applied)
@@ -227,6 +220,15 @@ impl Writer {
         Ok(())
     }
 
+    fn begin(&self) -> std::result::Result<(), Failure> {
+        execute(&self.conn, "BEGIN IMMEDIATE").map_err(|error| match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DatabaseBusy) => {
+                Failure::Busy("another program is writing to the database; nothing was changed".into())
+            }
+            _ => Failure::of(&error),
+        })
+    }
+
     /// Undoes everything since the transaction began.
     fn roll_back(&mut self) -> std::result::Result<(), Failure> {
         self.names.forget();
@@ -247,7 +249,7 @@ impl Writer {
             return Ok(applied);
         }
         self.roll_back()?;
-        execute(&self.conn, "BEGIN IMMEDIATE").map_err(|error| Failure::of(&error))?;
+        self.begin()?;
         let applied = self.run_all(durable, true)?;
         applied.ok_or_else(|| Failure::Fatal("an operation that was refused could not be undone".into()))
     }
