@@ -103,8 +103,13 @@ impl Cpu {
 
 /// User and system ticks. The second field is the program's name in brackets and may hold anything, brackets too.
 fn ticks(stat: &str) -> Option<u64> {
+    fields(stat, 11)
+}
+
+/// The sum of two neighbouring fields, counted from behind the name.
+fn fields(stat: &str, first: usize) -> Option<u64> {
     let (_, fields) = stat.rsplit_once(") ")?;
-    let mut fields = fields.split(' ').skip(11);
+    let mut fields = fields.split(' ').skip(first);
     Some(fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?)
 }
 
@@ -116,6 +121,12 @@ pub(crate) fn thread_time() -> Duration {
 /// Processor time of this process.
 pub(crate) fn process_time() -> Duration {
     read(ClockId::ProcessCPUTime)
+}
+
+/// Processor time of the children of this process that have ended and were waited for; to 10 ms.
+pub(crate) fn children_time() -> Duration {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    Duration::from_secs_f64(fields(&stat, 13).unwrap_or_default() as f64 / TICKS)
 }
 
 fn read(clock: ClockId) -> Duration {

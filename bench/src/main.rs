@@ -6,11 +6,16 @@
 
 #![forbid(unsafe_code)]
 
+mod bare;
+mod cell;
 mod figures;
 mod http;
 mod in_process;
+mod load;
 mod machine;
+mod peers;
 mod queue;
+mod server;
 mod table;
 
 use anyhow::{Context as _, Result};
@@ -33,13 +38,15 @@ enum Command {
     InProcess(in_process::Args),
     /// Requests to the real host, beside a server without WebAssembly
     Http(http::Args),
+    /// The host beside other servers, and beside a process for each call
+    Peers(peers::Args),
     /// Jobs in the store: queueing, draining, fairness, lists; beside the bare engines
     Queue(queue::Args),
     /// One candidate of `in-process` in a loop, for a profiler
     Repeat(in_process::RepeatArgs),
-    /// The server that `http` compares with
+    /// The servers to compare with
     #[command(hide = true)]
-    Bare,
+    Bare(bare::Args),
     /// The compile child of the sandbox
     #[command(hide = true)]
     Compile,
@@ -49,9 +56,10 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::InProcess(args) => in_process::run(&args),
         Command::Http(args) => http::run(&args),
+        Command::Peers(args) => peers::run(&args),
         Command::Queue(args) => queue::run(&args),
         Command::Repeat(args) => in_process::repeat(&args),
-        Command::Bare => http::bare::serve(),
+        Command::Bare(args) => bare::serve(&args),
         Command::Compile => return wasmill_sandbox::compile_child(),
     };
     match outcome {

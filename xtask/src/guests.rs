@@ -63,7 +63,7 @@ pub(crate) fn build_all(root: &Path) -> Result<BTreeMap<String, PathBuf>> {
 }
 
 /// Runs one `cargo build` and returns the `.wasm` files that it made, by the names of their packages' folders.
-fn cargo(workspace: &Path, target: &Path, environment: &GuestEnv, what: &[&str]) -> Result<BTreeMap<String, PathBuf>> {
+pub(crate) fn cargo(workspace: &Path, target: &Path, environment: &GuestEnv, what: &[&str]) -> Result<BTreeMap<String, PathBuf>> {
     let mut command = Command::new("cargo");
     command
         .current_dir(workspace)
@@ -137,7 +137,7 @@ fn build_c(root: &Path, folder: &Path, guests: &mut BTreeMap<String, PathBuf>) -
 }
 
 /// Whether `made` exists and is not older than `source`.
-fn is_newer(made: &Path, source: &Path) -> bool {
+pub(crate) fn is_newer(made: &Path, source: &Path) -> bool {
     let changed = |file: &Path| file.metadata().and_then(|metadata| metadata.modified()).ok();
     matches!((changed(made), changed(source)), (Some(made), Some(source)) if made >= source)
 }

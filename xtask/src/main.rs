@@ -1,12 +1,14 @@
 //! The project's own commands. Run them as `cargo xtask <command>`.
 
 mod apt;
+mod bench;
 mod build_script;
 mod c_toolchain;
 mod check;
 mod demo;
 mod guests;
 mod host;
+mod packages;
 mod peers;
 mod process;
 mod servers;
@@ -28,6 +30,8 @@ usage: cargo xtask <command>
   test                install what the tests need and run everything that has to pass
   torture [--kills N] [--cases N]
                       the tests with faults for long: hosts killed N times under load, N power cuts, and the others
+  bench [--quick] [PART ...]
+                      install the peers, measure beside them and write target/bench/*.json; PART chooses
   peers               install the clients, SDKs, servers and the proxy that the tests use into target/peers
   guests              build the scripts and the test guests into target/guests
   build-script DIR    build one script and print the path of its .wasm
@@ -52,6 +56,7 @@ fn dispatch() -> Result<()> {
         ["demo", "--listen", address] => demo::build_and_run(&root()?, false, Some(address)),
         ["test"] => check::run_all(&root()?),
         ["torture", amount @ ..] => torture::run(&root()?, &torture::Amount::parse(amount)?),
+        ["bench", parts @ ..] => bench::run(&root()?, parts),
         ["peers"] => peers::ensure(&root()?),
         ["guests"] => guests::build_all(&root()?).map(drop),
         ["build-script", folder] => build_script::build(Path::new(folder)),

@@ -2,20 +2,14 @@
 //! API, the SDKs of CloudEvents and Standard Webhooks, two servers of object storage, and the proxy of the example in
 //! `deploy/`.
 //!
-//! Everything goes into `target/peers`, in the versions that `tests/peers` pins. A copy of what was asked for lies beside
-//! what was installed and tells whether that is still it, so that doing this again takes no time.
+//! Everything goes into `target/peers`, in the versions that `tests/peers` pins.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
-use crate::apt;
-use crate::process::{attempt, run, step};
-
-/// What decides about the packages for Node.js.
-const NODE_FILES: [&str; 3] = ["package.json", "package-lock.json", ".npmrc"];
+use crate::process::step;
+use crate::{apt, packages};
 
 /// A server of object storage, and its version. Arguments of `cargo install`.
 const S3S: [&str; 5] = ["s3s-fs", "--version", "0.14.1", "--features", "binary"];
@@ -23,123 +17,16 @@ const S3S: [&str; 5] = ["s3s-fs", "--version", "0.14.1", "--features", "binary"]
 /// Installs what is missing.
 pub(crate) fn ensure(root: &Path) -> Result<()> {
     let (asked, folder) = (root.join("tests/peers"), root.join("target/peers"));
-    python(&asked.join("requirements.txt"), &folder.join("python"))?;
-    node(&asked, &folder.join("node"))?;
-    cargo(root, &S3S, &folder.join("cargo"))?;
+    packages::python(&asked.join("requirements.txt"), &folder.join("python"))?;
+    let node = folder.join("node");
+    if packages::node(&asked, &node)? {
+        // The tests' own programs, which find their packages by where they seem to lie.
+        std::os::unix::fs::symlink(&asked, node.join("programs")).context("could not link the tests' programs")?;
+    }
+    packages::cargo(root, &S3S, &folder.join("cargo"))?;
     if !folder.join("caddy/usr/bin/caddy").is_file() {
         // Unpacked and not installed: Debian's package would start a server on port 80.
         step("unpacking caddy", || apt::unpack("caddy", &folder.join("caddy")))?;
     }
     Ok(())
-}
-
-/// An interpreter at `bin/python` that has the packages.
-fn python(requirements: &Path, folder: &Path) -> Result<()> {
-    let asked = read(requirements)?;
-    if is_installed(folder, &asked) {
-        return Ok(());
-    }
-    step("installing the Python packages of the tests", || {
-        if attempt(Command::new("python3").arg("--version")).is_err() {
-            apt::install(&["python3", "python3-venv"])?;
-        }
-        empty(folder)?;
-        let pip = |interpreter: &Path, arguments: &[&str]| {
-            let mut command = Command::new(interpreter);
-            command.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]);
-            command.args(arguments).arg("--requirement").arg(requirements);
-            attempt(&mut command)
-        };
-        let done = match attempt(Command::new("python3").args(["-m", "venv"]).arg(folder)) {
-            Ok(()) => pip(&folder.join("bin/python"), &[]),
-            // Debian has venv's other half in a package of its own. Without it: pip into a folder, and an interpreter that knows it.
-            Err(_) => {
-                empty(folder)?;
-                let packages = folder.join("packages");
-                let target = packages.to_string_lossy();
-                pip(Path::new("python3"), &["--target", &*target])
-                    .and_then(|()| wrapper(folder, &target).map_err(|error| error.to_string()))
-            }
-        };
-        if let Err(reason) = done {
-            bail!("the packages in {} could not be installed\n{reason}", requirements.display());
-        }
-        mark(folder, &asked)
-    })
-}
-
-/// A program that is Python with the packages in a folder.
-fn wrapper(folder: &Path, packages: &str) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let program = folder.join("bin/python");
-    fs::create_dir_all(folder.join("bin"))?;
-    fs::write(&program, format!("#!/bin/sh\nPYTHONPATH='{packages}' exec python3 \"$@\"\n"))?;
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755))
-}
-
-/// `node_modules`, and beside it `programs`: the tests' own programs, which find their packages by where they seem to lie.
-fn node(asked_in: &Path, folder: &Path) -> Result<()> {
-    let files: Vec<String> = NODE_FILES.iter().map(|name| read(&asked_in.join(name))).collect::<Result<_>>()?;
-    let asked = files.concat();
-    if is_installed(folder, &asked) {
-        return Ok(());
-    }
-    step("installing the Node.js packages of the tests", || {
-        let is_there = |program: &str| attempt(Command::new(program).arg("--version")).is_ok();
-        if !is_there("node") || !is_there("npm") {
-            apt::install(&["nodejs", "npm"])?;
-        }
-        empty(folder)?;
-        for (name, text) in NODE_FILES.iter().zip(&files) {
-            fs::write(folder.join(name), text).with_context(|| format!("could not write {name} into {}", folder.display()))?;
-        }
-        let mut npm = Command::new("npm");
-        npm.current_dir(folder).args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
-        if let Err(reason) = attempt(&mut npm) {
-            bail!("npm could not install what {} asks for\n{reason}", asked_in.display());
-        }
-        std::os::unix::fs::symlink(asked_in, folder.join("programs")).context("could not link the tests' programs")?;
-        mark(folder, &asked)
-    })
-}
-
-/// A program from crates.io in `bin`, built with what its author locked.
-fn cargo(root: &Path, package: &[&str], folder: &Path) -> Result<()> {
-    let asked = package.join(" ");
-    if is_installed(folder, &asked) {
-        return Ok(());
-    }
-    step("building the tests' object storage, s3s-fs (once, some minutes)", || {
-        empty(folder)?;
-        let mut install = Command::new("cargo");
-        // Built in a temporary folder, whatever the surroundings say: nothing of it is used again.
-        install.current_dir(root).env_remove("CARGO_TARGET_DIR");
-        install.args(["install", "--quiet", "--locked", "--root"]).arg(folder).args(package);
-        run(&mut install)?;
-        mark(folder, &asked)
-    })
-}
-
-fn read(file: &Path) -> Result<String> {
-    fs::read_to_string(file).with_context(|| format!("could not read {}", file.display()))
-}
-
-fn empty(folder: &Path) -> Result<()> {
-    if folder.exists() {
-        fs::remove_dir_all(folder).with_context(|| format!("could not empty {}", folder.display()))?;
-    }
-    fs::create_dir_all(folder).with_context(|| format!("could not make {}", folder.display()))
-}
-
-/// Where it stands what was asked for when the folder was filled. Written last: a broken installation has none.
-fn marker(folder: &Path) -> PathBuf {
-    folder.join("installed")
-}
-
-fn is_installed(folder: &Path, asked: &str) -> bool {
-    fs::read_to_string(marker(folder)).is_ok_and(|installed| installed == asked)
-}
-
-fn mark(folder: &Path, asked: &str) -> Result<()> {
-    fs::write(marker(folder), asked).with_context(|| format!("could not write into {}", folder.display()))
 }

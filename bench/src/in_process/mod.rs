@@ -3,7 +3,7 @@
 //! All candidates take turns within each round, in an order that is turned around every time, so that a busy minute of
 //! the machine hits all of them.
 
-mod bare;
+pub(crate) mod bare;
 mod ours;
 
 use crate::figures::{self, Spread, Times};
@@ -259,7 +259,7 @@ impl Bench {
 }
 
 /// The engine has an error type of its own.
-fn foreign(error: wasmtime::Error) -> anyhow::Error {
+pub(crate) fn foreign(error: wasmtime::Error) -> anyhow::Error {
     anyhow::Error::msg(format!("{error:#}"))
 }
 

@@ -3,22 +3,18 @@
 //! The rate depends on who else uses the processors, and on this program, which takes its share of them. What a server
 //! spends of processor time on a request depends on neither, so that is the figure to compare; the rate is shown as well.
 
-pub(crate) mod bare;
-mod load;
-mod server;
-
+use crate::cell::{self, Cell, Figures, Round};
 use crate::figures::{self, Spread};
-use crate::machine::{Cpu, Machine};
-use crate::{guests_folder, read_guest, table, write_json};
-use anyhow::{Context as _, Result, ensure};
+use crate::load::{Expect, Shot};
+use crate::machine::Machine;
+use crate::server::{Host, Server};
+use crate::{guests_folder, load, read_guest, server, table, write_json};
+use anyhow::{Result, ensure};
 use bytes::Bytes;
 use clap::ValueEnum;
 use http::{Method, StatusCode};
-use load::{Expect, Shot, Volley};
 use serde::Serialize;
-use server::{Host, Server};
 use std::path::PathBuf;
-use std::time::Duration;
 
 const JSON: &str = "application/json";
 const ARGUMENTS: &str = r#"{"name":"Ann","times":2}"#;
@@ -26,10 +22,6 @@ const ARGUMENTS: &str = r#"{"name":"Ann","times":2}"#;
 const CALL: &str = "jobs/run_wait_result/p/u/admin/hello";
 /// And where its twin with a concurrency limit is.
 const LIMITED: &str = "jobs/run_wait_result/p/u/admin/limited";
-/// How long a server may go on working after the last answer of a round.
-const SETTLE: Duration = Duration::from_secs(4);
-/// The thread that writes to the database.
-const WRITER: &str = "store-writer";
 
 /// Arguments of `http`.
 #[derive(clap::Args)]
@@ -101,37 +93,11 @@ impl Name {
     }
 }
 
-/// One thing to measure.
-struct Cell<'a> {
-    name: Name,
-    server: &'a Server,
-    shot: Shot,
-    expect: Expect,
-    connections: usize,
-    /// Of the round's time.
-    share: f64,
-    rounds: Vec<Round>,
-}
-
-/// What a round of it came to.
-struct Round {
-    volley: Volley,
-    /// Microseconds of the server's processor time for a request.
-    cpu: f64,
-    /// The same, of the thread that writes to the database.
-    writer: f64,
-}
-
 #[derive(Serialize)]
-struct Figures {
+struct Row {
     measured: Name,
-    connections: usize,
-    requests: u64,
-    rate: Spread,
-    p50_us: Spread,
-    p99_us: Spread,
-    cpu_us: Spread,
-    writer_us: Spread,
+    #[serde(flatten)]
+    figures: Figures,
     /// Rate against the bare server's of the same round.
     rate_ratio: Spread,
     /// Processor time against the bare server's of the same round.
@@ -151,28 +117,8 @@ struct Report {
     rounds: usize,
     seconds: f64,
     pinned: bool,
-    figures: Vec<Figures>,
+    figures: Vec<Row>,
     layers: Vec<Layer>,
-}
-
-impl Cell<'_> {
-    fn measure(&mut self, runtime: &tokio::runtime::Runtime, seconds: f64) -> Result<Round> {
-        let pid = self.server.pid();
-        let before = Cpu::settle(pid, SETTLE)?;
-        let duration = Duration::from_secs_f64(seconds * self.share);
-        let volley = runtime
-            .block_on(load::fire(self.server.address, &self.shot, &self.expect, self.connections, duration))
-            .with_context(|| format!("{:?}", self.name))?;
-        // Records are written after the answer, and belong to it all the same.
-        let after = Cpu::settle(pid, SETTLE)?;
-        let per_request = |time: Duration| time.as_secs_f64() * 1e6 / volley.requests.max(1) as f64;
-        let writer = after.of_threads(WRITER).saturating_sub(before.of_threads(WRITER));
-        Ok(Round { volley, cpu: per_request(after.total.saturating_sub(before.total)), writer: per_request(writer) })
-    }
-
-    fn each(&self, figure: impl Fn(&Round) -> f64) -> Vec<f64> {
-        self.rounds.iter().map(figure).collect()
-    }
 }
 
 /// Measures and reports.
@@ -181,51 +127,40 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let (rounds, seconds) = if args.quick { (1, 0.5) } else { (args.rounds.max(1), args.seconds) };
     let processor = args.pin.then_some(0);
     if args.pin {
-        pin_this()?;
+        cell::pin_this()?;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let wasm = read_guest(&args.guests.clone().unwrap_or_else(guests_folder), "hello")?;
-    let host = Host::start(&runtime, wasm.clone(), processor, false)?;
-    let durable = args.durable_sync.then(|| Host::start(&runtime, wasm, processor, true)).transpose()?;
-    let bare = server::bare(processor)?;
+    let start = |arguments: &[&str]| -> Result<Host> {
+        let host = Host::start(processor, arguments)?;
+        host.deploy(&runtime, "main", "u/admin/hello", wasm.clone())?;
+        // A thousand of it may run at once.
+        host.deploy(&runtime, "main", "u/admin/limited?concurrent_limit=1000", wasm.clone())?;
+        Ok(host)
+    };
+    let host = start(&[])?;
+    let durable = args.durable_sync.then(|| start(&["--durable-sync"])).transpose()?;
+    let bare = server::bare(processor, None)?;
     let mut cells = cells(&runtime, &bare, &host, durable.as_ref())?;
-    cells.retain(|cell| args.only.is_empty() || args.only.contains(&cell.name));
-    for round in 0..=rounds {
-        let mut order: Vec<&mut Cell<'_>> = cells.iter_mut().collect();
-        if round % 2 == 1 {
-            order.reverse();
-        }
-        for cell in order {
-            // The first round warms up.
-            let measured = cell.measure(&runtime, if round == 0 { 0.2 } else { seconds })?;
-            if round > 0 {
-                cell.rounds.push(measured);
-            }
-        }
-    }
-    let figures = figures(&cells);
+    cells.retain(|cell| args.only.is_empty() || args.only.contains(&cell.key));
+    cell::measure(&runtime, &mut cells, rounds, seconds)?;
+    let rows = rows(&cells);
     let layers = if args.only.is_empty() { layers(&cells) } else { Vec::new() };
-    print(&figures, &layers);
+    print(&rows, &layers);
     machine.close();
     println!(
         "{rounds} rounds of {seconds} s{}; medians over the rounds, ratios taken within each round",
         if args.pin { ", pinned" } else { "" }
     );
-    write_json(args.json.as_deref(), &Report { machine, rounds, seconds, pinned: args.pin, figures, layers })
+    write_json(args.json.as_deref(), &Report { machine, rounds, seconds, pinned: args.pin, figures: rows, layers })
 }
 
-/// Moves this program to processor 1, before it has threads.
-fn pin_this() -> Result<()> {
-    let pid = std::process::id().to_string();
-    let status = std::process::Command::new("taskset")
-        .args(["--all-tasks", "--cpu-list", "--pid", "1", &pid])
-        .stdout(std::process::Stdio::null())
-        .status();
-    ensure!(status.context("--pin needs taskset")?.success(), "taskset could not pin this program");
-    Ok(())
-}
-
-fn cells<'a>(runtime: &tokio::runtime::Runtime, bare: &'a Server, host: &'a Host, durable: Option<&'a Host>) -> Result<Vec<Cell<'a>>> {
+fn cells<'a>(
+    runtime: &tokio::runtime::Runtime,
+    bare: &'a Server,
+    host: &'a Host,
+    durable: Option<&'a Host>,
+) -> Result<Vec<Cell<'a, Name>>> {
     let call = host.shot(Method::POST, CALL, JSON, ARGUMENTS);
     let plain = |method, path: &str, body: &'static str| Shot {
         method,
@@ -267,38 +202,30 @@ fn cells<'a>(runtime: &tokio::runtime::Runtime, bare: &'a Server, host: &'a Host
             let expected = r#"{"greeting":"Hello Ann! Hello Ann!","times":2}"#;
             ensure!(!greets || answer.body == expected, "{name:?} answers {}", String::from_utf8_lossy(&answer.body));
             let expect = if name == Name::Enqueue { Expect::Status(status) } else { Expect::Exactly(answer) };
-            Ok(Cell { name, server, shot, expect, connections, share, rounds: Vec::new() })
+            Ok(Cell { key: name, server, shot, expect, connections, share, rounds: Vec::new() })
         })
         .collect()
 }
 
-fn figures(cells: &[Cell<'_>]) -> Vec<Figures> {
-    let bare = |connections: usize| cells.iter().find(|cell| cell.name == Name::Bare && cell.connections == connections);
-    let (rate, cpu) = (|round: &Round| round.volley.rate, |round: &Round| round.cpu);
-    let of = |cell: &Cell<'_>| {
-        let theirs = bare(cell.connections);
+fn rows(cells: &[Cell<'_, Name>]) -> Vec<Row> {
+    let of = |cell: &Cell<'_, Name>| {
+        let bare = cells.iter().find(|other| other.key == Name::Bare && other.connections == cell.connections);
         let ratio =
-            |figure: &dyn Fn(&Round) -> f64| figures::ratios(&cell.each(figure), &theirs.map(|cell| cell.each(figure)).unwrap_or_default());
-        Figures {
-            measured: cell.name,
-            connections: cell.connections,
-            requests: cell.rounds.iter().map(|round| round.volley.requests).sum(),
-            rate: figures::spread(cell.each(rate)),
-            p50_us: figures::spread(cell.each(|round| round.volley.times.p50)),
-            p99_us: figures::spread(cell.each(|round| round.volley.times.p99)),
-            cpu_us: figures::spread(cell.each(cpu)),
-            writer_us: figures::spread(cell.each(|round| round.writer)),
-            rate_ratio: ratio(&rate),
-            cpu_ratio: ratio(&cpu),
+            |figure: &dyn Fn(&Round) -> f64| figures::ratios(&cell.each(figure), &bare.map(|bare| bare.each(figure)).unwrap_or_default());
+        Row {
+            measured: cell.key,
+            figures: cell.figures(),
+            rate_ratio: ratio(&|round| round.volley.rate),
+            cpu_ratio: ratio(&|round| round.cpu),
         }
     };
     cells.iter().map(of).collect()
 }
 
 /// What each part of a call takes, from the differences between routes that do more and more of it, within each round.
-fn layers(cells: &[Cell<'_>]) -> Vec<Layer> {
+fn layers(cells: &[Cell<'_, Name>]) -> Vec<Layer> {
     let each = |name: Name, figure: &dyn Fn(&Round) -> f64| {
-        cells.iter().find(|cell| cell.name == name && cell.connections == 32).map(|cell| cell.each(figure)).unwrap_or_default()
+        cells.iter().find(|cell| cell.key == name && cell.connections == 32).map(|cell| cell.each(figure)).unwrap_or_default()
     };
     // The writer's share is a layer of its own.
     let front = |round: &Round| round.cpu - round.writer;
@@ -316,24 +243,24 @@ fn layers(cells: &[Cell<'_>]) -> Vec<Layer> {
     ]
 }
 
-fn print(figures: &[Figures], layers: &[Layer]) {
+fn print(all: &[Row], layers: &[Layer]) {
     for connections in [1, 32] {
-        let rows: Vec<[String; 8]> = figures
+        let rows: Vec<[String; 8]> = all
             .iter()
-            .filter(|figures| figures.connections == connections)
-            .map(|figures| {
+            .filter(|row| row.figures.connections == connections)
+            .map(|Row { measured, figures, rate_ratio, cpu_ratio }| {
                 let whole = |spread: Spread| format!("{:.0} ({:.0}..{:.0})", spread.median, spread.min, spread.max);
                 let fine = |spread: Spread| format!("{:.1} ({:.1}..{:.1})", spread.median, spread.min, spread.max);
                 let ratio = |spread: Spread| format!("{:.2}", spread.median);
                 [
-                    figures.measured.words().to_owned(),
+                    measured.words().to_owned(),
                     whole(figures.rate),
-                    ratio(figures.rate_ratio),
+                    ratio(*rate_ratio),
                     format!("{:.0}", figures.p50_us.median),
                     format!("{:.0}", figures.p99_us.median),
                     fine(figures.cpu_us),
                     format!("{:.1}", figures.writer_us.median),
-                    ratio(figures.cpu_ratio),
+                    ratio(*cpu_ratio),
                 ]
             })
             .collect();

@@ -1,6 +1,9 @@
-//! The server to compare with: hyper, JSON, and the work of `hello` done natively. A process of its own.
+//! The servers to compare with: hyper, JSON, and the work of `hello` done natively, or by a bare engine in a fresh instance
+//! for each request: no token, no record, no limits. A process of its own.
 
-use anyhow::Result;
+use crate::in_process::bare::{Bare, Rung, engine};
+use crate::in_process::foreign;
+use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Request, Response, StatusCode};
@@ -11,6 +14,7 @@ use hyper_util::rt::TokioIo;
 use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
 use std::io::{Read as _, Write as _};
+use std::path::PathBuf;
 use tokio::net::TcpListener;
 
 #[derive(Deserialize)]
@@ -25,8 +29,29 @@ struct Greeting {
     times: u32,
 }
 
+/// Arguments of `bare`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The compiled `hello`, to be called by a bare engine
+    #[arg(long)]
+    script: Option<PathBuf>,
+}
+
+/// Who does the work.
+enum Work {
+    Native,
+    Engine(Box<Bare>),
+}
+
 /// Serves on a free port, whose address is the first line of output, until standard input is closed.
-pub(crate) fn serve() -> Result<()> {
+pub(crate) fn serve(args: &Args) -> Result<()> {
+    let work: &'static Work = Box::leak(Box::new(match &args.script {
+        None => Work::Native,
+        Some(script) => {
+            let wasm = std::fs::read(script).with_context(|| format!("{} cannot be read", script.display()))?;
+            Work::Engine(Box::new(Bare::new(&engine().map_err(foreign)?, "hello", &wasm, Rung::Floor).map_err(foreign)?))
+        }
+    }));
     // Whoever started this process holds the other end; when it is gone for whatever reason, so is this.
     std::thread::spawn(|| {
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
@@ -39,15 +64,20 @@ pub(crate) fn serve() -> Result<()> {
         loop {
             let (stream, _) = listener.accept().await?;
             stream.set_nodelay(true)?;
-            tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(answer)));
+            let service = service_fn(move |request| answer(request, work));
+            tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
         }
     })
 }
 
-async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
-    let greeting = match request.into_body().collect().await {
-        Ok(body) => greet(&body.to_bytes()),
-        Err(_) => None,
+async fn answer(request: Request<Incoming>, work: &Work) -> Result<Response<Full<Bytes>>, Infallible> {
+    let greeting = match (request.into_body().collect().await, work) {
+        (Ok(body), Work::Native) => greet(&body.to_bytes()),
+        (Ok(body), Work::Engine(bare)) => match std::str::from_utf8(&body.to_bytes()) {
+            Ok(text) => bare.call(text).await.ok().map(String::into_bytes),
+            Err(_) => None,
+        },
+        (Err(_), _) => None,
     };
     let mut response = Response::new(Full::default());
     match greeting {

@@ -1,0 +1,126 @@
+//! `cargo xtask bench`: the peers, installed from their registries, and the programs that measure beside them.
+//!
+//! What is installed and built goes into `target/bench/peers`, in the versions that `bench/peers` pins; what was measured goes
+//! into `target/bench`, one JSON file for each part.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::process::{run as run_quietly, step};
+use crate::wasm_targets::{self, GuestEnv};
+use crate::{apt, guests, host, packages};
+
+/// The server of `wasi:http` components. Arguments of `cargo install`.
+const WASMTIME: [&str; 3] = ["wasmtime-cli", "--version", "48.0.8"];
+
+/// What is measured unless something is chosen, in this order.
+const PARTS: [&str; 7] = ["peers", "in-process", "choices", "versions", "neighbour", "large", "http"];
+
+/// Installs, builds and measures. `words`: `--quick`, and the parts to measure.
+pub(crate) fn run(root: &Path, words: &[&str]) -> Result<()> {
+    let quick = words.contains(&"--quick");
+    let chosen: Vec<&str> = words.iter().copied().filter(|word| *word != "--quick").collect();
+    if let Some(unknown) = chosen.iter().find(|part| !PARTS.contains(part)) {
+        bail!("there is nothing named {unknown} to measure; there are {}", PARTS.join(", "));
+    }
+    guests::build_all(root)?;
+    ensure_peers(root)?;
+    host::build(root)?;
+    let results = root.join("target/bench");
+    for part in PARTS.iter().filter(|part| chosen.is_empty() || chosen.contains(part)) {
+        step(&format!("measuring {part}"), || {
+            let mut bench = Command::new(root.join("target/release/wasmill-bench"));
+            bench.current_dir(root).arg(part).arg("--json").arg(results.join(format!("{part}.json")));
+            if quick {
+                bench.arg("--quick");
+            }
+            run_shown(&mut bench)
+        })?;
+    }
+    if chosen.is_empty() && !quick {
+        eprintln!("docs/performance.md and its plots are made of this by `target/release/wasmill-bench report`");
+    }
+    Ok(())
+}
+
+/// Its tables are what people wait for: they go to standard output.
+fn run_shown(command: &mut Command) -> Result<()> {
+    let status = command.status().context("could not start wasmill-bench")?;
+    if !status.success() {
+        bail!("wasmill-bench failed: {status}");
+    }
+    Ok(())
+}
+
+/// Installs the peers and builds what they run.
+fn ensure_peers(root: &Path) -> Result<()> {
+    let (asked, folder) = (root.join("bench/peers"), root.join("target/bench/peers"));
+    packages::python(&asked.join("requirements.txt"), &folder.join("python"))?;
+    packages::node(&asked, &folder.join("node"))?;
+    packages::cargo(root, &WASMTIME, &folder.join("cargo"))?;
+    if Command::new("taskset").arg("--version").output().is_err() {
+        apt::install(&["util-linux"])?;
+    }
+    let components = folder.join("components");
+    fs::create_dir_all(&components).with_context(|| format!("could not make {}", components.display()))?;
+    served(root, &asked.join("serve"), &components, &wasm_targets::ensure(root)?)?;
+    Languages { wit: root.join("scripts/hello/wit/hello.wit"), asked, folder, components }.build()
+}
+
+/// `hello` for `wasmtime serve`.
+fn served(root: &Path, source: &Path, components: &Path, environment: &GuestEnv) -> Result<()> {
+    step("building hello for wasmtime serve", || {
+        let built = guests::cargo(source, &root.join("target/guests-build/serve"), environment, &[])?;
+        let module = built.get("serve").context("cargo built it, but made no .wasm file of it")?;
+        let place = components.join("serve.wasm");
+        fs::copy(module, &place).with_context(|| format!("could not write {}", place.display())).map(drop)
+    })
+}
+
+/// Typed components of `hello` in other languages.
+struct Languages {
+    wit: PathBuf,
+    asked: PathBuf,
+    folder: PathBuf,
+    components: PathBuf,
+}
+
+impl Languages {
+    fn build(&self) -> Result<()> {
+        let script = self.asked.join("hello.mjs");
+        let node = |program: &str| Command::new(self.folder.join("node/node_modules/.bin").join(program));
+        self.component("hello-qjs", &script, |made| {
+            let mut command = node("componentize-qjs");
+            command.arg("--wit").arg(&self.wit).arg("--js").arg(&script).arg("--sync").arg("-o").arg(made);
+            command
+        })?;
+        self.component("hello-starling", &script, |made| {
+            let mut command = node("componentize-js");
+            command.arg("--wit").arg(&self.wit).arg("-o").arg(made).arg(&script);
+            command
+        })?;
+        self.component("hello-python", &self.asked.join("hello.py"), |made| {
+            let mut command = Command::new(self.folder.join("python/bin/python"));
+            // Named by its module: there is no program where pip installs into a folder.
+            command.args(["-c", "import sys; from componentize_py import main; sys.exit(main())"]);
+            command.arg("-d").arg(&self.wit).args(["-w", "hello", "componentize", "hello", "-p"]).arg(&self.asked).arg("-o").arg(made);
+            command
+        })
+    }
+
+    /// Makes a component unless it is newer than its source.
+    fn component(&self, name: &str, source: &Path, command: impl Fn(&Path) -> Command) -> Result<()> {
+        let place = self.components.join(format!("{name}.wasm"));
+        if guests::is_newer(&place, source) && guests::is_newer(&place, &self.wit) {
+            return Ok(());
+        }
+        step(&format!("making {name}"), || {
+            let partial = self.components.join(format!("{name}.wasm.partial"));
+            run_quietly(&mut command(&partial))?;
+            fs::rename(&partial, &place).with_context(|| format!("could not write {}", place.display()))
+        })
+    }
+}
