@@ -99,28 +99,39 @@ impl Languages {
         })?;
         self.component("hello-starling", &script, |made| {
             let mut command = node("componentize-js");
+            // Without these it would import wasi:http.
+            command.args(["--disable", "http", "--disable", "fetch-event"]);
             command.arg("--wit").arg(&self.wit).arg("-o").arg(made).arg(&script);
             command
         })?;
-        self.component("hello-python", &self.asked.join("hello.py"), |made| {
+        let script = self.asked.join("hello.py");
+        // A copy: Python leaves a folder beside what it reads.
+        let copied = self.components.join("python");
+        fs::create_dir_all(&copied).with_context(|| format!("could not make {}", copied.display()))?;
+        fs::copy(&script, copied.join("hello.py")).with_context(|| format!("could not copy {}", script.display()))?;
+        self.component("hello-python", &script, |made| {
             let mut command = Command::new(self.folder.join("python/bin/python"));
             // Named by its module: there is no program where pip installs into a folder.
-            command.args(["-c", "import sys; from componentize_py import main; sys.exit(main())"]);
-            command.arg("-d").arg(&self.wit).args(["-w", "hello", "componentize", "hello", "-p"]).arg(&self.asked).arg("-o").arg(made);
+            command.args(["-c", "import sys; from componentize_py import script; sys.exit(script())"]);
+            command.arg("-d").arg(&self.wit).args(["-w", "hello", "componentize", "hello", "-p"]).arg(&copied).arg("-o").arg(made);
             command
         })
     }
 
-    /// Makes a component unless it is newer than its source.
+    /// Makes a component, unless there is one that was made of the same by the same command.
     fn component(&self, name: &str, source: &Path, command: impl Fn(&Path) -> Command) -> Result<()> {
         let place = self.components.join(format!("{name}.wasm"));
-        if guests::is_newer(&place, source) && guests::is_newer(&place, &self.wit) {
+        let (partial, made_of) = (place.with_extension("wasm.partial"), place.with_extension("made-of"));
+        let mut command = command(&partial);
+        let read = |file: &Path| fs::read_to_string(file).with_context(|| format!("could not read {}", file.display()));
+        let recipe = format!("{command:?}\n{}\n{}", read(source)?, read(&self.wit)?);
+        if place.is_file() && fs::read_to_string(&made_of).is_ok_and(|made_of| made_of == recipe) {
             return Ok(());
         }
         step(&format!("making {name}"), || {
-            let partial = self.components.join(format!("{name}.wasm.partial"));
-            run_quietly(&mut command(&partial))?;
-            fs::rename(&partial, &place).with_context(|| format!("could not write {}", place.display()))
+            run_quietly(&mut command)?;
+            fs::rename(&partial, &place).with_context(|| format!("could not write {}", place.display()))?;
+            fs::write(&made_of, &recipe).with_context(|| format!("could not write {}", made_of.display()))
         })
     }
 }

@@ -137,7 +137,7 @@ fn build_c(root: &Path, folder: &Path, guests: &mut BTreeMap<String, PathBuf>) -
 }
 
 /// Whether `made` exists and is not older than `source`.
-pub(crate) fn is_newer(made: &Path, source: &Path) -> bool {
+fn is_newer(made: &Path, source: &Path) -> bool {
     let changed = |file: &Path| file.metadata().and_then(|metadata| metadata.modified()).ok();
     matches!((changed(made), changed(source)), (Some(made), Some(source)) if made >= source)
 }

@@ -14,7 +14,7 @@ use wasmtime::{
 /// The full version of the engine, and our own format's. A compiled file names only the major version by itself, but
 /// code of one patch release must not run on the next: that release may be the fix of a miscompilation.
 /// A test holds it against the lock file.
-pub(crate) const CODE_VERSION: &str = "48.0.8-wasmill.1";
+pub(crate) const CODE_VERSION: &str = "48.0.8-wasmill.2";
 
 /// Time between two ticks of the epoch clock: how long a busy script may hold an executor thread.
 pub(crate) const TICK: Duration = Duration::from_millis(10);
@@ -46,10 +46,12 @@ fn code_settings() -> Result<Config, wasmtime::Error> {
     config.wasm_exceptions(false);
     config.gc_support(false);
     config.wasm_memory64(false);
-    config.wasm_multi_memory(false);
     config.wasm_relaxed_simd(false);
     config.wasm_custom_page_sizes(false);
     config.wasm_wide_arithmetic(false);
+    // Kept although no script's own module has two memories: where parts of a component call each other, the code between them
+    // works on the memories of both. JavaScript made with componentize-qjs is such a component.
+    config.wasm_multi_memory(true);
     // Kept: bulk memory, multi-value, reference types, SIMD, tail calls, extended constants. Current compilers emit them.
     //
     // Ticks from outside stop endless loops. Counting fuel would do it at the same instruction each time, which nobody needs,

@@ -176,3 +176,30 @@ async fn usage_is_measured() {
     assert!(ran.run.usage.wall > Duration::from_millis(5));
     assert!(ran.run.usage.busy_ticks as u128 <= ran.run.usage.wall.as_millis() / 10 + 1);
 }
+
+/// Scripts of some languages are several components in one, each with a memory of its own: JavaScript made with componentize-qjs.
+#[tokio::test]
+async fn parts_of_a_component_hand_text_to_each_other() {
+    let count = typed(r#"(param "text" string) (result u32)"#, r#"(func (export "main") (param i32 i32) (result i32) (local.get 1))"#);
+    let counting = count.replacen("(component", "(component $counting", 1);
+    let wat = format!(
+        r#"(component
+            {counting}
+            (component $calling
+                (import "count" (func $count (param "text" string) (result u32)))
+                (core module $memory
+                    (memory (export "memory") 1)
+                    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 4096)))
+                (core instance $store (instantiate $memory))
+                (core func $lowered (canon lower (func $count) (memory (core memory $store "memory"))))
+                (core module $m (import "part" "count" (func $count (param i32 i32) (result i32)))
+                    (func (export "main") (param i32 i32) (result i32) (call $count (local.get 0) (local.get 1))))
+                (core instance $i (instantiate $m (with "part" (instance (export "count" (func $lowered))))))
+                (func (export "main") (param "text" string) (result u32)
+                    (canon lift (core func $i "main") (memory (core memory $store "memory")) (realloc (core func $store "realloc")))))
+            (instance $part (instantiate $counting))
+            (instance $whole (instantiate $calling (with "count" (func $part "main"))))
+            (export "main" (func $whole "main")))"#
+    );
+    assert_eq!(run(&wat, r#"{"text":"twelve bytes"}"#).await.result(), "12");
+}
