@@ -133,23 +133,13 @@ pub(crate) struct Host {
     // Before the directory, so that it is stopped first.
     server: Server,
     token: String,
-    folder: TempDir,
-    processor: Option<usize>,
+    _folder: TempDir,
 }
 
 impl Host {
     /// Starts it on an empty directory. `arguments`: further ones of `wasmill serve`.
     pub(crate) fn start(processor: Option<usize>, arguments: &[&str]) -> Result<Self> {
-        Self::open(tempfile::tempdir()?, processor, arguments)
-    }
-
-    /// Stops it and starts it again on the same directory.
-    pub(crate) fn restart(self, arguments: &[&str]) -> Result<Self> {
-        drop(self.server);
-        Self::open(self.folder, self.processor, arguments)
-    }
-
-    fn open(folder: TempDir, processor: Option<usize>, arguments: &[&str]) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
         let (data, log) = (folder.path().join("data"), folder.path().join("log"));
         let mut command = program(&binary()?, processor);
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("WASMILL_")) {
@@ -159,7 +149,7 @@ impl Host {
         command.arg("serve").arg("--data").arg(&data).args(["--listen", "127.0.0.1:0"]).args(arguments).stderr(File::create(&log)?);
         let server = Server::start(command, Says::Stdout).with_context(|| std::fs::read_to_string(&log).unwrap_or_default())?;
         let token = std::fs::read_to_string(data.join("admin-token")).context("the host wrote no token")?.trim().to_owned();
-        Ok(Self { server, token, folder, processor })
+        Ok(Self { server, token, _folder: folder })
     }
 
     /// Deploys a script in a workspace. `at` is its path, and a query if it needs one. Returns the version's hash.

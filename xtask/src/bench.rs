@@ -17,7 +17,7 @@ use crate::{apt, guests, host, packages};
 const WASMTIME: [&str; 3] = ["wasmtime-cli", "--version", "48.0.8"];
 
 /// What is measured unless something is chosen, in this order.
-const PARTS: [&str; 7] = ["peers", "in-process", "choices", "versions", "neighbour", "large", "http"];
+const PARTS: [&str; 4] = ["peers", "in-process", "http", "queue"];
 
 /// Installs, builds and measures. `words`: `--quick`, and the parts to measure.
 pub(crate) fn run(root: &Path, words: &[&str]) -> Result<()> {
@@ -39,9 +39,6 @@ pub(crate) fn run(root: &Path, words: &[&str]) -> Result<()> {
             }
             run_shown(&mut bench)
         })?;
-    }
-    if chosen.is_empty() && !quick {
-        eprintln!("docs/performance.md and its plots are made of this by `target/release/wasmill-bench report`");
     }
     Ok(())
 }

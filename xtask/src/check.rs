@@ -31,6 +31,7 @@ pub(crate) fn run_all(root: &Path) -> Result<()> {
         let bench = root.join("target/release/wasmill-bench");
         run(Command::new(&bench).current_dir(root).args(["in-process", "--quick"]))?;
         run(Command::new(&bench).current_dir(root).args(["http", "--quick"]))?;
+        run(Command::new(&bench).current_dir(root).args(["peers", "--quick"]))?;
         run(Command::new(&bench).current_dir(root).args(["queue", "--quick"]))
     })?;
     step("running the demo", || demo::run(root, root.join("target/release/wasmill"), guests, true, None))?;
