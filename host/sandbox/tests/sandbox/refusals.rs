@@ -41,7 +41,7 @@ async fn each_reason() {
         (r#"(module (func (export "_start") (param i32)))"#, RefusalCode::NothingToCall, "without parameters"),
         (r#"(module (memory i64 1) (func (export "_start")))"#, RefusalCode::Malformed, "memory64"),
         (r#"(module (memory 1 1 shared) (func (export "_start")))"#, RefusalCode::Malformed, "threads"),
-        (r#"(module (memory 1) (memory 1) (func (export "_start")))"#, RefusalCode::Malformed, "multiple memories"),
+        (r#"(module (memory 1) (memory 1) (func (export "_start")))"#, RefusalCode::TooComplex, "memories count of 2 exceeds"),
         (r#"(module (type (array i8)) (func (export "_start")))"#, RefusalCode::Malformed, "gc"),
         (r#"(module (tag) (func (export "_start")))"#, RefusalCode::Malformed, "exceptions"),
         (r#"(module (func (export "_start") (param externref)))"#, RefusalCode::Malformed, "does not compile"),
