@@ -121,8 +121,26 @@ pub(crate) fn measure<K: std::fmt::Debug>(runtime: &Runtime, cells: &mut [Cell<'
     Ok(())
 }
 
-/// Moves this program to processor 1, before it has threads. The servers go to processor 0.
-pub(crate) fn pin_this() -> Result<()> {
+/// The runtime of the load. Pinned, it has processor 1 for itself, the servers being on processor 0, and never sleeps: to wake
+/// a thread on another processor is a good part of what a request costs a server, more so on a virtual machine. A load on
+/// another machine would not cost it that, and here it would cost slow servers more, for which the load waits more often.
+pub(crate) fn runtime(pinned: bool) -> Result<Runtime> {
+    if pinned {
+        pin_this()?;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    if pinned {
+        runtime.spawn(async {
+            loop {
+                tokio::task::yield_now().await;
+            }
+        });
+    }
+    Ok(runtime)
+}
+
+/// Moves this program to processor 1, before it has threads.
+fn pin_this() -> Result<()> {
     let pid = std::process::id().to_string();
     let status = std::process::Command::new("taskset")
         .args(["--all-tasks", "--cpu-list", "--pid", "1", &pid])

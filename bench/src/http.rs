@@ -126,10 +126,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let mut machine = Machine::look();
     let (rounds, seconds) = if args.quick { (1, 0.5) } else { (args.rounds.max(1), args.seconds) };
     let processor = args.pin.then_some(0);
-    if args.pin {
-        cell::pin_this()?;
-    }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = cell::runtime(args.pin)?;
     let wasm = read_guest(&args.guests.clone().unwrap_or_else(guests_folder), "hello")?;
     let start = |arguments: &[&str]| -> Result<Host> {
         let host = Host::start(processor, arguments)?;

@@ -52,6 +52,10 @@ enum Command {
     Compile,
 }
 
+/// The host's: what is measured beside it shall not lose by another one.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::InProcess(args) => in_process::run(&args),

@@ -311,9 +311,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let mut machine = Machine::look();
     let (rounds, seconds) = if args.quick { (1, 0.3) } else { (args.rounds.max(1), args.seconds) };
     let pinned = machine.processors > 1;
-    if pinned {
-        cell::pin_this()?;
-    }
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers");
     let installed = Installed {
         folder: args.peers.clone().unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench/peers")),
@@ -322,7 +319,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         processor: pinned.then_some(0),
     };
     let wanted = |peer: Peer| args.only.is_empty() || args.only.contains(&peer);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = cell::runtime(pinned)?;
     let mut servers = Servers::start(&runtime, &installed, &wanted)?;
     let connections: Vec<usize> = args.connections.map_or_else(|| CONNECTIONS.to_vec(), |only| vec![only]);
     let mut missing = std::mem::take(&mut servers.missing);

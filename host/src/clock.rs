@@ -1,5 +1,6 @@
 //! The only place that reads the wall clock and makes job ids. Everything else gets times and ids handed in.
 
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 use wasmill_core::JobId;
@@ -25,9 +26,7 @@ impl IdSource {
     pub(crate) fn next(&self) -> Result<JobId, getrandom::Error> {
         // Several processes share a store: were each to begin a millisecond at nought, their keys would meet all the time.
         // The upper half of the counters is left, to count on.
-        let mut bytes = [0; 10];
-        getrandom::fill(&mut bytes)?;
-        let [a, b, tail @ ..] = bytes;
+        let [a, b, tail @ ..] = random()?;
         let fresh = ((now() as u64 / 1_000) << 12) | u64::from(u16::from_be_bytes([a, b]) >> 5);
         let step = |last: u64| Some(fresh.max(last + 1));
         let previous = self.last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, step).unwrap_or_else(|same| same);
@@ -36,9 +35,40 @@ impl IdSource {
     }
 }
 
+/// Random bytes in one id.
+const RANDOM: usize = 10;
+/// Ids that the system is asked for at once: asking costs as much as it does to make a hundred ids.
+const STOCK: usize = 256;
+
+thread_local! {
+    /// Random bytes that are left.
+    static LEFT: RefCell<Vec<[u8; RANDOM]>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Random bytes of the system, used once.
+fn random() -> Result<[u8; RANDOM], getrandom::Error> {
+    LEFT.with_borrow_mut(|left| {
+        if let Some(bytes) = left.pop() {
+            return Ok(bytes);
+        }
+        left.resize(STOCK, [0; RANDOM]);
+        if let Err(error) = getrandom::fill(left.as_flattened_mut()) {
+            left.clear();
+            return Err(error);
+        }
+        Ok(left.pop().unwrap_or_default())
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_randomness_is_used_twice() {
+        let seen: std::collections::HashSet<_> = (0..3 * STOCK).map(|_| random().unwrap()).collect();
+        assert_eq!(seen.len(), 3 * STOCK);
+    }
 
     #[test]
     fn keys_are_unique_and_increase() {

@@ -20,6 +20,10 @@ mod stop;
 mod values;
 mod webhook;
 
+/// A call allocates and frees some hundred small things; the system's allocator takes a tenth of a call's time for them.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> std::process::ExitCode {
     cli::main()
 }

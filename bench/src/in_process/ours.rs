@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use wasmill_core::{Digest, HostLimits, Outcome, RunLimits};
-use wasmill_sandbox::{Call, LogBuffer, Prepared, Sandbox, SandboxConfig};
+use wasmill_sandbox::{Call, Environment, LogBuffer, Prepared, Sandbox, SandboxConfig};
 
 /// The longest wait of a synchronous caller, which the host wraps every call in.
 const SYNC_WAIT: Duration = Duration::from_secs(600);
@@ -60,7 +60,7 @@ impl Ours {
         let call = Call {
             args: args.to_owned().into(),
             confidential: false,
-            environment: environment(),
+            environment: Environment::new(environment),
             limits,
             log: log.clone(),
             cancel: self.ending.child_token(),
@@ -82,7 +82,7 @@ impl Ours {
         let call = Call {
             args: args.to_owned().into(),
             confidential: false,
-            environment: environment(),
+            environment: Environment::new(environment),
             limits,
             log: log.clone(),
             cancel: self.ending.child_token(),

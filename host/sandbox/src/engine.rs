@@ -49,8 +49,8 @@ fn code_settings() -> Result<Config, wasmtime::Error> {
     config.wasm_relaxed_simd(false);
     config.wasm_custom_page_sizes(false);
     config.wasm_wide_arithmetic(false);
-    // Kept although a module with two memories of its own is refused (the pool gives each module one): where parts of a component call each other, the code between them
-    // works on the memories of both. JavaScript made with componentize-qjs is such a component.
+    // Kept although a module with two memories of its own is refused (the pool gives each module one): where parts of a component
+    // call each other, the code between them works on the memories of both. JavaScript made with componentize-qjs is such one.
     config.wasm_multi_memory(true);
     // Kept: bulk memory, multi-value, reference types, SIMD, tail calls, extended constants. Current compilers emit them.
     //

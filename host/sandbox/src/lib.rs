@@ -30,7 +30,7 @@ mod wasi;
 
 pub use compile_child::compile_child;
 pub use inspect::{Form, Inspected, inspect};
-pub use invoke::{Call, Run};
+pub use invoke::{Call, Environment, Run};
 pub use log::LogBuffer;
 pub use prepared::Prepared;
 pub use refusal::{PrepareError, Refusal, RefusalCode, SandboxError};

@@ -9,6 +9,7 @@ use crate::shape::{Signature, Unfit};
 use crate::state::{self, State};
 use crate::text;
 use crate::value;
+use crate::wasi::Wasi;
 use serde_json::Value;
 use std::collections::HashSet;
 use std::fmt;
@@ -33,12 +34,12 @@ impl Linkers {
         let mut component = component::Linker::new(engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut component)?;
         let mut core = wasmtime::Linker::new(engine);
-        wasmtime_wasi::p1::add_to_linker_async(&mut core, |state: &mut State| &mut state.wasi)?;
+        wasmtime_wasi::p1::add_to_linker_async(&mut core, |state: &mut State| state.wasi.context())?;
         // The engine's own refuses codes from 126 on; scripts exit with -1 and 255 all the same, and mean it.
         core.allow_shadowing(true);
         core.func_wrap(inspect::PREVIEW1, "proc_exit", |code: i32| -> wasmtime::Result<()> { Err(I32Exit(code).into()) })?;
         // The table of names needs a store for nothing but its type.
-        let mut store = state::store(engine, wasmtime_wasi::WasiCtx::builder().build_p1(), &RunLimits::default(), Instant::now());
+        let mut store = state::store(engine, Wasi::none(), &RunLimits::default(), Instant::now());
         let preview1 = core.iter(&mut store).map(|(_, name, _)| name.to_owned()).collect();
         Ok(Self { component, core, preview1 })
     }

@@ -66,7 +66,7 @@ pub struct Admitted {
 
 /// Runs scripts. One for a process: all of it hangs on one engine.
 pub struct Sandbox {
-    pub(crate) environment: Vec<(String, String)>,
+    pub(crate) environment: Arc<[(String, String)]>,
     limits: HostLimits,
     engine: Engine,
     linkers: Linkers,
@@ -98,7 +98,7 @@ impl Sandbox {
             .build();
         let refused = moka::sync::Cache::builder().max_capacity(REFUSAL_COUNT).time_to_live(REFUSALS_KEPT).build();
         Ok(Arc::new(Self {
-            environment,
+            environment: environment.into(),
             engine,
             linkers,
             stock,

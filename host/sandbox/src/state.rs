@@ -3,15 +3,15 @@
 //! Components and core modules share this one type, so that there is one way to set a run up.
 
 use crate::limiter::{Exceeded, Limiter};
+use crate::wasi::Wasi;
 use std::time::Instant;
 use wasmill_core::RunLimits;
 use wasmtime::{Engine, Store, UpdateDeadline};
-use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::{WasiCtxView, WasiView};
 
 /// The data of a store.
 pub(crate) struct State {
-    pub(crate) wasi: WasiP1Ctx,
+    pub(crate) wasi: Wasi,
     pub(crate) limiter: Limiter,
     pub(crate) busy_ticks: u64,
     /// The instance is there and its function is called: what goes wrong from here on is the guest's doing.
@@ -21,19 +21,16 @@ pub(crate) struct State {
 
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        self.wasi.ctx()
+        self.wasi.context().ctx()
     }
 }
 
 /// A fresh store for one run, with every limit armed before anything of the guest is touched.
-pub(crate) fn store(engine: &Engine, wasi: WasiP1Ctx, limits: &RunLimits, deadline: Instant) -> Store<State> {
-    let mut state = State { wasi, limiter: Limiter::new(limits), busy_ticks: 0, entered: false, deadline };
-    let handles = limits.handles as usize;
-    // WASI's own bounds are opt-in: without these a guest could make the host hold what it likes.
-    state.wasi.ctx().table.set_max_capacity(handles);
+pub(crate) fn store(engine: &Engine, wasi: Wasi, limits: &RunLimits, deadline: Instant) -> Store<State> {
+    let state = State { wasi, limiter: Limiter::new(limits), busy_ticks: 0, entered: false, deadline };
     let mut store = Store::new(engine, state);
     store.set_hostcall_fuel(usize::try_from(limits.hostcall_bytes).unwrap_or(usize::MAX));
-    store.set_max_component_handles(handles);
+    store.set_max_component_handles(limits.handles as usize);
     store.limiter(|state| &mut state.limiter);
     store.set_epoch_deadline(1);
     // At each tick a busy guest gives its thread back for a moment: others get their turn, and the timers that end it

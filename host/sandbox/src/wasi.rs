@@ -3,10 +3,12 @@
 //! No directory is opened and every socket operation is refused. The interfaces for both are there all the same, because
 //! standard libraries import them.
 
+use crate::invoke::Environment;
 use crate::limiter::Exceeded;
 use crate::log::{Lines, LogBuffer};
 use async_trait::async_trait;
 use bytes::Bytes;
+use std::cell::LazyCell;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,11 +16,12 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::io::AsyncWrite;
 use wasmill_core::RunLimits;
+use wasmill_core::limits::ARGS_VARIABLE_BYTES;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::p2::pipe::MemoryInputPipe;
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError};
-use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx};
+use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiView as _};
 
 /// Bytes that a guest may write in one call; the rest of it comes with the next. The host holds that much at a time.
 const WRITE_PERMIT: usize = 64 << 10;
@@ -173,34 +176,61 @@ impl AsRef<[u8]> for Text {
 }
 
 /// What one run is given.
-pub(crate) struct World<'a> {
-    pub(crate) environment: [&'a [(String, String)]; 2],
-    pub(crate) stdin: Option<Arc<str>>,
-    pub(crate) extra: Option<(&'a str, &'a str)>,
+pub(crate) struct World {
+    /// Variables of all runs.
+    pub(crate) common: Arc<[(String, String)]>,
+    /// Variables of this one.
+    pub(crate) environment: Environment,
+    /// The arguments of a command: its standard input, and a variable unless they are long.
+    pub(crate) arguments: Option<Arc<str>>,
     pub(crate) stdout: Sink,
     pub(crate) stderr: Sink,
+    pub(crate) limits: RunLimits,
+    /// When the run began.
+    pub(crate) start: Instant,
 }
 
-impl World<'_> {
+impl World {
     /// The context for the engine's WASI, within the run's limits.
-    pub(crate) fn build(self, limits: &RunLimits) -> WasiP1Ctx {
+    fn build(self) -> WasiP1Ctx {
+        let Self { common, environment, arguments, stdout, stderr, limits, start } = self;
         let mut builder = WasiCtx::builder();
-        builder.stdout(self.stdout).stderr(self.stderr);
-        if let Some(args) = self.stdin {
-            builder.stdin(MemoryInputPipe::new(Bytes::from_owner(Text(args))));
+        builder.stdout(stdout).stderr(stderr);
+        builder.envs(&common).envs(&environment.variables());
+        if let Some(arguments) = arguments {
+            if arguments.len() <= ARGS_VARIABLE_BYTES {
+                builder.env("WM_ARGS", &arguments);
+            }
+            builder.stdin(MemoryInputPipe::new(Bytes::from_owner(Text(arguments))));
             builder.arg("script");
-        }
-        for part in self.environment {
-            builder.envs(part);
-        }
-        if let Some((name, value)) = self.extra {
-            builder.env(name, value);
         }
         builder.allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
         builder.max_random_size(limits.random_bytes);
         // The seed of quick random numbers is a fresh one by default, not a constant: hash tables differ from run to run.
-        let start = Instant::now();
         builder.monotonic_clock(CoarseClock { start }).wall_clock(CoarseClock { start });
-        builder.build_p1()
+        let mut context = builder.build_p1();
+        // The engine's own bounds are opt-in: without this one a guest could make the host hold what it likes.
+        context.ctx().table.set_max_capacity(limits.handles as usize);
+        context
+    }
+}
+
+/// A run's WASI, made when the script first asks for anything: many never do, and it would be a tenth of such a call.
+pub(crate) struct Wasi {
+    made: LazyCell<WasiP1Ctx, Box<dyn FnOnce() -> WasiP1Ctx + Send>>,
+}
+
+impl Wasi {
+    pub(crate) fn of(world: World) -> Self {
+        Self { made: LazyCell::new(Box::new(|| world.build())) }
+    }
+
+    /// For a store that nothing is run in.
+    pub(crate) fn none() -> Self {
+        Self { made: LazyCell::new(Box::new(|| WasiCtx::builder().build_p1())) }
+    }
+
+    pub(crate) fn context(&mut self) -> &mut WasiP1Ctx {
+        LazyCell::force_mut(&mut self.made)
     }
 }

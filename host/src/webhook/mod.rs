@@ -22,6 +22,7 @@ use wasmill_core::args::{self, Arguments, EVENT_HEADER_PREFIX, Parts};
 use wasmill_core::options::RunOptions;
 use wasmill_core::queue::Concurrency;
 use wasmill_core::{JobId, Problem, WorkspaceId};
+use wasmill_sandbox::Environment;
 use wasmill_store::{DEFAULT_TAG, Erasure, Micros, NewJob, Trigger};
 
 /// How often a queued job is started at most. A run that ends in an error is an answer and is not repeated; this counts
@@ -108,14 +109,17 @@ impl Deployment {
 }
 
 /// What a script is told about its run, as environment variables.
-pub(crate) fn environment(host: &Host, workspace: &WorkspaceId, version: &Deployment, id: JobId) -> Vec<(String, String)> {
-    vec![
-        ("WM_WORKSPACE".into(), workspace.to_string()),
-        ("WM_JOB_ID".into(), id.to_string()),
-        ("WM_SCRIPT_PATH".into(), version.path.to_string()),
-        ("WM_SCRIPT_HASH".into(), version.hash_text.to_string()),
-        ("WM_BASE_URL".into(), host.base_url.clone()),
-    ]
+pub(crate) fn environment(host: &Arc<Host>, workspace: &WorkspaceId, version: &Arc<Deployment>, id: JobId) -> Environment {
+    let (host, workspace, version) = (host.clone(), workspace.clone(), version.clone());
+    Environment::new(move || {
+        vec![
+            ("WM_WORKSPACE".into(), workspace.to_string()),
+            ("WM_JOB_ID".into(), id.to_string()),
+            ("WM_SCRIPT_PATH".into(), version.path.to_string()),
+            ("WM_SCRIPT_HASH".into(), version.hash_text.to_string()),
+            ("WM_BASE_URL".into(), host.base_url.clone()),
+        ]
+    })
 }
 
 /// The arguments of a call.

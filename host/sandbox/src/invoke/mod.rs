@@ -14,13 +14,13 @@ use crate::log::LogBuffer;
 use crate::prepared::{Entry, Prepared};
 use crate::sandbox::Sandbox;
 use crate::state::{self, State};
-use crate::wasi::{Capture, Sink, World};
+use crate::wasi::{Capture, Sink, Wasi, World};
 use classify::Ended;
 use guard::End;
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
-use wasmill_core::limits::ARGS_VARIABLE_BYTES;
 use wasmill_core::{Failure, FailureName, Outcome, RunLimits, Usage};
 use wasmtime::Store;
 
@@ -32,13 +32,34 @@ pub struct Call {
     /// The arguments hold what is nobody's to read but the script's: what is said of them names no values.
     pub confidential: bool,
     /// Variables of this run, after those of all runs.
-    pub environment: Vec<(String, String)>,
+    pub environment: Environment,
     /// What it may use.
     pub limits: RunLimits,
     /// Where its log goes. The caller finishes it.
     pub log: Arc<LogBuffer>,
     /// Ends the run when cancelled.
     pub cancel: CancellationToken,
+}
+
+/// Environment variables, put together when a script first asks for anything of the system: many never do.
+#[derive(Clone)]
+pub struct Environment(Arc<dyn Fn() -> Vec<(String, String)> + Send + Sync>);
+
+impl Environment {
+    /// What `variables` returns, which is called once in a run at most.
+    pub fn new(variables: impl Fn() -> Vec<(String, String)> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(variables))
+    }
+
+    pub(crate) fn variables(&self) -> Vec<(String, String)> {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Environment")
+    }
 }
 
 /// How it went.
@@ -89,7 +110,7 @@ impl Sandbox {
         };
         let deadline = start.checked_add(call.limits.wall.min(FAR)).unwrap_or(start);
         let streams = Streams::new(&call, matches!(script.entry, Entry::Command { .. } | Entry::Core { .. }));
-        let mut store = self.store(&call, &streams, deadline);
+        let mut store = self.store(&call, &streams, start, deadline);
         let limit = call.limits.result_bytes;
         let end = {
             let store = &mut store;
@@ -136,17 +157,17 @@ impl Sandbox {
         done(outcome.or_declared_failure(), usage, saturated)
     }
 
-    fn store(&self, call: &Call, streams: &Streams, deadline: Instant) -> Store<State> {
-        let is_command = streams.captured.is_some();
-        let extra = (is_command && call.args.len() <= ARGS_VARIABLE_BYTES).then_some(("WM_ARGS", &*call.args));
+    fn store(&self, call: &Call, streams: &Streams, start: Instant, deadline: Instant) -> Store<State> {
         let world = World {
-            environment: [&self.environment, &call.environment],
-            stdin: is_command.then(|| call.args.clone()),
-            extra,
+            common: self.environment.clone(),
+            environment: call.environment.clone(),
+            arguments: streams.captured.is_some().then(|| call.args.clone()),
             stdout: streams.stdout.clone(),
             stderr: streams.stderr.clone(),
+            limits: call.limits,
+            start,
         };
-        state::store(self.engine(), world.build(&call.limits), &call.limits, deadline)
+        state::store(self.engine(), Wasi::of(world), &call.limits, deadline)
     }
 }
 

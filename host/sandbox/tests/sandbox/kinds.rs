@@ -4,6 +4,7 @@ use crate::support::*;
 use serde_json::json;
 use std::time::Duration;
 use wasmill_core::{Kind, RunLimits};
+use wasmill_sandbox::{Call, Environment};
 
 #[tokio::test]
 async fn typed_numbers() {
@@ -128,6 +129,25 @@ async fn command_environment() {
     assert_eq!(ran.result(), r#""WM_TEST=common\u0000WM_JOB=one\u0000WM_ARGS={\"a\":1}\u0000""#, "and nothing of the host's environment");
     let ran = run(wat, &format!("{{\"a\":\"{}\"}}", "x".repeat(200_000))).await;
     assert_eq!(ran.result(), r#""WM_TEST=common\u0000WM_JOB=one\u0000""#, "large arguments are on standard input only");
+}
+
+#[tokio::test]
+async fn environment_is_made_when_asked_for() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    let silent = typed("(result u32)", r#"(func (export "main") (result i32) (i32.const 1))"#);
+    for (wat, times) in [(silent, 0), (command("", "(call $write (i32.const 1) (i32.const 0) (i32.const 0))"), 1)] {
+        let script = prepared(shared(), wasm(&wat)).await;
+        let made = Arc::new(AtomicU32::new(0));
+        let counter = made.clone();
+        let environment = Environment::new(move || {
+            counter.fetch_add(1, Ordering::Relaxed);
+            Vec::new()
+        });
+        let run = shared().invoke(&script, Call { environment, ..call("{}", limits()) }).await;
+        assert!(run.outcome.is_success(), "{run:?}");
+        assert_eq!(made.load(Ordering::Relaxed), times, "{wat}");
+    }
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use wasmill_core::{Digest, Failure, HostLimits, Outcome, RunLimits};
-use wasmill_sandbox::{Admitted, Call, LogBuffer, Prepared, Refusal, Run, Sandbox, SandboxConfig};
+use wasmill_sandbox::{Admitted, Call, Environment, LogBuffer, Prepared, Refusal, Run, Sandbox, SandboxConfig};
 
 /// The key of every sandbox here, unless a test is about keys.
 pub(crate) const KEY: [u8; 32] = [7; 32];
@@ -51,7 +51,7 @@ pub(crate) fn call(args: &str, limits: RunLimits) -> Call {
     Call {
         confidential: false,
         args: args.into(),
-        environment: vec![("WM_JOB".into(), "one".into())],
+        environment: Environment::new(|| vec![("WM_JOB".into(), "one".into())]),
         limits,
         log: Arc::new(LogBuffer::new(limits.log_bytes)),
         cancel: CancellationToken::new(),
