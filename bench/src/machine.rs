@@ -101,6 +101,32 @@ impl Cpu {
     }
 }
 
+/// Memory of a process that is in RAM, in bytes.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Resident {
+    /// Its own.
+    pub(crate) anonymous: u64,
+    /// Of files that it has mapped, which the system can take back: its program, compiled scripts.
+    pub(crate) file: u64,
+}
+
+impl Resident {
+    /// Of a living process (`/proc/<pid>/status`).
+    pub(crate) fn of(pid: u32) -> Result<Self> {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).with_context(|| format!("process {pid} is gone"))?;
+        let kib = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).and_then(|line| line.split_ascii_whitespace().next());
+            line.and_then(|kib| kib.parse::<u64>().ok()).map(|kib| kib << 10).with_context(|| format!("no {name} in /proc/{pid}/status"))
+        };
+        Ok(Self { anonymous: kib("RssAnon:")? + kib("RssShmem:")?, file: kib("RssFile:")? })
+    }
+
+    /// Both.
+    pub(crate) fn total(self) -> u64 {
+        self.anonymous + self.file
+    }
+}
+
 /// User and system ticks. The second field is the program's name in brackets and may hold anything, brackets too.
 fn ticks(stat: &str) -> Option<u64> {
     fields(stat, 11)

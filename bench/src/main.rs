@@ -1,8 +1,9 @@
 //! Measures what a call costs, next to the least that it could cost on the same machine in the same minute.
 //!
 //! `in-process` calls the sandbox in a loop, beside an engine with nothing around it. `http` sends requests to the real
-//! binary, beside a server that answers the same natively. `queue` gives jobs to the stores, beside their bare engines. All go over their candidates in rounds and report medians and
-//! ratios, because a machine that is shared is never the same twice.
+//! binary, beside a server that answers the same natively. `peers` sends them to other servers too. `queue` gives jobs to the stores,
+//! beside their bare engines. These go over their candidates in rounds and report medians and ratios, because a machine that is
+//! shared is never the same twice. `versions` and `large` tell what single things take.
 
 #![forbid(unsafe_code)]
 
@@ -11,12 +12,14 @@ mod cell;
 mod figures;
 mod http;
 mod in_process;
+mod large;
 mod load;
 mod machine;
 mod peers;
 mod queue;
 mod server;
 mod table;
+mod versions;
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
@@ -40,6 +43,10 @@ enum Command {
     Http(http::Args),
     /// The host beside other servers, and beside a process for each call
     Peers(peers::Args),
+    /// Uploads, first calls, and memory of versions and instances
+    Versions(versions::Args),
+    /// Large bodies, long logs, a thousand calls at once
+    Large(large::Args),
     /// Jobs in the store: queueing, draining, fairness, lists; beside the bare engines
     Queue(queue::Args),
     /// One candidate of `in-process` in a loop, for a profiler
@@ -61,6 +68,8 @@ fn main() -> ExitCode {
         Command::InProcess(args) => in_process::run(&args),
         Command::Http(args) => http::run(&args),
         Command::Peers(args) => peers::run(&args),
+        Command::Versions(args) => versions::run(&args),
+        Command::Large(args) => large::run(&args),
         Command::Queue(args) => queue::run(&args),
         Command::Repeat(args) => in_process::repeat(&args),
         Command::Bare(args) => bare::serve(&args),

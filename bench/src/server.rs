@@ -133,23 +133,36 @@ pub(crate) struct Host {
     // Before the directory, so that it is stopped first.
     server: Server,
     token: String,
-    _folder: TempDir,
+    processor: Option<usize>,
+    arguments: Vec<String>,
+    folder: TempDir,
 }
 
 impl Host {
     /// Starts it on an empty directory. `arguments`: further ones of `wasmill serve`.
     pub(crate) fn start(processor: Option<usize>, arguments: &[&str]) -> Result<Self> {
-        let folder = tempfile::tempdir()?;
+        let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        Self::on(tempfile::tempdir()?, processor, arguments)
+    }
+
+    /// Stops it, and starts it on what it has written.
+    pub(crate) fn restart(self) -> Result<Self> {
+        let Self { server, processor, arguments, folder, .. } = self;
+        drop(server);
+        Self::on(folder, processor, arguments)
+    }
+
+    fn on(folder: TempDir, processor: Option<usize>, arguments: Vec<String>) -> Result<Self> {
         let (data, log) = (folder.path().join("data"), folder.path().join("log"));
         let mut command = program(&binary()?, processor);
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("WASMILL_")) {
             command.env_remove(name);
         }
         command.env("WASMILL_CONFIG", folder.path().join("config.json")).env("WASMILL_LOG", "warn");
-        command.arg("serve").arg("--data").arg(&data).args(["--listen", "127.0.0.1:0"]).args(arguments).stderr(File::create(&log)?);
+        command.arg("serve").arg("--data").arg(&data).args(["--listen", "127.0.0.1:0"]).args(&arguments).stderr(File::create(&log)?);
         let server = Server::start(command, Says::Stdout).with_context(|| std::fs::read_to_string(&log).unwrap_or_default())?;
         let token = std::fs::read_to_string(data.join("admin-token")).context("the host wrote no token")?.trim().to_owned();
-        Ok(Self { server, token, _folder: folder })
+        Ok(Self { server, token, processor, arguments, folder })
     }
 
     /// Deploys a script in a workspace. `at` is its path, and a query if it needs one. Returns the version's hash.

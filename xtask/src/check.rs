@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail};
 
 use crate::process::{attempt, run, step};
-use crate::{demo, guests, peers, servers};
+use crate::{bench, demo, guests, peers, servers};
 
 /// Installs what the checks need and runs them all.
 pub(crate) fn run_all(root: &Path) -> Result<()> {
@@ -29,10 +29,7 @@ pub(crate) fn run_all(root: &Path) -> Result<()> {
     })?;
     step("trying the benchmarks", || {
         let bench = root.join("target/release/wasmill-bench");
-        run(Command::new(&bench).current_dir(root).args(["in-process", "--quick"]))?;
-        run(Command::new(&bench).current_dir(root).args(["http", "--quick"]))?;
-        run(Command::new(&bench).current_dir(root).args(["peers", "--quick"]))?;
-        run(Command::new(&bench).current_dir(root).args(["queue", "--quick"]))
+        bench::PARTS.iter().try_for_each(|part| run(Command::new(&bench).current_dir(root).args([part, "--quick"])))
     })?;
     step("running the demo", || demo::run(root, root.join("target/release/wasmill"), guests, true, None))?;
     eprintln!("everything passed, in {:.0} s", begun.elapsed().as_secs_f64());

@@ -120,6 +120,9 @@ pub(crate) struct Args {
     /// they compile; <data>/host-secret unless set
     #[arg(long, value_name = "FILE", env = "WASMILL_ARTEFACT_KEY_FILE")]
     artefact_key_file: Option<PathBuf>,
+    /// Compiled scripts kept ready in memory, MiB; those used longest ago are dropped, and loaded from disk when called
+    #[arg(long, value_name = "MIB", default_value_t = 1024)]
+    warm_scripts: u64,
     /// Compiled scripts kept on disk, MiB; those used longest ago are removed
     #[arg(long, value_name = "MIB", default_value_t = 10_240)]
     artefact_cache: u64,
@@ -155,6 +158,7 @@ impl Args {
             stop_grace: Duration::from_secs(self.stop_grace),
             queued_jobs: self.queue_limit,
             keep_runs: self.keep_runs(),
+            warm_bytes: self.warm_scripts.saturating_mul(MIB),
             artefact_bytes: self.artefact_cache.saturating_mul(MIB),
             compile: CompileLimits {
                 cpu: Duration::from_secs(self.compile_cpu),

@@ -121,7 +121,7 @@ fn workspace_webhook() {
 
 #[test]
 fn scripts() {
-    as_written("docs/scripts.md", 0);
+    as_written("docs/scripts.md", 1);
 }
 
 #[test]

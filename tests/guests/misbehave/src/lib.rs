@@ -22,6 +22,9 @@ struct Arguments {
     /// For `memory`: how much is taken.
     #[serde(default)]
     mib: u32,
+    /// For `lines`: how many.
+    #[serde(default)]
+    lines: u32,
 }
 
 fn gibibyte() -> u32 {
@@ -43,6 +46,8 @@ enum Op {
     Panic,
     /// Prints a gigabyte.
     Flood,
+    /// Prints `lines` lines of 60 bytes.
+    Lines,
     /// Returns a long string.
     Result,
     /// Fails with an error that has a name of its own.
@@ -81,6 +86,7 @@ fn main(all: Box<RawValue>) -> Result<Box<RawValue>, ScriptError> {
         }
         Op::Panic => outer_frame(),
         Op::Flood => flood(),
+        Op::Lines => lines(arguments.lines),
         // Already JSON, to be neither escaped nor copied more often than needed.
         Op::Result => return greed::long_string(arguments.bytes),
         Op::Error => {
@@ -105,6 +111,13 @@ fn spin() -> ! {
         // Hidden from the optimiser, which may otherwise do something shorter.
         turns = std::hint::black_box(turns.wrapping_add(1));
     }
+}
+
+fn lines(count: u32) -> Value {
+    for line in 0..count {
+        println!("line {line:010} of many that are all of the same length.....");
+    }
+    json!(count)
 }
 
 fn flood() -> Value {
