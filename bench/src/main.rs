@@ -17,6 +17,7 @@ mod load;
 mod machine;
 mod peers;
 mod queue;
+mod report;
 mod server;
 mod table;
 mod versions;
@@ -49,6 +50,8 @@ enum Command {
     Large(large::Args),
     /// Jobs in the store: queueing, draining, fairness, lists; beside the bare engines
     Queue(queue::Args),
+    /// Puts what was measured on the page `docs/performance.md`
+    Report(report::Args),
     /// One candidate of `in-process` in a loop, for a profiler
     Repeat(in_process::RepeatArgs),
     /// The servers to compare with
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
         Command::Versions(args) => versions::run(&args),
         Command::Large(args) => large::run(&args),
         Command::Queue(args) => queue::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Repeat(args) => in_process::repeat(&args),
         Command::Bare(args) => bare::serve(&args),
         Command::Compile => return wasmill_sandbox::compile_child(),

@@ -22,3 +22,14 @@ pub(crate) fn print<const N: usize>(head: [&str; N], rows: &[[String; N]]) {
     }
     println!();
 }
+
+/// The same in Markdown.
+pub(crate) fn markdown<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> String {
+    let line = |cells: [&str; N]| format!("| {} |\n", cells.join(" | "));
+    let mut rule = ["---:"; N];
+    if let Some(first) = rule.first_mut() {
+        *first = "---";
+    }
+    let rows = rows.iter().map(|row| line(row.each_ref().map(String::as_str)));
+    [line(head), line(rule)].into_iter().chain(rows).collect()
+}
