@@ -9,7 +9,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::process::{run as run_quietly, step};
+use crate::process::{cargo, run as run_quietly, step};
 use crate::wasm_targets::{self, GuestEnv};
 use crate::{apt, guests, host, packages};
 
@@ -52,9 +52,7 @@ fn build(root: &Path, quick: bool) -> Result<PathBuf> {
     }
     step("building the host and the benchmarks as they are shipped (the first time takes a quarter of an hour)", || {
         let packages = ["--package", "wasmill", "--package", "wasmill-bench"];
-        run_quietly(
-            Command::new("cargo").current_dir(root).args(["build", "--quiet", "--locked", "--profile", "dist", "--bins"]).args(packages),
-        )
+        run_quietly(cargo(root).args(["build", "--quiet", "--locked", "--profile", "dist", "--bins"]).args(packages))
     })?;
     Ok(root.join("target/dist"))
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::process::{attempt, run, step};
+use crate::process::{attempt, cargo, run, step};
 use crate::{bench, demo, guests, peers, servers};
 
 /// Installs what the checks need and runs them all.
@@ -45,12 +45,6 @@ pub(crate) fn build(root: &Path) -> Result<()> {
     step("building the host and its tests (the first time takes some minutes: there is a compiler in it)", || {
         run(cargo(root).arg("build").args(EVERYTHING))
     })
-}
-
-fn cargo(root: &Path) -> Command {
-    let mut cargo = Command::new("cargo");
-    cargo.current_dir(root);
-    cargo
 }
 
 /// Runs cargo-deny, after installing it where it is missing.

@@ -6,12 +6,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use anyhow::{Context as _, Result, bail};
 
 use crate::c_toolchain::CToolchain;
-use crate::process::step;
+use crate::process::{self, step};
 use crate::wasm_targets::{self, GuestEnv, TARGET};
 
 /// The cargo workspaces whose members are guests.
@@ -64,9 +64,8 @@ pub(crate) fn build_all(root: &Path) -> Result<BTreeMap<String, PathBuf>> {
 
 /// Runs one `cargo build` and returns the `.wasm` files that it made, by the names of their packages' folders.
 pub(crate) fn cargo(workspace: &Path, target: &Path, environment: &GuestEnv, what: &[&str]) -> Result<BTreeMap<String, PathBuf>> {
-    let mut command = Command::new("cargo");
+    let mut command = process::cargo(workspace);
     command
-        .current_dir(workspace)
         .args(["build", "--quiet", "--locked", "--release", "--target", TARGET])
         .arg("--message-format=json-render-diagnostics")
         .args(what)

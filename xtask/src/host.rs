@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::process::{run, step};
+use crate::process::{cargo, run, step};
 
 /// Builds the host and returns its binary.
 pub(crate) fn build(root: &Path) -> Result<PathBuf> {
     step("building the host (the first time takes some minutes: there is a compiler in it)", || {
         // The programs of the whole workspace, not the one package alone: the engine is then compiled with the features that
         // the tests need too, and not once for each.
-        run(Command::new("cargo").current_dir(root).args(["build", "--quiet", "--locked", "--release", "--workspace", "--bins"]))
+        run(cargo(root).args(["build", "--quiet", "--locked", "--release", "--workspace", "--bins"]))
     })?;
     Ok(root.join("target/release/wasmill"))
 }

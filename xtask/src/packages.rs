@@ -10,7 +10,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 
 use crate::apt;
-use crate::process::{attempt, run, step};
+use crate::process::{self, attempt, run, step};
 
 /// What decides about the packages for Node.js.
 const NODE_FILES: [&str; 3] = ["package.json", "package-lock.json", ".npmrc"];
@@ -94,9 +94,9 @@ pub(crate) fn cargo(root: &Path, package: &[&str], folder: &Path) -> Result<()> 
     }
     step(&format!("building {} (once, some minutes)", package.first().copied().unwrap_or_default()), || {
         empty(folder)?;
-        let mut install = Command::new("cargo");
+        let mut install = process::cargo(root);
         // Built in a temporary folder, whatever the surroundings say: nothing of it is used again.
-        install.current_dir(root).env_remove("CARGO_TARGET_DIR");
+        install.env_remove("CARGO_TARGET_DIR");
         install.args(["install", "--quiet", "--locked", "--root"]).arg(folder).args(package);
         run(&mut install)?;
         mark(folder, &asked)

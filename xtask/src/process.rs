@@ -1,5 +1,6 @@
 //! Running other programs, with errors that name the program and progress lines that name the time.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -15,6 +16,20 @@ pub(crate) fn step<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T>
         eprintln!("  done in {seconds:.1} s");
     }
     Ok(done)
+}
+
+/// Cargo, in a folder, as if it was called by hand: what the cargo that runs this program tells it of itself is taken away. Some
+/// build scripts look at that, and everything behind them would be compiled anew each time somebody calls the other one.
+pub(crate) fn cargo(folder: &Path) -> Command {
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(folder);
+    for (name, _) in std::env::vars_os() {
+        let of_this_program = ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|begin| name.to_string_lossy().starts_with(begin));
+        if of_this_program {
+            cargo.env_remove(name);
+        }
+    }
+    cargo
 }
 
 /// Runs a program to its end; its output goes where ours goes.

@@ -1,11 +1,10 @@
 //! `cargo xtask torture`: the tests with faults, for as long as it takes to trust what they say.
 
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::process::step;
+use crate::process::{cargo, step};
 use crate::{check, guests, peers, servers};
 
 /// How much of what; absent: what `tests/src/torture.rs` finds enough.
@@ -38,8 +37,8 @@ pub(crate) fn run(root: &Path, amount: &Amount) -> Result<()> {
     servers::ensure()?;
     check::build(root)?;
     step("breaking disks, cutting power, killing and stopping hosts", || {
-        let mut tests = Command::new("cargo");
-        tests.current_dir(root).args(["test", "--quiet", "--locked", "--release", "--workspace", "--test", "it", "--"]);
+        let mut tests = cargo(root);
+        tests.args(["test", "--quiet", "--locked", "--release", "--workspace", "--test", "it", "--"]);
         tests.args(["faults::", "cluster::killing", "--nocapture", "--test-threads=1"]).env("WASMILL_TORTURE", "1");
         let numbers = [("WASMILL_TORTURE_KILLS", amount.kills), ("WASMILL_TORTURE_CASES", amount.cases)];
         tests.envs(numbers.into_iter().filter_map(|(name, number)| Some((name, number?.to_string()))));
