@@ -15,6 +15,7 @@ mod in_process;
 mod large;
 mod load;
 mod machine;
+mod neighbour;
 mod peers;
 mod queue;
 mod report;
@@ -48,6 +49,8 @@ enum Command {
     Versions(versions::Args),
     /// Large bodies, long logs, a thousand calls at once
     Large(large::Args),
+    /// Calls beside a workspace that does its worst
+    Neighbour(neighbour::Args),
     /// Jobs in the store: queueing, draining, fairness, lists; beside the bare engines
     Queue(queue::Args),
     /// Puts what was measured on the page `docs/performance.md`
@@ -73,6 +76,7 @@ fn main() -> ExitCode {
         Command::Peers(args) => peers::run(&args),
         Command::Versions(args) => versions::run(&args),
         Command::Large(args) => large::run(&args),
+        Command::Neighbour(args) => neighbour::run(&args),
         Command::Queue(args) => queue::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Repeat(args) => in_process::repeat(&args),

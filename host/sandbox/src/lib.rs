@@ -14,6 +14,7 @@ mod engine;
 mod inspect;
 mod invoke;
 mod json;
+mod lanes;
 mod limiter;
 mod log;
 mod prepared;

@@ -95,7 +95,7 @@ pub enum SandboxError {
         /// What the system says.
         source: std::io::Error,
     },
-    /// The thread that ends endless scripts can't be started.
-    #[error("the clock thread cannot be started: {0}")]
-    Ticker(std::io::Error),
+    /// The thread that ends endless scripts can't be started, or those that long runs go on.
+    #[error("threads of the sandbox cannot be started: {0}")]
+    Threads(std::io::Error),
 }

@@ -8,6 +8,7 @@ use crate::artefact::{Label, Trusted};
 use crate::compile::Compiler;
 use crate::engine;
 use crate::inspect::{self, Form, Inspected};
+use crate::lanes::Lanes;
 use crate::limiter::mib;
 use crate::prepared::{Linkers, Prepared};
 use crate::refusal::{PrepareError, Refusal, RefusalCode, SandboxError};
@@ -69,6 +70,7 @@ pub struct Sandbox {
     pub(crate) environment: Arc<[(String, String)]>,
     limits: HostLimits,
     engine: Engine,
+    pub(crate) lanes: Lanes,
     linkers: Linkers,
     stock: Stock,
     compiler: Compiler,
@@ -89,7 +91,8 @@ impl Sandbox {
         let linkers = Linkers::new(&engine).map_err(engine_error)?;
         let stock = Stock::open(&cache_dir, artefact_key, &engine, &limits, shelf)
             .map_err(|source| SandboxError::CacheDirectory { path: cache_dir.display().to_string(), source })?;
-        engine::start_ticker(&engine).map_err(SandboxError::Ticker)?;
+        engine::start_ticker(&engine).map_err(SandboxError::Threads)?;
+        let lanes = Lanes::new().map_err(SandboxError::Threads)?;
         let left = stock.clone();
         let warm = moka::sync::Cache::builder()
             .max_capacity(limits.warm_bytes)
@@ -100,6 +103,7 @@ impl Sandbox {
         Ok(Arc::new(Self {
             environment: environment.into(),
             engine,
+            lanes,
             linkers,
             stock,
             compiler: Compiler::new(compiler, limits.compile),

@@ -2,6 +2,7 @@
 //!
 //! Components and core modules share this one type, so that there is one way to set a run up.
 
+use crate::lanes;
 use crate::limiter::{Exceeded, Limiter};
 use crate::wasi::Wasi;
 use std::time::Instant;
@@ -41,6 +42,7 @@ pub(crate) fn store(engine: &Engine, wasi: Wasi, limits: &RunLimits, deadline: I
         if Instant::now() >= state.deadline {
             return Err(Exceeded::Deadline.into());
         }
+        lanes::note_busy();
         // Not the engine's own way of yielding, which wakes the task at once: with all workers busy like that, tokio would look
         // at its timers and sockets only every 61st turn, which is more than half a second. This one lets it look each time.
         Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))

@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use wasmill_core::{Failure, FailureName, Outcome, RunLimits, Usage};
 use wasmtime::Store;
+use wasmtime::component::Val;
 
 /// One call of a script.
 #[derive(Debug, Clone)]
@@ -81,10 +82,11 @@ impl Sandbox {
     /// Runs a script once. Never fails as a function: whatever happens is an outcome.
     ///
     /// Must be called within a tokio runtime with time enabled. Dropping the future ends the run at its next host call or
-    /// tick; `cancel` does the same and still tells what was used.
-    pub async fn invoke(&self, script: &Prepared, call: Call) -> Run {
+    /// tick; `cancel` does the same and still tells what was used. A run that computes for longer than a tick goes on aside, on
+    /// threads of low priority.
+    pub async fn invoke(&self, script: &Arc<Prepared>, call: Call) -> Run {
         let start = Instant::now();
-        let mut usage = Usage::default();
+        let usage = Usage::default();
         let done = |outcome, usage, saturated| Run { outcome, usage, saturated };
         if call.args.len() as u64 > call.limits.args_bytes {
             let message = format!("the arguments have {} bytes, the limit is {}", call.args.len(), call.limits.args_bytes);
@@ -110,16 +112,51 @@ impl Sandbox {
         };
         let deadline = start.checked_add(call.limits.wall.min(FAR)).unwrap_or(start);
         let streams = Streams::new(&call, matches!(script.entry, Entry::Command { .. } | Entry::Core { .. }));
-        let mut store = self.store(&call, &streams, start, deadline);
+        let store = self.store(&call, &streams, start, deadline);
+        let begun = Begun { script: script.clone(), call, typed: typed.unwrap_or_default(), streams, store, start, deadline };
+        match self.lanes.run(begun.finish()).await {
+            Ok(run) => run,
+            Err(_) => done(failed(FailureName::Internal, "the host ended during the call"), usage, false),
+        }
+    }
+
+    fn store(&self, call: &Call, streams: &Streams, start: Instant, deadline: Instant) -> Store<State> {
+        let world = World {
+            common: self.environment.clone(),
+            environment: call.environment.clone(),
+            arguments: streams.captured.is_some().then(|| call.args.clone()),
+            stdout: streams.stdout.clone(),
+            stderr: streams.stderr.clone(),
+            limits: call.limits,
+            start,
+        };
+        state::store(self.engine(), Wasi::of(world), &call.limits, deadline)
+    }
+}
+
+/// A run with everything it needs, so that it can go on without who called.
+struct Begun {
+    script: Arc<Prepared>,
+    call: Call,
+    /// The arguments of a typed script.
+    typed: Vec<Val>,
+    streams: Streams,
+    store: Store<State>,
+    start: Instant,
+    deadline: Instant,
+}
+
+impl Begun {
+    async fn finish(self) -> Run {
+        let Self { script, call, typed, streams, mut store, start, deadline } = self;
         let limit = call.limits.result_bytes;
         let end = {
             let store = &mut store;
+            let (entry, args) = (&script.entry, &call.args);
             let work = async move {
-                match &script.entry {
-                    Entry::Typed { pre, main, signature } => {
-                        typed::call(store, pre, main, signature, typed.unwrap_or_default(), limit).await
-                    }
-                    Entry::Dynamic { pre, main } => dynamic::call(store, pre, main, &call.args, limit).await,
+                match entry {
+                    Entry::Typed { pre, main, signature } => typed::call(store, pre, main, signature, typed, limit).await,
+                    Entry::Dynamic { pre, main } => dynamic::call(store, pre, main, args, limit).await,
                     Entry::Command { pre, run } => command::call(store, pre, run).await,
                     Entry::Core { pre, start } => command::call_core(store, pre, start).await,
                 }
@@ -128,9 +165,8 @@ impl Sandbox {
         };
         let state = store.data();
         let entered = state.entered;
-        usage.wall = start.elapsed();
-        usage.busy_ticks = state.busy_ticks;
-        usage.memory_peak_bytes = state.limiter.peak();
+        let mut usage =
+            Usage { wall: start.elapsed(), busy_ticks: state.busy_ticks, memory_peak_bytes: state.limiter.peak(), ..Usage::default() };
         let errors = streams.close();
         let ended = match end {
             End::Done(Ok(ended)) => ended,
@@ -154,20 +190,7 @@ impl Sandbox {
         };
         usage.log_dropped_bytes = call.log.dropped();
         // A script may return an ordinary result and declare in it that the run has failed.
-        done(outcome.or_declared_failure(), usage, saturated)
-    }
-
-    fn store(&self, call: &Call, streams: &Streams, start: Instant, deadline: Instant) -> Store<State> {
-        let world = World {
-            common: self.environment.clone(),
-            environment: call.environment.clone(),
-            arguments: streams.captured.is_some().then(|| call.args.clone()),
-            stdout: streams.stdout.clone(),
-            stderr: streams.stderr.clone(),
-            limits: call.limits,
-            start,
-        };
-        state::store(self.engine(), Wasi::of(world), &call.limits, deadline)
+        Run { outcome: outcome.or_declared_failure(), usage, saturated }
     }
 }
 

@@ -100,7 +100,7 @@ impl Ran {
     }
 }
 
-pub(crate) async fn run_prepared(sandbox: &Sandbox, script: &Prepared, args: &str, limits: RunLimits) -> Ran {
+pub(crate) async fn run_prepared(sandbox: &Sandbox, script: &Arc<Prepared>, args: &str, limits: RunLimits) -> Ran {
     let call = call(args, limits);
     let log = call.log.clone();
     let run = sandbox.invoke(script, call).await;
