@@ -41,6 +41,8 @@ pub(crate) struct Times {
     pub(crate) p99: f64,
     /// All of them shared out.
     pub(crate) mean: f64,
+    /// The longest.
+    pub(crate) max: f64,
 }
 
 /// The figures of one round from its single times in nanoseconds, which are sorted for it.
@@ -51,7 +53,7 @@ pub(crate) fn times(nanos: &mut [u64]) -> Times {
         nanos.get(index.min(nanos.len().saturating_sub(1))).map_or(0.0, |&nanos| nanos as f64 / 1e3)
     };
     let sum: u64 = nanos.iter().sum();
-    Times { p50: at(0.5), p99: at(0.99), mean: sum as f64 / 1e3 / nanos.len().max(1) as f64 }
+    Times { p50: at(0.5), p99: at(0.99), mean: sum as f64 / 1e3 / nanos.len().max(1) as f64, max: at(1.0) }
 }
 
 /// How `ours` compares with `theirs`, round by round.
@@ -73,8 +75,8 @@ mod tests {
     #[test]
     fn percentiles() {
         let mut nanos: Vec<u64> = (1..=1000).rev().map(|n| n * 1000).collect();
-        assert_eq!(times(&mut nanos), Times { p50: 501.0, p99: 991.0, mean: 500.5 });
-        assert_eq!(times(&mut []), Times { p50: 0.0, p99: 0.0, mean: 0.0 });
+        assert_eq!(times(&mut nanos), Times { p50: 501.0, p99: 991.0, mean: 500.5, max: 1000.0 });
+        assert_eq!(times(&mut []), Times { p50: 0.0, p99: 0.0, mean: 0.0, max: 0.0 });
         assert_eq!(times(&mut [1500]).p99, 1.5);
     }
 

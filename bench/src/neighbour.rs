@@ -54,6 +54,9 @@ struct Row {
     quiet_p99: Spread,
     noisy_p50: Spread,
     noisy_p99: Spread,
+    /// The longest of all.
+    quiet_max: Spread,
+    noisy_max: Spread,
     /// Noisy against quiet, within each round.
     p99_ratio: Spread,
     /// The same of the rates.
@@ -92,7 +95,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let rows: Vec<Row> = CONNECTIONS.into_iter().zip(&measured).map(|(connections, volleys)| row(connections, volleys)).collect();
     let whole = |spread: Spread| format!("{:.0} ({:.0}..{:.0})", spread.median, spread.min, spread.max);
     let fine = |spread: Spread| format!("{:.2} ({:.2}..{:.2})", spread.median, spread.min, spread.max);
-    let lines: Vec<[String; 7]> = rows
+    let lines: Vec<[String; 9]> = rows
         .iter()
         .map(|row| {
             [
@@ -101,12 +104,25 @@ pub(crate) fn run(args: &Args) -> Result<()> {
                 whole(row.noisy_p50),
                 whole(row.quiet_p99),
                 whole(row.noisy_p99),
+                whole(row.quiet_max),
+                whole(row.noisy_max),
                 fine(row.p99_ratio),
                 fine(row.rate_ratio),
             ]
         })
         .collect();
-    table::print(["connections", "p50 µs, quiet", "noisy", "p99 µs, quiet", "noisy", "p99 ratio (goal: at most 2)", "rate ratio"], &lines);
+    let head = [
+        "connections",
+        "p50 µs, quiet",
+        "noisy",
+        "p99 µs, quiet",
+        "noisy",
+        "longest, quiet",
+        "noisy",
+        "p99 ratio (goal: at most 2)",
+        "rate ratio",
+    ];
+    table::print(head, &lines);
     machine.close();
     println!("{rounds} rounds of {seconds} s, quiet and noisy{}", if pinned { ", pinned" } else { "" });
     write_json(args.json.as_deref(), &Report { machine, rounds, seconds, rows })
@@ -120,14 +136,16 @@ fn calls(runtime: &Runtime, host: &Host, connections: usize, seconds: f64) -> Re
 
 fn row(connections: usize, [quiet, noisy]: &[Vec<Volley>; 2]) -> Row {
     let each = |volleys: &[Volley], figure: fn(&Volley) -> f64| volleys.iter().map(figure).collect::<Vec<_>>();
-    let (p50, p99, rate): (fn(&Volley) -> f64, fn(&Volley) -> f64, fn(&Volley) -> f64) =
-        (|volley| volley.times.p50, |volley| volley.times.p99, |volley| volley.rate);
+    let [p50, p99, max, rate]: [fn(&Volley) -> f64; 4] =
+        [|volley| volley.times.p50, |volley| volley.times.p99, |volley| volley.times.max, |volley| volley.rate];
     Row {
         connections,
         quiet_p50: figures::spread(each(quiet, p50)),
         quiet_p99: figures::spread(each(quiet, p99)),
         noisy_p50: figures::spread(each(noisy, p50)),
         noisy_p99: figures::spread(each(noisy, p99)),
+        quiet_max: figures::spread(each(quiet, max)),
+        noisy_max: figures::spread(each(noisy, max)),
         p99_ratio: figures::ratios(&each(noisy, p99), &each(quiet, p99)),
         rate_ratio: figures::ratios(&each(noisy, rate), &each(quiet, rate)),
     }

@@ -56,8 +56,11 @@ enum Piece {
     Plot(&'static str, String),
 }
 
+/// Makes something of a report.
+type Make = fn(&Value) -> Vec<Piece>;
+
 /// The reports, and what is made of each.
-const PARTS: [(&str, fn(&Value) -> Vec<Piece>); 3] = [("peers", peers), ("versions", versions), ("large", large)];
+const PARTS: [(&str, Make); 4] = [("peers", peers), ("versions", versions), ("neighbour", neighbour), ("large", large)];
 
 /// The page with something else in one of its places.
 fn replaced(page: &str, name: &str, content: &str) -> Result<String> {
@@ -209,6 +212,26 @@ fn versions(report: &Value) -> Vec<Piece> {
         Piece::Plot("first-call", plot("Milliseconds of the first call after a restart", &bars, 1)),
         Piece::Table("memory", format!("{}\n{running}", table::markdown(head, &lines))),
     ]
+}
+
+fn neighbour(report: &Value) -> Vec<Piece> {
+    let lines: Vec<[String; 8]> = list(report, "/rows")
+        .iter()
+        .map(|row| {
+            [
+                number(row, "/connections").to_string(),
+                spread(row, "quiet_p50", 0),
+                spread(row, "noisy_p50", 0),
+                spread(row, "quiet_p99", 0),
+                spread(row, "noisy_p99", 0),
+                spread(row, "quiet_max", 0),
+                spread(row, "noisy_max", 0),
+                spread(row, "p99_ratio", 2),
+            ]
+        })
+        .collect();
+    let head = ["connections", "p50 µs, quiet", "noisy", "p99 µs, quiet", "noisy", "longest µs, quiet", "noisy", "p99, noisy to quiet"];
+    vec![Piece::Table("neighbour", format!("{}\n{}", table::markdown(head, &lines), weather(report)))]
 }
 
 fn large(report: &Value) -> Vec<Piece> {

@@ -189,7 +189,7 @@ impl Failure {
 pub struct Usage {
     /// From instantiation to the end of the call.
     pub wall: Duration,
-    /// Epoch ticks during which the guest was computing; a tick is 10 ms.
+    /// Epoch ticks during which the guest was computing; a tick is 5 ms.
     pub busy_ticks: u64,
     /// Largest sum of linear memory and table bytes.
     pub memory_peak_bytes: u64,

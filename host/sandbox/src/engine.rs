@@ -16,8 +16,8 @@ use wasmtime::{
 /// A test holds it against the lock file.
 pub(crate) const CODE_VERSION: &str = "48.0.8-wasmill.3";
 
-/// Time between two ticks of the epoch clock: how long a busy script may hold an executor thread.
-pub(crate) const TICK: Duration = Duration::from_millis(10);
+/// Time between two ticks of the epoch clock. A busy script holds the thread of who called it for one to two of them.
+pub(crate) const TICK: Duration = Duration::from_millis(5);
 
 /// Core instances of one run. The most seen is 14 (Python).
 pub(crate) const CORE_INSTANCES_PER_RUN: u32 = 32;

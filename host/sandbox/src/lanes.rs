@@ -2,7 +2,7 @@
 //!
 //! Most runs are over in microseconds, and crossing to another thread would cost more than they do. But one that computes on
 //! and on holds up everybody whose request is on the same thread, if only until its next tick, again and again. So it goes
-//! aside at its first tick: to threads that the system gives time when no others want it. A run that only waits never does.
+//! aside once it has computed for a whole tick: to threads that the system gives time when no others want it. A run that only waits never does.
 
 use std::cell::Cell;
 use std::future::poll_fn;

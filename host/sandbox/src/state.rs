@@ -42,6 +42,10 @@ pub(crate) fn store(engine: &Engine, wasi: Wasi, limits: &RunLimits, deadline: I
         if Instant::now() >= state.deadline {
             return Err(Exceeded::Deadline.into());
         }
+        if state.busy_ticks == 1 {
+            // It may have begun right before the tick, and be over in a moment.
+            return Ok(UpdateDeadline::Continue(1));
+        }
         lanes::note_busy();
         // Not the engine's own way of yielding, which wakes the task at once: with all workers busy like that, tokio would look
         // at its timers and sockets only every 61st turn, which is more than half a second. This one lets it look each time.

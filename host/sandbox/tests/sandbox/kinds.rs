@@ -194,7 +194,7 @@ async fn usage_is_measured() {
     ran.result();
     assert_eq!(ran.run.usage.memory_peak_bytes, 16 * 65536);
     assert!(ran.run.usage.wall > Duration::from_millis(5));
-    assert!(ran.run.usage.busy_ticks as u128 <= ran.run.usage.wall.as_millis() / 10 + 1);
+    assert!(ran.run.usage.busy_ticks as u128 <= ran.run.usage.wall.as_millis() / 5 + 1);
 }
 
 /// Scripts of some languages are several components in one, each with a memory of its own: JavaScript made with componentize-qjs.
