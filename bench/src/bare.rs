@@ -1,7 +1,7 @@
 //! The servers to compare with: hyper, JSON, and the work of `hello` done natively, or by a bare engine in a fresh instance
 //! for each request: no token, no record, no limits. A process of its own.
 
-use crate::in_process::bare::{Bare, Rung, engine};
+use crate::in_process::bare::{Bare, Settings};
 use crate::in_process::foreign;
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
@@ -49,7 +49,8 @@ pub(crate) fn serve(args: &Args) -> Result<()> {
         None => Work::Native,
         Some(script) => {
             let wasm = std::fs::read(script).with_context(|| format!("{} cannot be read", script.display()))?;
-            Work::Engine(Box::new(Bare::new(&engine().map_err(foreign)?, "hello", &wasm, Rung::Floor).map_err(foreign)?))
+            let engine = Settings::FLOOR.engine().map_err(foreign)?;
+            Work::Engine(Box::new(Bare::new(&engine, "hello", &wasm, Settings::FLOOR).map_err(foreign)?))
         }
     }));
     // Whoever started this process holds the other end; when it is gone for whatever reason, so is this.

@@ -1,6 +1,7 @@
 //! Measures what a call costs, next to the least that it could cost on the same machine in the same minute.
 //!
-//! `in-process` calls the sandbox in a loop, beside an engine with nothing around it. `http` sends requests to the real
+//! `in-process` calls the sandbox in a loop, beside an engine with nothing around it, and `choices` such an engine with other
+//! settings. `http` sends requests to the real
 //! binary, beside a server that answers the same natively. `peers` sends them to other servers too. `queue` gives jobs to the stores,
 //! beside their bare engines. These go over their candidates in rounds and report medians and ratios, because a machine that is
 //! shared is never the same twice. `versions` and `large` tell what single things take.
@@ -41,6 +42,8 @@ struct Cli {
 enum Command {
     /// Fresh-instance calls within one process: the sandbox beside a bare engine
     InProcess(in_process::Args),
+    /// The same call with one thing of the sandbox's design done otherwise
+    Choices(in_process::choices::Args),
     /// Requests to the real host, beside a server without WebAssembly
     Http(http::Args),
     /// The host beside other servers, and beside a process for each call
@@ -72,6 +75,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::InProcess(args) => in_process::run(&args),
+        Command::Choices(args) => in_process::choices::run(&args),
         Command::Http(args) => http::run(&args),
         Command::Peers(args) => peers::run(&args),
         Command::Versions(args) => versions::run(&args),
@@ -95,6 +99,11 @@ fn main() -> ExitCode {
 /// Where `cargo xtask guests` puts the scripts.
 fn guests_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/guests")
+}
+
+/// Where `cargo xtask bench` installs the peers.
+fn peers_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench/peers")
 }
 
 fn read_guest(folder: &Path, name: &str) -> Result<Vec<u8>> {

@@ -8,7 +8,7 @@ use crate::figures::{self, Spread};
 use crate::load::{self, Answer, Expect, Shot};
 use crate::machine::{self, Machine};
 use crate::server::{self, Host, Says, Server};
-use crate::{guests_folder, read_guest, table, write_json};
+use crate::{guests_folder, peers_folder, read_guest, table, write_json};
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 use http::{Method, StatusCode};
@@ -313,7 +313,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let pinned = machine.processors > 1;
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers");
     let installed = Installed {
-        folder: args.peers.clone().unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench/peers")),
+        folder: args.peers.clone().unwrap_or_else(peers_folder),
         sources,
         guests: guests_folder(),
         processor: pinned.then_some(0),

@@ -60,7 +60,8 @@ enum Piece {
 type Make = fn(&Value) -> Vec<Piece>;
 
 /// The reports, and what is made of each.
-const PARTS: [(&str, Make); 4] = [("peers", peers), ("versions", versions), ("neighbour", neighbour), ("large", large)];
+const PARTS: [(&str, Make); 5] =
+    [("peers", peers), ("versions", versions), ("neighbour", neighbour), ("large", large), ("choices", choices)];
 
 /// The page with something else in one of its places.
 fn replaced(page: &str, name: &str, content: &str) -> Result<String> {
@@ -248,6 +249,22 @@ fn large(report: &Value) -> Vec<Piece> {
         thousands(number(report, "/waiting/bytes") / 1_048_576.0, 0),
     );
     vec![Piece::Table("large", format!("{}\n{waiting}", table::markdown(["one call", "ms", "cpu ms"], &lines)))]
+}
+
+fn choices(report: &Value) -> Vec<Piece> {
+    let scripts = list(report, "/scripts");
+    let rows = |script: usize| scripts.get(script).map_or(&[][..], |script| list(script, "/rows"));
+    let lines: Vec<[String; 5]> = rows(0)
+        .iter()
+        .enumerate()
+        .map(|(at, rust)| {
+            let javascript = rows(1).get(at).unwrap_or(&Value::Null);
+            let micros = |row: &Value| thousands(number(row, "/p50_us/median"), 1);
+            [text(rust, "/choice").to_owned(), micros(rust), spread(rust, "ratio", 2), micros(javascript), spread(javascript, "ratio", 2)]
+        })
+        .collect();
+    let head = ["", "Rust, µs", "to the host's way", "JavaScript (qjs), µs", "to the host's way"];
+    vec![Piece::Table("choices", format!("{}\n{}", table::markdown(head, &lines), weather(report)))]
 }
 
 /// One bar of a plot.

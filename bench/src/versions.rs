@@ -4,9 +4,9 @@
 
 use crate::figures::{self, Spread};
 use crate::load::{self, Shot};
-use crate::machine::{Machine, Resident};
+use crate::machine::{Cpu, Machine, Resident};
 use crate::server::Host;
-use crate::{guests_folder, read_guest, table, write_json};
+use crate::{guests_folder, peers_folder, read_guest, table, write_json};
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 use http::Method;
@@ -105,7 +105,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let mut machine = Machine::look();
     let (rounds, kept, many, instances) = if args.quick { (1, 10, 20, 10) } else { (args.rounds.max(1), args.versions, args.many, 200) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let peers = args.peers.clone().unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench/peers"));
+    let peers = args.peers.clone().unwrap_or_else(peers_folder);
     let hello = read_guest(&guests_folder(), "hello")?;
 
     let scripts = scripts(&runtime, &hello, &peers.join("components"), rounds)?;
@@ -183,6 +183,8 @@ fn scripts(runtime: &Runtime, hello: &[u8], components: &Path, rounds: usize) ->
             upload.push(millis(begun.elapsed()));
             pushed.push(ask(runtime, &host, &call(&host, &path))?);
             host = host.restart()?;
+            // What a host does when it starts is not the call's.
+            Cpu::settle(host.server().pid(), Duration::from_secs(2))?;
             let shot = call(&host, &path);
             restarted.push(ask(runtime, &host, &shot)?);
             warm.push(ask(runtime, &host, &shot)?);

@@ -17,7 +17,7 @@ use crate::{apt, guests, host, packages};
 const WASMTIME: [&str; 3] = ["wasmtime-cli", "--version", "48.0.8"];
 
 /// What is measured unless something is chosen, in this order.
-pub(crate) const PARTS: [&str; 7] = ["peers", "versions", "neighbour", "large", "in-process", "http", "queue"];
+pub(crate) const PARTS: [&str; 8] = ["peers", "versions", "neighbour", "large", "choices", "in-process", "http", "queue"];
 
 /// Installs, builds and measures. `words`: `--quick`, and the parts to measure.
 pub(crate) fn run(root: &Path, words: &[&str]) -> Result<()> {

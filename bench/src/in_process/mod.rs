@@ -4,13 +4,14 @@
 //! the machine hits all of them.
 
 pub(crate) mod bare;
+pub(crate) mod choices;
 mod ours;
 
 use crate::figures::{self, Spread, Times};
 use crate::machine::{self, Machine};
 use crate::{guests_folder, read_guest, table, write_json};
 use anyhow::{Context as _, Result, ensure};
-use bare::{Bare, Rung};
+use bare::{Bare, Settings};
 use clap::ValueEnum;
 use ours::Ours;
 use serde::Serialize;
@@ -160,6 +161,23 @@ struct Slice {
     calls: u64,
 }
 
+impl Slice {
+    /// Calls until the time is over.
+    async fn of<F: Future<Output = Result<String>>>(duration: Duration, call: impl Fn() -> F) -> Result<Self> {
+        let mut nanos = Vec::with_capacity(1 << 16);
+        let (cpu, end) = (machine::thread_time(), Instant::now() + duration);
+        let mut before = Instant::now();
+        while before < end {
+            std::hint::black_box(call().await?);
+            let now = Instant::now();
+            nanos.push((now - before).as_nanos() as u64);
+            before = now;
+        }
+        let cpu = (machine::thread_time() - cpu).as_secs_f64() * 1e6 / nanos.len() as f64;
+        Ok(Self { calls: nanos.len() as u64, times: figures::times(&mut nanos), cpu })
+    }
+}
+
 /// The candidates, set up once for all scripts.
 struct Bench {
     runtime: tokio::runtime::Runtime,
@@ -175,7 +193,7 @@ impl Bench {
         let folder = tempfile::tempdir()?;
         Ok(Self {
             runtime: tokio::runtime::Builder::new_multi_thread().enable_all().build()?,
-            engine: bare::engine().map_err(foreign)?,
+            engine: Settings::HOST.engine().map_err(foreign)?,
             sandbox: ours::sandbox(folder.path())?,
             guests: guests.cloned().unwrap_or_else(guests_folder),
             _folder: folder,
@@ -184,33 +202,17 @@ impl Bench {
 
     fn candidate(&self, name: Name, script: &str) -> Result<Candidate> {
         let wasm = read_guest(&self.guests, script)?;
-        let bare = |rung| Bare::new(&self.engine, script, &wasm, rung).map(Candidate::Bare).map_err(foreign);
+        let bare = |settings| Bare::new(&self.engine, script, &wasm, settings).map(Candidate::Bare).map_err(foreign);
         let ours = || self.runtime.block_on(Ours::new(&self.sandbox, wasm.clone()));
         match name {
-            Name::Bare => bare(Rung::Floor),
-            Name::Values => bare(Rung::Values),
-            Name::Limits => bare(Rung::Limits),
-            Name::World => bare(Rung::World),
+            Name::Bare => bare(Settings::FLOOR),
+            Name::Values => bare(Settings { values: true, ..Settings::FLOOR }),
+            Name::Limits => bare(Settings { world: false, ..Settings::HOST }),
+            Name::World => bare(Settings::HOST),
             Name::Ours => ours().map(Candidate::Ours),
             Name::Around => ours().map(Candidate::Around),
             Name::Check => ours().map(Candidate::Check),
         }
-    }
-
-    fn slice(&self, candidate: &Candidate, args: &str, duration: Duration) -> Result<Slice> {
-        self.runtime.block_on(async {
-            let mut nanos = Vec::with_capacity(1 << 16);
-            let (cpu, end) = (machine::thread_time(), Instant::now() + duration);
-            let mut before = Instant::now();
-            while before < end {
-                std::hint::black_box(candidate.call(args).await?);
-                let now = Instant::now();
-                nanos.push((now - before).as_nanos() as u64);
-                before = now;
-            }
-            let cpu = (machine::thread_time() - cpu).as_secs_f64() * 1e6 / nanos.len() as f64;
-            Ok(Slice { calls: nanos.len() as u64, times: figures::times(&mut nanos), cpu })
-        })
     }
 
     fn script(&self, script: &str, args: &str, rounds: usize, slice: Duration) -> Result<ScriptReport> {
@@ -224,7 +226,7 @@ impl Bench {
                 order.reverse();
             }
             for (candidate, slices) in order {
-                let measured = self.slice(candidate, args, slice)?;
+                let measured = self.runtime.block_on(Slice::of(slice, || candidate.call(args)))?;
                 // The first round warms up.
                 if round > 0 {
                     slices.push(measured);
