@@ -185,7 +185,8 @@ fn versions(report: &Value) -> Vec<Piece> {
         .collect();
     let head = ["milliseconds", "KiB of wasm", "upload", "first call, pushed", "first call, restarted", "the next call"];
     let first = format!("{}\n{}", table::markdown(head, &lines), weather(report));
-    let bars: Vec<Bar> = scripts.iter().map(|script| Bar::new(text(script, "/name"), number(script, "/restarted/median"))).collect();
+    let bar = |script: &Value| Bar::new(&format!("wasmill, {}", text(script, "/name")), number(script, "/restarted/median"));
+    let bars: Vec<Bar> = scripts.iter().map(bar).collect();
     let mib = |value: f64| thousands(value / 1_048_576.0, 0);
     let lines: Vec<[String; 7]> = [("all kept ready", "kept"), ("more than are kept ready", "evicted")]
         .map(|(words, name)| {

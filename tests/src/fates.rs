@@ -1,10 +1,10 @@
 //! What became of acknowledged jobs, asked of a host.
 
-use crate::eventually;
 use crate::host::Host;
 use crate::load::Acknowledged;
 use serde_json::{Value, json};
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 /// Entries that a list is asked for at once.
 const PAGE: usize = 10_000;
@@ -29,14 +29,20 @@ impl Fates {
     }
 }
 
-/// Waits until a host has nothing more to do. Panics when that takes longer than `within` seconds.
+/// Waits until a host has nothing more to do. Panics when that takes longer than `within` seconds, and tells what is left.
 pub fn drained(host: &Host, within: u64) {
-    eventually("the queue is empty", within, || {
-        let waiting = || host.get("/api/w/main/jobs/queue/count").json()["database_length"] != 0;
-        let running = || host.get("/api/w/main/jobs/list?per_page=1&running=true").json() != json!([]);
+    let end = Instant::now() + Duration::from_secs(within);
+    let waiting = || host.get("/api/w/main/jobs/queue/count").json()["database_length"].clone();
+    let running = || host.get("/api/w/main/jobs/list?per_page=1&running=true").json();
+    loop {
         // Jobs go from waiting to running meanwhile, and back.
-        (!waiting() && !running() && !waiting()).then_some(())
-    });
+        let left = (waiting(), running(), waiting());
+        if left.0 == 0 && left.1 == json!([]) && left.2 == 0 {
+            return;
+        }
+        assert!(Instant::now() < end, "the queue is not empty after {within} s: {} wait, and there runs {}", left.2, left.1);
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// Looks for jobs of a script that is given a `name`, and answers with a `greeting`.
