@@ -19,6 +19,8 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 use tokio::runtime::Runtime;
 
+/// `hello` without its line of log, as it is in the other languages and servers.
+const QUIET: &str = "hello-quiet";
 const JSON: &str = "application/json";
 const ARGUMENTS: &str = r#"{"name":"Ann","times":2}"#;
 const ANSWER: &str = r#"{"greeting":"Hello Ann! Hello Ann!","times":2}"#;
@@ -61,6 +63,8 @@ enum Peer {
     HyperEngine,
     /// The host, Rust.
     Wasmill,
+    /// The same script with a line of log, which none of the others writes.
+    WasmillLog,
     /// `wasmtime serve` as it comes, the same logic as a `wasi:http` component.
     Serve,
     /// The same with the host's settings of the allocator.
@@ -87,6 +91,7 @@ impl Peer {
             Self::Hyper => "bare hyper",
             Self::HyperEngine => "hyper + bare engine",
             Self::Wasmill => "wasmill, Rust",
+            Self::WasmillLog => "wasmill, Rust, with a log",
             Self::Serve => "wasmtime serve",
             Self::ServeTuned => "wasmtime serve, tuned",
             Self::Workerd => "workerd, JavaScript",
@@ -159,8 +164,10 @@ impl Servers {
     fn start(runtime: &Runtime, installed: &Installed, wanted: &dyn Fn(Peer) -> bool) -> Result<Self> {
         let host = Host::start(installed.processor, &[])?;
         let (mut scripts, mut others, mut missing) = (Vec::new(), Vec::new(), Vec::new());
-        host.deploy(runtime, "main", "u/admin/wasmill", read_guest(&installed.guests, "hello")?)?;
-        scripts.push(Peer::Wasmill);
+        for (peer, guest) in [(Peer::Wasmill, QUIET), (Peer::WasmillLog, "hello")] {
+            host.deploy(runtime, "main", &format!("u/admin/{}", route(peer)), read_guest(&installed.guests, guest)?)?;
+            scripts.push(peer);
+        }
         for (peer, name) in
             [(Peer::WasmillQjs, "hello-qjs"), (Peer::WasmillStarling, "hello-starling"), (Peer::WasmillPython, "hello-python")]
         {
@@ -175,7 +182,7 @@ impl Servers {
                 Err(_) => missing.push(peer.words()),
             }
         }
-        let hello = installed.guests.join("hello.wasm");
+        let hello = installed.guests.join(QUIET).with_extension("wasm");
         let mut start = |peer: Peer, needs: Option<PathBuf>, start: &dyn Fn() -> Result<Server>| -> Result<()> {
             if wanted(peer) {
                 match needs {
@@ -229,6 +236,7 @@ fn route(peer: Peer) -> &'static str {
         Peer::WasmillQjs => "qjs",
         Peer::WasmillStarling => "starling",
         Peer::WasmillPython => "python",
+        Peer::WasmillLog => "wasmill-log",
         _ => "wasmill",
     }
 }

@@ -146,7 +146,7 @@ impl Host {
                 }
             }
         };
-        self.sandbox.prepare(digest, deployment.kind, fetch).await.map_err(|error| {
+        Box::pin(self.sandbox.prepare(digest, deployment.kind, fetch)).await.map_err(|error| {
             tracing::error!(path = %deployment.path, hash = %deployment.hash, %error, "script cannot be made ready");
             match away.load(Ordering::Relaxed) {
                 true => {

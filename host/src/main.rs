@@ -12,6 +12,7 @@ mod jobs;
 mod modules;
 mod nodes;
 mod outbox;
+mod patience;
 mod random;
 mod resolve;
 mod serve;

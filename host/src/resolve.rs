@@ -4,6 +4,7 @@
 //! deployment may answer with the older version, but never leaves it in the map: see `fill`.
 
 use dashmap::DashMap;
+use http::HeaderValue;
 use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -41,6 +42,8 @@ pub(crate) struct Deployment {
     pub(crate) hash: VersionHash,
     /// The same as text.
     pub(crate) hash_text: Arc<str>,
+    /// The same as a header's value.
+    pub(crate) hash_header: HeaderValue,
     /// Where it is deployed; rights go by it, also when it was called by hash.
     pub(crate) path: ScriptPath,
     /// Names the module.
@@ -110,9 +113,11 @@ impl Resolver {
             tracing::error!(path = %version.path, hash = %version.hash, %error, "the settings of a version cannot be read");
             Problem::internal()
         })?;
+        let hash_text = version.hash.to_hex();
         Ok(Arc::new(Deployment {
             hash: version.hash,
-            hash_text: version.hash.to_hex().into(),
+            hash_header: HeaderValue::from_str(&hash_text).map_err(|_| Problem::internal())?,
+            hash_text: hash_text.into(),
             path: version.path.clone(),
             module: version.module,
             kind: version.kind,

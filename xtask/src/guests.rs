@@ -20,14 +20,17 @@ const WORKSPACES: [&str; 2] = ["scripts", "tests/guests"];
 /// The folder whose sub-folders with a `main.c` are guests.
 const C_SCRIPTS: &str = "scripts";
 
-/// A second version of a script, made by a cargo feature: something to overwrite the first one with.
+/// Another version of a script, made by a cargo feature: something to overwrite the first one with, or to measure.
 struct Variant {
     workspace: &'static str,
     package: &'static str,
     feature: &'static str,
 }
 
-const VARIANTS: [Variant; 1] = [Variant { workspace: "scripts", package: "hello", feature: "loud" }];
+const VARIANTS: [Variant; 2] = [
+    Variant { workspace: "scripts", package: "hello", feature: "loud" },
+    Variant { workspace: "scripts", package: "hello", feature: "quiet" },
+];
 
 /// Builds all guests. Returns the `.wasm` file of each by its name.
 pub(crate) fn build_all(root: &Path) -> Result<BTreeMap<String, PathBuf>> {

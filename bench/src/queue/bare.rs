@@ -6,7 +6,7 @@
 use super::load;
 use anyhow::{Context as _, Result, ensure};
 use rusqlite::types::Value;
-use rusqlite::{Connection, params_from_iter};
+use rusqlite::{Connection, OptionalExtension as _, params_from_iter};
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ pub(super) enum Bare {
     Postgres(Box<tokio_postgres::Client>),
 }
 
-/// What a job has when it waits and when it is over, in SQLite.
+/// What a job has when it waits and when it is over, in SQLite. The last has large results only.
 const WAITING: [&str; 2] = ["queue", "queue_args"];
 const OVER: [&str; 2] = ["run", "run_body"];
 
@@ -32,16 +32,16 @@ async fn furnish(store: &dyn Store) -> Result<()> {
     load::pile_up(store, &furnished, 1).await
 }
 
-/// The row that all others of a table are copies of. Its first column is the id.
-fn pattern(conn: &Connection, table: &str) -> Result<Vec<Value>> {
+/// The row that all others of a table are copies of. Its first column is the id. `None`: jobs have none there.
+fn pattern(conn: &Connection, table: &str) -> Result<Option<Vec<Value>>> {
     let mut statement = conn.prepare(&format!("SELECT * FROM {table} ORDER BY id DESC LIMIT 1"))?;
     let columns = statement.column_count();
-    Ok(statement.query_row([], |row| (0..columns).map(|column| row.get(column)).collect())?)
+    Ok(statement.query_row([], |row| (0..columns).map(|column| row.get(column)).collect()).optional()?)
 }
 
 /// The patterns of several tables.
 fn patterns(conn: &Connection, tables: [&'static str; 2]) -> Result<Vec<(&'static str, Vec<Value>)>> {
-    tables.into_iter().map(|table| Ok((table, pattern(conn, table)?))).collect()
+    tables.into_iter().filter_map(|table| pattern(conn, table).map(|found| found.map(|pattern| (table, pattern))).transpose()).collect()
 }
 
 /// Inserts copies of a pattern.

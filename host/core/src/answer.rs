@@ -9,13 +9,18 @@
 //! status is the one for failures. A *successful* result that has an `error` beside control keys is nothing special.
 
 use crate::header::{is_token, is_value};
+use crate::json::holds_word;
 use crate::outcome::Outcome;
 use crate::problem::{Code, Problem};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+
+/// A header's name or value: the host's own need no memory of their own.
+pub type Text = Cow<'static, str>;
 
 /// An answer ready to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +28,7 @@ pub struct Answer {
     /// 200 to 599.
     pub status: u16,
     /// Lower-case names with values that hold no control characters.
-    pub headers: Vec<(String, String)>,
+    pub headers: Vec<(Text, Text)>,
     /// Empty where the status allows none.
     pub body: Vec<u8>,
 }
@@ -142,7 +147,7 @@ impl<'a> Control<'a> {
     fn read(result: &'a RawValue) -> Result<Option<Self>, Problem> {
         let text = result.get();
         // Most results hold none of the words: they are not parsed at all.
-        if !text.starts_with('{') || !(text.contains("\"windmill_") || text.contains("\"wm_")) {
+        if !text.starts_with('{') || !holds_word(text, &["windmill_", "wm_"]) {
             return Ok(None);
         }
         match serde_json::from_str::<Control<'a>>(text) {
@@ -191,12 +196,12 @@ impl<'a> Control<'a> {
         let body = self.body(result, content_type.is_some())?;
         if content_type.is_some() || !headers.iter().any(|(name, _)| name == "content-type") {
             headers.retain(|(name, _)| name != "content-type");
-            headers.insert(0, ("content-type".into(), content_type.unwrap_or_else(|| JSON.into())));
+            headers.insert(0, ("content-type".into(), content_type.map_or(JSON.into(), Text::from)));
         }
         Ok(Answer { status, headers, body })
     }
 
-    fn headers(&self, policy: &Policy) -> Result<Vec<(String, String)>, Problem> {
+    fn headers(&self, policy: &Policy) -> Result<Vec<(Text, Text)>, Problem> {
         let Some(given) = self.windmill_headers.filter(|value| value.get() != "null") else {
             return Ok(Vec::new());
         };
@@ -220,7 +225,7 @@ impl<'a> Control<'a> {
                     "The script set the header {name}, which acts on the whole origin, and this one is shared with other scripts"
                 ));
             }
-            headers.push((name, value));
+            headers.push((name.into(), value.into()));
         }
         Ok(headers)
     }

@@ -46,6 +46,15 @@ pub(crate) fn too_deep(text: &str) -> bool {
     false
 }
 
+/// Whether a text or a key in this JSON may begin with one of the words, all of which begin with `w`: false for nearly all
+/// results, which are then not parsed. Keys written with escapes are not found.
+pub(crate) fn holds_word(json: &str, words: &[&str]) -> bool {
+    memchr::memmem::find_iter(json.as_bytes(), "\"w").any(|at| {
+        let text = json.as_bytes().get(at + 1..).unwrap_or_default();
+        words.iter().any(|word| text.starts_with(word.as_bytes()))
+    })
+}
+
 /// The member of an object under a key, or the item of an array at an index.
 pub fn part<'a>(value: &'a RawValue, key: &str) -> Option<&'a RawValue> {
     match value.get().trim_start().as_bytes().first()? {

@@ -8,7 +8,7 @@
 //! `{"wm_failure": "sold out", "wm_status_code": 409, "sku": 7}` is recorded as
 //! `{"wm_status_code": 409, "sku": 7, "error": {"name": "ManualFailure", "message": "sold out"}}`.
 
-use crate::json::{Members, Writer};
+use crate::json::{Members, Writer, holds_word};
 use crate::limits::FAILURE_TEXT_BYTES;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -55,7 +55,7 @@ const DECLARED: &str = "ManualFailure";
 fn declared_failure(result: &RawValue) -> Option<Failure> {
     let text = result.get();
     // Nearly all results hold neither word: they are not parsed.
-    if !text.starts_with('{') || !(text.contains("\"wm_failure\"") || text.contains("\"windmill_failure\"")) {
+    if !text.starts_with('{') || !holds_word(text, &["wm_failure\"", "windmill_failure\""]) {
         return None;
     }
     let Members(members) = Members::read(text).ok()?.last_of_equal();

@@ -4,19 +4,35 @@
 //! is not authenticated by a key that only this host and those it shares its scripts with have, under a name that says what
 //! it was made of and made for. Wherever the bytes come from, what does not fit counts as missing, and the script is
 //! compiled again.
+//!
+//! What is on the disk is mapped, not copied: versions that nobody calls take next to no memory of their own, the images of
+//! their memories are pages of the file, and loading one is fast however large it is. The file must stay as it was
+//! authenticated, then. Its folder and itself are the host user's alone and it is never written to again, only replaced; who
+//! can change it all the same can change the host's own program as well.
 
 use crate::engine;
 use crate::inspect::Form;
 use bytes::Bytes;
+use rustix::mm::Advice;
 use serde::{Deserialize, Serialize};
+use std::fs::File;
 use std::io;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::FileExt as _;
+use std::path::PathBuf;
 use wasmill_core::{Digest, Kind};
 use wasmtime::component::Component;
 use wasmtime::{Engine, Module};
 
-/// Begins each of them; the digit counts versions of this layout.
-const MAGIC: &[u8; 8] = b"wmart-2\n";
+/// Ends each of them; the digit counts versions of this layout.
+const MAGIC: &[u8; 8] = b"wmart-3\n";
 const MAC_BYTES: usize = 32;
+/// What stands behind the label: its length, the MAC, the magic.
+const TAIL: usize = 4 + MAC_BYTES + MAGIC.len();
+/// Bytes of a file that are read at once.
+const PIECE: usize = 128 << 10;
+/// Bytes of a label, whose largest part is a schema out of a section of the script.
+const LONGEST_LABEL: usize = 16 << 20;
 
 /// What a compiled script is, kept beside its code: its wasm bytes are not at hand when it is loaded.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,7 +52,15 @@ impl Label {
 /// Machine code of known origin: out of our own compile child, or with an authentication code under our own key.
 pub(crate) struct Trusted {
     pub(crate) label: Label,
-    code: Bytes,
+    /// Bytes of the code.
+    length: usize,
+    place: Place,
+}
+
+/// Where the code is. In a file it is followed by what a [`Seal`] adds, which the engine does not look at.
+enum Place {
+    Memory(Bytes),
+    File(File),
 }
 
 /// What the engine makes of it.
@@ -45,36 +69,117 @@ pub(crate) enum Code {
     Core(Module),
 }
 
+/// Code that is loaded.
+pub(crate) struct Loaded {
+    pub(crate) code: Code,
+    pub(crate) pages: Pages,
+}
+
+/// Where loaded code is in memory.
+#[derive(Debug)]
+pub(crate) enum Pages {
+    /// In memory of the process's own.
+    Own,
+    /// Mapped from a file, and never written to: from this address on, so many bytes.
+    Mapped(usize, usize),
+}
+
+impl Pages {
+    fn of(code: &Code) -> Self {
+        let range = match code {
+            Code::Component(component) => component.image_range(),
+            Code::Core(module) => module.image_range(),
+        };
+        let start = range.start.expose_provenance();
+        Self::Mapped(start, range.end.addr().saturating_sub(start))
+    }
+
+    /// Lets go of them: they take none of the process's memory until they are needed again, when the system puts them back
+    /// from its own. False when they cannot be put back, or the system refuses.
+    ///
+    /// Only for code that is still loaded.
+    pub(crate) fn let_go(&self) -> bool {
+        let Self::Mapped(start, length) = *self else { return false };
+        // SAFETY: the pages are a private mapping of a file, of which nobody has written to any: the engine has nothing to
+        // relocate in compiled code and makes it read-only when it loads it. So what this drops is in the file, from where the
+        // system reads it at the next access, by whichever thread. Who calls has the code, and so its mapping is there.
+        #[expect(unsafe_code, reason = "giving the pages of mapped code back; see the comment above")]
+        let done = unsafe { rustix::mm::madvise(std::ptr::with_exposed_provenance_mut(start), length, Advice::LinuxDontNeed) };
+        done.inspect_err(|error| tracing::debug!(%error, "pages of compiled code cannot be given back")).is_ok()
+    }
+}
+
 impl Trusted {
     /// For the output of the compile child, which is this very program.
     pub(crate) fn from_compiler(label: Label, code: Vec<u8>) -> Self {
-        Self { label, code: code.into() }
+        Self { label, length: code.len(), place: Place::Memory(code.into()) }
+    }
+
+    /// The same code in a file that this process has just written, sealed, and that nobody else can write to.
+    pub(crate) fn written_to(self, file: File) -> Self {
+        Self { place: Place::File(file), ..self }
     }
 
     /// Bytes of the code.
     pub(crate) fn len(&self) -> usize {
-        self.code.len()
+        self.length
     }
 
-    /// Loads the code.
+    /// Loads the code: a file is mapped, bytes are copied.
     ///
     /// # Errors
-    /// When the engine finds that it was made for other settings, or needs more of an instance than the pool has.
-    pub(crate) fn load(&self, engine: &Engine) -> wasmtime::Result<Code> {
+    /// When the engine finds that it was made for other settings, or needs more of an instance than the pool has, or when the
+    /// file cannot be mapped.
+    pub(crate) fn load(&self, engine: &Engine) -> wasmtime::Result<Loaded> {
+        let own = |code| Loaded { code, pages: Pages::Own };
+        match &self.place {
+            Place::Memory(code) => self.load_bytes(engine, code).map(own),
+            Place::File(file) => match mappable(file) {
+                Some(path) => self.load_mapped(engine, path).map(|code| Loaded { pages: Pages::of(&code), code }),
+                None => {
+                    let mut code = vec![0; self.length];
+                    file.read_exact_at(&mut code, 0)?;
+                    self.load_bytes(engine, &code).map(own)
+                }
+            },
+        }
+    }
+
+    fn load_bytes(&self, engine: &Engine, code: &[u8]) -> wasmtime::Result<Code> {
         // SAFETY: `deserialize` demands bytes that the engine itself has produced, unchanged. A `Trusted` is only made from
-        // the output of our compile child and from bytes whose authentication code under the secret key has been checked, and they are in
-        // this process's own memory (read, not mapped), so that nobody can change them in between.
+        // the output of our compile child and from bytes whose authentication code under the secret key has been checked, and
+        // the engine copies them.
         #[expect(unsafe_code, reason = "loading compiled code; see the comment above")]
         unsafe {
             match self.label.form() {
-                Form::Component => Component::deserialize(engine, &self.code).map(Code::Component),
-                Form::Core => Module::deserialize(engine, &self.code).map(Code::Core),
+                Form::Component => Component::deserialize(engine, code).map(Code::Component),
+                Form::Core => Module::deserialize(engine, code).map(Code::Core),
+            }
+        }
+    }
+
+    fn load_mapped(&self, engine: &Engine, path: PathBuf) -> wasmtime::Result<Code> {
+        // SAFETY: as above, and the file must not change while it is mapped. `path` is the very file whose bytes were
+        // authenticated or written by this process, whatever its name leads to by now. It and its folder are open to this user
+        // alone, and no program of ours writes to a file in there once it has its name.
+        #[expect(unsafe_code, reason = "loading compiled code; see the comment above")]
+        unsafe {
+            match self.label.form() {
+                Form::Component => Component::deserialize_file(engine, path).map(Code::Component),
+                Form::Core => Module::deserialize_file(engine, path).map(Code::Core),
             }
         }
     }
 }
 
-/// Makes and checks the form in which compiled scripts are kept and passed on: magic, MAC, length of the label, label, code.
+/// A path to this very file, also once its name is another's. `None` where the system has no `/proc`.
+fn mappable(file: &File) -> Option<PathBuf> {
+    let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    path.exists().then_some(path)
+}
+
+/// Makes and checks the form in which compiled scripts are kept and passed on: code, label, length of the label, MAC, magic.
+/// The code comes first because the engine maps files from their beginning.
 pub(crate) struct Seal {
     /// BLAKE3 in its keyed mode: an authentication code that is made several times as fast as one of SHA-256, which would be
     /// most of what loading a large script takes.
@@ -110,40 +215,82 @@ impl Seal {
     /// The form in which it is kept. Reads all of the code.
     ///
     /// # Errors
-    /// When the label cannot be written.
+    /// When the label cannot be written, or the code not be read.
     pub(crate) fn close(&self, digest: &Digest, trusted: &Trusted) -> io::Result<Bytes> {
         let label = serde_json::to_vec(&trusted.label)?;
         let length = u32::try_from(label.len()).map_err(io::Error::other)?.to_le_bytes();
-        let mut mac = self.mac(digest);
-        let content = [&length[..], &label, &trusted.code];
-        for part in content {
-            mac.update(part);
+        let mut sealed = vec![0; trusted.length];
+        match &trusted.place {
+            Place::Memory(code) => sealed.copy_from_slice(code),
+            Place::File(file) => file.read_exact_at(&mut sealed, 0)?,
         }
-        let tag = mac.finalize();
-        let [length, label, code] = content;
-        Ok([&MAGIC[..], tag.as_bytes(), length, label, code].concat().into())
+        sealed.reserve_exact(label.len() + TAIL);
+        sealed.extend_from_slice(&label);
+        sealed.extend_from_slice(&length);
+        let tag = self.mac(digest).update(&sealed).finalize();
+        sealed.extend_from_slice(tag.as_bytes());
+        sealed.extend_from_slice(MAGIC);
+        Ok(sealed.into())
     }
 
-    /// The compiled script of that digest, if that is what the bytes are. The authentication code is checked before anything
-    /// else is made of them. Reads all of them.
+    /// The compiled script of that digest, if that is what the bytes are. Reads all of them.
     ///
     /// # Errors
     /// `InvalidData` for everything else.
     pub(crate) fn open(&self, digest: &Digest, bytes: &Bytes) -> io::Result<Trusted> {
+        let read = |buffer: &mut [u8], at: usize| match bytes.get(at..).and_then(|rest| rest.get(..buffer.len())) {
+            Some(found) => {
+                buffer.copy_from_slice(found);
+                Ok(())
+            }
+            None => Err(io::ErrorKind::UnexpectedEof.into()),
+        };
+        let (label, length) = self.check(digest, bytes.len(), read)?;
+        Ok(Trusted { label, length, place: Place::Memory(bytes.slice(..length)) })
+    }
+
+    /// The compiled script of that digest, if that is what is in the file. Reads all of it.
+    ///
+    /// # Errors
+    /// `InvalidData` for everything else, and what the disk says.
+    pub(crate) fn open_file(&self, digest: &Digest, file: File) -> io::Result<Trusted> {
+        let whole = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
+        let (label, length) = self.check(digest, whole, |buffer, at| file.read_exact_at(buffer, at as u64))?;
+        Ok(Trusted { label, length, place: Place::File(file) })
+    }
+
+    /// Label and bytes of code of what `read` reads, `whole` bytes. The authentication code is checked before anything is
+    /// made of them but the length of the label, which is under it too.
+    fn check(&self, digest: &Digest, whole: usize, read: impl Fn(&mut [u8], usize) -> io::Result<()>) -> io::Result<(Label, usize)> {
         let damaged = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
-        let (magic, rest) = bytes.split_at_checked(MAGIC.len()).ok_or_else(|| damaged("it is too short"))?;
-        let (tag, content) = rest.split_first_chunk::<MAC_BYTES>().ok_or_else(|| damaged("it is too short"))?;
+        let short = || damaged("it is too short");
+        let mut tail = [0; TAIL];
+        let label_end = whole.checked_sub(TAIL).ok_or_else(short)?;
+        read(&mut tail, label_end)?;
+        let (length, rest) = tail.split_first_chunk::<4>().ok_or_else(short)?;
+        let (tag, magic) = rest.split_first_chunk::<MAC_BYTES>().ok_or_else(short)?;
         if magic != MAGIC {
             return Err(damaged("it is of another format"));
         }
+        let label_length = u32::from_le_bytes(*length) as usize;
+        let code_length = label_end.checked_sub(label_length).filter(|_| label_length <= LONGEST_LABEL).ok_or_else(short)?;
         let mut mac = self.mac(digest);
-        mac.update(content);
+        let mut piece = vec![0; PIECE.min(code_length)];
+        let mut at = 0;
+        while at < code_length {
+            let size = PIECE.min(code_length - at);
+            let piece = piece.get_mut(..size).ok_or_else(short)?;
+            read(piece, at)?;
+            mac.update(piece);
+            at += size;
+        }
+        let mut label = vec![0; label_length];
+        read(&mut label, code_length)?;
+        mac.update(&label).update(length);
         // Compares in constant time.
         if mac.finalize() != *tag {
             return Err(damaged("it is not authentic"));
         }
-        let (length, content) = content.split_first_chunk::<4>().ok_or_else(|| damaged("it is too short"))?;
-        let (label, code) = content.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or_else(|| damaged("it is too short"))?;
-        Ok(Trusted { label: serde_json::from_slice(label)?, code: bytes.slice_ref(code) })
+        Ok((serde_json::from_slice(&label)?, code_length))
     }
 }

@@ -4,11 +4,10 @@
 //! When it becomes too large, files go in the order in which they were used last, as far as anybody knows: those that are
 //! ready in memory are in use, and the times of files tell what was before this process.
 
-use bytes::Bytes;
 use std::collections::HashMap;
-use std::fs::{self, DirBuilder, OpenOptions, Permissions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -24,7 +23,7 @@ pub(crate) struct Cache {
     directory: PathBuf,
     /// Bytes of all files together.
     bound: u64,
-    /// Bytes of the largest file worth reading.
+    /// Bytes of the largest file worth opening.
     largest: u64,
     kept: Mutex<Kept>,
     temporary: AtomicU64,
@@ -62,53 +61,56 @@ impl Cache {
         Ok(cache)
     }
 
-    /// A file's bytes; `NotFound` when there is none. Blocks on the disk.
+    /// A file to read from; `NotFound` when there is none. Blocks on the disk.
     ///
     /// # Errors
-    /// What the disk says, and `InvalidData` for what is no plain file of a sensible size.
-    pub(crate) fn read(&self, name: &str) -> io::Result<Bytes> {
+    /// What the disk says, and `InvalidData` for what is no plain file of a sensible size, or one that others may write to.
+    pub(crate) fn open_file(&self, name: &str) -> io::Result<File> {
         let flags = rustix::fs::OFlags::NOFOLLOW.union(rustix::fs::OFlags::NONBLOCK).bits() as i32;
-        let mut file = OpenOptions::new().read(true).custom_flags(flags).open(self.directory.join(name))?;
+        let file = OpenOptions::new().read(true).custom_flags(flags).open(self.directory.join(name))?;
         let found = file.metadata()?;
         if !found.is_file() || found.len() > self.largest {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "it is no plain file of a sensible size"));
         }
-        let mut bytes = Vec::with_capacity(found.len() as usize);
-        (&mut file).take(self.largest).read_to_end(&mut bytes)?;
+        if found.permissions().mode() & 0o022 != 0 || found.uid() != rustix::process::geteuid().as_raw() {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "others than this user may write to it"));
+        }
         // For the next process; this one remembers.
         let _ = file.set_modified(SystemTime::now());
         self.used(name);
-        Ok(bytes.into())
+        Ok(file)
     }
 
-    /// Writes a file, over the one of that name, and removes others for it, but none that `in_use` says is. Blocks on the
-    /// disk.
+    /// Writes a file in the place of the one of that name, and removes others for it, but none that `in_use` says is. Blocks on
+    /// the disk. Returns the file to read from; `None` when it is larger than all together may be, and so was not written.
     ///
     /// # Errors
     /// What the disk says.
-    pub(crate) fn write(&self, name: &str, bytes: &[u8], in_use: impl Fn(&str) -> bool) -> io::Result<()> {
+    pub(crate) fn write(&self, name: &str, bytes: &[u8], in_use: impl Fn(&str) -> bool) -> io::Result<Option<File>> {
         let length = bytes.len() as u64;
         if length > self.bound {
-            return Ok(());
+            return Ok(None);
         }
         let number = self.temporary.fetch_add(1, Ordering::Relaxed);
         let temporary = self.directory.join(format!("{UNFINISHED}{}-{number}", std::process::id()));
-        if let Err(error) = self.put(name, bytes, &temporary) {
+        let written = self.put(name, bytes, &temporary).inspect_err(|_| {
             let _ = fs::remove_file(&temporary);
-            return Err(error);
-        }
+        })?;
         self.kept().insert(name.to_owned(), length, SystemTime::now());
         self.shrink(|other| other == name || in_use(other));
-        Ok(())
+        Ok(Some(written))
     }
 
-    fn put(&self, name: &str, bytes: &[u8], temporary: &Path) -> io::Result<()> {
+    fn put(&self, name: &str, bytes: &[u8], temporary: &Path) -> io::Result<File> {
         // A left-over of a killed process with the same id would be in the way.
         let _ = fs::remove_file(temporary);
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(temporary)?;
+        let mut file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(temporary)?;
         file.write_all(bytes)?;
+        // It may be mapped from now on: nobody writes to it again, not even by mistake.
+        file.set_permissions(Permissions::from_mode(0o400))?;
         // Not synced: a file torn by a power cut is not authentic, and made again.
-        fs::rename(temporary, self.directory.join(name))
+        fs::rename(temporary, self.directory.join(name))?;
+        Ok(file)
     }
 
     /// Notes that a file was in use until now.
@@ -216,7 +218,7 @@ mod tests {
         for name in ["a", "b", "c"] {
             cache.write(name, &[0; 10], |_| false).unwrap();
         }
-        assert_eq!(cache.read("a").unwrap().len(), 10);
+        assert_eq!(cache.open_file("a").unwrap().metadata().unwrap().len(), 10);
         cache.write("d", &[0; 10], |_| false).unwrap();
         assert_eq!(names(directory.path()), ["a", "c", "d"]);
         cache.used("c");
@@ -248,10 +250,23 @@ mod tests {
             age(directory.path(), name, seconds);
         }
         fs::create_dir(directory.path().join("folder")).unwrap();
-        Cache::open(directory.path(), 30, 100).unwrap().read("a").unwrap();
+        Cache::open(directory.path(), 30, 100).unwrap().open_file("a").unwrap();
         assert_eq!(names(directory.path()), [".new-1-2", "a", "b", "c", "folder"]);
         Cache::open(directory.path(), 15, 100).unwrap();
         assert_eq!(names(directory.path()), [".new-1-2", "a", "folder"], "it was read last");
+    }
+
+    #[test]
+    fn what_others_may_write_to_is_not_opened() {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = Cache::open(directory.path(), 20, 100).unwrap();
+        let written = cache.write("a", &[7; 10], |_| false).unwrap().unwrap();
+        assert_eq!(written.metadata().unwrap().permissions().mode() & 0o777, 0o400);
+        for (mode, opens) in [(0o400, true), (0o600, true), (0o644, true), (0o420, false), (0o402, false), (0o666, false)] {
+            written.set_permissions(Permissions::from_mode(mode)).unwrap();
+            assert_eq!(cache.open_file("a").is_ok(), opens, "{mode:o}");
+        }
+        assert!(cache.write("b", &[7; 21], |_| false).unwrap().is_none(), "it would not fit alone");
     }
 
     #[test]
@@ -264,7 +279,7 @@ mod tests {
         fs::remove_file(directory.path().join("a")).unwrap();
         cache.write("c", &[0; 10], |_| false).unwrap();
         assert_eq!(names(directory.path()), ["b", "c"]);
-        assert_eq!(cache.read("a").unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(cache.open_file("a").unwrap_err().kind(), io::ErrorKind::NotFound);
         cache.remove("a").unwrap();
     }
 }

@@ -14,7 +14,7 @@ use wasmtime::{
 /// The full version of the engine, and our own format's. A compiled file names only the major version by itself, but
 /// code of one patch release must not run on the next: that release may be the fix of a miscompilation.
 /// A test holds it against the lock file.
-pub(crate) const CODE_VERSION: &str = "48.0.8-wasmill.3";
+pub(crate) const CODE_VERSION: &str = "48.0.8-wasmill.4";
 
 /// Time between two ticks of the epoch clock. A busy script holds the thread of who called it for one to two of them.
 pub(crate) const TICK: Duration = Duration::from_millis(5);

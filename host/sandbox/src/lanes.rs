@@ -51,12 +51,18 @@ impl Lanes {
         Ok(Self { aside: Some(aside) })
     }
 
+    /// Does something aside.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        if let Some(aside) = &self.aside {
+            aside.spawn(work);
+        }
+    }
+
     /// Polls a run here until it is over or proves busy, and then aside. When the future is dropped, so is the run.
     ///
     /// # Errors
     /// When the run was dropped aside, which is when the sandbox is.
-    pub(crate) async fn run<T: Send + 'static>(&self, run: impl Future<Output = T> + Send + 'static) -> Result<T, JoinError> {
-        let mut run: Pin<Box<dyn Future<Output = T> + Send>> = Box::pin(run);
+    pub(crate) async fn run<T: Send + 'static>(&self, mut run: Pin<Box<dyn Future<Output = T> + Send>>) -> Result<T, JoinError> {
         let here = poll_fn(|context| {
             BUSY.set(false);
             match run.as_mut().poll(context) {
@@ -95,17 +101,17 @@ mod tests {
     async fn busy_runs_go_aside_and_others_stay() {
         let lanes = Lanes::new().unwrap();
         let here = thread();
-        let waits = lanes.run(async {
+        let waits = lanes.run(Box::pin(async {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
             thread()
-        });
+        }));
         assert_eq!(waits.await.unwrap(), here);
-        let computes = lanes.run(async {
+        let computes = lanes.run(Box::pin(async {
             note_busy();
             tokio::task::yield_now().await;
             let nice = rustix::process::getpriority_process(None).unwrap();
             (thread(), nice)
-        });
+        }));
         assert_eq!(computes.await.unwrap(), (Some("wasmill-aside".to_owned()), ASIDE));
         assert_ne!(rustix::process::getpriority_process(None).unwrap(), ASIDE, "of these threads alone");
     }
@@ -120,13 +126,13 @@ mod tests {
         }
         let lanes = Lanes::new().unwrap();
         let (gone, mut told) = tokio::sync::mpsc::unbounded_channel();
-        let endless = lanes.run(async move {
+        let endless = lanes.run(Box::pin(async move {
             let _gone = Gone(gone);
             loop {
                 note_busy();
                 tokio::task::yield_now().await;
             }
-        });
+        }));
         assert!(tokio::time::timeout(std::time::Duration::from_millis(50), endless).await.is_err());
         told.recv().await.unwrap();
     }

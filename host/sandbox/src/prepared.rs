@@ -1,6 +1,6 @@
 //! A version ready to run: linked once, with its entry found and its signature written out.
 
-use crate::artefact::{Code, Trusted};
+use crate::artefact::{Code, Loaded, Pages, Trusted};
 use crate::inspect::{self, Form};
 use crate::invoke::dynamic;
 use crate::refusal::{Refusal, RefusalCode};
@@ -13,6 +13,7 @@ use crate::wasi::Wasi;
 use serde_json::Value;
 use std::collections::HashSet;
 use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 use wasmill_core::limits::CompileLimits;
 use wasmill_core::{Digest, Failure, FailureName, Kind, RunLimits};
@@ -52,6 +53,9 @@ pub struct Prepared {
     schema: Option<Value>,
     result_schema: Option<Value>,
     bytes: usize,
+    pages: Pages,
+    /// How often [`Prepared::rest`] was called since it was used last.
+    rests: AtomicU32,
 }
 
 /// How to call it. The index of the export is looked up once.
@@ -98,6 +102,19 @@ impl Prepared {
         self.bytes
     }
 
+    /// Notes that it is about to be used.
+    pub(crate) fn wake(&self) {
+        // Hardly ever is there anything to write.
+        if self.rests.load(Ordering::Relaxed) != 0 {
+            self.rests.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// To be called now and then: gives the pages of its code back when it was not used since the last time. True when it did.
+    pub(crate) fn rest(&self) -> bool {
+        self.rests.fetch_add(1, Ordering::Relaxed) == 1 && self.pages.let_go()
+    }
+
     /// Checks the text of an argument object without starting anything. A call checks typed arguments itself; this is for
     /// refusing them early, before a job is queued. Of dynamic scripts and commands with a schema, required members and
     /// the plain types of members are checked; without one, that it is an object.
@@ -116,7 +133,14 @@ impl Prepared {
     ///
     /// # Errors
     /// A refusal: imports that are not offered, a signature that JSON can't call, or more of an instance than a run may have.
-    pub(crate) fn link(digest: Digest, trusted: &Trusted, code: Code, linkers: &Linkers, limits: &CompileLimits) -> Result<Self, Refusal> {
+    pub(crate) fn link(
+        digest: Digest,
+        trusted: &Trusted,
+        loaded: Loaded,
+        linkers: &Linkers,
+        limits: &CompileLimits,
+    ) -> Result<Self, Refusal> {
+        let Loaded { code, pages } = loaded;
         let label = &trusted.label;
         let (entry, schemas) = match (code, label.kind) {
             (Code::Core(module), _) => (core(&module, &label.entry, linkers)?, None),
@@ -161,7 +185,7 @@ impl Prepared {
             Some((schema, result)) => (Some(schema), Some(result)),
             None => (label.schema.clone(), None),
         };
-        Ok(Self { digest, entry, schema, result_schema, bytes: trusted.len() })
+        Ok(Self { digest, entry, schema, result_schema, bytes: trusted.len(), pages, rests: AtomicU32::new(0) })
     }
 }
 

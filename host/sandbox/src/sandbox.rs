@@ -4,7 +4,7 @@
 //! its wasm bytes. Whoever comes second for the same digest waits for the first, so that a popular version after a start,
 //! or an upload repeated fifty times, is compiled once.
 
-use crate::artefact::{Label, Trusted};
+use crate::artefact::{Label, Loaded, Trusted};
 use crate::compile::Compiler;
 use crate::engine;
 use crate::inspect::{self, Form, Inspected};
@@ -17,7 +17,7 @@ use crate::stock::{ArtefactCounts, Stock};
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use tokio::task::spawn_blocking;
 use wasmill_core::{Digest, HostLimits, Kind};
@@ -26,6 +26,8 @@ use wasmtime::Engine;
 /// How long a refusal by the compiler is remembered: long enough to stop a flood of the same upload, short enough that a
 /// refusal by a busy moment passes.
 const REFUSALS_KEPT: Duration = Duration::from_secs(60);
+/// Time between two looks for versions that nobody calls.
+const REST_PERIOD: Duration = Duration::from_secs(10);
 /// Refusals remembered at once.
 const REFUSAL_COUNT: u64 = 1_000;
 /// Bytes that a version takes beside its code: tables of the linker, its types, its schema.
@@ -100,7 +102,7 @@ impl Sandbox {
             .eviction_listener(move |digest, _, _| left.used(&digest))
             .build();
         let refused = moka::sync::Cache::builder().max_capacity(REFUSAL_COUNT).time_to_live(REFUSALS_KEPT).build();
-        Ok(Arc::new(Self {
+        let sandbox = Arc::new(Self {
             environment: environment.into(),
             engine,
             lanes,
@@ -111,7 +113,15 @@ impl Sandbox {
             warm,
             refused,
             flights: Mutex::default(),
-        }))
+        });
+        sandbox.lanes.spawn(let_rest(Arc::downgrade(&sandbox)));
+        Ok(sandbox)
+    }
+
+    /// Gives back the pages of ready versions that were not called since the last time, to be read again from their files when
+    /// they are. Returns how many versions that were. Called by the sandbox itself every ten seconds.
+    pub fn rest(&self) -> usize {
+        self.warm.iter().filter(|(_, script)| script.rest()).count()
     }
 
     /// Takes an upload: finds out what it is, compiles it in a child process, links it, and keeps it ready.
@@ -213,11 +223,13 @@ impl Sandbox {
             return Ok(Some(script));
         }
         let Some((trusted, sealed)) = self.stock.on_shelf(digest).await else { return Ok(None) };
-        let script = self.link(digest, trusted).await?;
-        if script.is_some() {
-            self.stock.write(digest, sealed, self.in_use()).await;
+        let lost = || Refusal::internal("writing compiled code", "its thread has ended");
+        let trusted = self.stock.write(digest, trusted, sealed, self.in_use()).await.ok_or_else(lost)?;
+        let script = self.link(digest, trusted).await;
+        if !matches!(script, Ok(Some(_))) {
+            self.stock.discard(digest).await;
         }
-        Ok(script)
+        script
     }
 
     /// From wasm bytes to a linked version.
@@ -238,6 +250,22 @@ impl Sandbox {
         let code = self.compiler.compile(found.form, wasm).await?;
         let label = Label { core: found.form == Form::Core, kind: found.kind, entry: found.entry.clone(), schema: found.schema.clone() };
         let trusted = Trusted::from_compiler(label, code);
+        let (stock, in_use) = (self.stock.clone(), self.in_use());
+        // Kept even if the upload is abandoned now; it took long enough.
+        let keeping = tokio::spawn(async move { stock.keep(digest, trusted, in_use).await });
+        let lost = || Refusal::internal("keeping compiled code", "its thread has ended");
+        let (trusted, sealed) = keeping.await.ok().flatten().ok_or_else(lost)?;
+        let script = self.first_link(digest, trusted).await;
+        match (&script, sealed) {
+            (Ok(_), Some(sealed)) => self.stock.put_on_shelf(digest, sealed),
+            (Ok(_), None) => {}
+            (Err(_), _) => self.stock.discard(digest).await,
+        }
+        script
+    }
+
+    /// The version that this is the code of, which this engine has just made.
+    async fn first_link(&self, digest: Digest, trusted: Trusted) -> Result<Arc<Prepared>, Refusal> {
         let (trusted, loaded) = self.revive(trusted).await?;
         // The compiler has agreed; what can fail now is that a run may not have so many memories or tables.
         let loaded = loaded.map_err(|error| {
@@ -246,15 +274,6 @@ impl Sandbox {
         })?;
         let script = Arc::new(Prepared::link(digest, &trusted, loaded, &self.linkers, &self.limits.compile)?);
         self.warm.insert(digest, script.clone());
-        let (stock, in_use) = (self.stock.clone(), self.in_use());
-        // Kept even if the upload is abandoned now; it took long enough.
-        let keeping = tokio::spawn(async move {
-            if let Some(sealed) = stock.seal(digest, trusted).await {
-                stock.put_on_shelf(digest, sealed.clone());
-                stock.write(digest, sealed, in_use).await;
-            }
-        });
-        let _ = keeping.await;
         Ok(script)
     }
 
@@ -270,8 +289,8 @@ impl Sandbox {
     async fn link(&self, digest: Digest, trusted: Trusted) -> Result<Option<Arc<Prepared>>, Refusal> {
         let (trusted, loaded) = self.revive(trusted).await?;
         match loaded {
-            Ok(code) => {
-                let script = Arc::new(Prepared::link(digest, &trusted, code, &self.linkers, &self.limits.compile)?);
+            Ok(loaded) => {
+                let script = Arc::new(Prepared::link(digest, &trusted, loaded, &self.linkers, &self.limits.compile)?);
                 self.warm.insert(digest, script.clone());
                 Ok(Some(script))
             }
@@ -282,8 +301,8 @@ impl Sandbox {
         }
     }
 
-    /// Loads code off the executor threads: tens of megabytes are copied and mapped.
-    async fn revive(&self, trusted: Trusted) -> Result<(Trusted, wasmtime::Result<crate::artefact::Code>), Refusal> {
+    /// Loads code off the executor threads: it may have tens of megabytes, on a disk.
+    async fn revive(&self, trusted: Trusted) -> Result<(Trusted, wasmtime::Result<Loaded>), Refusal> {
         let engine = self.engine.clone();
         spawn_blocking(move || {
             let code = trusted.load(&engine);
@@ -297,6 +316,15 @@ impl Sandbox {
     fn turn(&self, digest: Digest) -> Turn<'_> {
         let lock = lock(&self.flights).entry(digest).or_default().clone();
         Turn { flights: &self.flights, digest, lock }
+    }
+}
+
+/// Lets versions rest that nobody calls, as long as there is a sandbox.
+async fn let_rest(sandbox: Weak<Sandbox>) {
+    loop {
+        tokio::time::sleep(REST_PERIOD).await;
+        let Some(sandbox) = sandbox.upgrade() else { return };
+        sandbox.rest();
     }
 }
 

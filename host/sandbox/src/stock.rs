@@ -88,7 +88,7 @@ impl Stock {
     pub(crate) async fn on_disk(&self, digest: Digest) -> Option<Trusted> {
         self.blocking(move |shared| {
             let name = shared.seal.identity(&digest);
-            match shared.cache.read(&name).and_then(|bytes| shared.seal.open(&digest, &bytes)) {
+            match shared.cache.open_file(&name).and_then(|file| shared.seal.open_file(&digest, file)) {
                 Ok(trusted) => {
                     shared.counters.on_disk.fetch_add(1, Ordering::Relaxed);
                     Some(trusted)
@@ -132,27 +132,34 @@ impl Stock {
         }
     }
 
-    /// Seals what the compiler has made.
-    pub(crate) async fn seal(&self, digest: Digest, trusted: Trusted) -> Option<Bytes> {
+    /// Seals what the compiler has made, and writes it to the disk. Returns it in the place from where to load it, and as the
+    /// bytes to put on the shelf.
+    pub(crate) async fn keep(
+        &self,
+        digest: Digest,
+        trusted: Trusted,
+        in_use: impl Fn(&Digest) -> bool + Send + 'static,
+    ) -> Option<(Trusted, Option<Bytes>)> {
         self.shared.counters.compiled.fetch_add(1, Ordering::Relaxed);
-        let sealed = self.blocking(move |shared| shared.seal.close(&digest, &trusted)).await?;
-        sealed.inspect_err(|error| tracing::warn!(%digest, %error, "a compiled script cannot be kept")).ok()
-    }
-
-    /// Writes it to the disk, where it may take the place of others that are not in use. A failure costs a later
-    /// recompilation and nothing else, so it is only logged.
-    pub(crate) async fn write(&self, digest: Digest, sealed: Bytes, in_use: impl Fn(&Digest) -> bool + Send + 'static) {
-        self.blocking(move |shared| {
-            // The first part of a name is the digest. What was made for another engine cannot be in use.
-            let needed = |name: &str| {
-                let digest = name.get(..64).and_then(|hex| hex.parse().ok());
-                digest.is_some_and(|digest| name == shared.seal.identity(&digest) && in_use(&digest))
-            };
-            if let Err(error) = shared.cache.write(&shared.seal.identity(&digest), &sealed, needed) {
-                tracing::warn!(%digest, %error, "a compiled script could not be written to disk");
+        self.blocking(move |shared| match shared.seal.close(&digest, &trusted) {
+            Ok(sealed) => (shared.write(digest, trusted, &sealed, in_use), Some(sealed)),
+            Err(error) => {
+                tracing::warn!(%digest, %error, "a compiled script cannot be kept");
+                (trusted, None)
             }
         })
-        .await;
+        .await
+    }
+
+    /// Writes what came from the shelf to the disk, and returns it in the place from where to load it.
+    pub(crate) async fn write(
+        &self,
+        digest: Digest,
+        trusted: Trusted,
+        sealed: Bytes,
+        in_use: impl Fn(&Digest) -> bool + Send + 'static,
+    ) -> Option<Trusted> {
+        self.blocking(move |shared| shared.write(digest, trusted, &sealed, in_use)).await
     }
 
     /// Puts it on the shelf, if there is one, while the caller goes on.
@@ -176,14 +183,19 @@ impl Stock {
         self.shared.cache.used(&self.shared.seal.identity(digest));
     }
 
-    /// Removes a deleted version's code from both places.
-    pub(crate) async fn remove(&self, digest: Digest) {
+    /// Removes code from the disk that turned out to be of no use.
+    pub(crate) async fn discard(&self, digest: Digest) {
         self.blocking(move |shared| {
             if let Err(error) = shared.cache.remove(&shared.seal.identity(&digest)) {
                 tracing::warn!(%digest, %error, "a compiled script could not be removed");
             }
         })
         .await;
+    }
+
+    /// Removes a deleted version's code from both places.
+    pub(crate) async fn remove(&self, digest: Digest) {
+        self.discard(digest).await;
         if let Some(shelf) = &self.shared.shelf
             && let Err(error) = shelf.remove(digest).await
         {
@@ -209,5 +221,25 @@ impl Stock {
     async fn blocking<T: Send + 'static>(&self, work: impl FnOnce(&Shared) -> T + Send + 'static) -> Option<T> {
         let shared = self.shared.clone();
         spawn_blocking(move || work(&shared)).await.inspect_err(|error| tracing::error!(%error, "keeping compiled scripts")).ok()
+    }
+}
+
+impl Shared {
+    /// Writes a sealed script to the disk, where it may take the place of others that are not in use, and returns it as it is
+    /// there. A failure costs a later recompilation and nothing else, so it is only logged.
+    fn write(&self, digest: Digest, trusted: Trusted, sealed: &Bytes, in_use: impl Fn(&Digest) -> bool) -> Trusted {
+        // The first part of a name is the digest. What was made for another engine cannot be in use.
+        let needed = |name: &str| {
+            let digest = name.get(..64).and_then(|hex| hex.parse().ok());
+            digest.is_some_and(|digest| name == self.seal.identity(&digest) && in_use(&digest))
+        };
+        match self.cache.write(&self.seal.identity(&digest), sealed, needed) {
+            Ok(Some(file)) => trusted.written_to(file),
+            Ok(None) => trusted,
+            Err(error) => {
+                tracing::warn!(%digest, %error, "a compiled script could not be written to disk");
+                trusted
+            }
+        }
     }
 }

@@ -27,7 +27,7 @@ impl Admission {
         if let Ok(permit) = self.runs.clone().try_acquire_owned() {
             return Ok(permit);
         }
-        match timeout(self.wait, self.runs.clone().acquire_owned()).await {
+        match Box::pin(timeout(self.wait, self.runs.clone().acquire_owned())).await {
             Ok(Ok(permit)) => Ok(permit),
             _ => Err(Problem::new(
                 Code::Unavailable,

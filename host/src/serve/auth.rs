@@ -8,6 +8,7 @@ use crate::resolve::unavailable;
 use dashmap::DashMap;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, request};
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use wasmill_core::problem::Code;
@@ -136,13 +137,13 @@ impl Tokens {
     /// 401 with one text for no, an unknown, a revoked and an expired token.
     pub(crate) async fn identify(&self, store: &dyn Store, request: &request::Parts) -> Result<Arc<Caller>, Problem> {
         let query = request.uri.query().unwrap_or_default();
-        let Some(token) = credential(&request.headers, query).as_deref().and_then(PlainToken::parse) else {
+        let Some(token) = credential(&request.headers, query).and_then(|text| PlainToken::parse(&text)) else {
             return Err(unauthorized());
         };
         let digest = token.digest();
         let caller = match self.known.get(&digest) {
             Some(known) => known.clone(),
-            None => self.load(store, digest).await?,
+            None => Box::pin(self.load(store, digest)).await?,
         };
         let now = clock::now();
         if caller.expires.is_some_and(|expires| expires <= now) {
@@ -213,11 +214,11 @@ fn unauthorized() -> Problem {
 }
 
 /// The token text: the bearer header's, else the query's. Another scheme in the header does not hide the query's.
-fn credential(headers: &HeaderMap, query: &str) -> Option<String> {
+fn credential<'a>(headers: &'a HeaderMap, query: &'a str) -> Option<Cow<'a, str>> {
     if let Some(token) = bearer(headers) {
-        return Some(token.to_owned());
+        return Some(token.into());
     }
-    form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key == "token").last().map(|(_, value)| value.into_owned())
+    form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key == "token").last().map(|(_, value)| value)
 }
 
 /// The bearer token of the header, when there is one.

@@ -1,9 +1,10 @@
 //! Request bodies: bounded in bytes and in time, refused early when they announce too much.
 
+use crate::patience;
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT};
 use http::{HeaderMap, Request};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http_body_util::BodyExt as _;
 use hyper::body::{Body, Frame, SizeHint};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -91,16 +92,42 @@ pub(crate) async fn read(headers: &HeaderMap, mut body: Incoming, limit: u64, wi
     if announced.is_some_and(|announced| announced > limit) {
         return Err(too_large(limit));
     }
-    let limited = Limited::new(&mut body, usize::try_from(limit).unwrap_or(usize::MAX));
-    match timeout(within, limited.collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large(limit)),
-        Ok(Err(error)) => Err(Problem::bad_request(format!("The body broke off: {error}"))),
+    match patience::within(within, whole(&mut body, limit)).await {
+        Ok(read) => read,
         Err(_) => {
             body.give_up();
             Err(Problem::new(Code::RequestTimeout, format!("The body did not arrive within {} s", within.as_secs())))
         }
     }
+}
+
+/// All of a body. Most have one piece, which is then not copied.
+async fn whole(body: &mut Incoming, limit: u64) -> Result<Bytes, Problem> {
+    let (mut first, mut more) = (Bytes::new(), Vec::new());
+    let mut length = 0u64;
+    while !body.is_end_stream() {
+        let Some(frame) = body.frame().await else { break };
+        let frame = frame.map_err(|error| Problem::bad_request(format!("The body broke off: {error}")))?;
+        // Trailers are nothing to a script.
+        let Ok(piece) = frame.into_data() else { continue };
+        length = length.saturating_add(piece.len() as u64);
+        if length > limit {
+            return Err(too_large(limit));
+        }
+        if first.is_empty() {
+            first = piece;
+        } else {
+            more.push(piece);
+        }
+    }
+    if more.is_empty() {
+        return Ok(first);
+    }
+    let mut joined = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
+    joined.extend_from_slice(&first);
+    // Each piece is given back as soon as it is copied.
+    more.drain(..).for_each(|piece| joined.extend_from_slice(&piece));
+    Ok(joined.into())
 }
 
 fn too_large(limit: u64) -> Problem {

@@ -5,6 +5,7 @@ use http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WW
 use http::{Response, StatusCode};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use serde::Serialize;
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -100,8 +101,14 @@ pub(crate) fn problem(problem: &Problem) -> Reply {
 pub(crate) fn answer(answer: Answer) -> Reply {
     let mut reply = Response::new(Body::whole(answer.body));
     *reply.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    // Those of the answer, those that every run's answer carries, and the two of the connection.
+    reply.headers_mut().reserve(answer.headers.len() + 8);
     for (name, value) in answer.headers {
-        match (HeaderName::try_from(&name), HeaderValue::try_from(value)) {
+        let value = match value {
+            Cow::Borrowed(value) => HeaderValue::from_maybe_shared(Bytes::from_static(value.as_bytes())),
+            Cow::Owned(value) => HeaderValue::try_from(value),
+        };
+        match (HeaderName::from_bytes(name.as_bytes()), value) {
             (Ok(name), Ok(value)) => {
                 reply.headers_mut().append(name, value);
             }

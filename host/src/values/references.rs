@@ -50,7 +50,7 @@ pub(crate) async fn fill<'j>(host: &Host, workspace: &WorkspaceId, json: &'j str
         return Ok(Cow::Borrowed(json));
     }
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let values = gather(host, workspace, json, limit).await?;
+    let values = Box::pin(gather(host, workspace, json, limit)).await?;
     let filled = interpolate(json, &|reference| values.get(reference).map(String::as_str), limit);
     filled.map(Cow::Owned).map_err(|error| Unfilled::Failed(invalid(&error)))
 }

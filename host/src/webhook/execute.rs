@@ -7,13 +7,13 @@
 use super::{Invocation, environment, unattended};
 use crate::host::Host;
 use crate::jobs::end_of;
+use crate::patience::within;
 use crate::resolve::Deployment;
 use crate::values::fill;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use wasmill_core::problem::Code;
 use wasmill_core::{Failure, FailureName, JobId, Outcome, Problem, Usage};
@@ -22,7 +22,7 @@ use wasmill_store::{NewJob, RunEnd, RunRecord, RunStatus};
 
 /// A call with a place to run in and its script at hand: nothing can refuse it any more.
 pub(crate) struct Admitted {
-    invocation: Invocation,
+    invocation: Box<Invocation>,
     script: Arc<Prepared>,
     log: Arc<LogBuffer>,
     waited: Duration,
@@ -56,7 +56,7 @@ pub(crate) struct Execution {
 ///
 /// # Errors
 /// 503 when none becomes free in time, 500 when the script cannot be made ready.
-pub(crate) async fn admit(host: &Host, invocation: Invocation) -> Result<Admitted, Problem> {
+pub(crate) async fn admit(host: &Host, invocation: Box<Invocation>) -> Result<Admitted, Problem> {
     let arrived = Instant::now();
     let place = host.admission.enter().await?;
     let script = host.prepared(&invocation.version).await?;
@@ -95,11 +95,11 @@ impl Admitted {
     /// 503 when the engine has no room for another instance; nothing was started then.
     pub(crate) async fn execute(self, host: &Arc<Host>) -> Result<Execution, Problem> {
         if self.version().settings.goes_on() {
-            return unattended::execute(self, host).await;
+            return Box::pin(unattended::execute(self, host)).await;
         }
         let mut begun = self.begin(host, host.stop.ending.clone()).await;
         let wait = host.settings.limits.sync_wait;
-        match timeout(wait, begun.run(host)).await {
+        match within(wait, begun.run(host)).await {
             Ok(run) => begun.over(run),
             Err(_) => Ok(begun.late(Wait::Late, wait)),
         }
@@ -108,7 +108,7 @@ impl Admitted {
     /// Puts together what is run: what the arguments refer to is put in now, and never written anywhere.
     pub(super) async fn begin(self, host: &Arc<Host>, cancel: CancellationToken) -> Begun {
         let Admitted { invocation, script, log, waited, place } = self;
-        let Invocation { id, workspace, version, arguments, options, .. } = &invocation;
+        let Invocation { id, workspace, version, arguments, options, .. } = &*invocation;
         let limits = options.timeout.map_or(version.limits, |timeout| version.limits.within(timeout));
         let call = fill(host, workspace, arguments.as_str(), limits.args_bytes).await.map_err(Failure::from).map(|args| Call {
             confidential: matches!(args, Cow::Owned(_)),
@@ -119,7 +119,7 @@ impl Admitted {
             cancel,
         });
         let unkept = version.settings.delete_after_use;
-        let record = Record { host: host.clone(), job: Some(invocation.into_job()), log, begun: Instant::now(), unkept };
+        let record = Record { host: host.clone(), job: Some(Box::new(invocation.into_job())), log, begun: Instant::now(), unkept };
         Begun { record, waited, script, call, _place: place }
     }
 }
@@ -168,7 +168,7 @@ impl Execution {
         let Some(job) = self.record.job.take() else { return };
         let end = self.record.end(self.run, &job);
         let host = &self.record.host;
-        let record = RunRecord { job, end };
+        let record = RunRecord { job: *job, end };
         if !host.settings.durable_sync {
             host.store.record(record);
         } else if let Err(error) = host.store.record_durably(record).await {
@@ -184,7 +184,7 @@ fn ended(name: FailureName, message: impl Into<String>, wall: Duration) -> Run {
 /// Holds what a record needs. Dropped with the job still in it, the caller has hung up.
 pub(super) struct Record {
     pub(super) host: Arc<Host>,
-    pub(super) job: Option<NewJob>,
+    pub(super) job: Option<Box<NewJob>>,
     log: Arc<LogBuffer>,
     begun: Instant,
     /// Nothing of the run but the fact of it is ever written.
@@ -210,6 +210,6 @@ impl Drop for Record {
         let run = ended(FailureName::Canceled, "The caller hung up before the run ended", self.begun.elapsed());
         let mut end = self.end(run, &job);
         end.status = RunStatus::Canceled;
-        self.host.store.record(RunRecord { job, end });
+        self.host.store.record(RunRecord { job: *job, end });
     }
 }

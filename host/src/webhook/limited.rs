@@ -35,7 +35,7 @@ pub(super) fn applies(version: &Deployment) -> bool {
 ///
 /// # Errors
 /// 429 when too many jobs wait, 503 when the store cannot take it. Nothing was queued then.
-pub(super) async fn enqueue(host: &Arc<Host>, invocation: Invocation) -> Result<Waiting, Problem> {
+pub(super) async fn enqueue(host: &Arc<Host>, invocation: Box<Invocation>) -> Result<Waiting, Problem> {
     backlog::short_enough(host, &invocation.workspace, invocation.options.queue_limit).await?;
     backlog::room(host, &invocation.workspace).await?;
     let (id, workspace, version) = (invocation.id, invocation.workspace.clone(), invocation.version.clone());
@@ -102,7 +102,7 @@ async fn stop(host: &Host, workspace: &WorkspaceId, id: JobId, why: &str) {
 ///
 /// # Errors
 /// As of `enqueue`; 503 when the result cannot be read.
-pub(super) async fn run(host: &Arc<Host>, invocation: Invocation) -> Result<Reply, Problem> {
+pub(super) async fn run(host: &Arc<Host>, invocation: Box<Invocation>) -> Result<Reply, Problem> {
     let mut waiting = enqueue(host, invocation).await?;
     let (id, version) = (waiting.id, waiting.version.clone());
     let wait = host.settings.limits.sync_wait.as_secs();

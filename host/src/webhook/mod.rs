@@ -14,7 +14,7 @@ use crate::resolve::Deployment;
 use crate::serve::auth::{Caller, bearer};
 use crate::serve::respond::{self, Reply};
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, Method, request};
+use http::{HeaderMap, HeaderValue, Method, request};
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,19 +62,19 @@ impl Invocation {
         caller: Arc<Caller>,
         arguments: Arguments,
         query: &str,
-    ) -> Result<Self, Problem> {
+    ) -> Result<Box<Self>, Problem> {
         let created = clock::now();
         let options = RunOptions::parse(query, created).map_err(Problem::bad_request)?;
         let id = host.ids.next().map_err(|error| {
             tracing::error!(%error, "no randomness for a job id");
             Problem::internal()
         })?;
-        Ok(Self { id, workspace, version, caller, arguments, options, created })
+        Ok(Box::new(Self { id, workspace, version, caller, arguments, options, created }))
     }
 
     /// The job that records this call.
-    pub(crate) fn into_job(self) -> NewJob {
-        let Self { id, workspace, version, caller, arguments, options, created } = self;
+    pub(crate) fn into_job(self: Box<Self>) -> NewJob {
+        let Self { id, workspace, version, caller, arguments, options, created } = *self;
         let args = arguments.into_string();
         NewJob {
             token: Some(caller.digest),
@@ -156,8 +156,9 @@ pub(crate) fn arguments(settings: &Settings, request: &request::Parts, body: &[u
 /// What every answer to a run carries.
 pub(crate) fn labelled(mut reply: Reply, id: JobId, version: &Deployment) -> Reply {
     respond::with(&mut reply, "x-wasmill-job-id", &id.to_string());
-    respond::with(&mut reply, "x-wasmill-version", &version.hash_text);
-    respond::with(&mut reply, "access-control-allow-origin", "*");
+    let headers = reply.headers_mut();
+    headers.insert("x-wasmill-version", version.hash_header.clone());
+    headers.insert(http::header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     reply
 }
 

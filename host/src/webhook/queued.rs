@@ -19,7 +19,7 @@ const KEY_CHARS: usize = 255;
 /// # Errors
 /// 400 when the id that was asked for is taken, 422 when the idempotency key was used with another body, 429 when too many
 /// jobs wait, 503 when the store cannot take it. Nothing was queued then.
-pub(crate) async fn enqueue(host: &Host, target: &Target, headers: &HeaderMap, mut invocation: Invocation) -> Result<Reply, Problem> {
+pub(crate) async fn enqueue(host: &Host, target: &Target, headers: &HeaderMap, mut invocation: Box<Invocation>) -> Result<Reply, Problem> {
     let key = idempotency_key(headers, target, &invocation)?;
     backlog::room(host, &invocation.workspace).await?;
     let asked = invocation.options.job_id;

@@ -19,7 +19,7 @@ const EVENTS: usize = 16;
 ///
 /// # Errors
 /// 429 when more jobs wait than the caller says, 503 when no place is free.
-pub(crate) async fn open(host: &Arc<Host>, invocation: Invocation) -> Result<Reply, Problem> {
+pub(crate) async fn open(host: &Arc<Host>, invocation: Box<Invocation>) -> Result<Reply, Problem> {
     if limited::applies(&invocation.version) {
         let waiting = limited::enqueue(host, invocation).await?;
         let (id, version) = (waiting.id, waiting.version.clone());

@@ -93,10 +93,10 @@ async fn adopt(host: &Host, begun: &mut Begun) -> Result<Held, StoreError> {
         return Err(StoreError::Unavailable("the run was recorded already".into()));
     };
     let started = job.created;
-    let claim = host.store.adopt(job.clone(), host.worker, started).await?;
+    let claim = host.store.adopt((*job).clone(), host.worker, started).await?;
     host.running.hold(job.id, &job.workspace);
     begun.record.job = None;
-    Ok(Held { claim, job, failures: 0, started })
+    Ok(Held { claim, job: *job, failures: 0, started })
 }
 
 /// Gives the caller the run; when the caller is gone, the run is recorded as it ended.

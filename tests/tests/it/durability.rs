@@ -156,6 +156,7 @@ fn damaged_artefacts_are_compiled_again() {
         let mut bytes = std::fs::read(&entry).expect("an artefact");
         if let Some(byte) = bytes.len().checked_sub(100).and_then(|at| bytes.get_mut(at)) {
             *byte ^= 1;
+            std::fs::remove_file(&entry).expect("it can be removed");
             std::fs::write(&entry, bytes).expect("it can be damaged");
             damaged += 1;
         }

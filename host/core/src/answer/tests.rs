@@ -7,7 +7,7 @@ fn sent(result: &str) -> Result<Answer, Problem> {
 }
 
 fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
-    answer.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+    answer.headers.iter().find(|(n, _)| n == name).map(|(_, value)| &**value)
 }
 
 #[test]

@@ -86,6 +86,7 @@ impl Sandbox {
     /// threads of low priority.
     pub async fn invoke(&self, script: &Arc<Prepared>, call: Call) -> Run {
         let start = Instant::now();
+        script.wake();
         let usage = Usage::default();
         let done = |outcome, usage, saturated| Run { outcome, usage, saturated };
         if call.args.len() as u64 > call.limits.args_bytes {
@@ -114,7 +115,7 @@ impl Sandbox {
         let streams = Streams::new(&call, matches!(script.entry, Entry::Command { .. } | Entry::Core { .. }));
         let store = self.store(&call, &streams, start, deadline);
         let begun = Begun { script: script.clone(), call, typed: typed.unwrap_or_default(), streams, store, start, deadline };
-        match self.lanes.run(begun.finish()).await {
+        match self.lanes.run(Box::pin(begun.finish())).await {
             Ok(run) => run,
             Err(_) => done(failed(FailureName::Internal, "the host ended during the call"), usage, false),
         }

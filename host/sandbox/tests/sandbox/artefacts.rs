@@ -28,6 +28,12 @@ fn files(directory: &Path) -> Vec<PathBuf> {
     files
 }
 
+/// Compiled scripts may not be written to, only replaced.
+fn replace(path: &Path, bytes: &[u8]) {
+    fs::remove_file(path).unwrap();
+    fs::write(path, bytes).unwrap();
+}
+
 /// Prepares a version in a sandbox that has just been started; true if its bytes were asked for.
 async fn restarted(directory: &Path, bytes: Bytes) -> bool {
     let sandbox = start(directory);
@@ -52,7 +58,7 @@ async fn survive_a_restart() {
     assert!(!restarted(directory.path(), one()).await);
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&directory.path().join("cache")), 0o700);
-    assert_eq!(files(directory.path()).iter().map(|path| mode(path)).collect::<Vec<_>>(), [0o600]);
+    assert_eq!(files(directory.path()).iter().map(|path| mode(path)).collect::<Vec<_>>(), [0o400]);
 }
 
 #[tokio::test]
@@ -74,20 +80,65 @@ async fn tampering_is_noticed() {
     let path = files(directory.path()).remove(0);
     let whole = fs::read(&path).unwrap();
     let length = whole.len();
-    // The beginning, each part of the frame, the label, and places all over the code.
-    for at in (0..120).step_by(7).chain((120..length).step_by(length / 10)).chain([length - 1]) {
+    // The end, each part of what stands behind the code, the label, and places all over the code.
+    for at in (0..120).step_by(7).map(|back| length - 1 - back).chain((0..length - 120).step_by(length / 10)) {
         let mut bytes = whole.clone();
         bytes[at] ^= 1;
-        fs::write(&path, bytes).unwrap();
+        replace(&path, &bytes);
         assert!(restarted(directory.path(), one()).await, "the byte at {at} was changed");
         assert!(!restarted(directory.path(), one()).await, "it was not written anew");
     }
-    for cut in [0, 5, 8, 39, 40, 43, 60, length / 2, length - 1] {
-        fs::write(&path, &whole[..cut]).unwrap();
+    for cut in [0, 5, 43, 44, 60, length / 2, length - 44, length - 8, length - 1] {
+        replace(&path, &whole[..cut]);
         assert!(restarted(directory.path(), one()).await, "cut after {cut}");
     }
-    fs::write(&path, [&whole[..], b"x"].concat()).unwrap();
+    replace(&path, &[&whole[..], b"x"].concat());
     assert!(restarted(directory.path(), one()).await, "lengthened");
+}
+
+#[tokio::test]
+async fn what_is_ready_runs_on_whatever_becomes_of_the_files() {
+    let directory = tempfile::tempdir().unwrap();
+    let sandbox = start(directory.path());
+    sandbox.admit(one()).await.unwrap();
+    let script = sandbox.prepared(&digest(&one())).unwrap();
+    let path = files(directory.path()).remove(0);
+    // Other code under its name, and then none: neither is this version's.
+    sandbox.admit(two()).await.unwrap();
+    let second = files(directory.path()).into_iter().find(|other| *other != path).unwrap();
+    fs::rename(&second, &path).unwrap();
+    assert_eq!(run_prepared(&sandbox, &script, "{}", limits()).await.result(), "1");
+    fs::remove_file(&path).unwrap();
+    assert_eq!(run_prepared(&sandbox, &script, "{}", limits()).await.result(), "1");
+}
+
+#[tokio::test]
+async fn versions_that_nobody_calls_rest_and_wake_up() {
+    let directory = tempfile::tempdir().unwrap();
+    let sandbox = start(directory.path());
+    sandbox.admit(one()).await.unwrap();
+    sandbox.admit(two()).await.unwrap();
+    let script = sandbox.prepared(&digest(&one())).unwrap();
+    for resting in [2, 1, 1] {
+        assert_eq!(sandbox.rest(), 0, "they may have been called a moment ago");
+        assert_eq!(sandbox.rest(), resting);
+        assert_eq!(sandbox.rest(), 0, "once is enough");
+        assert_eq!(run_prepared(&sandbox, &script, "{}", limits()).await.result(), "1");
+    }
+    let (again, two) = (start(directory.path()), two());
+    let script = again.prepare(digest(&two), Kind::Command, never).await.unwrap();
+    assert_eq!((again.rest(), again.rest()), (0, 1), "also one that was found on the disk");
+    assert_eq!(run_prepared(&again, &script, "{}", limits()).await.result(), "2");
+}
+
+#[tokio::test]
+async fn what_others_may_write_to_is_not_mapped() {
+    let directory = tempfile::tempdir().unwrap();
+    start(directory.path()).admit(one()).await.unwrap();
+    let path = files(directory.path()).remove(0);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
+    assert!(restarted(directory.path(), one()).await);
+    assert!(!restarted(directory.path(), one()).await, "it was not written anew");
 }
 
 #[tokio::test]
@@ -98,7 +149,7 @@ async fn swapping_is_noticed() {
     let first = files(directory.path()).remove(0);
     sandbox.admit(two()).await.unwrap();
     let second = files(directory.path()).into_iter().find(|path| *path != first).unwrap();
-    fs::copy(&second, &first).unwrap();
+    replace(&first, &fs::read(&second).unwrap());
     assert!(restarted(directory.path(), one()).await);
     assert!(!restarted(directory.path(), two()).await);
 }
@@ -136,7 +187,7 @@ async fn uploads_of_compiled_code_are_refused() {
     sandbox.admit(one()).await.unwrap();
     let file = fs::read(files(directory.path()).remove(0)).unwrap();
     let code = file.windows(4).position(|bytes| bytes == b"\x7fELF").unwrap();
-    for bytes in [file[code..].to_vec(), file] {
+    for bytes in [file[code..file.len() - 44].to_vec(), file] {
         assert_eq!(sandbox.admit(bytes.into()).await.unwrap_err().code, RefusalCode::NotWasm);
     }
 }

@@ -65,8 +65,13 @@ pub(super) fn erase_due(tx: &mut Tx<'_>, now: Micros, limit: u32) -> Result<u64,
 }
 
 fn erase_one(tx: &mut Tx<'_>, key: i64) -> rusqlite::Result<u64> {
-    let sql = "UPDATE run SET deleted = 1 WHERE id = ?1 AND deleted = 0";
-    let erased = tx.conn.prepare_cached(sql)?.execute([key])?;
+    overwrite(tx.conn, Overwrite::Everything)?;
+    let sql = "UPDATE run SET deleted = 1, args = NULL, result = NULL, log = NULL WHERE id = ?1 AND deleted = 0";
+    let erased = tx.conn.prepare_cached(sql)?.execute([key]);
+    overwrite(tx.conn, Overwrite::Touched)?;
+    let erased = erased?;
+    // Its payload may have been in that row.
+    tx.erased |= erased > 0;
     tx.conn.prepare_cached("UPDATE erasure SET due = NULL WHERE id = ?1 AND due IS NOT NULL")?.execute([key])?;
     tx.erase_payload(key)?;
     Ok(erased as u64)

@@ -12,6 +12,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0002_erasures.sql"),
     include_str!("migrations/0003_outbox.sql"),
     include_str!("migrations/0004_shares.sql"),
+    include_str!("migrations/0005_inline_payloads.sql"),
 ];
 
 /// Marks the file as wasmill's ("wmil").

@@ -36,8 +36,10 @@ pub(super) fn select(queue: bool, extent: Extent, index: Option<&str>, which: &s
     let body = match (queue, extent) {
         (_, Extent::Line) => "NULL, NULL, NULL",
         (true, _) => "(SELECT args FROM queue_args WHERE id = j.id), NULL, NULL",
-        (false, Extent::LineWithArgs) => "coalesce(b.args, (SELECT args FROM queue_args WHERE id = j.id)), NULL, NULL",
-        (false, Extent::Whole) => "coalesce(b.args, (SELECT args FROM queue_args WHERE id = j.id)), b.result, b.log",
+        (false, Extent::LineWithArgs) => "coalesce(j.args, b.args, (SELECT args FROM queue_args WHERE id = j.id)), NULL, NULL",
+        (false, Extent::Whole) => {
+            "coalesce(j.args, b.args, (SELECT args FROM queue_args WHERE id = j.id)), coalesce(j.result, b.result), coalesce(j.log, b.log)"
+        }
     };
     let table = if queue { "queue" } else { "run" };
     let index = index.map(|name| format!("INDEXED BY {name}")).unwrap_or_default();

@@ -5,6 +5,7 @@
 
 use super::corrupt;
 use super::fault::Fault;
+use super::runs::Recorder;
 use super::tally::Tally;
 use crate::keys::{first_key, own_key};
 use crate::{Micros, StoreError};
@@ -65,6 +66,9 @@ pub(crate) struct Tx<'a> {
     pub(super) before: &'a Shares<WorkspaceId>,
     /// How far with what the batch has taken so far.
     pub(super) charged: Option<Shares<WorkspaceId>>,
+    recorder: Option<Recorder<'a>>,
+    /// The largest key in the queue, while nothing but records is written.
+    newest_queued: Option<i64>,
 }
 
 /// A point to come back to.
@@ -74,17 +78,59 @@ pub(super) struct Savepoint {
     changes: Option<u64>,
 }
 
-impl Tx<'_> {
+impl<'a> Tx<'a> {
+    pub(super) fn new(conn: &'a Connection, names: &'a mut Names, before: &'a Shares<WorkspaceId>) -> Self {
+        Self {
+            conn,
+            names,
+            tallies: Vec::new(),
+            erased: false,
+            told: false,
+            changed: false,
+            before,
+            charged: None,
+            recorder: None,
+            newest_queued: None,
+        }
+    }
+
+    /// What writes records.
+    pub(super) fn recorder(&mut self) -> rusqlite::Result<&mut Recorder<'a>> {
+        match &mut self.recorder {
+            Some(recorder) => Ok(recorder),
+            none => Ok(none.insert(Recorder::new(self.conn)?)),
+        }
+    }
+
+    /// The place of a new job whose key is its id's and larger than any in the queue. Whether a run has that key is for its
+    /// insertion to find out. `None`: see [`Tx::place`].
+    pub(super) fn fresh_place(&mut self, id: &JobId, created: Micros) -> Result<Option<Place>, Fault> {
+        let Some(key) = own_key(id, created).filter(|_| !self.names.aliases) else { return Ok(None) };
+        let newest = match self.newest_queued {
+            Some(newest) => newest,
+            None => {
+                let sql = "SELECT coalesce(max(id), 0) FROM queue";
+                let newest = self.conn.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+                self.newest_queued = Some(newest);
+                newest
+            }
+        };
+        Ok((key > newest).then(|| Place { key, tail: Some(id.tail()) }))
+    }
+
     /// `real`: what is written after it can be undone.
     pub(super) fn savepoint(&mut self, real: bool) -> rusqlite::Result<Savepoint> {
         if real {
             self.conn.prepare_cached("SAVEPOINT operation")?.execute([])?;
         }
         self.names.fresh = false;
+        // What is about to be done may queue jobs.
+        self.newest_queued = None;
         Ok(Savepoint { tallies: self.tallies.len(), changes: (!real).then(|| self.conn.total_changes()) })
     }
 
     pub(super) fn keep(&mut self, savepoint: Savepoint) -> rusqlite::Result<()> {
+        self.newest_queued = None;
         match savepoint.changes {
             Some(_) => Ok(()),
             None => self.conn.prepare_cached("RELEASE operation")?.execute([]).map(drop),

@@ -7,14 +7,14 @@ use wasmill_tests::{Home, Host, entry_answering};
 
 type Damage = (&'static str, fn(&mut Vec<u8>));
 
-/// Layout of a compiled script: 8 bytes that say what it is, 32 of authentication, 4 of the label's length, the label, code.
+/// Layout of a compiled script: code, the label, 4 bytes of its length, 32 of authentication, 8 that say what it is.
 const ARTEFACTS: [Damage; 15] = [
-    ("magic-first", |bytes| bytes[0] ^= 1),
-    ("magic-last", |bytes| bytes[7] ^= 0x80),
-    ("mac-first", |bytes| bytes[8] ^= 1),
-    ("mac-last", |bytes| bytes[39] ^= 0x80),
-    ("label-length", |bytes| bytes[40] ^= 1),
-    ("label", |bytes| bytes[45] ^= 1),
+    ("magic-first", |bytes| *from_end(bytes, 8) ^= 1),
+    ("magic-last", |bytes| *from_end(bytes, 1) ^= 0x80),
+    ("mac-first", |bytes| *from_end(bytes, 40) ^= 1),
+    ("mac-last", |bytes| *from_end(bytes, 9) ^= 0x80),
+    ("label-length", |bytes| *from_end(bytes, 44) ^= 1),
+    ("label", |bytes| *from_end(bytes, 47) ^= 1),
     ("code-first", |bytes| *at(bytes, "\x7fELF") ^= 1),
     ("quarter", |bytes| flip(bytes, 1, 4)),
     ("middle", |bytes| flip(bytes, 1, 2)),
@@ -42,6 +42,12 @@ const MODULES: [Damage; 9] = [
 fn flip(bytes: &mut [u8], part: usize, of: usize) {
     let at = bytes.len() * part / of - 1;
     bytes[at] ^= 1;
+}
+
+/// The byte so far before the end.
+fn from_end(bytes: &mut [u8], back: usize) -> &mut u8 {
+    let at = bytes.len() - back;
+    &mut bytes[at]
 }
 
 /// The first byte of a text.
@@ -87,6 +93,12 @@ fn damage(file: &Path, how: fn(&mut Vec<u8>)) {
     let mut bytes = whole.clone();
     how(&mut bytes);
     assert_ne!(bytes, whole, "{} is not damaged", file.display());
+    replace(file, &bytes);
+}
+
+/// Compiled scripts may not be written to, only replaced.
+fn replace(file: &Path, bytes: &[u8]) {
+    std::fs::remove_file(file).expect("it can be removed");
     std::fs::write(file, bytes).expect("it can be written");
 }
 
@@ -101,7 +113,7 @@ fn damaged_compiled_code_is_compiled_again() {
         damage(&script.artefact(&home), how);
     }
     // Authentic, but another script's.
-    std::fs::copy(swapped[1].artefact(&home), swapped[0].artefact(&home)).expect("it can be copied");
+    replace(&swapped[0].artefact(&home), &std::fs::read(swapped[1].artefact(&home)).expect("it can be read"));
 
     let host = home.start(&[]);
     let all = || scripts.iter().chain(&swapped);
