@@ -119,6 +119,8 @@ struct Report {
     pinned: bool,
     figures: Vec<Row>,
     layers: Vec<Layer>,
+    /// What token, rights and the writing of the record are of a call's processor time.
+    share: Spread,
 }
 
 /// Measures and reports.
@@ -127,7 +129,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let (rounds, seconds) = if args.quick { (1, 0.5) } else { (args.rounds.max(1), args.seconds) };
     let processor = args.pin.then_some(0);
     let runtime = cell::runtime(args.pin)?;
-    let wasm = read_guest(&args.guests.clone().unwrap_or_else(guests_folder), "hello")?;
+    let wasm = read_guest(&args.guests.clone().unwrap_or_else(guests_folder), crate::QUIET)?;
     let start = |arguments: &[&str]| -> Result<Host> {
         let host = Host::start(processor, arguments)?;
         host.deploy(&runtime, "main", "u/admin/hello", wasm.clone())?;
@@ -144,12 +146,16 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let rows = rows(&cells);
     let layers = if args.only.is_empty() { layers(&cells) } else { Vec::new() };
     print(&rows, &layers);
+    let share = share(&cells);
+    if !layers.is_empty() {
+        println!("token and rights, and the record written: {:.2} ({:.2}..{:.2}) of a call\n", share.median, share.min, share.max);
+    }
     machine.close();
     println!(
         "{rounds} rounds of {seconds} s{}; medians over the rounds, ratios taken within each round",
         if args.pin { ", pinned" } else { "" }
     );
-    write_json(args.json.as_deref(), &Report { machine, rounds, seconds, pinned: args.pin, figures: rows, layers })
+    write_json(args.json.as_deref(), &Report { machine, rounds, seconds, pinned: args.pin, figures: rows, layers, share })
 }
 
 fn cells<'a>(
@@ -238,6 +244,17 @@ fn layers(cells: &[Cell<'_, Name>]) -> Vec<Layer> {
         Layer { layer: "record written", cpu_us: figures::spread(each(Name::Call, &|round| round.writer)) },
         Layer { layer: "all of a call", cpu_us: figures::spread(each(Name::Call, &|round| round.cpu)) },
     ]
+}
+
+/// Token, rights and the writing of the record as a part of a call, within each round.
+fn share(cells: &[Cell<'_, Name>]) -> Spread {
+    let each = |name: Name, figure: &dyn Fn(&Round) -> f64| {
+        cells.iter().find(|cell| cell.key == name && cell.connections == 32).map(|cell| cell.each(figure)).unwrap_or_default()
+    };
+    let front = |round: &Round| round.cpu - round.writer;
+    let token = each(Name::Probe, &front).into_iter().zip(each(Name::Version, &front)).map(|(more, less)| more - less);
+    let call = each(Name::Call, &|round| round.cpu).into_iter().zip(each(Name::Call, &|round| round.writer));
+    figures::spread(token.zip(call).map(|(token, (all, writer))| (token + writer) / all))
 }
 
 fn print(all: &[Row], layers: &[Layer]) {

@@ -106,6 +106,9 @@ fn peers_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench/peers")
 }
 
+/// `hello` without its line of log, as it is in the other languages and servers.
+const QUIET: &str = "hello-quiet";
+
 fn read_guest(folder: &Path, name: &str) -> Result<Vec<u8>> {
     let file = folder.join(format!("{name}.wasm"));
     std::fs::read(&file).with_context(|| format!("{} cannot be read; `cargo xtask guests` builds it", file.display()))

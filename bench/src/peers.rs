@@ -19,8 +19,6 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 use tokio::runtime::Runtime;
 
-/// `hello` without its line of log, as it is in the other languages and servers.
-const QUIET: &str = "hello-quiet";
 const JSON: &str = "application/json";
 const ARGUMENTS: &str = r#"{"name":"Ann","times":2}"#;
 const ANSWER: &str = r#"{"greeting":"Hello Ann! Hello Ann!","times":2}"#;
@@ -164,7 +162,7 @@ impl Servers {
     fn start(runtime: &Runtime, installed: &Installed, wanted: &dyn Fn(Peer) -> bool) -> Result<Self> {
         let host = Host::start(installed.processor, &[])?;
         let (mut scripts, mut others, mut missing) = (Vec::new(), Vec::new(), Vec::new());
-        for (peer, guest) in [(Peer::Wasmill, QUIET), (Peer::WasmillLog, "hello")] {
+        for (peer, guest) in [(Peer::Wasmill, crate::QUIET), (Peer::WasmillLog, "hello")] {
             host.deploy(runtime, "main", &format!("u/admin/{}", route(peer)), read_guest(&installed.guests, guest)?)?;
             scripts.push(peer);
         }
@@ -182,7 +180,7 @@ impl Servers {
                 Err(_) => missing.push(peer.words()),
             }
         }
-        let hello = installed.guests.join(QUIET).with_extension("wasm");
+        let hello = installed.guests.join(crate::QUIET).with_extension("wasm");
         let mut start = |peer: Peer, needs: Option<PathBuf>, start: &dyn Fn() -> Result<Server>| -> Result<()> {
             if wanted(peer) {
                 match needs {
@@ -398,7 +396,7 @@ fn ratios(cells: &[Cell<'_, Peer>], processes: &[Processes]) -> Vec<Ratio> {
             (Peer::Wasmill, Peer::ServeTuned, goal(2.5)),
             (Peer::Wasmill, Peer::Hyper, goal(0.5)),
             (Peer::Wasmill, Peer::Workerd, None),
-            (Peer::Wasmill, Peer::HyperEngine, goal(0.85)),
+            (Peer::Wasmill, Peer::HyperEngine, None),
             (Peer::WasmillQjs, Peer::Workerd, goal(1.0)),
             (Peer::WasmillStarling, Peer::Workerd, None),
         ] {

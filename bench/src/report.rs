@@ -60,8 +60,8 @@ enum Piece {
 type Make = fn(&Value) -> Vec<Piece>;
 
 /// The reports, and what is made of each.
-const PARTS: [(&str, Make); 5] =
-    [("peers", peers), ("versions", versions), ("neighbour", neighbour), ("large", large), ("choices", choices)];
+const PARTS: [(&str, Make); 6] =
+    [("peers", peers), ("http", http), ("versions", versions), ("neighbour", neighbour), ("large", large), ("choices", choices)];
 
 /// The page with something else in one of its places.
 fn replaced(page: &str, name: &str, content: &str) -> Result<String> {
@@ -188,7 +188,7 @@ fn versions(report: &Value) -> Vec<Piece> {
     let bar = |script: &Value| Bar::new(&format!("wasmill, {}", text(script, "/name")), number(script, "/restarted/median"));
     let bars: Vec<Bar> = scripts.iter().map(bar).collect();
     let mib = |value: f64| thousands(value / 1_048_576.0, 0);
-    let lines: Vec<[String; 7]> = [("all kept ready", "kept"), ("more than are kept ready", "evicted")]
+    let lines: Vec<[String; 8]> = [("all kept ready", "kept"), ("more than are kept ready", "evicted")]
         .map(|(words, name)| {
             let at = |field: &str| number(report, &format!("/{name}/{field}"));
             let total = |when: &str| at(&format!("{when}/anonymous")) + at(&format!("{when}/file"));
@@ -200,10 +200,20 @@ fn versions(report: &Value) -> Vec<Piece> {
                 mib(total("before")),
                 mib(total("after")),
                 mib(at("after/anonymous")),
+                mib(total("rested")),
             ]
         })
         .into();
-    let head = ["versions", "upload ms", "first call ms, p50 / p99", "next call ms", "MiB, started", "MiB, all called", "of it not files"];
+    let head = [
+        "versions",
+        "upload ms",
+        "first call ms, p50 / p99",
+        "next call ms",
+        "MiB, started",
+        "MiB, all called",
+        "of it not files",
+        "MiB, at rest",
+    ];
     let running = format!(
         "{} runs that wait take {} KiB each.\n",
         number(report, "/running/instances"),
@@ -214,6 +224,14 @@ fn versions(report: &Value) -> Vec<Piece> {
         Piece::Plot("first-call", plot("Milliseconds of the first call after a restart", &bars, 1)),
         Piece::Table("memory", format!("{}\n{running}", table::markdown(head, &lines))),
     ]
+}
+
+fn http(report: &Value) -> Vec<Piece> {
+    let lines: Vec<[String; 2]> =
+        list(report, "/layers").iter().map(|layer| [text(layer, "/layer").to_owned(), spread(layer, "cpu_us", 1)]).collect();
+    let layers = table::markdown(["32 connections", "processor time, µs"], &lines);
+    let share = format!("Token and rights, and the record written, are {} of a call's processor time.\n", spread(report, "share", 2));
+    vec![Piece::Table("layers", format!("{layers}\n{share}\n{}", weather(report)))]
 }
 
 fn neighbour(report: &Value) -> Vec<Piece> {

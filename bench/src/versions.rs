@@ -19,6 +19,8 @@ use tokio::task::JoinSet;
 const JSON: &str = "application/json";
 const ARGUMENTS: &str = r#"{"name":"Ann","times":2}"#;
 const MIB: f64 = 1_048_576.0;
+/// How long nobody calls before the memory is looked at again: twice the time between two looks for versions that nobody calls.
+const REST: Duration = Duration::from_secs(25);
 /// MiB of ready scripts that the host with very many of them may keep.
 const BOUND: &str = "64";
 
@@ -75,6 +77,8 @@ struct Many {
     before: Resident,
     /// With all of them called.
     after: Resident,
+    /// Once more, when nobody has called any of them for a while.
+    rested: Resident,
 }
 
 /// Calls one after the other, in milliseconds.
@@ -110,10 +114,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
     let scripts = scripts(&runtime, &hello, &peers.join("components"), rounds)?;
     print_scripts(&scripts);
+    let rest = if args.quick { Duration::from_millis(100) } else { REST };
     let wasm = |version: usize| variant(&hello, version);
-    let kept = many_versions(&runtime, &[], kept, &wasm)?;
+    let kept = many_versions(&runtime, &[], kept, rest, &wasm)?;
     let small = wat::parse_str(SMALL)?;
-    let evicted = many_versions(&runtime, &["--warm-scripts", BOUND], many, &|version| variant(&small, version))?;
+    let evicted = many_versions(&runtime, &["--warm-scripts", BOUND], many, rest, &|version| variant(&small, version))?;
     print_many(&kept, &evicted);
     let running = running(&runtime, instances)?;
     println!("{} running instances: {:.0} KiB each\n", running.instances, running.bytes_each / 1024.0);
@@ -196,7 +201,7 @@ fn scripts(runtime: &Runtime, hello: &[u8], components: &Path, rounds: usize) ->
 }
 
 /// Uploads many versions, starts the host again, and calls each of them twice.
-fn many_versions(runtime: &Runtime, arguments: &[&str], versions: usize, wasm: &dyn Fn(usize) -> Bytes) -> Result<Many> {
+fn many_versions(runtime: &Runtime, arguments: &[&str], versions: usize, rest: Duration, wasm: &dyn Fn(usize) -> Bytes) -> Result<Many> {
     let host = Host::start(None, arguments)?;
     let mut uploads = Vec::new();
     for version in 0..versions {
@@ -218,7 +223,9 @@ fn many_versions(runtime: &Runtime, arguments: &[&str], versions: usize, wasm: &
     let first = calls()?;
     let after = Resident::of(host.server().pid())?;
     let second = calls()?;
-    Ok(Many { versions, upload: figures::spread(uploads), first, second, before, after })
+    std::thread::sleep(rest);
+    let rested = Resident::of(host.server().pid())?;
+    Ok(Many { versions, upload: figures::spread(uploads), first, second, before, after, rested })
 }
 
 /// How much more memory a host has with many runs that wait.
@@ -279,10 +286,12 @@ fn print_many(kept: &Many, evicted: &Many) {
             format!("{:.0}", many.before.total() as f64 / MIB),
             format!("{:.0}", many.after.total() as f64 / MIB),
             format!("{:.0}", many.after.anonymous as f64 / MIB),
+            format!("{:.0}", many.rested.total() as f64 / MIB),
             format!("{:.0}", (many.after.total().saturating_sub(many.before.total())) as f64 / 1024.0 / many.versions.max(1) as f64),
         ]
     });
-    let head = ["", "upload ms", "first call ms p50/p99", "second", "MiB started", "MiB called", "of it not files", "KiB each"];
+    let head =
+        ["", "upload ms", "first call ms p50/p99", "second", "MiB started", "MiB called", "of it not files", "MiB at rest", "KiB each"];
     table::print(head, &lines);
 }
 

@@ -1,11 +1,25 @@
-//! Files and folders of the data directory that are there after a power cut, too, and for their owner only.
+//! Files and folders of the data directory that are there after a power cut, too, and for their owner only; and how many may be
+//! open.
 //!
 //! A sync of a file keeps its bytes; its name is kept by a sync of the folder that it is in.
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
+
+/// Lets this process have as many files open as the system allows it: each connection and each ready script has one, and
+/// systems begin with a bound of 1,024, for programs that cannot count further.
+pub(crate) fn allow_many_open() {
+    let bound = getrlimit(Resource::Nofile);
+    if bound.current == bound.maximum {
+        return;
+    }
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: bound.maximum, ..bound }) {
+        tracing::warn!(%error, bound = bound.current, "no more files can be opened than this; each connection and each ready script has one");
+    }
+}
 
 /// Makes a folder (mode 0700) where there is none, with all those above it. Durable on return, also when an earlier process
 /// made it and was killed.

@@ -34,6 +34,9 @@ pub(crate) fn run(root: &Path, words: &[&str]) -> Result<()> {
         step(&format!("measuring {part}"), || {
             let mut bench = Command::new(programs.join("wasmill-bench"));
             bench.current_dir(root).arg(part).arg("--json").arg(results.join(format!("{part}.json")));
+            if *part == "http" {
+                bench.arg("--pin");
+            }
             if quick {
                 bench.arg("--quick");
             }

@@ -86,7 +86,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let mut machine = Machine::look();
     let (rounds, slice) = if args.quick { (2, 10) } else { (args.rounds.max(1), args.slice) };
     let components = args.peers.clone().unwrap_or_else(peers_folder).join("components");
-    let mut sources = vec![("Rust", args.guests.clone().unwrap_or_else(guests_folder).join("hello.wasm"))];
+    let mut sources = vec![("Rust", args.guests.clone().unwrap_or_else(guests_folder).join(crate::QUIET).with_extension("wasm"))];
     if !args.quick {
         sources.push(("JavaScript (qjs)", components.join("hello-qjs.wasm")));
     }

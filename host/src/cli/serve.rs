@@ -199,6 +199,7 @@ pub(crate) fn run(args: Args) -> CliResult {
 
 async fn serve(args: Args) -> CliResult {
     let settings = args.settings();
+    files::allow_many_open();
     files::make_folder(&args.data).map_err(|error| format!("the data directory {} cannot be made: {error}", args.data.display()))?;
     let data =
         std::fs::canonicalize(&args.data).map_err(|error| format!("the data directory {} cannot be used: {error}", args.data.display()))?;

@@ -12,9 +12,6 @@ use wasmill_core::WorkspaceId;
 /// Time between two warnings about dropped records.
 const WARN_PERIOD: Duration = Duration::from_secs(10);
 
-/// Records on their way at which the writer no longer lets others go first. A batch has half as many.
-const MANY: usize = 2_048;
-
 /// Whether the store works.
 #[derive(Debug, Clone)]
 pub(super) enum State {
@@ -127,12 +124,6 @@ impl Counters {
     /// The answer when the writer is no longer there to give one.
     pub(super) fn gone(&self) -> StoreError {
         self.stopped().unwrap_or_else(|| StoreError::Unavailable("the store stopped before it had confirmed the change".into()))
-    }
-
-    /// Whether the writer may take its time: nobody waits for it, and records are not piling up.
-    pub(super) fn has_time(&self) -> bool {
-        static NOPAUSE: std::sync::LazyLock<bool> = std::sync::LazyLock::new(|| std::env::var_os("WM_NOPAUSE").is_some());
-        !*NOPAUSE && !self.urgent.load(Ordering::Acquire) && self.pending.load(Ordering::Acquire) < MANY
     }
 
     /// Takes a record out of the counts of what is on its way.

@@ -27,11 +27,6 @@ use tokio::sync::{mpsc, oneshot};
 use wasmill_core::WorkspaceId;
 use wasmill_core::queue::Shares;
 
-/// Records written at a stretch. On a machine whose processors are all busy a thread is let run for some milliseconds at a
-/// time, and callers would wait for that long behind records for which nobody waits.
-const STRETCH: usize = 32;
-/// How long others go first after that.
-const PAUSE: Duration = Duration::from_micros(100);
 /// How long a transaction waits for the write lock, which only another program can have.
 pub(super) const BUSY_WAIT: Duration = Duration::from_secs(5);
 
@@ -264,11 +259,7 @@ impl Writer {
         let sql = |error: rusqlite::Error| Failure::of(&error);
         let mut tx = Tx::new(&self.conn, &mut self.names, &self.shares);
         let mut refused = 0;
-        let nobody_waits = !durable && self.batch.iter().all(Message::is_record);
-        for (place, message) in self.batch.iter_mut().enumerate() {
-            if nobody_waits && place > 0 && place.is_multiple_of(STRETCH) && self.counters.has_time() {
-                std::thread::sleep(PAUSE);
-            }
+        for message in &mut self.batch {
             match message {
                 Message::Write(operation) => {
                     let savepoint = tx.savepoint(savepoints).map_err(sql)?;

@@ -5,4 +5,5 @@ mod erasure;
 mod files;
 mod plans;
 mod queue;
+mod records;
 mod writer;
