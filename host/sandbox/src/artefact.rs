@@ -131,45 +131,46 @@ impl Trusted {
     /// When the engine finds that it was made for other settings, or needs more of an instance than the pool has, or when the
     /// file cannot be mapped.
     pub(crate) fn load(&self, engine: &Engine) -> wasmtime::Result<Loaded> {
-        let own = |code| Loaded { code, pages: Pages::Own };
-        match &self.place {
-            Place::Memory(code) => self.load_bytes(engine, code).map(own),
-            Place::File(file) => match mappable(file) {
-                Some(path) => self.load_mapped(engine, path).map(|code| Loaded { pages: Pages::of(&code), code }),
-                None => {
-                    let mut code = vec![0; self.length];
-                    file.read_exact_at(&mut code, 0)?;
-                    self.load_bytes(engine, &code).map(own)
-                }
-            },
+        let file = match &self.place {
+            Place::Memory(code) => return self.load_from(engine, &Source::Bytes(code)),
+            Place::File(file) => file,
+        };
+        if let Some(path) = mappable(file) {
+            return self.load_from(engine, &Source::File(path));
         }
+        let mut code = vec![0; self.length];
+        file.read_exact_at(&mut code, 0)?;
+        self.load_from(engine, &Source::Bytes(&code))
     }
 
-    fn load_bytes(&self, engine: &Engine, code: &[u8]) -> wasmtime::Result<Code> {
-        // SAFETY: `deserialize` demands bytes that the engine itself has produced, unchanged. A `Trusted` is only made from
-        // the output of our compile child and from bytes whose authentication code under the secret key has been checked, and
-        // the engine copies them.
+    fn load_from(&self, engine: &Engine, source: &Source<'_>) -> wasmtime::Result<Loaded> {
+        // SAFETY: what is loaded must be what the engine itself has produced, unchanged. A `Trusted` is only made from the output of
+        // our compile child and from bytes whose authentication code under the secret key has been checked. Bytes are copied.
+        // A file must not change while it is mapped either. The path leads to the very file that was authenticated, or written
+        // by this process, whatever its name leads to by now. It and its folder are open to this user alone, and no program of
+        // ours writes to a file in there once it has its name.
         #[expect(unsafe_code, reason = "loading compiled code; see the comment above")]
-        unsafe {
-            match self.label.form() {
-                Form::Component => Component::deserialize(engine, code).map(Code::Component),
-                Form::Core => Module::deserialize(engine, code).map(Code::Core),
+        let code = unsafe {
+            match (self.label.form(), source) {
+                (Form::Component, Source::Bytes(code)) => Component::deserialize(engine, code).map(Code::Component),
+                (Form::Core, Source::Bytes(code)) => Module::deserialize(engine, code).map(Code::Core),
+                (Form::Component, Source::File(path)) => Component::deserialize_file(engine, path).map(Code::Component),
+                (Form::Core, Source::File(path)) => Module::deserialize_file(engine, path).map(Code::Core),
             }
-        }
+        }?;
+        let pages = match source {
+            Source::Bytes(_) => Pages::Own,
+            Source::File(_) => Pages::of(&code),
+        };
+        Ok(Loaded { code, pages })
     }
+}
 
-    fn load_mapped(&self, engine: &Engine, path: PathBuf) -> wasmtime::Result<Code> {
-        // SAFETY: as above, and the file must not change while it is mapped. `path` is the very file whose bytes were
-        // authenticated or written by this process, whatever its name leads to by now. It and its folder are open to this user
-        // alone, and no program of ours writes to a file in there once it has its name.
-        #[expect(unsafe_code, reason = "loading compiled code; see the comment above")]
-        unsafe {
-            match self.label.form() {
-                Form::Component => Component::deserialize_file(engine, path).map(Code::Component),
-                Form::Core => Module::deserialize_file(engine, path).map(Code::Core),
-            }
-        }
-    }
+/// What the engine is given.
+enum Source<'a> {
+    Bytes(&'a [u8]),
+    /// To be mapped.
+    File(PathBuf),
 }
 
 /// A path to this very file, also once its name is another's. `None` where the system has no `/proc`.

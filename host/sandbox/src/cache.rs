@@ -75,10 +75,14 @@ impl Cache {
         if found.permissions().mode() & 0o022 != 0 || found.uid() != rustix::process::geteuid().as_raw() {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "others than this user may write to it"));
         }
-        // For the next process; this one remembers.
-        let _ = file.set_modified(SystemTime::now());
         self.used(name);
         Ok(file)
+    }
+
+    /// Notes in a file's own time that it is in use, for the next process; this one remembers. May wait for the disk, when that
+    /// is writing other things.
+    pub(crate) fn mark(file: &File) {
+        let _ = file.set_modified(SystemTime::now());
     }
 
     /// Writes a file in the place of the one of that name, and removes others for it, but none that `in_use` says is. Blocks on
@@ -250,7 +254,7 @@ mod tests {
             age(directory.path(), name, seconds);
         }
         fs::create_dir(directory.path().join("folder")).unwrap();
-        Cache::open(directory.path(), 30, 100).unwrap().open_file("a").unwrap();
+        Cache::mark(&Cache::open(directory.path(), 30, 100).unwrap().open_file("a").unwrap());
         assert_eq!(names(directory.path()), [".new-1-2", "a", "b", "c", "folder"]);
         Cache::open(directory.path(), 15, 100).unwrap();
         assert_eq!(names(directory.path()), [".new-1-2", "a", "folder"], "it was read last");

@@ -86,12 +86,16 @@ impl Stock {
 
     /// The compiled script on the disk, if one is there, whole and ours.
     pub(crate) async fn on_disk(&self, digest: Digest) -> Option<Trusted> {
-        self.blocking(move |shared| {
+        let found = self.blocking(move |shared| {
             let name = shared.seal.identity(&digest);
-            match shared.cache.open_file(&name).and_then(|file| shared.seal.open_file(&digest, file)) {
-                Ok(trusted) => {
+            let opened = shared.cache.open_file(&name).and_then(|file| {
+                let again = file.try_clone()?;
+                Ok((shared.seal.open_file(&digest, file)?, again))
+            });
+            match opened {
+                Ok(opened) => {
                     shared.counters.on_disk.fetch_add(1, Ordering::Relaxed);
-                    Some(trusted)
+                    Some(opened)
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => None,
                 Err(error) => {
@@ -100,8 +104,11 @@ impl Stock {
                     None
                 }
             }
-        })
-        .await?
+        });
+        let (trusted, file) = found.await??;
+        // Beside the call that waits for the script.
+        drop(spawn_blocking(move || Cache::mark(&file)));
+        Some(trusted)
     }
 
     /// The compiled script on the shelf, if there is one that is whole and ours, and the bytes that it came as.

@@ -101,35 +101,98 @@ pub(crate) async fn read(headers: &HeaderMap, mut body: Incoming, limit: u64, wi
     }
 }
 
-/// All of a body. Most have one piece, which is then not copied.
+/// All of a body.
 async fn whole(body: &mut Incoming, limit: u64) -> Result<Bytes, Problem> {
-    let (mut first, mut more) = (Bytes::new(), Vec::new());
-    let mut length = 0u64;
+    let mut gathered = Gathered::default();
     while !body.is_end_stream() {
         let Some(frame) = body.frame().await else { break };
         let frame = frame.map_err(|error| Problem::bad_request(format!("The body broke off: {error}")))?;
         // Trailers are nothing to a script.
         let Ok(piece) = frame.into_data() else { continue };
-        length = length.saturating_add(piece.len() as u64);
-        if length > limit {
+        gathered.add(piece);
+        if gathered.length as u64 > limit {
             return Err(too_large(limit));
         }
-        if first.is_empty() {
-            first = piece;
-        } else {
-            more.push(piece);
+    }
+    Ok(gathered.join())
+}
+
+/// Bytes of a piece that is worth keeping as it is.
+const WORTH: usize = 4 << 10;
+/// Bytes of small pieces that are put together.
+const TOGETHER: usize = 64 << 10;
+
+/// The pieces of a body. Most have one, which is never copied. Small ones are put together as they come: each would take more
+/// memory to keep than it has bytes.
+#[derive(Default)]
+struct Gathered {
+    pieces: Vec<Bytes>,
+    small: Vec<u8>,
+    length: usize,
+}
+
+impl Gathered {
+    fn add(&mut self, piece: Bytes) {
+        self.length += piece.len();
+        if !self.pieces.is_empty() && piece.len() < WORTH {
+            self.small.extend_from_slice(&piece);
+            if self.small.len() >= TOGETHER {
+                self.put_small();
+            }
+        } else if !piece.is_empty() {
+            self.put_small();
+            self.pieces.push(piece);
         }
     }
-    if more.is_empty() {
-        return Ok(first);
+
+    fn put_small(&mut self) {
+        if !self.small.is_empty() {
+            self.pieces.push(std::mem::take(&mut self.small).into());
+        }
     }
-    let mut joined = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
-    joined.extend_from_slice(&first);
-    // Each piece is given back as soon as it is copied.
-    more.drain(..).for_each(|piece| joined.extend_from_slice(&piece));
-    Ok(joined.into())
+
+    fn join(mut self) -> Bytes {
+        self.put_small();
+        if self.pieces.len() < 2 {
+            return self.pieces.pop().unwrap_or_default();
+        }
+        let mut joined = Vec::with_capacity(self.length);
+        // Each is given back as soon as it is copied.
+        self.pieces.drain(..).for_each(|piece| joined.extend_from_slice(&piece));
+        joined.into()
+    }
 }
 
 fn too_large(limit: u64) -> Problem {
     Problem::new(Code::TooLarge, format!("The body is larger than the allowed {limit} bytes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_of_all_sizes_are_joined() {
+        for sizes in
+            [&[][..], &[0], &[5], &[0, 5], &[5, 0], &[5, 1, 1], &[5_000, 1, 5_000, 4_096, 4_095, 1], &[1; 100_000], &[70_000, 70_000]]
+        {
+            let (mut gathered, mut whole) = (Gathered::default(), Vec::new());
+            for (number, size) in sizes.iter().enumerate() {
+                let piece = vec![number as u8; *size];
+                whole.extend_from_slice(&piece);
+                gathered.add(piece.into());
+            }
+            assert_eq!(gathered.length, whole.len());
+            assert!(gathered.pieces.len() <= 1 + whole.len() / 1_000, "{} pieces of {sizes:?}", gathered.pieces.len());
+            assert!(gathered.join() == whole, "{} pieces", sizes.len());
+        }
+    }
+
+    #[test]
+    fn one_piece_is_not_copied() {
+        let piece = Bytes::from(vec![7; 100]);
+        let mut gathered = Gathered::default();
+        gathered.add(piece.clone());
+        assert_eq!(gathered.join().as_ptr(), piece.as_ptr());
+    }
 }

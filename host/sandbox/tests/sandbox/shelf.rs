@@ -135,10 +135,12 @@ async fn what_is_not_authentic_is_never_used() {
     let (key, whole) = shelf.the_one();
     let length = whole.len();
     let rejected = ArtefactCounts { rejected: 1, compiled: 1, shelved: 1, ..ArtefactCounts::default() };
-    // The magic, the code of authentication, the label's length, the label, and the beginning, middle and end of the code.
-    let label_end = 44 + u32::from_le_bytes(whole[40..44].try_into().unwrap()) as usize;
-    assert_eq!(&whole[label_end..label_end + 4], b"\x7fELF");
-    let places = [0, 7, 8, 39, 40, 43, 44, label_end - 1, label_end, label_end + 4, length / 2, length - 4_097, length - 1];
+    // The beginning, middle and end of the code, the label, its length, the code of authentication, the magic.
+    let label_bytes = u32::from_le_bytes(whole[length - 44..length - 40].try_into().unwrap()) as usize;
+    let label = length - 44 - label_bytes;
+    assert_eq!((&whole[..4], whole[label]), (&b"\x7fELF"[..], b'{'));
+    let back = [1, 8, 9, 40, 41, 44, 45].map(|back| length - back);
+    let places = [0, 4, 4_097, length / 2, label - 1, label].into_iter().chain(back);
     for at in places {
         let mut bytes = whole.to_vec();
         bytes[at] ^= 1;
@@ -147,7 +149,7 @@ async fn what_is_not_authentic_is_never_used() {
         let (_, healed) = shelf.the_one();
         assert_ne!(healed[at], whole[at] ^ 1, "it was not put there anew");
     }
-    for cut in [0, 1, 8, 39, 40, 44, label_end, label_end + 4, length / 2, length - 1] {
+    for cut in [0, 1, 43, 44, 45, label, length / 2, length - 44, length - 40, length - 8, length - 1] {
         shelf.put_there(&key, whole.slice(..cut));
         assert_eq!(fresh_host(&shelf).await, (true, rejected), "cut after {cut}");
     }
