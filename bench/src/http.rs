@@ -225,13 +225,19 @@ fn rows(cells: &[Cell<'_, Name>]) -> Vec<Row> {
     cells.iter().map(of).collect()
 }
 
+/// A figure of each round of a row, under 32 connections.
+fn each(cells: &[Cell<'_, Name>], name: Name, figure: &dyn Fn(&Round) -> f64) -> Vec<f64> {
+    cells.iter().find(|cell| cell.key == name && cell.connections == 32).map(|cell| cell.each(figure)).unwrap_or_default()
+}
+
+/// Processor time without the writer's, whose share is a layer of its own.
+fn front(round: &Round) -> f64 {
+    round.cpu - round.writer
+}
+
 /// What each part of a call takes, from the differences between routes that do more and more of it, within each round.
 fn layers(cells: &[Cell<'_, Name>]) -> Vec<Layer> {
-    let each = |name: Name, figure: &dyn Fn(&Round) -> f64| {
-        cells.iter().find(|cell| cell.key == name && cell.connections == 32).map(|cell| cell.each(figure)).unwrap_or_default()
-    };
-    // The writer's share is a layer of its own.
-    let front = |round: &Round| round.cpu - round.writer;
+    let each = |name: Name, figure: &dyn Fn(&Round) -> f64| each(cells, name, figure);
     let between =
         |less: Name, more: Name| figures::spread(each(more, &front).iter().zip(each(less, &front)).map(|(more, less)| more - less));
     vec![
@@ -248,10 +254,7 @@ fn layers(cells: &[Cell<'_, Name>]) -> Vec<Layer> {
 
 /// Token, rights and the writing of the record as a part of a call, within each round.
 fn share(cells: &[Cell<'_, Name>]) -> Spread {
-    let each = |name: Name, figure: &dyn Fn(&Round) -> f64| {
-        cells.iter().find(|cell| cell.key == name && cell.connections == 32).map(|cell| cell.each(figure)).unwrap_or_default()
-    };
-    let front = |round: &Round| round.cpu - round.writer;
+    let each = |name: Name, figure: &dyn Fn(&Round) -> f64| each(cells, name, figure);
     let token = each(Name::Probe, &front).into_iter().zip(each(Name::Version, &front)).map(|(more, less)| more - less);
     let call = each(Name::Call, &|round| round.cpu).into_iter().zip(each(Name::Call, &|round| round.writer));
     figures::spread(token.zip(call).map(|(token, (all, writer))| (token + writer) / all))

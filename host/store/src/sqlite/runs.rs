@@ -13,7 +13,7 @@ type Outcome<T> = std::result::Result<T, Fault>;
 /// than most small calls need.
 const INLINE_BYTES: usize = 512;
 
-/// The statements that write records. Looking them up for each record costs a tenth of writing it.
+/// The statements that write records, looked up once for a batch.
 pub(super) struct Recorder<'c> {
     run: CachedStatement<'c>,
     body: CachedStatement<'c>,
