@@ -10,10 +10,12 @@
 
 use crate::engine;
 use crate::inspect::Form;
+use crate::merge;
 use rustix::process::{Resource, Rlimit, Signal, setrlimit};
 use std::io::{self, Read as _, Write as _};
 use std::process::ExitCode;
 use wasmill_core::limits::CompileLimits;
+use wasmtime::Engine;
 
 /// Begins what the parent sends: the two must be of the same build.
 const MAGIC: [u8; 8] = *b"wmcomp-1";
@@ -83,11 +85,17 @@ fn serve() -> Result<(), (u8, String)> {
     }
     let engine = engine::compiler().map_err(|error| unable(&error))?;
     let code = match order.form {
-        Form::Component => engine.precompile_component(&wasm),
+        Form::Component => component(&engine, &wasm),
         Form::Core => engine.precompile_module(&wasm),
     };
     let code = code.map_err(|error| (REFUSED, format!("{error:#}")))?;
     io::stdout().lock().write_all(&code).map_err(|error| unable(&error))
+}
+
+/// Compiles a component as one that starts faster, or as it is: errors are about what was uploaded.
+fn component(engine: &Engine, wasm: &[u8]) -> Result<Vec<u8>, wasmtime::Error> {
+    let merged = merge::merged(wasm).ok().and_then(|merged| engine.precompile_component(&merged).ok());
+    merged.map_or_else(|| engine.precompile_component(wasm), Ok)
 }
 
 /// Sets the limits of this process. All of them, or it must not go on.

@@ -14,12 +14,12 @@ use wasmtime::{
 /// The full version of the engine, and our own format's. A compiled file names only the major version by itself, but
 /// code of one patch release must not run on the next: that release may be the fix of a miscompilation.
 /// A test holds it against the lock file.
-pub(crate) const CODE_VERSION: &str = "48.0.8-wasmill.4";
+pub(crate) const CODE_VERSION: &str = "48.0.8-wasmill.5";
 
 /// Time between two ticks of the epoch clock. A busy script holds the thread of who called it for one to two of them.
 pub(crate) const TICK: Duration = Duration::from_millis(5);
 
-/// Core instances of one run. The most seen is 14 (Python).
+/// Core instances of one run. The most seen is 14 (Python), before modules are merged.
 pub(crate) const CORE_INSTANCES_PER_RUN: u32 = 32;
 /// Memories of one run. The most seen is 2 (QuickJS).
 pub(crate) const MEMORIES_PER_RUN: u32 = 8;
@@ -84,7 +84,7 @@ fn pool(runs: u32) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(runs);
     pool.total_stacks(runs);
-    // Python takes 14 core instances a run, QuickJS 9, others up to 4.
+    // As they are made, Python takes 14 core instances a run, QuickJS 9, others up to 4; merging leaves fewer, but not of all.
     pool.total_core_instances(runs.saturating_mul(16));
     // QuickJS takes 2 memories a run. Each reserves 4 GiB of address space, and none of memory.
     pool.total_memories(runs.saturating_mul(2));

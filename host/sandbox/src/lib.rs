@@ -4,7 +4,7 @@
 //! use `wasmill-core` and the engine, and nothing else of the house.
 //!
 //! The way of a script: [`inspect()`] reads its outline, `compile` turns it into machine code in a child process,
-//! `artefact` seals that code, `cache` and `shelf` keep it, `prepared` links it once, `invoke` runs it in a fresh instance.
+//! which first makes one module of those that share a memory (`merge`), `artefact` seals that code, `cache` and `shelf` keep it, `prepared` links it once, `invoke` runs it in a fresh instance.
 
 mod artefact;
 mod cache;
@@ -17,6 +17,7 @@ mod json;
 mod lanes;
 mod limiter;
 mod log;
+mod merge;
 mod prepared;
 mod refusal;
 mod sandbox;

@@ -1,0 +1,269 @@
+//! Which core instances of a component become one: the *group*.
+//!
+//! Everything that refers to the group, through any number of steps, is *bound* to it. Bound items between the group's first
+//! and last instance move behind the last, and all else stays in its order.
+
+use super::items::{CoreInstance, Definition, Item, Items, Origin, refers};
+use super::module::{Entity, Kind, Member, Source};
+use super::{UNKNOWN, Unmerged};
+use std::collections::{HashMap, HashSet};
+
+/// Core instances that are looked at; no run may have more.
+const INSTANCES: usize = crate::engine::CORE_INSTANCES_PER_RUN as usize;
+
+/// Instances and entities with something in common.
+#[derive(Default)]
+pub(super) struct Bound {
+    pub(super) instances: HashSet<usize>,
+    pub(super) entities: HashSet<Entity>,
+}
+
+impl Bound {
+    fn origin(&self, origin: Origin<'_>) -> bool {
+        match origin {
+            Origin::Export { instance, .. } => self.instances.contains(&instance),
+            Origin::Lowered(entity) => self.entities.contains(&entity),
+        }
+    }
+}
+
+/// An argument that is a whole instance of the group.
+pub(super) struct Whole<'a> {
+    pub(super) name: &'a str,
+    pub(super) member: usize,
+    /// What is imported of it.
+    pub(super) fields: Vec<&'a str>,
+}
+
+/// What becomes one.
+pub(super) struct Group<'i, 'a> {
+    /// In their order.
+    pub(super) instances: Vec<usize>,
+    pub(super) bound: Bound,
+    pub(super) members: Vec<Member<'i, 'a>>,
+    /// What is imported from outside of the group, in the order of the merged module's imports.
+    pub(super) outside: Vec<(Kind, Origin<'a>)>,
+    /// The number of each export of the merged module.
+    pub(super) exports: HashMap<(usize, Entity), usize>,
+}
+
+impl<'i, 'a> Group<'i, 'a> {
+    pub(super) fn new(items: &'i Items<'a>, instances: Vec<usize>, bound: Bound) -> Result<Self, Unmerged> {
+        let mut members = Vec::with_capacity(instances.len());
+        let mut outside = Vec::new();
+        for instance in &instances {
+            let module = items.sole(*instance).ok_or(UNKNOWN)?;
+            let mut sources = Vec::with_capacity(module.imports.len());
+            for (import, origin) in module.imports.iter().zip(items.origins(*instance)?) {
+                let member = |of: usize| instances.iter().position(|instance| *instance == of);
+                sources.push(match origin {
+                    Origin::Export { instance, name } if bound.instances.contains(&instance) => {
+                        let entity = items.module(instance).and_then(|module| module.exports.get(name)).ok_or(UNKNOWN)?;
+                        Source::Member { member: member(instance).ok_or(UNKNOWN)?, entity: *entity }
+                    }
+                    origin => {
+                        outside.push((Kind::of_import(import.ty)?, origin));
+                        Source::Outside
+                    }
+                });
+            }
+            members.push(Member { module, sources });
+        }
+        let mut group = Self { instances, bound, members, outside, exports: HashMap::new() };
+        group.find_exports(items)?;
+        Ok(group)
+    }
+
+    /// Finds what is referred to from outside of the group.
+    fn find_exports(&mut self, items: &Items<'a>) -> Result<(), Unmerged> {
+        let used = items.used(Some(self))?;
+        let mut found = Vec::new();
+        for item in &items.items {
+            match item {
+                Item::Alias(entity) if used.entities.contains(entity) => {
+                    if let Definition::Alias { instance, name } = items.definition(*entity)? {
+                        found.push((*instance, *name));
+                    }
+                }
+                Item::Instance(instance) if !self.instances.contains(instance) => {
+                    for whole in self.whole(items, *instance)? {
+                        found.extend(whole.fields.into_iter().map(|field| (whole.member, field)));
+                    }
+                }
+                _ => {}
+            }
+        }
+        for (instance, name) in found {
+            if let Some(key) = self.key(instance, name)? {
+                let number = self.exports.len();
+                self.exports.entry(key).or_insert(number);
+            }
+        }
+        Ok(())
+    }
+
+    /// Which member's what an export of an instance is, if it is one of the group.
+    pub(super) fn key(&self, instance: usize, name: &str) -> Result<Option<(usize, Entity)>, Unmerged> {
+        let Some(member) = self.instances.iter().position(|of| *of == instance) else { return Ok(None) };
+        let entity = self.members.get(member).and_then(|member| member.module.exports.get(name)).ok_or(UNKNOWN)?;
+        Ok(Some((member, *entity)))
+    }
+
+    /// The arguments of an instance that are whole instances of the group.
+    pub(super) fn whole(&self, items: &Items<'a>, instance: usize) -> Result<Vec<Whole<'a>>, Unmerged> {
+        let Some(CoreInstance::Instantiated { arguments, .. }) = items.instances.get(instance) else { return Ok(Vec::new()) };
+        let mut whole = Vec::new();
+        for (name, argument) in arguments.iter().filter(|(_, argument)| self.instances.contains(argument)) {
+            let module = items.module(instance).ok_or(Unmerged("it passes instances to a module that is not read"))?;
+            let mut fields: Vec<&str> = module.imports.iter().filter(|import| import.module == *name).map(|import| import.name).collect();
+            fields.sort_unstable();
+            fields.dedup();
+            whole.push(Whole { name, member: *argument, fields });
+        }
+        Ok(whole)
+    }
+}
+
+impl<'a> Items<'a> {
+    /// The instances that become one, in their order: one that owns a memory or a table, one that imports it, and those after it
+    /// that need nothing but what these have and what is there without them.
+    pub(super) fn group(&self) -> Result<Vec<usize>, Unmerged> {
+        let instantiated = |instance: &CoreInstance<'_>| matches!(instance, CoreInstance::Instantiated { .. });
+        if self.instances.iter().filter(|instance| instantiated(instance)).count() > INSTANCES {
+            return Err(Unmerged("it has too many instances"));
+        }
+        for first in 0..self.instances.len() {
+            let Some(module) = self.sole(first).filter(|module| module.start.is_none()) else { continue };
+            if !module.exports.values().any(|export| matches!(export.kind, Kind::Memory | Kind::Table)) {
+                continue;
+            }
+            let mut group = vec![first];
+            let mut shared = false;
+            for later in first + 1..self.instances.len() {
+                let Some(module) = self.sole(later) else { continue };
+                let origins = self.origins(later)?;
+                let within = |origin: &Origin<'_>| matches!(origin, Origin::Export { instance, .. } if group.contains(instance));
+                let bound = self.bound(&group)?;
+                let needs = origins.iter().any(within) && origins.iter().all(|origin| within(origin) || !bound.origin(*origin));
+                let mut passed = (first + 1..later).filter(|instance| bound.instances.contains(instance) && !group.contains(instance));
+                if !needs || !passed.all(|instance| self.may_pass(later, instance)) {
+                    continue;
+                }
+                shared |= module
+                    .imports
+                    .iter()
+                    .zip(&origins)
+                    .any(|(import, origin)| within(origin) && matches!(Kind::of_import(import.ty), Ok(Kind::Memory | Kind::Table)));
+                group.push(later);
+                // It would run before what is merged after it.
+                if module.start.is_some() {
+                    break;
+                }
+            }
+            if shared {
+                return Ok(group);
+            }
+        }
+        Err(Unmerged("no modules share a memory or a table"))
+    }
+
+    /// Whether an instance can be made before an earlier one: nothing runs when they are made, and they don't write to the same.
+    fn may_pass(&self, later: usize, earlier: usize) -> bool {
+        if matches!(self.instances.get(earlier), Some(CoreInstance::Exports(_))) {
+            return true;
+        }
+        let (Some(module), Some(passed)) = (self.module(later), self.module(earlier)) else { return false };
+        let (Some(written), Some(first)) = (self.written(later), self.written(earlier)) else { return false };
+        module.start.is_none() && passed.start.is_none() && !written.iter().any(|entity| first.contains(entity))
+    }
+
+    /// The tables and memories that are written to when an instance is made, by the instances that own them; `None` if that
+    /// can't be told.
+    fn written(&self, instance: usize) -> Option<Vec<(usize, Entity)>> {
+        self.module(instance)?.written().map(|entity| self.owner(instance, entity)).collect()
+    }
+
+    /// The instance that defines what an instance's module has under an index, and its index there.
+    fn owner(&self, mut instance: usize, mut entity: Entity) -> Option<(usize, Entity)> {
+        loop {
+            let Some(import) = self.module(instance)?.import_of(entity) else { return Some((instance, entity)) };
+            match self.origins(instance).ok()?.get(import)? {
+                Origin::Export { instance: of, name } if *of < instance => {
+                    (instance, entity) = (*of, *self.module(*of)?.exports.get(name)?)
+                }
+                Origin::Export { .. } | Origin::Lowered(_) => return None,
+            }
+        }
+    }
+
+    /// What refers to the group.
+    pub(super) fn bound(&self, group: &[usize]) -> Result<Bound, Unmerged> {
+        let mut bound = Bound::default();
+        for item in &self.items {
+            match item {
+                Item::Instance(instance) => {
+                    let is = group.contains(instance)
+                        || match self.instances.get(*instance).ok_or(UNKNOWN)? {
+                            CoreInstance::Instantiated { arguments, .. } => {
+                                arguments.iter().any(|(_, argument)| bound.instances.contains(argument))
+                            }
+                            CoreInstance::Exports(exports) => exports.iter().any(|(_, entity)| bound.entities.contains(entity)),
+                        };
+                    if is {
+                        bound.instances.insert(*instance);
+                    }
+                }
+                Item::Alias(entity) | Item::Lower(_, entity) => {
+                    let is = match self.definition(*entity)? {
+                        Definition::Alias { instance, .. } => bound.instances.contains(instance),
+                        Definition::Lowered { refers } => refers.iter().any(|entity| bound.entities.contains(entity)),
+                    };
+                    if is {
+                        bound.entities.insert(*entity);
+                    }
+                }
+                Item::Module(_) | Item::Component(..) | Item::Lift(_) | Item::ComponentAlias(_) | Item::Other(..) => {}
+            }
+        }
+        Ok(bound)
+    }
+
+    /// The instances and entities that something refers to that stays.
+    pub(super) fn used(&self, group: Option<&Group<'_, 'a>>) -> Result<Bound, Unmerged> {
+        let mut used = Bound::default();
+        let members = group.map(|group| group.instances.as_slice()).unwrap_or_default();
+        for (_, origin) in group.iter().flat_map(|group| &group.outside) {
+            if let Origin::Lowered(entity) = origin {
+                used.entities.insert(*entity);
+            }
+        }
+        for item in self.items.iter().rev() {
+            match item {
+                Item::Instance(instance) if members.contains(instance) => {}
+                Item::Instance(instance) => match self.instances.get(*instance).ok_or(UNKNOWN)? {
+                    CoreInstance::Instantiated { arguments, .. } => {
+                        used.instances.insert(*instance);
+                        used.instances.extend(arguments.iter().map(|(_, argument)| *argument));
+                    }
+                    CoreInstance::Exports(exports) if used.instances.contains(instance) => {
+                        used.entities.extend(exports.iter().map(|(_, entity)| *entity));
+                    }
+                    CoreInstance::Exports(_) => {}
+                },
+                Item::Alias(entity) if used.entities.contains(entity) => {
+                    if let Definition::Alias { instance, .. } = self.definition(*entity)? {
+                        used.instances.insert(*instance);
+                    }
+                }
+                // These stay whether or not anybody uses them: they are few, and what they lower may matter to the component.
+                Item::Lower(function, entity) => {
+                    used.entities.insert(*entity);
+                    used.entities.extend(refers(function)?);
+                }
+                Item::Lift(function) => used.entities.extend(refers(function)?),
+                Item::Alias(_) | Item::Module(_) | Item::Component(..) | Item::ComponentAlias(_) | Item::Other(..) => {}
+            }
+        }
+        Ok(used)
+    }
+}

@@ -1,0 +1,552 @@
+//! Core modules: taken apart, and put together as one.
+
+use super::Unmerged;
+use std::collections::HashMap;
+use wasm_encoder::reencode::{self, Reencode, utils};
+use wasm_encoder::{
+    CodeSection, CustomSection, DataCountSection, DataSection, ElementSection, EntityType, ExportKind, ExportSection, FunctionSection,
+    GlobalSection, ImportSection, Instruction, MemorySection, NameMap, NameSection, StartSection, TableSection, TypeSection,
+};
+use wasmparser::{
+    CompositeInnerType, ConstExpr, Data, DataKind, Element, ElementItems, ElementKind, ExternalKind, FunctionBody, Global, Import,
+    KnownCustom, MemoryType, Name, Operator, OperatorsReader, Parser, Payload, RecGroup, Table, TypeRef,
+};
+
+/// The four index spaces that modules share with each other by imports and exports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Kind {
+    Function,
+    Table,
+    Memory,
+    Global,
+}
+
+impl Kind {
+    pub(super) fn of(kind: ExternalKind) -> Result<Self, Unmerged> {
+        match kind {
+            ExternalKind::Func => Ok(Self::Function),
+            ExternalKind::Table => Ok(Self::Table),
+            ExternalKind::Memory => Ok(Self::Memory),
+            ExternalKind::Global => Ok(Self::Global),
+            ExternalKind::Tag | ExternalKind::FuncExact => Err(Unmerged("it exports or imports something that is not merged")),
+        }
+    }
+
+    pub(super) fn of_import(ty: TypeRef) -> Result<Self, Unmerged> {
+        match ty {
+            TypeRef::Func(_) => Ok(Self::Function),
+            TypeRef::Table(_) => Ok(Self::Table),
+            TypeRef::Memory(_) => Ok(Self::Memory),
+            TypeRef::Global(_) => Ok(Self::Global),
+            TypeRef::Tag(_) | TypeRef::FuncExact(_) => Err(Unmerged("it exports or imports something that is not merged")),
+        }
+    }
+
+    pub(super) fn export(self) -> ExportKind {
+        match self {
+            Self::Function => ExportKind::Func,
+            Self::Table => ExportKind::Table,
+            Self::Memory => ExportKind::Memory,
+            Self::Global => ExportKind::Global,
+        }
+    }
+}
+
+/// Something in one of the index spaces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Entity {
+    pub(super) kind: Kind,
+    pub(super) index: u32,
+}
+
+/// One value for each index space.
+#[derive(Debug, Clone, Default)]
+pub(super) struct PerKind<T> {
+    functions: T,
+    tables: T,
+    memories: T,
+    globals: T,
+}
+
+impl<T> PerKind<T> {
+    pub(super) fn of(&self, kind: Kind) -> &T {
+        match kind {
+            Kind::Function => &self.functions,
+            Kind::Table => &self.tables,
+            Kind::Memory => &self.memories,
+            Kind::Global => &self.globals,
+        }
+    }
+
+    pub(super) fn of_mut(&mut self, kind: Kind) -> &mut T {
+        match kind {
+            Kind::Function => &mut self.functions,
+            Kind::Table => &mut self.tables,
+            Kind::Memory => &mut self.memories,
+            Kind::Global => &mut self.globals,
+        }
+    }
+}
+
+/// A core module, taken apart. Nothing in it is known to be valid.
+pub(super) struct Module<'a> {
+    pub(super) imports: Vec<Import<'a>>,
+    pub(super) exports: HashMap<&'a str, Entity>,
+    pub(super) start: Option<u32>,
+    types: Vec<RecGroup>,
+    functions: Vec<u32>,
+    tables: Vec<Table<'a>>,
+    memories: Vec<MemoryType>,
+    globals: Vec<Global<'a>>,
+    elements: Vec<Element<'a>>,
+    code: Vec<FunctionBody<'a>>,
+    data: Vec<Data<'a>>,
+    names: Vec<(u32, &'a str)>,
+}
+
+impl<'a> Module<'a> {
+    /// Reads a module's sections, not what is in its functions.
+    pub(super) fn read(wasm: &'a [u8]) -> Result<Self, Unmerged> {
+        let mut module = Module {
+            imports: Vec::new(),
+            exports: HashMap::new(),
+            start: None,
+            types: Vec::new(),
+            functions: Vec::new(),
+            tables: Vec::new(),
+            memories: Vec::new(),
+            globals: Vec::new(),
+            elements: Vec::new(),
+            code: Vec::new(),
+            data: Vec::new(),
+            names: Vec::new(),
+        };
+        for payload in Parser::new(0).parse_all(wasm) {
+            module.take(payload?)?;
+        }
+        Ok(module)
+    }
+
+    fn take(&mut self, payload: Payload<'a>) -> Result<(), Unmerged> {
+        match payload {
+            Payload::Version { .. } | Payload::DataCountSection { .. } | Payload::CodeSectionStart { .. } | Payload::End(_) => {}
+            Payload::TypeSection(section) => {
+                for group in section {
+                    let group = group?;
+                    // Function types alone mean the same wherever they stand; others would need their groups kept together.
+                    let plain = group.types().len() == 1
+                        && group.types().all(|ty| {
+                            ty.is_final && ty.supertype_idx.is_none() && matches!(ty.composite_type.inner, CompositeInnerType::Func(_))
+                        });
+                    if !plain {
+                        return Err(Unmerged("it has types other than those of functions"));
+                    }
+                    self.types.push(group);
+                }
+            }
+            Payload::ImportSection(section) => self.imports = section.into_imports().collect::<Result<_, _>>()?,
+            Payload::FunctionSection(section) => self.functions = section.into_iter().collect::<Result<_, _>>()?,
+            Payload::TableSection(section) => self.tables = section.into_iter().collect::<Result<_, _>>()?,
+            Payload::MemorySection(section) => self.memories = section.into_iter().collect::<Result<_, _>>()?,
+            Payload::GlobalSection(section) => self.globals = section.into_iter().collect::<Result<_, _>>()?,
+            Payload::ExportSection(section) => {
+                for export in section {
+                    let export = export?;
+                    self.exports.insert(export.name, Entity { kind: Kind::of(export.kind)?, index: export.index });
+                }
+            }
+            Payload::StartSection { func, .. } => self.start = Some(func),
+            Payload::ElementSection(section) => self.elements = section.into_iter().collect::<Result<_, _>>()?,
+            Payload::CodeSectionEntry(body) => self.code.push(body),
+            Payload::DataSection(section) => self.data = section.into_iter().collect::<Result<_, _>>()?,
+            Payload::CustomSection(section) => {
+                // Names are for backtraces: what can't be read of them is left out.
+                if let KnownCustom::Name(names) = section.as_known() {
+                    for name in names {
+                        if let Ok(Name::Function(functions)) = name {
+                            self.names.extend(functions.into_iter().flatten().map(|naming| (naming.index, naming.name)));
+                        }
+                    }
+                }
+            }
+            _ => return Err(Unmerged("it has a section that is not merged")),
+        }
+        Ok(())
+    }
+
+    /// The tables and memories that its segments are written to when it is instantiated.
+    pub(super) fn written(&self) -> impl Iterator<Item = Entity> {
+        let tables = self.elements.iter().filter_map(|element| match element.kind {
+            ElementKind::Active { table_index, .. } => Some(Entity { kind: Kind::Table, index: table_index.unwrap_or(0) }),
+            ElementKind::Passive | ElementKind::Declared => None,
+        });
+        let memories = self.data.iter().filter_map(|data| match data.kind {
+            DataKind::Active { memory_index, .. } => Some(Entity { kind: Kind::Memory, index: memory_index }),
+            DataKind::Passive => None,
+        });
+        tables.chain(memories)
+    }
+
+    /// The position of the import that has an index; `None` if the module defines it itself.
+    pub(super) fn import_of(&self, entity: Entity) -> Option<usize> {
+        let of_kind = self.imports.iter().enumerate().filter(|(_, import)| Kind::of_import(import.ty) == Ok(entity.kind));
+        of_kind.map(|(position, _)| position).nth(entity.index as usize)
+    }
+
+    /// Bytes of an instance's own table of functions, imports and globals, from above: what the engine bounds.
+    fn instance_bytes(&self) -> usize {
+        const REFERENCE: usize = 32;
+        const IMPORT: usize = 32;
+        const GLOBAL: usize = 16;
+        let referred: usize = self
+            .elements
+            .iter()
+            .map(|element| match &element.items {
+                ElementItems::Functions(items) => items.count() as usize,
+                ElementItems::Expressions(_, items) => items.count() as usize,
+            })
+            .sum();
+        (referred + self.exports.len()) * REFERENCE + self.imports.len() * IMPORT + self.globals.len() * GLOBAL
+    }
+}
+
+/// Where something comes from that a module imports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// What another of the modules defines or imports itself; one that comes earlier.
+    Member { member: usize, entity: Entity },
+    /// Somewhere else: it stays an import.
+    Outside,
+}
+
+/// A module that becomes part of another.
+pub(super) struct Member<'m, 'a> {
+    pub(super) module: &'m Module<'a>,
+    /// One for each of its imports.
+    pub(super) sources: Vec<Source>,
+}
+
+/// Module name of all imports of a merged module. Their names are their positions: the imports from outside of the first
+/// member, then of the second, and so on.
+pub(super) const OUTSIDE: &str = "";
+
+/// Bounds of what the engine gives one module.
+const TABLES: usize = 4;
+const INSTANCE_BYTES: usize = 900 << 10;
+
+/// One module that is to an observer what the members are together: what they import from each other is resolved, and all
+/// that is in them is in it, in their order. `exported` says what it exports, under the names "0", "1" and so on.
+///
+/// Tables are then filled, and memories are laid out, by one module that also defines them: that can be prepared, and
+/// need not be done anew for each instance.
+///
+/// # Errors
+/// When something in them can't be expressed in one module. A start function is possible in the last member alone, as one
+/// module runs it after everything else.
+pub(super) fn merge(members: &[Member<'_, '_>], exported: &[(usize, Entity)]) -> Result<Vec<u8>, Unmerged> {
+    if members.iter().map(|member| member.module.memories.len()).sum::<usize>() > 1 {
+        return Err(Unmerged("there is more than one memory"));
+    }
+    if members.iter().map(|member| member.module.tables.len()).sum::<usize>() > TABLES {
+        return Err(Unmerged("there are too many tables"));
+    }
+    if members.iter().map(|member| member.module.instance_bytes()).sum::<usize>() > INSTANCE_BYTES {
+        return Err(Unmerged("there are too many functions in its tables"));
+    }
+    if members.iter().rev().skip(1).any(|member| member.module.start.is_some()) {
+        return Err(Unmerged("a module that is not the last has a start function"));
+    }
+    let mut merging = Merging::new(members)?;
+    let mut spaces = Vec::with_capacity(members.len());
+    for member in members {
+        let renumbered = merging.add(member, &spaces)?;
+        spaces.push(renumbered);
+    }
+    let mut exports = ExportSection::new();
+    for (number, (member, entity)) in exported.iter().enumerate() {
+        let index = spaces.get(*member).and_then(|space| renumbered(space, *entity)).ok_or(UNKNOWN)?;
+        exports.export(&number.to_string(), entity.kind.export(), index);
+    }
+    Ok(merging.finish(&exports))
+}
+
+const UNKNOWN: Unmerged = Unmerged("it refers to something that does not exist");
+
+/// New indices by old ones.
+type Space = PerKind<Vec<u32>>;
+
+fn renumbered(space: &Space, entity: Entity) -> Option<u32> {
+    space.of(entity.kind).get(entity.index as usize).copied()
+}
+
+/// A value that is known before anything runs.
+#[derive(Debug, Clone, Copy)]
+enum Constant {
+    I32(i32),
+    I64(i64),
+}
+
+impl Constant {
+    fn instruction(self) -> Instruction<'static> {
+        match self {
+            Self::I32(value) => Instruction::I32Const(value),
+            Self::I64(value) => Instruction::I64Const(value),
+        }
+    }
+}
+
+/// The sections of the merged module as they grow.
+#[derive(Default)]
+struct Merging {
+    types: TypeSection,
+    imports: ImportSection,
+    functions: FunctionSection,
+    tables: TableSection,
+    memories: MemorySection,
+    globals: GlobalSection,
+    start: Option<u32>,
+    elements: ElementSection,
+    code: CodeSection,
+    data: DataSection,
+    names: Vec<(u32, String)>,
+    /// The next index for what is imported, and for what is defined: all imports come first.
+    imported: PerKind<u32>,
+    defined: PerKind<u32>,
+    /// By new index: the globals that never change and whose value is known.
+    constants: HashMap<u32, Constant>,
+}
+
+impl Merging {
+    fn new(members: &[Member<'_, '_>]) -> Result<Self, Unmerged> {
+        let mut merging = Self::default();
+        for member in members {
+            for (import, source) in member.module.imports.iter().zip(&member.sources) {
+                if *source == Source::Outside {
+                    *merging.defined.of_mut(Kind::of_import(import.ty)?) += 1;
+                }
+            }
+        }
+        Ok(merging)
+    }
+
+    /// Adds all that is in a member, and returns its new indices.
+    fn add(&mut self, member: &Member<'_, '_>, earlier: &[Space]) -> Result<Space, Unmerged> {
+        let module = member.module;
+        let space = self.space(member, earlier)?;
+        let names = module.names.iter();
+        self.names.extend(names.filter_map(|(index, name)| Some((*space.functions.get(*index as usize)?, (*name).to_owned()))));
+        let mut renumber = Renumber {
+            space: &space,
+            constants: &mut self.constants,
+            types: self.types.len(),
+            elements: self.elements.len(),
+            data: self.data.len(),
+        };
+        for group in &module.types {
+            renumber.parse_recursive_type_group(self.types.ty(), group.clone())?;
+        }
+        for (import, source) in module.imports.iter().zip(&member.sources) {
+            if *source == Source::Outside {
+                let ty: EntityType = renumber.entity_type(import.ty)?;
+                self.imports.import(OUTSIDE, &self.imports.len().to_string(), ty);
+            }
+        }
+        for ty in &module.functions {
+            self.functions.function(renumber.type_index(*ty)?);
+        }
+        for table in &module.tables {
+            renumber.parse_table(&mut self.tables, table.clone())?;
+        }
+        for memory in &module.memories {
+            self.memories.memory(renumber.memory_type(*memory)?);
+        }
+        let imported = space.globals.len() - module.globals.len();
+        for (global, index) in module.globals.iter().zip(space.globals.iter().skip(imported)) {
+            let value = renumber.constant(&global.init_expr);
+            renumber.parse_global(&mut self.globals, global.clone())?;
+            if let Some(value) = value.filter(|_| !global.ty.mutable) {
+                renumber.constants.insert(*index, value);
+            }
+        }
+        if let Some(start) = module.start {
+            self.start = Some(renumber.function_index(start)?);
+        }
+        for element in &module.elements {
+            renumber.parse_element(&mut self.elements, element.clone())?;
+        }
+        for body in &module.code {
+            renumber.parse_function_body(&mut self.code, body.clone())?;
+        }
+        for data in &module.data {
+            renumber.parse_data(&mut self.data, data.clone())?;
+        }
+        Ok(space)
+    }
+
+    fn space(&mut self, member: &Member<'_, '_>, earlier: &[Space]) -> Result<Space, Unmerged> {
+        let module = member.module;
+        if member.sources.len() != module.imports.len() {
+            return Err(UNKNOWN);
+        }
+        let mut space = Space::default();
+        for (import, source) in module.imports.iter().zip(&member.sources) {
+            let kind = Kind::of_import(import.ty)?;
+            let index = match source {
+                Source::Outside => next(self.imported.of_mut(kind)),
+                Source::Member { member, entity } if entity.kind == kind => {
+                    earlier.get(*member).and_then(|space| renumbered(space, *entity)).ok_or(UNKNOWN)?
+                }
+                Source::Member { .. } => return Err(UNKNOWN),
+            };
+            space.of_mut(kind).push(index);
+        }
+        let defined = [
+            (Kind::Function, module.functions.len()),
+            (Kind::Table, module.tables.len()),
+            (Kind::Memory, module.memories.len()),
+            (Kind::Global, module.globals.len()),
+        ];
+        for (kind, count) in defined {
+            for _ in 0..count {
+                space.of_mut(kind).push(next(self.defined.of_mut(kind)));
+            }
+        }
+        Ok(space)
+    }
+
+    fn finish(mut self, exports: &ExportSection) -> Vec<u8> {
+        let mut wasm = wasm_encoder::Module::new();
+        wasm.section(&self.types).section(&self.imports).section(&self.functions).section(&self.tables).section(&self.memories);
+        wasm.section(&self.globals).section(exports);
+        if let Some(function_index) = self.start {
+            wasm.section(&StartSection { function_index });
+        }
+        wasm.section(&self.elements);
+        // Functions that copy from data need to know how much of it there is before it comes.
+        if !self.data.is_empty() {
+            wasm.section(&DataCountSection { count: self.data.len() });
+        }
+        wasm.section(&self.code).section(&self.data);
+        self.names.sort_by_key(|(index, _)| *index);
+        self.names.dedup_by_key(|(index, _)| *index);
+        let mut functions = NameMap::new();
+        for (index, name) in &self.names {
+            functions.append(*index, name);
+        }
+        let mut names = NameSection::new();
+        names.functions(&functions);
+        let names: CustomSection<'_> = names.as_custom();
+        wasm.section(&names);
+        wasm.finish()
+    }
+}
+
+fn next(counter: &mut u32) -> u32 {
+    let index = *counter;
+    *counter += 1;
+    index
+}
+
+/// Writes a member's parts with their new indices, and with constants in the place of globals that are.
+struct Renumber<'s> {
+    space: &'s Space,
+    constants: &'s mut HashMap<u32, Constant>,
+    /// What comes before those of the member.
+    types: u32,
+    elements: u32,
+    data: u32,
+}
+
+impl Renumber<'_> {
+    fn known(&self, global: u32) -> Option<Constant> {
+        self.constants.get(self.space.globals.get(global as usize)?).copied()
+    }
+
+    /// The value of an initializer, if it has one before anything runs.
+    fn constant(&self, expression: &ConstExpr<'_>) -> Option<Constant> {
+        let mut stack = Vec::new();
+        let mut reader = expression.get_operators_reader();
+        loop {
+            let value = match reader.read().ok()? {
+                Operator::I32Const { value } => Constant::I32(value),
+                Operator::I64Const { value } => Constant::I64(value),
+                Operator::GlobalGet { global_index } => self.known(global_index)?,
+                Operator::I32Add => on_two(&mut stack, i32::wrapping_add)?,
+                Operator::I32Sub => on_two(&mut stack, i32::wrapping_sub)?,
+                Operator::I32Mul => on_two(&mut stack, i32::wrapping_mul)?,
+                Operator::End => break,
+                _ => return None,
+            };
+            stack.push(value);
+        }
+        match stack.as_slice() {
+            [value] => Some(*value),
+            _ => None,
+        }
+    }
+}
+
+fn on_two(stack: &mut Vec<Constant>, operation: impl Fn(i32, i32) -> i32) -> Option<Constant> {
+    match (stack.pop()?, stack.pop()?) {
+        (Constant::I32(right), Constant::I32(left)) => Some(Constant::I32(operation(left, right))),
+        _ => None,
+    }
+}
+
+impl Reencode for Renumber<'_> {
+    type Error = Unmerged;
+
+    fn function_index(&mut self, index: u32) -> Result<u32, reencode::Error<Unmerged>> {
+        known(renumbered(self.space, Entity { kind: Kind::Function, index }))
+    }
+
+    fn table_index(&mut self, index: u32) -> Result<u32, reencode::Error<Unmerged>> {
+        known(renumbered(self.space, Entity { kind: Kind::Table, index }))
+    }
+
+    fn memory_index(&mut self, index: u32) -> Result<u32, reencode::Error<Unmerged>> {
+        known(renumbered(self.space, Entity { kind: Kind::Memory, index }))
+    }
+
+    fn global_index(&mut self, index: u32) -> Result<u32, reencode::Error<Unmerged>> {
+        known(renumbered(self.space, Entity { kind: Kind::Global, index }))
+    }
+
+    fn tag_index(&mut self, _: u32) -> Result<u32, reencode::Error<Unmerged>> {
+        known(None)
+    }
+
+    fn type_index(&mut self, index: u32) -> Result<u32, reencode::Error<Unmerged>> {
+        known(index.checked_add(self.types))
+    }
+
+    fn element_index(&mut self, index: u32) -> Result<u32, reencode::Error<Unmerged>> {
+        known(index.checked_add(self.elements))
+    }
+
+    fn data_index(&mut self, index: u32) -> Result<u32, reencode::Error<Unmerged>> {
+        known(index.checked_add(self.data))
+    }
+
+    fn parse_instruction<'i>(&mut self, reader: &mut OperatorsReader<'i>) -> Result<Instruction<'i>, reencode::Error<Unmerged>> {
+        match reader.read()? {
+            Operator::GlobalGet { global_index } => match self.known(global_index) {
+                Some(value) => Ok(value.instruction()),
+                None => Ok(Instruction::GlobalGet(self.global_index(global_index)?)),
+            },
+            operator => self.instruction(operator),
+        }
+    }
+
+    fn const_expr(&mut self, expression: ConstExpr<'_>) -> Result<wasm_encoder::ConstExpr, reencode::Error<Unmerged>> {
+        match self.constant(&expression) {
+            Some(Constant::I32(value)) => Ok(wasm_encoder::ConstExpr::i32_const(value)),
+            Some(Constant::I64(value)) => Ok(wasm_encoder::ConstExpr::i64_const(value)),
+            None => utils::const_expr(self, expression),
+        }
+    }
+}
+
+fn known(index: Option<u32>) -> Result<u32, reencode::Error<Unmerged>> {
+    index.ok_or(reencode::Error::UserError(UNKNOWN))
+}
