@@ -4,7 +4,7 @@
 //! and last instance move behind the last, and all else stays in its order.
 
 use super::items::{CoreInstance, Definition, Item, Items, Origin, refers};
-use super::module::{Entity, Kind, Member, Source};
+use super::module::{Entity, Kind, Member, Source, fit_in_one};
 use super::{UNKNOWN, Unmerged};
 use std::collections::{HashMap, HashSet};
 
@@ -125,8 +125,8 @@ impl<'i, 'a> Group<'i, 'a> {
 }
 
 impl<'a> Items<'a> {
-    /// The instances that become one, in their order: one that owns a memory or a table, one that imports it, and those after it
-    /// that need nothing but what these have and what is there without them.
+    /// The instances that become one, in their order: one that others import from, and those after it that need nothing but
+    /// what these have and what is there without them.
     pub(super) fn group(&self) -> Result<Vec<usize>, Unmerged> {
         let instantiated = |instance: &CoreInstance<'_>| matches!(instance, CoreInstance::Instantiated { .. });
         if self.instances.iter().filter(|instance| instantiated(instance)).count() > INSTANCES {
@@ -134,11 +134,8 @@ impl<'a> Items<'a> {
         }
         for first in 0..self.instances.len() {
             let Some(module) = self.sole(first).filter(|module| module.start.is_none()) else { continue };
-            if !module.exports.values().any(|export| matches!(export.kind, Kind::Memory | Kind::Table)) {
-                continue;
-            }
             let mut group = vec![first];
-            let mut shared = false;
+            let mut modules = vec![module];
             for later in first + 1..self.instances.len() {
                 let Some(module) = self.sole(later) else { continue };
                 let origins = self.origins(later)?;
@@ -146,25 +143,22 @@ impl<'a> Items<'a> {
                 let bound = self.bound(&group)?;
                 let needs = origins.iter().any(within) && origins.iter().all(|origin| within(origin) || !bound.origin(*origin));
                 let mut passed = (first + 1..later).filter(|instance| bound.instances.contains(instance) && !group.contains(instance));
-                if !needs || !passed.all(|instance| self.may_pass(later, instance)) {
+                modules.push(module);
+                if !needs || !fit_in_one(&modules) || !passed.all(|instance| self.may_pass(later, instance)) {
+                    modules.pop();
                     continue;
                 }
-                shared |= module
-                    .imports
-                    .iter()
-                    .zip(&origins)
-                    .any(|(import, origin)| within(origin) && matches!(Kind::of_import(import.ty), Ok(Kind::Memory | Kind::Table)));
                 group.push(later);
                 // It would run before what is merged after it.
                 if module.start.is_some() {
                     break;
                 }
             }
-            if shared {
+            if group.len() > 1 {
                 return Ok(group);
             }
         }
-        Err(Unmerged("no modules share a memory or a table"))
+        Err(Unmerged("no instances can be one"))
     }
 
     /// Whether an instance can be made before an earlier one: nothing runs when they are made, and they don't write to the same.

@@ -230,9 +230,17 @@ pub(super) struct Member<'m, 'a> {
 /// member, then of the second, and so on.
 pub(super) const OUTSIDE: &str = "";
 
-/// Bounds of what the engine gives one module.
+/// Bounds of what the engine gives one module, beside one memory.
 const TABLES: usize = 4;
 const INSTANCE_BYTES: usize = 900 << 10;
+
+/// Whether the engine would take all that is in them as one module.
+pub(super) fn fit_in_one(modules: &[&Module<'_>]) -> bool {
+    let sum = |of: fn(&Module<'_>) -> usize| modules.iter().map(|module| of(module)).sum::<usize>();
+    sum(|module| module.memories.len()) <= 1
+        && sum(|module| module.tables.len()) <= TABLES
+        && sum(|module| module.instance_bytes()) <= INSTANCE_BYTES
+}
 
 /// One module that is to an observer what the members are together: what they import from each other is resolved, and all
 /// that is in them is in it, in their order. `exported` says what it exports, under the names "0", "1" and so on.
@@ -244,15 +252,6 @@ const INSTANCE_BYTES: usize = 900 << 10;
 /// When something in them can't be expressed in one module. A start function is possible in the last member alone, as one
 /// module runs it after everything else.
 pub(super) fn merge(members: &[Member<'_, '_>], exported: &[(usize, Entity)]) -> Result<Vec<u8>, Unmerged> {
-    if members.iter().map(|member| member.module.memories.len()).sum::<usize>() > 1 {
-        return Err(Unmerged("there is more than one memory"));
-    }
-    if members.iter().map(|member| member.module.tables.len()).sum::<usize>() > TABLES {
-        return Err(Unmerged("there are too many tables"));
-    }
-    if members.iter().map(|member| member.module.instance_bytes()).sum::<usize>() > INSTANCE_BYTES {
-        return Err(Unmerged("there are too many functions in its tables"));
-    }
     if members.iter().rev().skip(1).any(|member| member.module.start.is_some()) {
         return Err(Unmerged("a module that is not the last has a start function"));
     }

@@ -167,13 +167,9 @@ fn functions_keep_their_names() {
 fn what_is_not_certain_is_left_alone() {
     let table = [
         ("it can't be read", LINKED, Some(40)),
+        ("no instances can be one", "(component (core module $m (memory (export \"m\") 1)) (core instance (instantiate $m)))", None),
         (
-            "no modules share a memory or a table",
-            "(component (core module $m (memory (export \"m\") 1)) (core instance (instantiate $m)))",
-            None,
-        ),
-        (
-            "no modules share a memory or a table",
+            "no instances can be one",
             r#"(component
                 (core module $a (memory (export "memory") 1) (func $f) (start $f))
                 (core module $b (import "a" "memory" (memory 1)))
@@ -182,7 +178,7 @@ fn what_is_not_certain_is_left_alone() {
             None,
         ),
         (
-            "there is more than one memory",
+            "no instances can be one",
             r#"(component
                 (core module $a (memory (export "memory") 1))
                 (core module $b (import "a" "memory" (memory 1)) (memory 1))
