@@ -57,6 +57,8 @@ pub(crate) struct Settings {
     pub(crate) world: bool,
     /// WASI is made when it is first used.
     pub(crate) lazy: bool,
+    /// What a component links is one module, rather than one for each library.
+    pub(crate) merged: bool,
     /// Arguments and result go through values of types that are known only when it runs. `hello` alone knows otherwise.
     pub(crate) values: bool,
 }
@@ -73,6 +75,7 @@ impl Settings {
         limits: true,
         world: true,
         lazy: true,
+        merged: true,
         values: true,
     };
     /// With nothing around the engine.
@@ -182,7 +185,8 @@ impl Bare {
             }
             Entry::WordCount { pre: linker.instantiate_pre(&module)?, start: module.get_export_index("_start").context("no _start")? }
         } else {
-            let component = Component::new(engine, wasm)?;
+            let merged = if settings.merged { wasmill_sandbox::merged(wasm).ok() } else { None };
+            let component = Component::new(engine, merged.as_deref().unwrap_or(wasm))?;
             let mut linker = component::Linker::new(engine);
             if settings.own_stack {
                 wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;

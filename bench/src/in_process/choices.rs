@@ -19,7 +19,7 @@ const ANSWER: &str = r#"{"greeting":"Hello Ann! Hello Ann!","times":2}"#;
 const HOST: Settings = Settings::HOST;
 
 /// One thing otherwise, in words. The first is as the host does it.
-const CHOICES: [(&str, Settings); 13] = [
+const CHOICES: [(&str, Settings); 14] = [
     ("as the host does it", HOST),
     ("no pool: memory mapped for each run", Settings { pool: false, ..HOST }),
     ("fresh memory copied, not mapped", Settings { image: false, ..HOST }),
@@ -31,6 +31,7 @@ const CHOICES: [(&str, Settings); 13] = [
     ("on the caller's stack", Settings { own_stack: false, ..HOST }),
     ("no limits of memory, handles and time", Settings { limits: false, ..HOST }),
     ("no output kept, no environment", Settings { world: false, ..HOST }),
+    ("modules of linked libraries not merged", Settings { merged: false, ..HOST }),
     ("WASI made for each run", Settings { lazy: false, ..HOST }),
     ("neither kept, limited nor interrupted", Settings { limits: false, world: false, interruption: Interruption::None, ..HOST }),
 ];

@@ -34,6 +34,7 @@ pub use compile_child::compile_child;
 pub use inspect::{Form, Inspected, inspect};
 pub use invoke::{Call, Environment, Run};
 pub use log::LogBuffer;
+pub use merge::{Unmerged, merged};
 pub use prepared::Prepared;
 pub use refusal::{PrepareError, Refusal, RefusalCode, SandboxError};
 pub use sandbox::{Admitted, Sandbox, SandboxConfig};

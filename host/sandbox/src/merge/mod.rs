@@ -23,7 +23,7 @@ use wasmparser::{BinaryReaderError, ComponentAlias, ComponentOuterAliasKind, Par
 /// Why a component is left as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not merged: {0}")]
-pub(crate) struct Unmerged(&'static str);
+pub struct Unmerged(&'static str);
 
 impl From<BinaryReaderError> for Unmerged {
     fn from(_: BinaryReaderError) -> Self {
@@ -43,11 +43,12 @@ impl From<reencode::Error<Unmerged>> for Unmerged {
 const MODULES_PASSED: Unmerged = Unmerged("it passes modules on");
 const UNKNOWN: Unmerged = Unmerged("it refers to something that does not exist");
 
-/// The same component with fewer modules, and so for those within it.
+/// The same component with fewer modules, and so for those within it. It is what the sandbox compiles in its place, and says nothing
+/// about whether the component is valid.
 ///
 /// # Errors
 /// When there is nothing to merge, or it is not certain that nobody could tell the difference.
-pub(crate) fn merged(wasm: &[u8]) -> Result<Vec<u8>, Unmerged> {
+pub fn merged(wasm: &[u8]) -> Result<Vec<u8>, Unmerged> {
     for payload in Parser::new(0).parse_all(wasm) {
         if let Payload::ComponentAliasSection(section) = payload? {
             for alias in section {
