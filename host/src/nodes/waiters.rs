@@ -28,6 +28,9 @@ pub(crate) struct Waiters {
 struct Waiting {
     workspace: WorkspaceId,
     over: watch::Sender<bool>,
+    /// The store may be asked about it. It takes a job that it does not know for one that is over, and one that is only about to
+    /// be queued it does not know yet.
+    queued: bool,
 }
 
 /// A wait; dropping it ends it.
@@ -38,15 +41,17 @@ pub(crate) struct Waiter {
 }
 
 impl Waiters {
-    /// Begins to wait. To be called before the job could end, or before it is looked at: an end before that is not told.
+    /// Begins to wait for a job that there is. To be called before it is looked at: an end before that is not told.
     pub(crate) fn wait(self: &Arc<Self>, workspace: &WorkspaceId, id: JobId) -> Waiter {
-        let over = self
-            .waiting
-            .entry(id)
-            .or_insert_with(|| Waiting { workspace: workspace.clone(), over: watch::Sender::new(false) })
-            .over
-            .subscribe();
-        self.begun.notify_one();
+        let waiter = self.wait_for_new(workspace, id);
+        waiter.queued();
+        waiter
+    }
+
+    /// Begins to wait for a job that is not queued yet. [`Waiter::queued`] is to be called when it is.
+    pub(crate) fn wait_for_new(self: &Arc<Self>, workspace: &WorkspaceId, id: JobId) -> Waiter {
+        let new = || Waiting { workspace: workspace.clone(), over: watch::Sender::new(false), queued: false };
+        let over = self.waiting.entry(id).or_insert_with(new).over.subscribe();
         Waiter { waiters: self.clone(), id, over }
     }
 
@@ -60,11 +65,21 @@ impl Waiters {
     }
 
     fn asked(&self) -> Vec<(WorkspaceId, JobId)> {
-        self.waiting.iter().map(|entry| (entry.workspace.clone(), *entry.key())).collect()
+        let queued = self.waiting.iter().filter(|entry| entry.queued);
+        queued.map(|entry| (entry.workspace.clone(), *entry.key())).collect()
     }
 }
 
 impl Waiter {
+    /// The job is queued now: from here on the store is asked whether it is over.
+    pub(crate) fn queued(&self) {
+        // It may be over already, and then nobody is asked.
+        if let Some(mut waiting) = self.waiters.waiting.get_mut(&self.id) {
+            waiting.queued = true;
+        }
+        self.waiters.begun.notify_one();
+    }
+
     /// Resolves when the job is over.
     pub(crate) async fn ended(&mut self) {
         // A sender that is gone has told, or the host is ending.
@@ -131,5 +146,22 @@ mod tests {
         let (three, _four) = (waiters.wait(&main, id(3)), waiters.wait(&main, id(3)));
         drop(three);
         assert_eq!(waiters.asked(), [(main, id(3))]);
+    }
+
+    /// The store takes a job that it does not know for one that is over: a call whose job was just being queued was answered 500.
+    #[tokio::test]
+    async fn the_store_is_not_asked_about_jobs_that_are_not_queued_yet() {
+        let (waiters, main) = (Arc::new(Waiters::default()), "main".parse().unwrap());
+        let mut new = waiters.wait_for_new(&main, id(1));
+        assert!(waiters.asked().is_empty());
+        new.queued();
+        assert_eq!(waiters.asked(), [(main.clone(), id(1))]);
+        // One that is over before that is told all the same.
+        let mut quick = waiters.wait_for_new(&main, id(2));
+        waiters.ended(&[id(1), id(2)]);
+        quick.queued();
+        new.ended().await;
+        quick.ended().await;
+        assert!(waiters.asked().is_empty());
     }
 }

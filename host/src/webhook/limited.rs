@@ -39,13 +39,14 @@ pub(super) async fn enqueue(host: &Arc<Host>, invocation: Box<Invocation>) -> Re
     backlog::short_enough(host, &invocation.workspace, invocation.options.queue_limit).await?;
     backlog::room(host, &invocation.workspace).await?;
     let (id, workspace, version) = (invocation.id, invocation.workspace.clone(), invocation.version.clone());
-    let waiter = host.waiters.wait(&workspace, id);
+    let waiter = host.waiters.wait_for_new(&workspace, id);
     let mut job = invocation.into_job();
     job.awaited = true;
     // Who waits does not wait for what nobody waits for, nor is the call tried again behind the caller's back.
     job.priority = job.priority.max(super::PART_PRIORITY);
     job.retry = None;
     host.store.enqueue(vec![job]).await.map_err(unavailable)?;
+    waiter.queued();
     host.job_queued();
     Ok(Waiting { host: host.clone(), workspace, id, version, waiter, left: false })
 }
