@@ -1,7 +1,7 @@
 //! Which core instances of a component become one: the *group*.
 //!
 //! Everything that refers to the group, through any number of steps, is *bound* to it. Bound items between the group's first
-//! and last instance move behind the last, and all else stays in its order.
+//! and last instance move behind the last, and all else stays in its order; so what is made between may come before or behind the group.
 
 use super::items::{CoreInstance, Definition, Item, Items, Origin, refers};
 use super::module::{Entity, Kind, Member, Source, fit_in_one};
@@ -142,13 +142,14 @@ impl<'a> Items<'a> {
                 let within = |origin: &Origin<'_>| matches!(origin, Origin::Export { instance, .. } if group.contains(instance));
                 let bound = self.bound(&group)?;
                 let needs = origins.iter().any(within) && origins.iter().all(|origin| within(origin) || !bound.origin(*origin));
-                let mut passed = (first + 1..later).filter(|instance| bound.instances.contains(instance) && !group.contains(instance));
+                let between: Vec<usize> = (first + 1..later).filter(|instance| !group.contains(instance)).collect();
                 modules.push(module);
-                if !needs || !fit_in_one(&modules) || !passed.all(|instance| self.may_pass(later, instance)) {
+                group.push(later);
+                if !needs || !fit_in_one(&modules) || !between.into_iter().all(|instance| self.may_pass(&group, instance)) {
                     modules.pop();
+                    group.pop();
                     continue;
                 }
-                group.push(later);
                 // It would run before what is merged after it.
                 if module.start.is_some() {
                     break;
@@ -161,14 +162,18 @@ impl<'a> Items<'a> {
         Err(Unmerged("no instances can be one"))
     }
 
-    /// Whether an instance can be made before an earlier one: nothing runs when they are made, and they don't write to the same.
-    fn may_pass(&self, later: usize, earlier: usize) -> bool {
-        if matches!(self.instances.get(earlier), Some(CoreInstance::Exports(_))) {
+    /// Whether a group can be made before or after an instance that is made between its own: nothing runs when they are made, and
+    /// they don't write to the same.
+    fn may_pass(&self, group: &[usize], instance: usize) -> bool {
+        if matches!(self.instances.get(instance), Some(CoreInstance::Exports(_))) {
             return true;
         }
-        let (Some(module), Some(passed)) = (self.module(later), self.module(earlier)) else { return false };
-        let (Some(written), Some(first)) = (self.written(later), self.written(earlier)) else { return false };
-        module.start.is_none() && passed.start.is_none() && !written.iter().any(|entity| first.contains(entity))
+        let runs = |instance: usize| self.module(instance).is_none_or(|module| module.start.is_some());
+        let Some(passed) = self.written(instance) else { return false };
+        !runs(instance)
+            && group.iter().all(|member| {
+                !runs(*member) && self.written(*member).is_some_and(|written| !written.iter().any(|entity| passed.contains(entity)))
+            })
     }
 
     /// The tables and memories that are written to when an instance is made, by the instances that own them; `None` if that

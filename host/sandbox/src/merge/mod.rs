@@ -40,6 +40,9 @@ impl From<reencode::Error<Unmerged>> for Unmerged {
     }
 }
 
+const COMPONENT_INSTANCE_SECTION: u8 = 5;
+const COMPONENT_START_SECTION: u8 = 9;
+
 const MODULES_PASSED: Unmerged = Unmerged("it passes modules on");
 const UNKNOWN: Unmerged = Unmerged("it refers to something that does not exist");
 
@@ -92,11 +95,16 @@ fn one(items: &Items<'_>) -> Result<Vec<u8>, Unmerged> {
     let position =
         |of: usize| items.items.iter().position(|item| matches!(item, Item::Instance(instance) if *instance == of)).ok_or(UNKNOWN);
     for item in items.items.get(position(first)?..position(last)?).unwrap_or_default() {
-        // What is made of a lifted function could not move with it.
-        if let Item::Lift(function) = item
-            && refers(function)?.iter().any(|entity| bound.entities.contains(entity))
-        {
-            return Err(Unmerged("a function is lifted between its instances"));
+        match item {
+            // What is made of a lifted function could not move with it.
+            Item::Lift(function) if refers(function)?.iter().any(|entity| bound.entities.contains(entity)) => {
+                return Err(Unmerged("a function is lifted between its instances"));
+            }
+            // Whatever runs in there might see what is not made yet.
+            Item::Other(COMPONENT_INSTANCE_SECTION | COMPONENT_START_SECTION, _) => {
+                return Err(Unmerged("a component is instantiated between its instances"));
+            }
+            _ => {}
         }
     }
     items.write(Some(&Group::new(items, group, bound)?))

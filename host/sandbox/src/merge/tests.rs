@@ -203,6 +203,31 @@ fn what_is_not_certain_is_left_alone() {
                 (component (alias outer 1 $a (core module $b)) (core instance (instantiate $b))))"#,
             None,
         ),
+        // What is between writes to the same, though it has nothing to do with the others.
+        (
+            "no instances can be one",
+            r#"(component
+                (core module $main (memory (export "memory") 1) (func $f) (start $f))
+                (core module $a (import "main" "memory" (memory 1)) (data (i32.const 0) "a") (func (export "f")))
+                (core module $b (import "main" "memory" (memory 1)) (data (i32.const 0) "b"))
+                (core module $c (import "a" "f" (func)))
+                (core instance $main (instantiate $main))
+                (core instance $a (instantiate $a (with "main" (instance $main))))
+                (core instance (instantiate $b (with "main" (instance $main))))
+                (core instance (instantiate $c (with "a" (instance $a)))))"#,
+            None,
+        ),
+        (
+            "a component is instantiated between its instances",
+            r#"(component
+                (component $other)
+                (core module $a (memory (export "memory") 1))
+                (core module $b (import "a" "memory" (memory 1)))
+                (core instance $a (instantiate $a))
+                (instance (instantiate $other))
+                (core instance (instantiate $b (with "a" (instance $a)))))"#,
+            None,
+        ),
         (
             "a function is lifted between its instances",
             r#"(component
@@ -352,7 +377,7 @@ fn text(libraries: &[Library]) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
 
     #[test]
     fn nobody_can_tell_the_difference(libraries in prop::collection::vec(library(true), 1..7), arguments in prop::collection::vec(any::<u32>(), 1..4)) {
