@@ -15,6 +15,7 @@ use rustix::process::{Resource, Rlimit, Signal, setrlimit};
 use std::io::{self, Read as _, Write as _};
 use std::process::ExitCode;
 use wasmill_core::limits::CompileLimits;
+use wasmparser::Validator;
 use wasmtime::Engine;
 
 /// Begins what the parent sends: the two must be of the same build.
@@ -94,8 +95,11 @@ fn serve() -> Result<(), (u8, String)> {
 
 /// Compiles a component as one that starts faster, or as it is: errors are about what was uploaded.
 fn component(engine: &Engine, wasm: &[u8]) -> Result<Vec<u8>, wasmtime::Error> {
-    let merged = merge::merged(wasm).ok().and_then(|merged| engine.precompile_component(&merged).ok());
-    merged.map_or_else(|| engine.precompile_component(wasm), Ok)
+    // Asked of the upload too: modules whose imports and exports do not fit together may well fit in one.
+    let valid = |wasm| Validator::new_with_features(engine.get_wasm_features()).validate_all(wasm).is_ok();
+    let merged = merge::merged(wasm).ok().filter(|_| valid(wasm));
+    let code = merged.and_then(|merged| engine.precompile_component(&merged).ok());
+    code.map_or_else(|| engine.precompile_component(wasm), Ok)
 }
 
 /// Sets the limits of this process. All of them, or it must not go on.
@@ -127,5 +131,23 @@ mod tests {
             assert_eq!(Order::from_bytes(&bytes), Some(order));
         }
         assert_eq!(Order::from_bytes(&[0; ORDER_BYTES]), None);
+    }
+
+    #[test]
+    fn what_does_not_fit_together_is_refused_though_it_would_fit_in_one_module() {
+        let component = |mutable: &str| {
+            let text = format!(
+                r#"(component
+                    (core module $a (global (export "g") {mutable} (i32.const 1)))
+                    (core module $b (import "a" "g" (global i32)) (func (export "f") (result i32) (global.get 0)))
+                    (core instance $a (instantiate $a))
+                    (core instance (instantiate $b (with "a" (instance $a)))))"#
+            );
+            let wasm = wat::parse_str(&text).unwrap();
+            assert!(merge::merged(&wasm).is_ok());
+            super::component(&engine::compiler().unwrap(), &wasm).map(|code| code.len())
+        };
+        assert!(component("i32").is_ok());
+        assert!(format!("{:#}", component("(mut i32)").unwrap_err()).contains("mutability"));
     }
 }

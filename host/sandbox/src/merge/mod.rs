@@ -7,8 +7,8 @@
 //! functions of one library call those of another directly: a call takes a third of the time, in JavaScript and in Python. In
 //! Rust it saves one instance of three, a tenth of the sandbox's time.
 //!
-//! What a caller can see stays the same. Where that can't be shown from the outline of a component, it is left as it is. The result
-//! is validated by the engine like any upload, and is never more than it: no import, memory or table is added.
+//! What a caller can see stays the same. Where that can't be shown from the outline of a component, it is left as it is. What
+//! is merged is validated by the engine, and so must the upload be: see [`merged`].
 
 mod group;
 mod items;
