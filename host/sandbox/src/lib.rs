@@ -3,8 +3,9 @@
 //! Bytes and JSON come in, bytes and JSON go out. The crate knows no network protocol, no database and no tenant; it may
 //! use `wasmill-core` and the engine, and nothing else of the house.
 //!
-//! The way of a script: [`inspect()`] reads its outline, `compile` turns it into machine code in a child process,
-//! which first makes one module of those that share a memory (`merge`), `artefact` seals that code, `cache` and `shelf` keep it, `prepared` links it once, `invoke` runs it in a fresh instance.
+//! The way of a script: [`inspect()`] reads its outline, `compile` turns it into machine code in a child process, which first
+//! makes one module of those that a component links (`merge`), `artefact` seals that code, `cache` and `shelf` keep it,
+//! `prepared` links it once, `invoke` runs it in a fresh instance.
 
 mod artefact;
 mod cache;

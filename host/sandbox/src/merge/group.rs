@@ -3,7 +3,7 @@
 //! Everything that refers to the group, through any number of steps, is *bound* to it. Bound items between the group's first
 //! and last instance move behind the last, and all else stays in its order; so what is made between may come before or behind the group.
 
-use super::items::{CoreInstance, Definition, Item, Items, Origin, refers};
+use super::items::{CoreInstance, Definition, Item, Items, Origin};
 use super::module::{Entity, Kind, Member, Source, fit_in_one};
 use super::{UNKNOWN, Unmerged};
 use std::collections::{HashMap, HashSet};
@@ -11,14 +11,14 @@ use std::collections::{HashMap, HashSet};
 /// Core instances that are looked at; no run may have more.
 const INSTANCES: usize = crate::engine::CORE_INSTANCES_PER_RUN as usize;
 
-/// Instances and entities with something in common.
+/// Instances and entities that have something in common: being bound to the group, or being used.
 #[derive(Default)]
-pub(super) struct Bound {
+pub(super) struct Marks {
     pub(super) instances: HashSet<usize>,
     pub(super) entities: HashSet<Entity>,
 }
 
-impl Bound {
+impl Marks {
     fn origin(&self, origin: Origin<'_>) -> bool {
         match origin {
             Origin::Export { instance, .. } => self.instances.contains(&instance),
@@ -39,7 +39,7 @@ pub(super) struct Whole<'a> {
 pub(super) struct Group<'i, 'a> {
     /// In their order.
     pub(super) instances: Vec<usize>,
-    pub(super) bound: Bound,
+    pub(super) bound: Marks,
     pub(super) members: Vec<Member<'i, 'a>>,
     /// What is imported from outside of the group, in the order of the merged module's imports.
     pub(super) outside: Vec<(Kind, Origin<'a>)>,
@@ -48,13 +48,13 @@ pub(super) struct Group<'i, 'a> {
 }
 
 impl<'i, 'a> Group<'i, 'a> {
-    pub(super) fn new(items: &'i Items<'a>, instances: Vec<usize>, bound: Bound) -> Result<Self, Unmerged> {
+    pub(super) fn new(items: &'i Items<'a>, instances: Vec<usize>, bound: Marks) -> Result<Self, Unmerged> {
         let mut members = Vec::with_capacity(instances.len());
         let mut outside = Vec::new();
         for instance in &instances {
             let module = items.sole(*instance).ok_or(UNKNOWN)?;
             let mut sources = Vec::with_capacity(module.imports.len());
-            for (import, origin) in module.imports.iter().zip(items.origins(*instance)?) {
+            for (import, origin) in module.imports.iter().zip(items.origins(*instance)?.iter().copied()) {
                 let member = |of: usize| instances.iter().position(|instance| *instance == of);
                 sources.push(match origin {
                     Origin::Export { instance, name } if bound.instances.contains(&instance) => {
@@ -179,7 +179,7 @@ impl<'a> Items<'a> {
     /// The tables and memories that are written to when an instance is made, by the instances that own them; `None` if that
     /// can't be told.
     fn written(&self, instance: usize) -> Option<Vec<(usize, Entity)>> {
-        self.module(instance)?.written().map(|entity| self.owner(instance, entity)).collect()
+        self.module(instance)?.written().into_iter().map(|entity| self.owner(instance, entity)).collect()
     }
 
     /// The instance that defines what an instance's module has under an index, and its index there.
@@ -196,8 +196,8 @@ impl<'a> Items<'a> {
     }
 
     /// What refers to the group.
-    pub(super) fn bound(&self, group: &[usize]) -> Result<Bound, Unmerged> {
-        let mut bound = Bound::default();
+    pub(super) fn bound(&self, group: &[usize]) -> Result<Marks, Unmerged> {
+        let mut bound = Marks::default();
         for item in &self.items {
             match item {
                 Item::Instance(instance) => {
@@ -221,15 +221,15 @@ impl<'a> Items<'a> {
                         bound.entities.insert(*entity);
                     }
                 }
-                Item::Module(_) | Item::Component(..) | Item::Lift(_) | Item::ComponentAlias(_) | Item::Other(..) => {}
+                Item::Module(_) | Item::Component(..) | Item::Lift(..) | Item::ComponentAlias(_) | Item::Other(..) => {}
             }
         }
         Ok(bound)
     }
 
     /// The instances and entities that something refers to that stays.
-    pub(super) fn used(&self, group: Option<&Group<'_, 'a>>) -> Result<Bound, Unmerged> {
-        let mut used = Bound::default();
+    pub(super) fn used(&self, group: Option<&Group<'_, 'a>>) -> Result<Marks, Unmerged> {
+        let mut used = Marks::default();
         let members = group.map(|group| group.instances.as_slice()).unwrap_or_default();
         for (_, origin) in group.iter().flat_map(|group| &group.outside) {
             if let Origin::Lowered(entity) = origin {
@@ -255,11 +255,13 @@ impl<'a> Items<'a> {
                     }
                 }
                 // These stay whether or not anybody uses them: they are few, and what they lower may matter to the component.
-                Item::Lower(function, entity) => {
+                Item::Lower(_, entity) => {
                     used.entities.insert(*entity);
-                    used.entities.extend(refers(function)?);
+                    if let Definition::Lowered { refers } = self.definition(*entity)? {
+                        used.entities.extend(refers);
+                    }
                 }
-                Item::Lift(function) => used.entities.extend(refers(function)?),
+                Item::Lift(_, refers) => used.entities.extend(refers),
                 Item::Alias(_) | Item::Module(_) | Item::Component(..) | Item::ComponentAlias(_) | Item::Other(..) => {}
             }
         }

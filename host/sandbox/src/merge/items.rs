@@ -18,8 +18,8 @@ pub(super) enum Item<'a> {
     Alias(Entity),
     /// A canonical function that lowers, and so defines a core function.
     Lower(Box<CanonicalFunction>, Entity),
-    /// One that lifts a core function.
-    Lift(Box<CanonicalFunction>),
+    /// One that lifts a core function, and what it refers to.
+    Lift(Box<CanonicalFunction>, Vec<Entity>),
     /// An alias of something that is not core.
     ComponentAlias(ComponentAlias<'a>),
     /// A section that refers to nothing that is numbered anew.
@@ -57,11 +57,14 @@ pub(super) struct Items<'a> {
     pub(super) modules: Vec<CoreModule<'a>>,
     pub(super) instances: Vec<CoreInstance<'a>>,
     pub(super) definitions: PerKind<Vec<Definition<'a>>>,
+    /// For each instance where its imports come from; `None` where that can't be told.
+    origins: Vec<Option<Vec<Origin<'a>>>>,
 }
 
 impl<'a> Items<'a> {
     pub(super) fn read(wasm: &'a [u8]) -> Result<Self, Unmerged> {
-        let mut items = Self { items: Vec::new(), modules: Vec::new(), instances: Vec::new(), definitions: PerKind::default() };
+        let mut items =
+            Self { items: Vec::new(), modules: Vec::new(), instances: Vec::new(), definitions: PerKind::default(), origins: Vec::new() };
         let mut parser = Parser::new(0);
         let mut rest = wasm;
         while !rest.is_empty() {
@@ -72,6 +75,7 @@ impl<'a> Items<'a> {
             }
             items.take(wasm, payload)?;
         }
+        items.origins = (0..items.instances.len()).map(|instance| items.trace(instance).ok()).collect();
         Ok(items)
     }
 
@@ -165,11 +169,11 @@ impl<'a> Items<'a> {
     }
 
     fn canonical(&mut self, function: CanonicalFunction) -> Result<(), Unmerged> {
+        let refers = refers(&function)?;
         if matches!(function, CanonicalFunction::Lift { .. }) {
-            self.items.push(Item::Lift(Box::new(function)));
+            self.items.push(Item::Lift(Box::new(function), refers));
             return Ok(());
         }
-        let refers = refers(&function)?;
         let entity = self.define(Kind::Function, Definition::Lowered { refers });
         self.items.push(Item::Lower(Box::new(function), entity));
         Ok(())
@@ -186,7 +190,7 @@ impl<'a> Items<'a> {
     }
 
     /// Where an export of a core instance comes from.
-    pub(super) fn origin(&self, mut instance: usize, mut name: &'a str) -> Result<Origin<'a>, Unmerged> {
+    fn origin(&self, mut instance: usize, mut name: &'a str) -> Result<Origin<'a>, Unmerged> {
         loop {
             let entity = match self.instances.get(instance).ok_or(UNKNOWN)? {
                 CoreInstance::Instantiated { .. } => return Ok(Origin::Export { instance, name }),
@@ -218,7 +222,11 @@ impl<'a> Items<'a> {
     }
 
     /// Where each import of an instance comes from.
-    pub(super) fn origins(&self, instance: usize) -> Result<Vec<Origin<'a>>, Unmerged> {
+    pub(super) fn origins(&self, instance: usize) -> Result<&[Origin<'a>], Unmerged> {
+        self.origins.get(instance).and_then(Option::as_deref).ok_or(UNKNOWN)
+    }
+
+    fn trace(&self, instance: usize) -> Result<Vec<Origin<'a>>, Unmerged> {
         let (Some(module), Some(CoreInstance::Instantiated { arguments, .. })) = (self.module(instance), self.instances.get(instance))
         else {
             return Err(UNKNOWN);
@@ -236,7 +244,7 @@ fn no_module(kind: ComponentExternalKind) -> Result<(), Unmerged> {
 }
 
 /// The core functions, tables and memories that a canonical function refers to.
-pub(super) fn refers(function: &CanonicalFunction) -> Result<Vec<Entity>, Unmerged> {
+fn refers(function: &CanonicalFunction) -> Result<Vec<Entity>, Unmerged> {
     let mut references = References(Vec::new());
     references.parse_component_canonical(&mut CanonicalFunctionSection::new(), function.clone())?;
     Ok(references.0)

@@ -16,8 +16,8 @@ mod module;
 mod write;
 
 use group::Group;
-use items::{Item, Items, refers};
-use wasm_encoder::reencode;
+use items::{Item, Items};
+use wasm_encoder::{ComponentSectionId, reencode};
 use wasmparser::{BinaryReaderError, ComponentAlias, ComponentOuterAliasKind, Parser, Payload};
 
 /// Why a component is left as it is.
@@ -40,8 +40,8 @@ impl From<reencode::Error<Unmerged>> for Unmerged {
     }
 }
 
-const COMPONENT_INSTANCE_SECTION: u8 = 5;
-const COMPONENT_START_SECTION: u8 = 9;
+const INSTANCE_SECTION: u8 = ComponentSectionId::Instance as u8;
+const START_SECTION: u8 = ComponentSectionId::Start as u8;
 
 const MODULES_PASSED: Unmerged = Unmerged("it passes modules on");
 const UNKNOWN: Unmerged = Unmerged("it refers to something that does not exist");
@@ -66,24 +66,16 @@ pub fn merged(wasm: &[u8]) -> Result<Vec<u8>, Unmerged> {
 
 fn rewritten(wasm: &[u8]) -> Result<Vec<u8>, Unmerged> {
     let mut items = Items::read(wasm)?;
-    // Whether something came of it: of this one, or of one within it.
-    let mut last = Unmerged("no instances can be one");
     let mut inner = false;
     for item in &mut items.items {
         if let Item::Component(bytes, replaced) = item {
-            match rewritten(bytes) {
-                Ok(wasm) => {
-                    *replaced = Some(wasm);
-                    inner = true;
-                }
-                Err(error) => last = error,
-            }
+            *replaced = rewritten(bytes).ok();
+            inner |= replaced.is_some();
         }
     }
     match one(&items) {
-        Ok(wasm) => Ok(wasm),
-        Err(_) if inner => Ok(items.write(None)?),
-        Err(error) => Err(if items.instances.is_empty() { last } else { error }),
+        Err(_) if inner => items.write(None),
+        outcome => outcome,
     }
 }
 
@@ -97,11 +89,11 @@ fn one(items: &Items<'_>) -> Result<Vec<u8>, Unmerged> {
     for item in items.items.get(position(first)?..position(last)?).unwrap_or_default() {
         match item {
             // What is made of a lifted function could not move with it.
-            Item::Lift(function) if refers(function)?.iter().any(|entity| bound.entities.contains(entity)) => {
+            Item::Lift(_, refers) if refers.iter().any(|entity| bound.entities.contains(entity)) => {
                 return Err(Unmerged("a function is lifted between its instances"));
             }
             // Whatever runs in there might see what is not made yet.
-            Item::Other(COMPONENT_INSTANCE_SECTION | COMPONENT_START_SECTION, _) => {
+            Item::Other(INSTANCE_SECTION | START_SECTION, _) => {
                 return Err(Unmerged("a component is instantiated between its instances"));
             }
             _ => {}

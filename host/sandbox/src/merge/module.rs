@@ -1,7 +1,7 @@
 //! Core modules: taken apart, and put together as one.
 
 use super::Unmerged;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use wasm_encoder::reencode::{self, Reencode, utils};
 use wasm_encoder::{
     CodeSection, CustomSection, DataCountSection, DataSection, ElementSection, EntityType, ExportKind, ExportSection, FunctionSection,
@@ -175,7 +175,7 @@ impl<'a> Module<'a> {
     }
 
     /// The tables and memories that its segments are written to when it is instantiated.
-    pub(super) fn written(&self) -> impl Iterator<Item = Entity> {
+    pub(super) fn written(&self) -> HashSet<Entity> {
         let tables = self.elements.iter().filter_map(|element| match element.kind {
             ElementKind::Active { table_index, .. } => Some(Entity { kind: Kind::Table, index: table_index.unwrap_or(0) }),
             ElementKind::Passive | ElementKind::Declared => None,
@@ -184,7 +184,7 @@ impl<'a> Module<'a> {
             DataKind::Active { memory_index, .. } => Some(Entity { kind: Kind::Memory, index: memory_index }),
             DataKind::Passive => None,
         });
-        tables.chain(memories)
+        tables.chain(memories).collect()
     }
 
     /// The position of the import that has an index; `None` if the module defines it itself.

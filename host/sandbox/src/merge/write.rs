@@ -1,17 +1,19 @@
 //! The component with one instance in the place of a group. Only core instances and what they export are numbered anew.
 
-use super::group::{Bound, Group, Whole};
+use super::group::{Group, Marks, Whole};
 use super::items::{CoreInstance, Definition, Item, Items, Origin};
 use super::module::{self, Entity, Kind, OUTSIDE, PerKind};
 use super::{UNKNOWN, Unmerged};
 use std::collections::HashMap;
 use wasm_encoder::reencode::{self, Reencode, ReencodeComponent as _};
-use wasm_encoder::{Alias, CanonicalFunctionSection, Component, ComponentAliasSection, ExportKind, InstanceSection, ModuleArg, RawSection};
+use wasm_encoder::{
+    Alias, CanonicalFunctionSection, Component, ComponentAliasSection, ComponentSectionId, ExportKind, InstanceSection, Module, ModuleArg,
+    RawSection,
+};
 use wasmparser::CanonicalFunction;
 
-const MODULE_SECTION: u8 = 1;
-const COMPONENT_SECTION: u8 = 4;
-const EMPTY_MODULE: &[u8] = b"\0asm\x01\0\0\0";
+const MODULE_SECTION: u8 = ComponentSectionId::CoreModule as u8;
+const COMPONENT_SECTION: u8 = ComponentSectionId::Component as u8;
 
 impl<'a> Items<'a> {
     pub(super) fn write(&self, group: Option<&Group<'_, 'a>>) -> Result<Vec<u8>, Unmerged> {
@@ -35,7 +37,7 @@ impl<'a> Items<'a> {
 struct Writer<'w, 'i, 'a> {
     items: &'w Items<'a>,
     group: Option<&'w Group<'i, 'a>>,
-    used: Bound,
+    used: Marks,
     out: Component,
     /// New numbers by old ones.
     instances: HashMap<usize, u32>,
@@ -84,7 +86,7 @@ impl<'a> Writer<'_, '_, 'a> {
                         let merged = module::merge(&group.members, &exported)?;
                         self.out.section(&RawSection { id: MODULE_SECTION, data: &merged });
                     }
-                    (_, Some(_)) => drop(self.out.section(&RawSection { id: MODULE_SECTION, data: EMPTY_MODULE })),
+                    (_, Some(_)) => drop(self.out.section(&RawSection { id: MODULE_SECTION, data: &Module::HEADER })),
                     (_, None) => drop(self.out.section(&RawSection { id: MODULE_SECTION, data: module.bytes })),
                 }
             }
@@ -109,7 +111,7 @@ impl<'a> Writer<'_, '_, 'a> {
                 let index = self.next(Kind::Function);
                 self.entities.insert(*entity, index);
             }
-            Item::Lift(function) => self.function(function)?,
+            Item::Lift(function, _) => self.function(function)?,
             Item::Instance(number) => self.instance(*number)?,
         }
         Ok(())
