@@ -1,5 +1,6 @@
-//! The servers to compare with: hyper, JSON, and the work of `hello` done natively, or by a bare engine in a fresh instance
-//! for each request: no token, no record, no limits. A process of its own.
+//! The servers to compare with: hyper, JSON, and the work of `hello` done natively, or by a bare
+//! engine in a fresh instance for each request: no token, no record, no limits. A process of its
+//! own.
 
 use crate::in_process::bare::{Bare, Settings};
 use crate::in_process::foreign;
@@ -43,17 +44,22 @@ enum Work {
     Engine(Box<Bare>),
 }
 
-/// Serves on a free port, whose address is the first line of output, until standard input is closed.
+/// Serves on a free port, whose address is the first line of output, until standard input is
+/// closed.
 pub(crate) fn serve(args: &Args) -> Result<()> {
     let work: &'static Work = Box::leak(Box::new(match &args.script {
         None => Work::Native,
         Some(script) => {
-            let wasm = std::fs::read(script).with_context(|| format!("{} cannot be read", script.display()))?;
+            let wasm = std::fs::read(script)
+                .with_context(|| format!("{} cannot be read", script.display()))?;
             let engine = Settings::FLOOR.engine().map_err(foreign)?;
-            Work::Engine(Box::new(Bare::new(&engine, "hello", &wasm, Settings::FLOOR).map_err(foreign)?))
+            Work::Engine(Box::new(
+                Bare::new(&engine, "hello", &wasm, Settings::FLOOR).map_err(foreign)?,
+            ))
         }
     }));
-    // Whoever started this process holds the other end; when it is gone for whatever reason, so is this.
+    // Whoever started this process holds the other end; when it is gone for whatever reason, so is
+    // this.
     std::thread::spawn(|| {
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
         std::process::exit(0);
@@ -66,12 +72,18 @@ pub(crate) fn serve(args: &Args) -> Result<()> {
             let (stream, _) = listener.accept().await?;
             stream.set_nodelay(true)?;
             let service = service_fn(move |request| answer(request, work));
-            tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+            tokio::spawn(
+                hyper::server::conn::http1::Builder::new()
+                    .serve_connection(TokioIo::new(stream), service),
+            );
         }
     })
 }
 
-async fn answer(request: Request<Incoming>, work: &Work) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(
+    request: Request<Incoming>,
+    work: &Work,
+) -> Result<Response<Full<Bytes>>, Infallible> {
     let greeting = match (request.into_body().collect().await, work) {
         (Ok(body), Work::Native) => greet(&body.to_bytes()),
         (Ok(body), Work::Engine(bare)) => match std::str::from_utf8(&body.to_bytes()) {
@@ -83,7 +95,9 @@ async fn answer(request: Request<Incoming>, work: &Work) -> Result<Response<Full
     let mut response = Response::new(Full::default());
     match greeting {
         Some(greeting) => {
-            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            response
+                .headers_mut()
+                .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
             *response.body_mut() = Full::new(greeting.into());
         }
         None => *response.status_mut() = StatusCode::BAD_REQUEST,

@@ -69,13 +69,23 @@ impl<K: std::fmt::Debug> Cell<'_, K> {
         let before = Cpu::settle(pid, SETTLE)?;
         let duration = Duration::from_secs_f64(seconds * self.share);
         let volley = runtime
-            .block_on(load::fire(self.server.address, &self.shot, &self.expect, self.connections, duration))
+            .block_on(load::fire(
+                self.server.address,
+                &self.shot,
+                &self.expect,
+                self.connections,
+                duration,
+            ))
             .with_context(|| format!("{:?}", self.key))?;
         // Records are written after the answer, and belong to it all the same.
         let after = Cpu::settle(pid, SETTLE)?;
         let per_request = |time: Duration| time.as_secs_f64() * 1e6 / volley.requests.max(1) as f64;
         let writer = after.of_threads(WRITER).saturating_sub(before.of_threads(WRITER));
-        Ok(Round { volley, cpu: per_request(after.total.saturating_sub(before.total)), writer: per_request(writer) })
+        Ok(Round {
+            volley,
+            cpu: per_request(after.total.saturating_sub(before.total)),
+            writer: per_request(writer),
+        })
     }
 }
 
@@ -105,7 +115,12 @@ impl<K> Cell<'_, K> {
 }
 
 /// Measures all of them in turn, `rounds` times, every other time in the opposite order.
-pub(crate) fn measure<K: std::fmt::Debug>(runtime: &Runtime, cells: &mut [Cell<'_, K>], rounds: usize, seconds: f64) -> Result<()> {
+pub(crate) fn measure<K: std::fmt::Debug>(
+    runtime: &Runtime,
+    cells: &mut [Cell<'_, K>],
+    rounds: usize,
+    seconds: f64,
+) -> Result<()> {
     for round in 0..=rounds {
         let mut order: Vec<&mut Cell<'_, K>> = cells.iter_mut().collect();
         if round % 2 == 1 {
@@ -121,9 +136,10 @@ pub(crate) fn measure<K: std::fmt::Debug>(runtime: &Runtime, cells: &mut [Cell<'
     Ok(())
 }
 
-/// The runtime of the load. Pinned, it has processor 1 for itself, the servers being on processor 0, and never sleeps: to wake
-/// a thread on another processor is a good part of what a request costs a server, more so on a virtual machine. A load on
-/// another machine would not cost it that, and here it would cost slow servers more, for which the load waits more often.
+/// The runtime of the load. Pinned, it has processor 1 for itself, the servers being on processor
+/// 0, and never sleeps: to wake a thread on another processor is a good part of what a request
+/// costs a server, more so on a virtual machine. A load on another machine would not cost it that,
+/// and here it would cost slow servers more, for which the load waits more often.
 pub(crate) fn runtime(pinned: bool) -> Result<Runtime> {
     if pinned {
         pin_this()?;
@@ -146,6 +162,9 @@ fn pin_this() -> Result<()> {
         .args(["--all-tasks", "--cpu-list", "--pid", "1", &pid])
         .stdout(std::process::Stdio::null())
         .status();
-    ensure!(status.context("pinning needs taskset")?.success(), "taskset could not pin this program; are there two processors?");
+    ensure!(
+        status.context("pinning needs taskset")?.success(),
+        "taskset could not pin this program; are there two processors?"
+    );
     Ok(())
 }

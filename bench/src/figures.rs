@@ -1,7 +1,8 @@
 //! From many measurements to the few figures that are printed.
 //!
-//! Medians throughout: on a machine that does other work as well, means tell more about that work. Ratios are taken within
-//! a round, where both sides met the same weather, and then the median over the rounds.
+//! Medians throughout: on a machine that does other work as well, means tell more about that work.
+//! Ratios are taken within a round, where both sides met the same weather, and then the median over
+//! the rounds.
 
 use serde::Serialize;
 
@@ -20,7 +21,8 @@ pub(crate) struct Spread {
 pub(crate) fn spread(values: impl IntoIterator<Item = f64>) -> Spread {
     let mut values: Vec<f64> = values.into_iter().collect();
     values.sort_by(f64::total_cmp);
-    let (min, max) = (values.first().copied().unwrap_or_default(), values.last().copied().unwrap_or_default());
+    let (min, max) =
+        (values.first().copied().unwrap_or_default(), values.last().copied().unwrap_or_default());
     Spread { median: middle(&values), min, max }
 }
 
@@ -29,7 +31,11 @@ fn middle(sorted: &[f64]) -> f64 {
     if sorted.is_empty() {
         return 0.0;
     }
-    if sorted.len().is_multiple_of(2) { f64::midpoint(at(sorted.len() / 2 - 1), at(sorted.len() / 2)) } else { at(sorted.len() / 2) }
+    if sorted.len().is_multiple_of(2) {
+        f64::midpoint(at(sorted.len() / 2 - 1), at(sorted.len() / 2))
+    } else {
+        at(sorted.len() / 2)
+    }
 }
 
 /// What one round of one candidate took, in microseconds.
@@ -53,12 +59,22 @@ pub(crate) fn times(nanos: &mut [u64]) -> Times {
         nanos.get(index.min(nanos.len().saturating_sub(1))).map_or(0.0, |&nanos| nanos as f64 / 1e3)
     };
     let sum: u64 = nanos.iter().sum();
-    Times { p50: at(0.5), p99: at(0.99), mean: sum as f64 / 1e3 / nanos.len().max(1) as f64, max: at(1.0) }
+    Times {
+        p50: at(0.5),
+        p99: at(0.99),
+        mean: sum as f64 / 1e3 / nanos.len().max(1) as f64,
+        max: at(1.0),
+    }
 }
 
 /// How `ours` compares with `theirs`, round by round.
 pub(crate) fn ratios(ours: &[f64], theirs: &[f64]) -> Spread {
-    spread(ours.iter().zip(theirs).filter(|(_, theirs)| **theirs > 0.0).map(|(ours, theirs)| ours / theirs))
+    spread(
+        ours.iter()
+            .zip(theirs)
+            .filter(|(_, theirs)| **theirs > 0.0)
+            .map(|(ours, theirs)| ours / theirs),
+    )
 }
 
 #[cfg(test)]

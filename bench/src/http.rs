@@ -1,7 +1,9 @@
-//! Requests to the real host beside the same to a server without WebAssembly, and to routes that do part of the work.
+//! Requests to the real host beside the same to a server without WebAssembly, and to routes that do
+//! part of the work.
 //!
-//! The rate depends on who else uses the processors, and on this program, which takes its share of them. What a server
-//! spends of processor time on a request depends on neither, so that is the figure to compare; the rate is shown as well.
+//! The rate depends on who else uses the processors, and on this program, which takes its share of
+//! them. What a server spends of processor time on a request depends on neither, so that is the
+//! figure to compare; the rate is shown as well.
 
 use crate::cell::{self, Cell, Figures, Round};
 use crate::figures::{self, Spread};
@@ -62,8 +64,8 @@ enum Name {
     Call,
     /// The same, answered after the record is on disk.
     CallDurable,
-    /// A synchronous call that goes by the queue, as those of scripts with a concurrency limit do: queued, synced, claimed,
-    /// run, stored as over, synced, answered.
+    /// A synchronous call that goes by the queue, as those of scripts with a concurrency limit do:
+    /// queued, synced, claimed, run, stored as over, synced, answered.
     ByQueue,
     /// `GET /api/version`: the front end alone.
     Version,
@@ -148,14 +150,20 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     print(&rows, &layers);
     let share = share(&cells);
     if !layers.is_empty() {
-        println!("token and rights, and the record written: {:.2} ({:.2}..{:.2}) of a call\n", share.median, share.min, share.max);
+        println!(
+            "token and rights, and the record written: {:.2} ({:.2}..{:.2}) of a call\n",
+            share.median, share.min, share.max
+        );
     }
     machine.close();
     println!(
         "{rounds} rounds of {seconds} s{}; medians over the rounds, ratios taken within each round",
         if args.pin { ", pinned" } else { "" }
     );
-    write_json(args.json.as_deref(), &Report { machine, rounds, seconds, pinned: args.pin, figures: rows, layers, share })
+    write_json(
+        args.json.as_deref(),
+        &Report { machine, rounds, seconds, pinned: args.pin, figures: rows, layers, share },
+    )
 }
 
 fn cells<'a>(
@@ -177,20 +185,38 @@ fn cells<'a>(
         wanted.push((Name::Bare, bare, plain(Method::POST, "/", ARGUMENTS), connections, 1.0));
         wanted.push((Name::Call, host.server(), call.clone(), connections, 1.0));
         if let Some(durable) = durable {
-            wanted.push((Name::CallDurable, durable.server(), durable.shot(Method::POST, CALL, JSON, ARGUMENTS), connections, 1.0));
+            wanted.push((
+                Name::CallDurable,
+                durable.server(),
+                durable.shot(Method::POST, CALL, JSON, ARGUMENTS),
+                connections,
+                1.0,
+            ));
         }
     }
     // One after the other: how long a job takes on a host that has nothing else to do.
-    wanted.push((Name::ByQueue, host.server(), host.shot(Method::POST, LIMITED, JSON, ARGUMENTS), 1, 0.5));
+    wanted.push((
+        Name::ByQueue,
+        host.server(),
+        host.shot(Method::POST, LIMITED, JSON, ARGUMENTS),
+        1,
+        0.5,
+    ));
     let partial = [
         (Name::Version, plain(Method::GET, "/api/version", ""), 0.5),
         (Name::Probe, host.shot(Method::HEAD, CALL, JSON, ""), 0.5),
         (Name::BrokenBody, host.shot(Method::POST, CALL, JSON, r#"{"name":"Ann","times":2"#), 0.5),
-        (Name::WrongArgument, host.shot(Method::POST, CALL, JSON, r#"{"name":"Ann","times":[]}"#), 0.5),
+        (
+            Name::WrongArgument,
+            host.shot(Method::POST, CALL, JSON, r#"{"name":"Ann","times":[]}"#),
+            0.5,
+        ),
         // Less of it: what is queued faster than it runs is waited for.
         (Name::Enqueue, host.shot(Method::POST, "jobs/run/p/u/admin/hello", JSON, ARGUMENTS), 0.2),
     ];
-    wanted.extend(partial.into_iter().map(|(name, shot, share)| (name, host.server(), shot, 32, share)));
+    wanted.extend(
+        partial.into_iter().map(|(name, shot, share)| (name, host.server(), shot, 32, share)),
+    );
     wanted
         .into_iter()
         .map(|(name, server, shot, connections, share)| {
@@ -200,11 +226,25 @@ fn cells<'a>(
                 Name::Enqueue => StatusCode::CREATED,
                 _ => StatusCode::OK,
             };
-            ensure!(answer.status == status, "{name:?} is answered with {} {}", answer.status, String::from_utf8_lossy(&answer.body));
-            let greets = matches!(name, Name::Bare | Name::Call | Name::CallDurable | Name::ByQueue);
+            ensure!(
+                answer.status == status,
+                "{name:?} is answered with {} {}",
+                answer.status,
+                String::from_utf8_lossy(&answer.body)
+            );
+            let greets =
+                matches!(name, Name::Bare | Name::Call | Name::CallDurable | Name::ByQueue);
             let expected = r#"{"greeting":"Hello Ann! Hello Ann!","times":2}"#;
-            ensure!(!greets || answer.body == expected, "{name:?} answers {}", String::from_utf8_lossy(&answer.body));
-            let expect = if name == Name::Enqueue { Expect::Status(status) } else { Expect::Exactly(answer) };
+            ensure!(
+                !greets || answer.body == expected,
+                "{name:?} answers {}",
+                String::from_utf8_lossy(&answer.body)
+            );
+            let expect = if name == Name::Enqueue {
+                Expect::Status(status)
+            } else {
+                Expect::Exactly(answer)
+            };
             Ok(Cell { key: name, server, shot, expect, connections, share, rounds: Vec::new() })
         })
         .collect()
@@ -212,9 +252,15 @@ fn cells<'a>(
 
 fn rows(cells: &[Cell<'_, Name>]) -> Vec<Row> {
     let of = |cell: &Cell<'_, Name>| {
-        let bare = cells.iter().find(|other| other.key == Name::Bare && other.connections == cell.connections);
-        let ratio =
-            |figure: &dyn Fn(&Round) -> f64| figures::ratios(&cell.each(figure), &bare.map(|bare| bare.each(figure)).unwrap_or_default());
+        let bare = cells
+            .iter()
+            .find(|other| other.key == Name::Bare && other.connections == cell.connections);
+        let ratio = |figure: &dyn Fn(&Round) -> f64| {
+            figures::ratios(
+                &cell.each(figure),
+                &bare.map(|bare| bare.each(figure)).unwrap_or_default(),
+            )
+        };
         Row {
             measured: cell.key,
             figures: cell.figures(),
@@ -227,7 +273,11 @@ fn rows(cells: &[Cell<'_, Name>]) -> Vec<Row> {
 
 /// A figure of each round of a row, under 32 connections.
 fn each(cells: &[Cell<'_, Name>], name: Name, figure: &dyn Fn(&Round) -> f64) -> Vec<f64> {
-    cells.iter().find(|cell| cell.key == name && cell.connections == 32).map(|cell| cell.each(figure)).unwrap_or_default()
+    cells
+        .iter()
+        .find(|cell| cell.key == name && cell.connections == 32)
+        .map(|cell| cell.each(figure))
+        .unwrap_or_default()
 }
 
 /// Processor time without the writer's, whose share is a layer of its own.
@@ -235,28 +285,49 @@ fn front(round: &Round) -> f64 {
     round.cpu - round.writer
 }
 
-/// What each part of a call takes, from the differences between routes that do more and more of it, within each round.
+/// What each part of a call takes, from the differences between routes that do more and more of it,
+/// within each round.
 fn layers(cells: &[Cell<'_, Name>]) -> Vec<Layer> {
     let each = |name: Name, figure: &dyn Fn(&Round) -> f64| each(cells, name, figure);
-    let between =
-        |less: Name, more: Name| figures::spread(each(more, &front).iter().zip(each(less, &front)).map(|(more, less)| more - less));
+    let between = |less: Name, more: Name| {
+        figures::spread(
+            each(more, &front).iter().zip(each(less, &front)).map(|(more, less)| more - less),
+        )
+    };
     vec![
-        Layer { layer: "bare hyper, for comparison", cpu_us: figures::spread(each(Name::Bare, &|round| round.cpu)) },
+        Layer {
+            layer: "bare hyper, for comparison",
+            cpu_us: figures::spread(each(Name::Bare, &|round| round.cpu)),
+        },
         Layer { layer: "HTTP and route", cpu_us: figures::spread(each(Name::Version, &front)) },
         Layer { layer: "token, version, rights", cpu_us: between(Name::Version, Name::Probe) },
         Layer { layer: "body and arguments", cpu_us: between(Name::Probe, Name::BrokenBody) },
-        Layer { layer: "call, answer, record made", cpu_us: between(Name::BrokenBody, Name::WrongArgument) },
+        Layer {
+            layer: "call, answer, record made",
+            cpu_us: between(Name::BrokenBody, Name::WrongArgument),
+        },
         Layer { layer: "instance", cpu_us: between(Name::WrongArgument, Name::Call) },
-        Layer { layer: "record written", cpu_us: figures::spread(each(Name::Call, &|round| round.writer)) },
-        Layer { layer: "all of a call", cpu_us: figures::spread(each(Name::Call, &|round| round.cpu)) },
+        Layer {
+            layer: "record written",
+            cpu_us: figures::spread(each(Name::Call, &|round| round.writer)),
+        },
+        Layer {
+            layer: "all of a call",
+            cpu_us: figures::spread(each(Name::Call, &|round| round.cpu)),
+        },
     ]
 }
 
 /// Token, rights and the writing of the record as a part of a call, within each round.
 fn share(cells: &[Cell<'_, Name>]) -> Spread {
     let each = |name: Name, figure: &dyn Fn(&Round) -> f64| each(cells, name, figure);
-    let token = each(Name::Probe, &front).into_iter().zip(each(Name::Version, &front)).map(|(more, less)| more - less);
-    let call = each(Name::Call, &|round| round.cpu).into_iter().zip(each(Name::Call, &|round| round.writer));
+    let token = each(Name::Probe, &front)
+        .into_iter()
+        .zip(each(Name::Version, &front))
+        .map(|(more, less)| more - less);
+    let call = each(Name::Call, &|round| round.cpu)
+        .into_iter()
+        .zip(each(Name::Call, &|round| round.writer));
     figures::spread(token.zip(call).map(|(token, (all, writer))| (token + writer) / all))
 }
 
@@ -266,8 +337,12 @@ fn print(all: &[Row], layers: &[Layer]) {
             .iter()
             .filter(|row| row.figures.connections == connections)
             .map(|Row { measured, figures, rate_ratio, cpu_ratio }| {
-                let whole = |spread: Spread| format!("{:.0} ({:.0}..{:.0})", spread.median, spread.min, spread.max);
-                let fine = |spread: Spread| format!("{:.1} ({:.1}..{:.1})", spread.median, spread.min, spread.max);
+                let whole = |spread: Spread| {
+                    format!("{:.0} ({:.0}..{:.0})", spread.median, spread.min, spread.max)
+                };
+                let fine = |spread: Spread| {
+                    format!("{:.1} ({:.1}..{:.1})", spread.median, spread.min, spread.max)
+                };
                 let ratio = |spread: Spread| format!("{:.2}", spread.median);
                 [
                     measured.words().to_owned(),
@@ -285,14 +360,34 @@ fn print(all: &[Row], layers: &[Layer]) {
             continue;
         }
         let head = format!("{connections} connection{}", if connections == 1 { "" } else { "s" });
-        table::print([&head, "requests/s (min..max)", "to bare", "p50 µs", "p99 µs", "cpu µs/request", "writer", "cpu to bare"], &rows);
+        table::print(
+            [
+                &head,
+                "requests/s (min..max)",
+                "to bare",
+                "p50 µs",
+                "p99 µs",
+                "cpu µs/request",
+                "writer",
+                "cpu to bare",
+            ],
+            &rows,
+        );
     }
     if layers.is_empty() {
         return;
     }
     let rows: Vec<[String; 2]> = layers
         .iter()
-        .map(|layer| [layer.layer.to_owned(), format!("{:.1} ({:.1}..{:.1})", layer.cpu_us.median, layer.cpu_us.min, layer.cpu_us.max)])
+        .map(|layer| {
+            [
+                layer.layer.to_owned(),
+                format!(
+                    "{:.1} ({:.1}..{:.1})",
+                    layer.cpu_us.median, layer.cpu_us.min, layer.cpu_us.max
+                ),
+            ]
+        })
         .collect();
     table::print(["layers of a call, 32 connections", "cpu µs (min..max)"], &rows);
 }

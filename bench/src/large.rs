@@ -68,28 +68,55 @@ struct Report {
 /// Measures and reports.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let mut machine = Machine::look();
-    let (rounds, mib, lines, calls) = if args.quick { (1, 1, 1_000, 50) } else { (args.rounds.max(1), 10, 10_000, 1_000) };
+    let (rounds, mib, lines, calls) =
+        if args.quick { (1, 1, 1_000, 50) } else { (args.rounds.max(1), 10, 10_000, 1_000) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let host = Host::start(None, &["--concurrency", "1000", "--body-limit", "16"])?;
     for guest in ["echo", "misbehave", "slow"] {
-        host.deploy(&runtime, "main", &format!("u/admin/{guest}"), read_guest(&guests_folder(), guest)?)?;
+        host.deploy(
+            &runtime,
+            "main",
+            &format!("u/admin/{guest}"),
+            read_guest(&guests_folder(), guest)?,
+        )?;
     }
-    let shot = |guest: &str, body: Bytes| host.shot(Method::POST, &format!("jobs/run_wait_result/p/u/admin/{guest}"), JSON, body);
+    let shot = |guest: &str, body: Bytes| {
+        host.shot(Method::POST, &format!("jobs/run_wait_result/p/u/admin/{guest}"), JSON, body)
+    };
     let text = "x".repeat(mib << 20);
     let kinds = [
-        (format!("{mib} MiB in and out"), shot("echo", format!("{{\"text\":\"{text}\"}}").into()), mib << 20),
-        (format!("{mib} MiB in"), shot("misbehave", format!("{{\"op\":\"random\",\"text\":\"{text}\"}}").into()), 1),
-        (format!("{mib} MiB out"), shot("misbehave", format!("{{\"op\":\"result\",\"bytes\":{}}}", mib << 20).into()), mib << 20),
-        (format!("{lines} lines of log"), shot("misbehave", format!("{{\"op\":\"lines\",\"lines\":{lines}}}").into()), 1),
+        (
+            format!("{mib} MiB in and out"),
+            shot("echo", format!("{{\"text\":\"{text}\"}}").into()),
+            mib << 20,
+        ),
+        (
+            format!("{mib} MiB in"),
+            shot("misbehave", format!("{{\"op\":\"random\",\"text\":\"{text}\"}}").into()),
+            1,
+        ),
+        (
+            format!("{mib} MiB out"),
+            shot("misbehave", format!("{{\"op\":\"result\",\"bytes\":{}}}", mib << 20).into()),
+            mib << 20,
+        ),
+        (
+            format!("{lines} lines of log"),
+            shot("misbehave", format!("{{\"op\":\"lines\",\"lines\":{lines}}}").into()),
+            1,
+        ),
     ];
     let mut rows = Vec::new();
     for (name, shot, least) in kinds {
         rows.push(measure(&runtime, &host, name, &shot, least, rounds)?);
     }
-    let cell = |spread: Spread| format!("{:.1} ({:.1}..{:.1})", spread.median, spread.min, spread.max);
-    let lines: Vec<[String; 3]> = rows.iter().map(|row| [row.name.clone(), cell(row.time_ms), cell(row.cpu_ms)]).collect();
+    let cell =
+        |spread: Spread| format!("{:.1} ({:.1}..{:.1})", spread.median, spread.min, spread.max);
+    let lines: Vec<[String; 3]> =
+        rows.iter().map(|row| [row.name.clone(), cell(row.time_ms), cell(row.cpu_ms)]).collect();
     table::print(["one call", "ms (min..max)", "cpu ms"], &lines);
-    let waiting = wait(&runtime, &host, &shot("slow", Bytes::from_static(br#"{"seconds":2}"#)), calls, 2)?;
+    let waiting =
+        wait(&runtime, &host, &shot("slow", Bytes::from_static(br#"{"seconds":2}"#)), calls, 2)?;
     println!(
         "{} calls that sleep {} s, at once: {:.2} s, {:.2} s of processor time, {:.0} MiB more memory\n",
         waiting.calls,
@@ -103,7 +130,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 }
 
 /// The same call again and again. The first one warms up and does not count.
-fn measure(runtime: &Runtime, host: &Host, name: String, shot: &Shot, least: usize, rounds: usize) -> Result<Row> {
+fn measure(
+    runtime: &Runtime,
+    host: &Host,
+    name: String,
+    shot: &Shot,
+    least: usize,
+    rounds: usize,
+) -> Result<Row> {
     let pid = host.server().pid();
     let (mut time, mut cpu) = (Vec::new(), Vec::new());
     for round in 0..=rounds {
@@ -121,7 +155,13 @@ fn measure(runtime: &Runtime, host: &Host, name: String, shot: &Shot, least: usi
 }
 
 /// Many calls at the same time, each on a connection of its own.
-fn wait(runtime: &Runtime, host: &Host, shot: &Shot, calls: usize, seconds: u64) -> Result<Waiting> {
+fn wait(
+    runtime: &Runtime,
+    host: &Host,
+    shot: &Shot,
+    calls: usize,
+    seconds: u64,
+) -> Result<Waiting> {
     let (pid, address) = (host.server().pid(), host.server().address);
     host.ask(runtime, shot)?;
     let (cpu, before, begun) = (Cpu::settle(pid, SETTLE)?, Resident::of(pid)?, Instant::now());

@@ -1,8 +1,10 @@
-//! The load: a number of connections that are kept alive, on each of them one request after the other.
+//! The load: a number of connections that are kept alive, on each of them one request after the
+//! other.
 //!
-//! It runs on one thread and does next to nothing for a request, so that it is the server that is measured: the request is
-//! bytes that were put together once, and of an answer only what says where it ends is understood. Every answer is read
-//! whole and compared with what is expected: a server that fails fast must not win.
+//! It runs on one thread and does next to nothing for a request, so that it is the server that is
+//! measured: the request is bytes that were put together once, and of an answer only what says
+//! where it ends is understood. Every answer is read whole and compared with what is expected: a
+//! server that fails fast must not win.
 
 use crate::figures::{self, Times};
 use anyhow::{Context as _, Result, bail, ensure};
@@ -99,7 +101,13 @@ impl Head {
             return Ok(None);
         };
         let status = response.code.context("an answer without a status")?;
-        let value = |name: &str| response.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name)).map(|header| header.value);
+        let value = |name: &str| {
+            response
+                .headers
+                .iter()
+                .find(|header| header.name.eq_ignore_ascii_case(name))
+                .map(|header| header.value)
+        };
         let framing = match (value("content-length"), value("transfer-encoding")) {
             _ if *method == Method::HEAD || status == 204 => Framing::Length(0),
             (Some(length), _) => Framing::Length(std::str::from_utf8(length)?.trim().parse()?),
@@ -110,12 +118,15 @@ impl Head {
     }
 }
 
-/// The pieces of a body in chunks and its length with all that is around them. `None`: there is more of it to come.
+/// The pieces of a body in chunks and its length with all that is around them. `None`: there is
+/// more of it to come.
 fn chunks(bytes: &[u8]) -> Result<Option<(Vec<Range<usize>>, usize)>> {
     let (mut pieces, mut at) = (Vec::new(), 0);
     loop {
         let rest = bytes.get(at..).unwrap_or_default();
-        let (line, size) = match httparse::parse_chunk_size(rest).map_err(|_| anyhow::anyhow!("a chunk without a size"))? {
+        let (line, size) = match httparse::parse_chunk_size(rest)
+            .map_err(|_| anyhow::anyhow!("a chunk without a size"))?
+        {
             httparse::Status::Complete((line, size)) => (line, usize::try_from(size)?),
             httparse::Status::Partial => return Ok(None),
         };
@@ -144,7 +155,8 @@ impl Connection {
         Ok(Self { stream, buffer: Vec::with_capacity(16 << 10) })
     }
 
-    /// Sends a request and reads its answer: the beginning, and the body as it came, chunks and all.
+    /// Sends a request and reads its answer: the beginning, and the body as it came, chunks and
+    /// all.
     async fn ask(&mut self, request: &[u8], method: &Method) -> Result<(Head, &[u8])> {
         self.buffer.clear();
         self.stream.write_all(request).await?;
@@ -174,7 +186,12 @@ fn answer(head: Head, body: &[u8]) -> Result<Answer> {
         Framing::Length(_) => Bytes::copy_from_slice(body),
         Framing::Chunks => {
             let (pieces, _) = chunks(body)?.context("a body that breaks off")?;
-            pieces.into_iter().filter_map(|piece| body.get(piece)).collect::<Vec<_>>().concat().into()
+            pieces
+                .into_iter()
+                .filter_map(|piece| body.get(piece))
+                .collect::<Vec<_>>()
+                .concat()
+                .into()
         }
     };
     Ok(Answer { status: StatusCode::from_u16(head.status)?, body })
@@ -200,14 +217,22 @@ impl Expect {
     fn met_by(&self, head: Head, body: &[u8]) -> Result<bool> {
         Ok(match (self, head.framing) {
             (Self::Status(status), _) => head.status == *status,
-            (Self::Exactly(expected), Framing::Length(_)) => head.status == expected.status && body == expected.body,
+            (Self::Exactly(expected), Framing::Length(_)) => {
+                head.status == expected.status && body == expected.body
+            }
             (Self::Exactly(expected), Framing::Chunks) => answer(head, body)? == *expected,
         })
     }
 }
 
 /// Sends requests on `connections` connections for `duration`.
-pub(crate) async fn fire(address: SocketAddr, shot: &Shot, expect: &Expect, connections: usize, duration: Duration) -> Result<Volley> {
+pub(crate) async fn fire(
+    address: SocketAddr,
+    shot: &Shot,
+    expect: &Expect,
+    connections: usize,
+    duration: Duration,
+) -> Result<Volley> {
     let mut open = Vec::new();
     for _ in 0..connections {
         open.push(Connection::open(address).await?);
@@ -238,5 +263,9 @@ pub(crate) async fn fire(address: SocketAddr, shot: &Shot, expect: &Expect, conn
         nanos.extend(task??);
     }
     let elapsed = begun.elapsed();
-    Ok(Volley { requests: nanos.len() as u64, rate: nanos.len() as f64 / elapsed.as_secs_f64(), times: figures::times(&mut nanos) })
+    Ok(Volley {
+        requests: nanos.len() as u64,
+        rate: nanos.len() as f64 / elapsed.as_secs_f64(),
+        times: figures::times(&mut nanos),
+    })
 }

@@ -8,7 +8,8 @@ use std::fs;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// Ticks of `/proc/<pid>/stat` in a second: fixed by Linux for programs, whatever the kernel's own clock is.
+/// Ticks of `/proc/<pid>/stat` in a second: fixed by Linux for programs, whatever the kernel's own
+/// clock is.
 const TICKS: f64 = 100.0;
 
 /// Where and in what weather a report was made.
@@ -35,11 +36,15 @@ impl Machine {
     /// At the start of a run.
     pub(crate) fn look() -> Self {
         let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("unknown");
+        let model =
+            cpuinfo.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("unknown");
         Self {
             processors: std::thread::available_parallelism().map_or(1, Into::into),
             model: model.trim_start_matches(['\t', ' ', ':']).to_owned(),
-            kernel: fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned(),
+            kernel: fs::read_to_string("/proc/sys/kernel/osrelease")
+                .unwrap_or_default()
+                .trim()
+                .to_owned(),
             load_before: load(),
             load_after: String::new(),
         }
@@ -67,23 +72,34 @@ pub(crate) struct Cpu {
 impl Cpu {
     /// Of a living process.
     pub(crate) fn of(pid: u32) -> Result<Self> {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).with_context(|| format!("process {pid} is gone"))?;
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat"))
+            .with_context(|| format!("process {pid} is gone"))?;
         let ticks = ticks(&stat).context("/proc/<pid>/stat is not what it used to be")?;
         let mut threads: BTreeMap<String, Duration> = BTreeMap::new();
         for task in fs::read_dir(format!("/proc/{pid}/task"))?.flatten() {
             let read = |file: &str| fs::read_to_string(task.path().join(file)).unwrap_or_default();
-            let nanos = read("schedstat").split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap_or_default();
-            *threads.entry(read("comm").trim().to_owned()).or_default() += Duration::from_nanos(nanos);
+            let nanos = read("schedstat")
+                .split(' ')
+                .next()
+                .and_then(|nanos| nanos.parse().ok())
+                .unwrap_or_default();
+            *threads.entry(read("comm").trim().to_owned()).or_default() +=
+                Duration::from_nanos(nanos);
         }
         Ok(Self { total: Duration::from_secs_f64(ticks as f64 / TICKS), threads })
     }
 
     /// The time of threads whose name begins so.
     pub(crate) fn of_threads(&self, name: &str) -> Duration {
-        self.threads.iter().filter(|(thread, _)| thread.starts_with(name)).map(|(_, time)| *time).sum()
+        self.threads
+            .iter()
+            .filter(|(thread, _)| thread.starts_with(name))
+            .map(|(_, time)| *time)
+            .sum()
     }
 
-    /// Waits until the process has nothing left to do, such as to write what was queued. Not longer than `longest`.
+    /// Waits until the process has nothing left to do, such as to write what was queued. Not longer
+    /// than `longest`.
     pub(crate) fn settle(pid: u32, longest: Duration) -> Result<Self> {
         const LOOK: Duration = Duration::from_millis(80);
         let begun = Instant::now();
@@ -113,10 +129,16 @@ pub(crate) struct Resident {
 impl Resident {
     /// Of a living process (`/proc/<pid>/status`).
     pub(crate) fn of(pid: u32) -> Result<Self> {
-        let status = fs::read_to_string(format!("/proc/{pid}/status")).with_context(|| format!("process {pid} is gone"))?;
+        let status = fs::read_to_string(format!("/proc/{pid}/status"))
+            .with_context(|| format!("process {pid} is gone"))?;
         let kib = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name)).and_then(|line| line.split_ascii_whitespace().next());
-            line.and_then(|kib| kib.parse::<u64>().ok()).map(|kib| kib << 10).with_context(|| format!("no {name} in /proc/{pid}/status"))
+            let line = status
+                .lines()
+                .find_map(|line| line.strip_prefix(name))
+                .and_then(|line| line.split_ascii_whitespace().next());
+            line.and_then(|kib| kib.parse::<u64>().ok())
+                .map(|kib| kib << 10)
+                .with_context(|| format!("no {name} in /proc/{pid}/status"))
         };
         Ok(Self { anonymous: kib("RssAnon:")? + kib("RssShmem:")?, file: kib("RssFile:")? })
     }
@@ -127,7 +149,8 @@ impl Resident {
     }
 }
 
-/// User and system ticks. The second field is the program's name in brackets and may hold anything, brackets too.
+/// User and system ticks. The second field is the program's name in brackets and may hold anything,
+/// brackets too.
 fn ticks(stat: &str) -> Option<u64> {
     fields(stat, 11)
 }

@@ -1,10 +1,12 @@
-//! Measures what a call costs, next to the least that it could cost on the same machine in the same minute.
+//! Measures what a call costs, next to the least that it could cost on the same machine in the same
+//! minute.
 //!
-//! `in-process` calls the sandbox in a loop, beside an engine with nothing around it, and `choices` such an engine with other
-//! settings. `http` sends requests to the real
-//! binary, beside a server that answers the same natively. `peers` sends them to other servers too. `queue` gives jobs to the stores,
-//! beside their bare engines. These go over their candidates in rounds and report medians and ratios, because a machine that is
-//! shared is never the same twice. `versions` and `large` tell what single things take.
+//! `in-process` calls the sandbox in a loop, beside an engine with nothing around it, and `choices`
+//! such an engine with other settings. `http` sends requests to the real
+//! binary, beside a server that answers the same natively. `peers` sends them to other servers too.
+//! `queue` gives jobs to the stores, beside their bare engines. These go over their candidates in
+//! rounds and report medians and ratios, because a machine that is shared is never the same twice.
+//! `versions` and `large` tell what single things take.
 
 #![forbid(unsafe_code)]
 
@@ -111,12 +113,15 @@ const QUIET: &str = "hello-quiet";
 
 fn read_guest(folder: &Path, name: &str) -> Result<Vec<u8>> {
     let file = folder.join(format!("{name}.wasm"));
-    std::fs::read(&file).with_context(|| format!("{} cannot be read; `cargo xtask guests` builds it", file.display()))
+    std::fs::read(&file).with_context(|| {
+        format!("{} cannot be read; `cargo xtask guests` builds it", file.display())
+    })
 }
 
 /// Writes a report for programs.
 fn write_json(file: Option<&Path>, report: &impl Serialize) -> Result<()> {
     let Some(file) = file else { return Ok(()) };
     let text = serde_json::to_string_pretty(report)?;
-    std::fs::write(file, text + "\n").with_context(|| format!("{} cannot be written", file.display()))
+    std::fs::write(file, text + "\n")
+        .with_context(|| format!("{} cannot be written", file.display()))
 }

@@ -1,4 +1,5 @@
-//! A noisy neighbour: what callers of one workspace notice of another that runs endless loops and takes all the memory it may.
+//! A noisy neighbour: what callers of one workspace notice of another that runs endless loops and
+//! takes all the memory it may.
 
 use crate::cell;
 use crate::figures::{self, Spread};
@@ -79,10 +80,19 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let runtime = cell::runtime(pinned)?;
     let host = Host::start(pinned.then_some(0), &["--run-timeout", RUN])?;
     host.deploy(&runtime, "main", "u/admin/hello", read_guest(&guests_folder(), "hello")?)?;
-    let create = Shot { path: "/api/workspaces/create".into(), ..host.shot(Method::POST, "", JSON, r#"{"id":"noisy","name":"Noisy"}"#) };
+    let create = Shot {
+        path: "/api/workspaces/create".into(),
+        ..host.shot(Method::POST, "", JSON, r#"{"id":"noisy","name":"Noisy"}"#)
+    };
     host.ask(&runtime, &create)?;
-    host.deploy(&runtime, "noisy", "u/admin/misbehave", read_guest(&guests_folder(), "misbehave")?)?;
-    let mut measured: Vec<[Vec<Volley>; 2]> = CONNECTIONS.iter().map(|_| [Vec::new(), Vec::new()]).collect();
+    host.deploy(
+        &runtime,
+        "noisy",
+        "u/admin/misbehave",
+        read_guest(&guests_folder(), "misbehave")?,
+    )?;
+    let mut measured: Vec<[Vec<Volley>; 2]> =
+        CONNECTIONS.iter().map(|_| [Vec::new(), Vec::new()]).collect();
     for _ in 0..rounds {
         for (connections, [quiet, noisy]) in CONNECTIONS.into_iter().zip(&mut measured) {
             Cpu::settle(host.server().pid(), Duration::from_secs(10))?;
@@ -92,9 +102,15 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             noise.end(&runtime, &host)?;
         }
     }
-    let rows: Vec<Row> = CONNECTIONS.into_iter().zip(&measured).map(|(connections, volleys)| row(connections, volleys)).collect();
-    let whole = |spread: Spread| format!("{:.0} ({:.0}..{:.0})", spread.median, spread.min, spread.max);
-    let fine = |spread: Spread| format!("{:.2} ({:.2}..{:.2})", spread.median, spread.min, spread.max);
+    let rows: Vec<Row> = CONNECTIONS
+        .into_iter()
+        .zip(&measured)
+        .map(|(connections, volleys)| row(connections, volleys))
+        .collect();
+    let whole =
+        |spread: Spread| format!("{:.0} ({:.0}..{:.0})", spread.median, spread.min, spread.max);
+    let fine =
+        |spread: Spread| format!("{:.2} ({:.2}..{:.2})", spread.median, spread.min, spread.max);
     let lines: Vec<[String; 9]> = rows
         .iter()
         .map(|row| {
@@ -124,20 +140,38 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     ];
     table::print(head, &lines);
     machine.close();
-    println!("{rounds} rounds of {seconds} s, quiet and noisy{}", if pinned { ", pinned" } else { "" });
+    println!(
+        "{rounds} rounds of {seconds} s, quiet and noisy{}",
+        if pinned { ", pinned" } else { "" }
+    );
     write_json(args.json.as_deref(), &Report { machine, rounds, seconds, rows })
 }
 
 fn calls(runtime: &Runtime, host: &Host, connections: usize, seconds: f64) -> Result<Volley> {
     let shot = host.shot(Method::POST, "jobs/run_wait_result/p/u/admin/hello", JSON, ARGUMENTS);
-    let expect = Expect::Exactly(Answer { status: StatusCode::OK, body: Bytes::from_static(ANSWER.as_bytes()) });
-    runtime.block_on(load::fire(host.server().address, &shot, &expect, connections, Duration::from_secs_f64(seconds)))
+    let expect = Expect::Exactly(Answer {
+        status: StatusCode::OK,
+        body: Bytes::from_static(ANSWER.as_bytes()),
+    });
+    runtime.block_on(load::fire(
+        host.server().address,
+        &shot,
+        &expect,
+        connections,
+        Duration::from_secs_f64(seconds),
+    ))
 }
 
 fn row(connections: usize, [quiet, noisy]: &[Vec<Volley>; 2]) -> Row {
-    let each = |volleys: &[Volley], figure: fn(&Volley) -> f64| volleys.iter().map(figure).collect::<Vec<_>>();
-    let [p50, p99, max, rate]: [fn(&Volley) -> f64; 4] =
-        [|volley| volley.times.p50, |volley| volley.times.p99, |volley| volley.times.max, |volley| volley.rate];
+    let each = |volleys: &[Volley], figure: fn(&Volley) -> f64| {
+        volleys.iter().map(figure).collect::<Vec<_>>()
+    };
+    let [p50, p99, max, rate]: [fn(&Volley) -> f64; 4] = [
+        |volley| volley.times.p50,
+        |volley| volley.times.p99,
+        |volley| volley.times.max,
+        |volley| volley.rate,
+    ];
     Row {
         connections,
         quiet_p50: figures::spread(each(quiet, p50)),
@@ -151,7 +185,8 @@ fn row(connections: usize, [quiet, noisy]: &[Vec<Volley>; 2]) -> Row {
     }
 }
 
-/// Everything that a workspace can do at once: callers that wait for loops and for memory, and loops in the queue.
+/// Everything that a workspace can do at once: callers that wait for loops and for memory, and
+/// loops in the queue.
 struct Noise {
     callers: JoinSet<()>,
 }
@@ -159,8 +194,15 @@ struct Noise {
 impl Noise {
     fn begin(runtime: &Runtime, host: &Host) -> Result<Self> {
         let address = host.server().address;
-        let shot =
-            |mode: &str, body: &'static str| host.shot_in("noisy", Method::POST, &format!("jobs/{mode}/p/u/admin/misbehave"), JSON, body);
+        let shot = |mode: &str, body: &'static str| {
+            host.shot_in(
+                "noisy",
+                Method::POST,
+                &format!("jobs/{mode}/p/u/admin/misbehave"),
+                JSON,
+                body,
+            )
+        };
         for _ in 0..QUEUED {
             host.ask(runtime, &shot("run", NOISE.first().context("no noise")?))?;
         }
@@ -186,11 +228,27 @@ impl Noise {
     /// Hangs up, and cancels what is queued.
     fn end(mut self, runtime: &Runtime, host: &Host) -> Result<()> {
         runtime.block_on(self.callers.shutdown());
-        let listed = host.ask(runtime, &host.shot_in("noisy", Method::GET, "jobs/queue/list?per_page=1000", JSON, Bytes::new()))?;
-        let jobs: Vec<serde_json::Value> = serde_json::from_slice(&listed.body).context("the list of jobs")?;
+        let listed = host.ask(
+            runtime,
+            &host.shot_in(
+                "noisy",
+                Method::GET,
+                "jobs/queue/list?per_page=1000",
+                JSON,
+                Bytes::new(),
+            ),
+        )?;
+        let jobs: Vec<serde_json::Value> =
+            serde_json::from_slice(&listed.body).context("the list of jobs")?;
         for id in jobs.iter().filter_map(|job| job.get("id")?.as_str()) {
             // One that has ended meanwhile is refused.
-            let cancel = host.shot_in("noisy", Method::POST, &format!("jobs_u/queue/cancel/{id}"), JSON, "{}");
+            let cancel = host.shot_in(
+                "noisy",
+                Method::POST,
+                &format!("jobs_u/queue/cancel/{id}"),
+                JSON,
+                "{}",
+            );
             let _ = host.ask(runtime, &cancel);
         }
         Ok(())

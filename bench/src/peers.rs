@@ -1,7 +1,8 @@
-//! `hello` on the host beside what people would take instead: servers of other makes, and a process for each call.
+//! `hello` on the host beside what people would take instead: servers of other makes, and a process
+//! for each call.
 //!
-//! Servers are on processor 0 and the load is on processor 1, unless there is only one. A peer that is not installed is left
-//! out, and that is said: `cargo xtask bench` installs them all.
+//! Servers are on processor 0 and the load is on processor 1, unless there is only one. A peer that
+//! is not installed is left out, and that is said: `cargo xtask bench` installs them all.
 
 use crate::cell::{self, Cell, Figures, Round};
 use crate::figures::{self, Spread};
@@ -57,7 +58,8 @@ pub(crate) struct Args {
 enum Peer {
     /// A server without WebAssembly.
     Hyper,
-    /// The same with a bare engine behind it: a fresh instance for each request, but no token, record or limits.
+    /// The same with a bare engine behind it: a fresh instance for each request, but no token,
+    /// record or limits.
     HyperEngine,
     /// The host, Rust.
     Wasmill,
@@ -135,16 +137,25 @@ impl Installed {
     }
 
     fn workerd(&self) -> Result<Server> {
-        let mut command = server::program(&self.node("@cloudflare/workerd-linux-64/bin/workerd"), self.processor);
-        command.args(["serve", "--socket-addr", "http=127.0.0.1:0", "--control-fd=1"]).arg(self.sources.join("workerd.capnp"));
+        let mut command =
+            server::program(&self.node("@cloudflare/workerd-linux-64/bin/workerd"), self.processor);
+        command
+            .args(["serve", "--socket-addr", "http=127.0.0.1:0", "--control-fd=1"])
+            .arg(self.sources.join("workerd.capnp"));
         Server::start(command, Says::Stdout)
     }
 
     /// A program that does one call.
     fn process(&self, peer: Peer) -> (PathBuf, Vec<PathBuf>) {
         match peer {
-            Peer::Bun => (self.node("@oven/bun-linux-x64/bin/bun"), vec!["run".into(), self.sources.join("process.mjs")]),
-            Peer::Deno => (self.node("@deno/linux-x64-glibc/deno"), vec!["run".into(), self.sources.join("process.mjs")]),
+            Peer::Bun => (
+                self.node("@oven/bun-linux-x64/bin/bun"),
+                vec!["run".into(), self.sources.join("process.mjs")],
+            ),
+            Peer::Deno => (
+                self.node("@deno/linux-x64-glibc/deno"),
+                vec!["run".into(), self.sources.join("process.mjs")],
+            ),
             _ => ("python3".into(), vec![self.sources.join("process.py")]),
         }
     }
@@ -159,16 +170,27 @@ struct Servers {
 }
 
 impl Servers {
-    fn start(runtime: &Runtime, installed: &Installed, wanted: &dyn Fn(Peer) -> bool) -> Result<Self> {
+    fn start(
+        runtime: &Runtime,
+        installed: &Installed,
+        wanted: &dyn Fn(Peer) -> bool,
+    ) -> Result<Self> {
         let host = Host::start(installed.processor, &[])?;
         let (mut scripts, mut others, mut missing) = (Vec::new(), Vec::new(), Vec::new());
         for (peer, guest) in [(Peer::Wasmill, crate::QUIET), (Peer::WasmillLog, "hello")] {
-            host.deploy(runtime, "main", &format!("u/admin/{}", route(peer)), read_guest(&installed.guests, guest)?)?;
+            host.deploy(
+                runtime,
+                "main",
+                &format!("u/admin/{}", route(peer)),
+                read_guest(&installed.guests, guest)?,
+            )?;
             scripts.push(peer);
         }
-        for (peer, name) in
-            [(Peer::WasmillQjs, "hello-qjs"), (Peer::WasmillStarling, "hello-starling"), (Peer::WasmillPython, "hello-python")]
-        {
+        for (peer, name) in [
+            (Peer::WasmillQjs, "hello-qjs"),
+            (Peer::WasmillStarling, "hello-starling"),
+            (Peer::WasmillPython, "hello-python"),
+        ] {
             if !wanted(peer) {
                 continue;
             }
@@ -181,7 +203,10 @@ impl Servers {
             }
         }
         let hello = installed.guests.join(crate::QUIET).with_extension("wasm");
-        let mut start = |peer: Peer, needs: Option<PathBuf>, start: &dyn Fn() -> Result<Server>| -> Result<()> {
+        let mut start = |peer: Peer,
+                         needs: Option<PathBuf>,
+                         start: &dyn Fn() -> Result<Server>|
+         -> Result<()> {
             if wanted(peer) {
                 match needs {
                     Some(needs) if !needs.exists() => missing.push(peer.words()),
@@ -195,12 +220,21 @@ impl Servers {
         let wasmtime = installed.folder.join("cargo/bin/wasmtime");
         start(Peer::Serve, Some(wasmtime.clone()), &|| installed.serve(false))?;
         start(Peer::ServeTuned, Some(wasmtime), &|| installed.serve(true))?;
-        start(Peer::Workerd, Some(installed.node("@cloudflare/workerd-linux-64/bin/workerd")), &|| installed.workerd())?;
+        start(
+            Peer::Workerd,
+            Some(installed.node("@cloudflare/workerd-linux-64/bin/workerd")),
+            &|| installed.workerd(),
+        )?;
         Ok(Self { host, others, scripts, missing })
     }
 
     /// What to measure: every server with every number of connections.
-    fn cells(&self, runtime: &Runtime, wanted: &dyn Fn(Peer) -> bool, connections: &[usize]) -> Result<Vec<Cell<'_, Peer>>> {
+    fn cells(
+        &self,
+        runtime: &Runtime,
+        wanted: &dyn Fn(Peer) -> bool,
+        connections: &[usize],
+    ) -> Result<Vec<Cell<'_, Peer>>> {
         let scripts = self.scripts.iter().map(|peer| {
             let call = format!("jobs/run_wait_result/p/u/admin/{}", route(*peer));
             (*peer, self.host.server(), self.host.shot(Method::POST, &call, JSON, ARGUMENTS))
@@ -212,16 +246,37 @@ impl Servers {
             content_type: JSON,
             body: Bytes::from_static(ARGUMENTS.as_bytes()),
         };
-        let mut rows: Vec<_> = self.others.iter().map(|(peer, server)| (*peer, server, plain.clone())).chain(scripts).collect();
+        let mut rows: Vec<_> = self
+            .others
+            .iter()
+            .map(|(peer, server)| (*peer, server, plain.clone()))
+            .chain(scripts)
+            .collect();
         rows.retain(|(peer, ..)| wanted(*peer));
         rows.sort_by_key(|(peer, ..)| *peer);
         let mut cells = Vec::new();
         for &connections in connections {
             for (peer, server, shot) in &rows {
-                let answer = runtime.block_on(load::once(server.address, shot)).with_context(|| format!("{peer:?}"))?;
-                ensure!(answer.status == StatusCode::OK && answer.body == ANSWER, "{peer:?} answers {answer:?}");
-                let expect = Expect::Exactly(Answer { status: StatusCode::OK, body: Bytes::from_static(ANSWER.as_bytes()) });
-                cells.push(Cell { key: *peer, server, shot: shot.clone(), expect, connections, share: 1.0, rounds: Vec::new() });
+                let answer = runtime
+                    .block_on(load::once(server.address, shot))
+                    .with_context(|| format!("{peer:?}"))?;
+                ensure!(
+                    answer.status == StatusCode::OK && answer.body == ANSWER,
+                    "{peer:?} answers {answer:?}"
+                );
+                let expect = Expect::Exactly(Answer {
+                    status: StatusCode::OK,
+                    body: Bytes::from_static(ANSWER.as_bytes()),
+                });
+                cells.push(Cell {
+                    key: *peer,
+                    server,
+                    shot: shot.clone(),
+                    expect,
+                    connections,
+                    share: 1.0,
+                    rounds: Vec::new(),
+                });
             }
         }
         Ok(cells)
@@ -256,10 +311,20 @@ struct ProcessRound {
 impl Processes {
     fn once(&self) -> Result<()> {
         let mut command = server::program(&self.program, self.processor);
-        let mut child = command.args(&self.arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        let mut child = command
+            .args(&self.arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()?;
         child.stdin.take().context("it has no input")?.write_all(ARGUMENTS.as_bytes())?;
         let output = child.wait_with_output()?;
-        ensure!(output.stdout.trim_ascii() == ANSWER.as_bytes(), "{:?} answers {}", self.peer, String::from_utf8_lossy(&output.stdout));
+        ensure!(
+            output.stdout.trim_ascii() == ANSWER.as_bytes(),
+            "{:?} answers {}",
+            self.peer,
+            String::from_utf8_lossy(&output.stdout)
+        );
         Ok(())
     }
 
@@ -269,7 +334,10 @@ impl Processes {
             self.once()?;
         }
         let elapsed = begun.elapsed().as_secs_f64();
-        Ok(ProcessRound { rate: calls as f64 / elapsed, cpu: (machine::children_time() - cpu).as_secs_f64() * 1e6 / calls as f64 })
+        Ok(ProcessRound {
+            rate: calls as f64 / elapsed,
+            cpu: (machine::children_time() - cpu).as_secs_f64() * 1e6 / calls as f64,
+        })
     }
 }
 
@@ -327,13 +395,18 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let wanted = |peer: Peer| args.only.is_empty() || args.only.contains(&peer);
     let runtime = cell::runtime(pinned)?;
     let mut servers = Servers::start(&runtime, &installed, &wanted)?;
-    let connections: Vec<usize> = args.connections.map_or_else(|| CONNECTIONS.to_vec(), |only| vec![only]);
+    let connections: Vec<usize> =
+        args.connections.map_or_else(|| CONNECTIONS.to_vec(), |only| vec![only]);
     let mut missing = std::mem::take(&mut servers.missing);
     let mut cells = servers.cells(&runtime, &wanted, &connections)?;
     cell::measure(&runtime, &mut cells, rounds, seconds)?;
-    let processes = processes(&installed, &wanted, rounds, if args.quick { 2 } else { 20 }, &mut missing)?;
+    let processes =
+        processes(&installed, &wanted, rounds, if args.quick { 2 } else { 20 }, &mut missing)?;
     let ratios = ratios(&cells, &processes);
-    let rows: Vec<Row> = cells.iter().map(|cell| Row { peer: cell.key, name: cell.key.words(), figures: cell.figures() }).collect();
+    let rows: Vec<Row> = cells
+        .iter()
+        .map(|cell| Row { peer: cell.key, name: cell.key.words(), figures: cell.figures() })
+        .collect();
     let processes: Vec<ProcessRow> = processes
         .iter()
         .map(|process| ProcessRow {
@@ -345,14 +418,20 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         .collect();
     print(&connections, &rows, &processes, &ratios);
     if !missing.is_empty() {
-        println!("not installed and left out: {}; `cargo xtask bench` installs them\n", missing.join(", "));
+        println!(
+            "not installed and left out: {}; `cargo xtask bench` installs them\n",
+            missing.join(", ")
+        );
     }
     machine.close();
     println!(
         "{rounds} rounds of {seconds} s{}; medians over the rounds, ratios taken within each round",
         if pinned { ", pinned" } else { "" }
     );
-    write_json(args.json.as_deref(), &Report { machine, rounds, seconds, pinned, missing, rows, processes, ratios })
+    write_json(
+        args.json.as_deref(),
+        &Report { machine, rounds, seconds, pinned, missing, rows, processes, ratios },
+    )
 }
 
 /// Measures a process for each call, one call after the other.
@@ -366,11 +445,23 @@ fn processes(
     let mut all = Vec::new();
     for peer in [Peer::Bun, Peer::Deno, Peer::Python].into_iter().filter(|peer| wanted(*peer)) {
         let (program, arguments) = installed.process(peer);
-        if Command::new(&program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err() {
+        if Command::new(&program)
+            .arg("--version")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .is_err()
+        {
             missing.push(peer.words());
             continue;
         }
-        let process = Processes { peer, program, arguments, processor: installed.processor, rounds: Vec::new() };
+        let process = Processes {
+            peer,
+            program,
+            arguments,
+            processor: installed.processor,
+            rounds: Vec::new(),
+        };
         process.once()?;
         all.push(process);
     }
@@ -384,10 +475,14 @@ fn processes(
 
 /// The comparisons that decide, each within its rounds.
 fn ratios(cells: &[Cell<'_, Peer>], processes: &[Processes]) -> Vec<Ratio> {
-    let find = |peer: Peer, connections: usize| cells.iter().find(|cell| cell.key == peer && cell.connections == connections);
+    let find = |peer: Peer, connections: usize| {
+        cells.iter().find(|cell| cell.key == peer && cell.connections == connections)
+    };
     let p99 = |round: &Round| round.volley.times.p99;
     let mut ratios = Vec::new();
-    let at_least = |value: Spread, least: f64| (Some(format!("at least {least}")), Some(value.median >= least));
+    let at_least = |value: Spread, least: f64| {
+        (Some(format!("at least {least}")), Some(value.median >= least))
+    };
     for connections in CONNECTIONS {
         // Goals are for 32 connections.
         let goal = |least: f64| (connections == 32).then_some(least);
@@ -400,14 +495,28 @@ fn ratios(cells: &[Cell<'_, Peer>], processes: &[Processes]) -> Vec<Ratio> {
             (Peer::WasmillQjs, Peer::Workerd, goal(1.0)),
             (Peer::WasmillStarling, Peer::Workerd, None),
         ] {
-            let (Some(a), Some(b)) = (find(ours, connections), find(theirs, connections)) else { continue };
+            let (Some(a), Some(b)) = (find(ours, connections), find(theirs, connections)) else {
+                continue;
+            };
             let value = figures::ratios(&a.rates(), &b.rates());
             let (goal, met) = least.map_or((None, None), |least| at_least(value, least));
-            ratios.push(Ratio { ratio: format!("throughput: {} / {}", ours.words(), theirs.words()), connections, goal, value, met });
+            ratios.push(Ratio {
+                ratio: format!("throughput: {} / {}", ours.words(), theirs.words()),
+                connections,
+                goal,
+                value,
+                met,
+            });
         }
-        if let (Some(ours), Some(bare)) = (find(Peer::Wasmill, connections), find(Peer::Hyper, connections)) {
+        if let (Some(ours), Some(bare)) =
+            (find(Peer::Wasmill, connections), find(Peer::Hyper, connections))
+        {
             let value = figures::ratios(&ours.each(p99), &bare.each(p99));
-            let (goal, met) = if connections == 32 { (Some("at most 3".to_owned()), Some(value.median <= 3.0)) } else { (None, None) };
+            let (goal, met) = if connections == 32 {
+                (Some("at most 3".to_owned()), Some(value.median <= 3.0))
+            } else {
+                (None, None)
+            };
             ratios.push(Ratio {
                 ratio: format!("p99: {} / {}", Peer::Wasmill.words(), Peer::Hyper.words()),
                 connections,
@@ -418,31 +527,56 @@ fn ratios(cells: &[Cell<'_, Peer>], processes: &[Processes]) -> Vec<Ratio> {
         }
     }
     for process in processes {
-        let ours = if process.peer == Peer::Python { Peer::WasmillPython } else { Peer::WasmillQjs };
+        let ours =
+            if process.peer == Peer::Python { Peer::WasmillPython } else { Peer::WasmillQjs };
         let Some(cell) = find(ours, 1) else { continue };
-        let value = figures::ratios(&cell.rates(), &process.rounds.iter().map(|round| round.rate).collect::<Vec<_>>());
-        let (goal, met) = if ours == Peer::WasmillQjs { at_least(value, 100.0) } else { (None, None) };
-        ratios.push(Ratio { ratio: format!("throughput: {} / {}", ours.words(), process.peer.words()), connections: 1, goal, value, met });
+        let value = figures::ratios(
+            &cell.rates(),
+            &process.rounds.iter().map(|round| round.rate).collect::<Vec<_>>(),
+        );
+        let (goal, met) =
+            if ours == Peer::WasmillQjs { at_least(value, 100.0) } else { (None, None) };
+        ratios.push(Ratio {
+            ratio: format!("throughput: {} / {}", ours.words(), process.peer.words()),
+            connections: 1,
+            goal,
+            value,
+            met,
+        });
     }
     ratios
 }
 
 fn print(connections: &[usize], rows: &[Row], processes: &[ProcessRow], ratios: &[Ratio]) {
-    let whole = |spread: Spread| format!("{:.0} ({:.0}..{:.0})", spread.median, spread.min, spread.max);
-    let fine = |spread: Spread| format!("{:.1} ({:.1}..{:.1})", spread.median, spread.min, spread.max);
+    let whole =
+        |spread: Spread| format!("{:.0} ({:.0}..{:.0})", spread.median, spread.min, spread.max);
+    let fine =
+        |spread: Spread| format!("{:.1} ({:.1}..{:.1})", spread.median, spread.min, spread.max);
     for &connections in connections {
         let lines: Vec<[String; 5]> = rows
             .iter()
             .filter(|row| row.figures.connections == connections)
             .map(|Row { name, figures, .. }| {
-                [(*name).to_owned(), whole(figures.rate), whole(figures.p50_us), whole(figures.p99_us), fine(figures.cpu_us)]
+                [
+                    (*name).to_owned(),
+                    whole(figures.rate),
+                    whole(figures.p50_us),
+                    whole(figures.p99_us),
+                    fine(figures.cpu_us),
+                ]
             })
             .collect();
         let head = format!("{connections} connection{}", if connections == 1 { "" } else { "s" });
-        table::print([&head, "requests/s (min..max)", "p50 µs", "p99 µs", "cpu µs/request"], &lines);
+        table::print(
+            [&head, "requests/s (min..max)", "p50 µs", "p99 µs", "cpu µs/request"],
+            &lines,
+        );
     }
     if !processes.is_empty() {
-        let lines: Vec<[String; 3]> = processes.iter().map(|row| [row.name.to_owned(), fine(row.rate), whole(row.cpu_us)]).collect();
+        let lines: Vec<[String; 3]> = processes
+            .iter()
+            .map(|row| [row.name.to_owned(), fine(row.rate), whole(row.cpu_us)])
+            .collect();
         table::print(["one after the other", "calls/s (min..max)", "cpu µs/call"], &lines);
     }
     let lines: Vec<[String; 5]> = ratios
@@ -451,7 +585,10 @@ fn print(connections: &[usize], rows: &[Row], processes: &[ProcessRow], ratios: 
             [
                 ratio.ratio.clone(),
                 ratio.connections.to_string(),
-                format!("{:.2} ({:.2}..{:.2})", ratio.value.median, ratio.value.min, ratio.value.max),
+                format!(
+                    "{:.2} ({:.2}..{:.2})",
+                    ratio.value.median, ratio.value.min, ratio.value.max
+                ),
                 ratio.goal.clone().unwrap_or_default(),
                 ratio.met.map_or("", |met| if met { "met" } else { "not met" }).to_owned(),
             ]

@@ -1,7 +1,7 @@
 //! What was measured, as tables in `docs/performance.md` and as plots beside it.
 //!
-//! The page is written by hand but for what is between `<!-- measured: NAME -->` and `<!-- /measured -->`, which is made here from
-//! the reports that the other commands have written.
+//! The page is written by hand but for what is between `<!-- measured: NAME -->` and `<!--
+//! /measured -->`, which is made here from the reports that the other commands have written.
 
 use crate::table;
 use anyhow::{Context as _, Result, bail};
@@ -20,27 +20,32 @@ pub(crate) struct Args {
     page: Option<PathBuf>,
 }
 
-/// Reads the reports and writes tables and plots. A report that is missing leaves its place as it was.
+/// Reads the reports and writes tables and plots. A report that is missing leaves its place as it
+/// was.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let from = args.from.clone().unwrap_or_else(|| root.join("target/bench"));
     let page = args.page.clone().unwrap_or_else(|| root.join("docs/performance.md"));
     let plots = page.with_extension("");
-    std::fs::create_dir_all(&plots).with_context(|| format!("{} cannot be made", plots.display()))?;
-    let mut text = std::fs::read_to_string(&page).with_context(|| format!("{} cannot be read", page.display()))?;
+    std::fs::create_dir_all(&plots)
+        .with_context(|| format!("{} cannot be made", plots.display()))?;
+    let mut text = std::fs::read_to_string(&page)
+        .with_context(|| format!("{} cannot be read", page.display()))?;
     for (part, make) in PARTS {
         let file = from.join(format!("{part}.json"));
         let Ok(report) = std::fs::read(&file) else {
             println!("{} is not there: {part} stays as it is", file.display());
             continue;
         };
-        let report: Value = serde_json::from_slice(&report).with_context(|| format!("{} is no JSON", file.display()))?;
+        let report: Value = serde_json::from_slice(&report)
+            .with_context(|| format!("{} is no JSON", file.display()))?;
         for piece in make(&report) {
             match piece {
                 Piece::Table(name, table) => text = replaced(&text, name, &table)?,
                 Piece::Plot(name, plot) => {
                     let file = plots.join(format!("{name}.svg"));
-                    std::fs::write(&file, plot).with_context(|| format!("{} cannot be written", file.display()))?;
+                    std::fs::write(&file, plot)
+                        .with_context(|| format!("{} cannot be written", file.display()))?;
                 }
             }
         }
@@ -60,13 +65,21 @@ enum Piece {
 type Make = fn(&Value) -> Vec<Piece>;
 
 /// The reports, and what is made of each.
-const PARTS: [(&str, Make); 6] =
-    [("peers", peers), ("http", http), ("versions", versions), ("neighbour", neighbour), ("large", large), ("choices", choices)];
+const PARTS: [(&str, Make); 6] = [
+    ("peers", peers),
+    ("http", http),
+    ("versions", versions),
+    ("neighbour", neighbour),
+    ("large", large),
+    ("choices", choices),
+];
 
 /// The page with something else in one of its places.
 fn replaced(page: &str, name: &str, content: &str) -> Result<String> {
     let (begin, end) = (format!("<!-- measured: {name} -->\n"), "<!-- /measured -->");
-    let Some((before, rest)) = page.split_once(&begin) else { bail!("the page has no place for {name}: {begin:?}") };
+    let Some((before, rest)) = page.split_once(&begin) else {
+        bail!("the page has no place for {name}: {begin:?}")
+    };
     let Some((_, after)) = rest.split_once(end) else { bail!("the place for {name} has no end") };
     Ok(format!("{before}{begin}\n{content}\n{end}{after}"))
 }
@@ -93,7 +106,9 @@ fn spread(value: &Value, name: &str, decimals: usize) -> String {
 /// A number with so many decimals, and its thousands apart.
 fn thousands(number: f64, decimals: usize) -> String {
     let plain = format!("{number:.decimals$}");
-    let (whole, rest) = plain.split_once('.').map_or((plain.as_str(), String::new()), |(whole, rest)| (whole, format!(".{rest}")));
+    let (whole, rest) = plain
+        .split_once('.')
+        .map_or((plain.as_str(), String::new()), |(whole, rest)| (whole, format!(".{rest}")));
     let mut grouped = String::new();
     for (at, digit) in whole.chars().enumerate() {
         if at > 0 && (whole.len() - at).is_multiple_of(3) {
@@ -116,13 +131,20 @@ fn weather(report: &Value) -> String {
     if report.get("seconds").is_some() {
         let _ = write!(line, " of {} s", number(report, "/seconds"));
     }
-    format!("{line}; load {} before, {} after.\n", text(report, "/machine/load_before"), text(report, "/machine/load_after"))
+    format!(
+        "{line}; load {} before, {} after.\n",
+        text(report, "/machine/load_before"),
+        text(report, "/machine/load_after")
+    )
 }
 
 fn peers(report: &Value) -> Vec<Piece> {
     let mut pieces = Vec::new();
     for (connections, place) in [(1, "peers-1"), (32, "peers-32"), (256, "peers-256")] {
-        let rows: Vec<&Value> = list(report, "/rows").iter().filter(|row| number(row, "/connections") == f64::from(connections)).collect();
+        let rows: Vec<&Value> = list(report, "/rows")
+            .iter()
+            .filter(|row| number(row, "/connections") == f64::from(connections))
+            .collect();
         let lines: Vec<[String; 5]> = rows
             .iter()
             .map(|row| {
@@ -135,19 +157,39 @@ fn peers(report: &Value) -> Vec<Piece> {
                 ]
             })
             .collect();
-        pieces.push(Piece::Table(place, table::markdown(["", "requests/s", "p50 µs", "p99 µs", "cpu µs/request"], &lines)));
+        pieces.push(Piece::Table(
+            place,
+            table::markdown(["", "requests/s", "p50 µs", "p99 µs", "cpu µs/request"], &lines),
+        ));
         if connections == 32 {
             let bars = |name: &str| {
-                rows.iter().map(|row| Bar::new(text(row, "/name"), number(row, &format!("/{name}/median")))).collect::<Vec<_>>()
+                rows.iter()
+                    .map(|row| {
+                        Bar::new(text(row, "/name"), number(row, &format!("/{name}/median")))
+                    })
+                    .collect::<Vec<_>>()
             };
-            pieces.push(Piece::Plot("throughput", plot("Requests per second, 32 connections, one processor", &bars("rate"), 0)));
-            let quick: Vec<Bar> = bars("cpu_us").into_iter().filter(|bar| bar.value < 200.0).collect();
-            pieces.push(Piece::Plot("processor", plot("Microseconds of processor time per request, 32 connections", &quick, 1)));
+            pieces.push(Piece::Plot(
+                "throughput",
+                plot("Requests per second, 32 connections, one processor", &bars("rate"), 0),
+            ));
+            let quick: Vec<Bar> =
+                bars("cpu_us").into_iter().filter(|bar| bar.value < 200.0).collect();
+            pieces.push(Piece::Plot(
+                "processor",
+                plot("Microseconds of processor time per request, 32 connections", &quick, 1),
+            ));
         }
     }
     let lines: Vec<[String; 3]> = list(report, "/processes")
         .iter()
-        .map(|row| [text(row, "/name").to_owned(), spread(row, "rate", 1), thousands(number(row, "/cpu_us/median") / 1e3, 1)])
+        .map(|row| {
+            [
+                text(row, "/name").to_owned(),
+                spread(row, "rate", 1),
+                thousands(number(row, "/cpu_us/median") / 1e3, 1),
+            ]
+        })
         .collect();
     pieces.push(Piece::Table("processes", table::markdown(["", "calls/s", "cpu ms/call"], &lines)));
     let lines: Vec<[String; 5]> = list(report, "/ratios")
@@ -163,7 +205,10 @@ fn peers(report: &Value) -> Vec<Piece> {
             ]
         })
         .collect();
-    let ratios = table::markdown(["ratio", "connections", "median (smallest..largest)", "goal", "met"], &lines);
+    let ratios = table::markdown(
+        ["ratio", "connections", "median (smallest..largest)", "goal", "met"],
+        &lines,
+    );
     pieces.push(Piece::Table("ratios", format!("{ratios}\n{}", weather(report))));
     pieces
 }
@@ -183,27 +228,49 @@ fn versions(report: &Value) -> Vec<Piece> {
             ]
         })
         .collect();
-    let head = ["milliseconds", "KiB of wasm", "upload", "first call, pushed", "first call, restarted", "the next call"];
+    let head = [
+        "milliseconds",
+        "KiB of wasm",
+        "upload",
+        "first call, pushed",
+        "first call, restarted",
+        "the next call",
+    ];
     let first = format!("{}\n{}", table::markdown(head, &lines), weather(report));
-    let bar = |script: &Value| Bar::new(&format!("wasmill, {}", text(script, "/name")), number(script, "/restarted/median"));
+    let bar = |script: &Value| {
+        Bar::new(
+            &format!("wasmill, {}", text(script, "/name")),
+            number(script, "/restarted/median"),
+        )
+    };
     let bars: Vec<Bar> = scripts.iter().map(bar).collect();
     let mib = |value: f64| thousands(value / 1_048_576.0, 0);
-    let lines: Vec<[String; 8]> = [("all kept ready", "kept"), ("more than are kept ready", "evicted")]
-        .map(|(words, name)| {
-            let at = |field: &str| number(report, &format!("/{name}/{field}"));
-            let total = |when: &str| at(&format!("{when}/anonymous")) + at(&format!("{when}/file"));
-            [
-                format!("{}, {words}", thousands(at("versions"), 0)),
-                thousands(at("upload/median"), 1),
-                format!("{} / {}", thousands(at("first/p50"), 2), thousands(at("first/p99"), 2)),
-                format!("{} / {}", thousands(at("second/p50"), 2), thousands(at("second/p99"), 2)),
-                mib(total("before")),
-                mib(total("after")),
-                mib(at("after/anonymous")),
-                mib(total("rested")),
-            ]
-        })
-        .into();
+    let lines: Vec<[String; 8]> =
+        [("all kept ready", "kept"), ("more than are kept ready", "evicted")]
+            .map(|(words, name)| {
+                let at = |field: &str| number(report, &format!("/{name}/{field}"));
+                let total =
+                    |when: &str| at(&format!("{when}/anonymous")) + at(&format!("{when}/file"));
+                [
+                    format!("{}, {words}", thousands(at("versions"), 0)),
+                    thousands(at("upload/median"), 1),
+                    format!(
+                        "{} / {}",
+                        thousands(at("first/p50"), 2),
+                        thousands(at("first/p99"), 2)
+                    ),
+                    format!(
+                        "{} / {}",
+                        thousands(at("second/p50"), 2),
+                        thousands(at("second/p99"), 2)
+                    ),
+                    mib(total("before")),
+                    mib(total("after")),
+                    mib(at("after/anonymous")),
+                    mib(total("rested")),
+                ]
+            })
+            .into();
     let head = [
         "versions",
         "upload ms",
@@ -227,10 +294,15 @@ fn versions(report: &Value) -> Vec<Piece> {
 }
 
 fn http(report: &Value) -> Vec<Piece> {
-    let lines: Vec<[String; 2]> =
-        list(report, "/layers").iter().map(|layer| [text(layer, "/layer").to_owned(), spread(layer, "cpu_us", 1)]).collect();
+    let lines: Vec<[String; 2]> = list(report, "/layers")
+        .iter()
+        .map(|layer| [text(layer, "/layer").to_owned(), spread(layer, "cpu_us", 1)])
+        .collect();
     let layers = table::markdown(["32 connections", "processor time, µs"], &lines);
-    let share = format!("Token and rights, and the record written, are {} of a call's processor time.\n", spread(report, "share", 2));
+    let share = format!(
+        "Token and rights, and the record written, are {} of a call's processor time.\n",
+        spread(report, "share", 2)
+    );
     vec![Piece::Table("layers", format!("{layers}\n{share}\n{}", weather(report)))]
 }
 
@@ -250,14 +322,28 @@ fn neighbour(report: &Value) -> Vec<Piece> {
             ]
         })
         .collect();
-    let head = ["connections", "p50 µs, quiet", "noisy", "p99 µs, quiet", "noisy", "longest µs, quiet", "noisy", "p99, noisy to quiet"];
-    vec![Piece::Table("neighbour", format!("{}\n{}", table::markdown(head, &lines), weather(report)))]
+    let head = [
+        "connections",
+        "p50 µs, quiet",
+        "noisy",
+        "p99 µs, quiet",
+        "noisy",
+        "longest µs, quiet",
+        "noisy",
+        "p99, noisy to quiet",
+    ];
+    vec![Piece::Table(
+        "neighbour",
+        format!("{}\n{}", table::markdown(head, &lines), weather(report)),
+    )]
 }
 
 fn large(report: &Value) -> Vec<Piece> {
     let lines: Vec<[String; 3]> = list(report, "/rows")
         .iter()
-        .map(|row| [text(row, "/name").to_owned(), spread(row, "time_ms", 1), spread(row, "cpu_ms", 0)])
+        .map(|row| {
+            [text(row, "/name").to_owned(), spread(row, "time_ms", 1), spread(row, "cpu_ms", 0)]
+        })
         .collect();
     let waiting = format!(
         "{} calls that sleep {} s, at once: answered after {} s, with {} s of processor time and {} MiB more memory.\n",
@@ -267,7 +353,10 @@ fn large(report: &Value) -> Vec<Piece> {
         thousands(number(report, "/waiting/cpu"), 2),
         thousands(number(report, "/waiting/bytes") / 1_048_576.0, 0),
     );
-    vec![Piece::Table("large", format!("{}\n{waiting}", table::markdown(["one call", "ms", "cpu ms"], &lines)))]
+    vec![Piece::Table(
+        "large",
+        format!("{}\n{waiting}", table::markdown(["one call", "ms", "cpu ms"], &lines)),
+    )]
 }
 
 fn choices(report: &Value) -> Vec<Piece> {
@@ -279,7 +368,13 @@ fn choices(report: &Value) -> Vec<Piece> {
         .map(|(at, rust)| {
             let javascript = rows(1).get(at).unwrap_or(&Value::Null);
             let micros = |row: &Value| thousands(number(row, "/p50_us/median"), 1);
-            [text(rust, "/choice").to_owned(), micros(rust), spread(rust, "ratio", 2), micros(javascript), spread(javascript, "ratio", 2)]
+            [
+                text(rust, "/choice").to_owned(),
+                micros(rust),
+                spread(rust, "ratio", 2),
+                micros(javascript),
+                spread(javascript, "ratio", 2),
+            ]
         })
         .collect();
     let head = ["", "Rust, µs", "to the host's way", "JavaScript (qjs), µs", "to the host's way"];
@@ -340,9 +435,13 @@ mod tests {
 
     #[test]
     fn numbers_read_well() {
-        for (number, decimals, text) in
-            [(0.0, 0, "0"), (999.4, 0, "999"), (1_000.0, 1, "1,000.0"), (1_234_567.25, 1, "1,234,567.2"), (12.345, 2, "12.35")]
-        {
+        for (number, decimals, text) in [
+            (0.0, 0, "0"),
+            (999.4, 0, "999"),
+            (1_000.0, 1, "1,000.0"),
+            (1_234_567.25, 1, "1,234,567.2"),
+            (12.345, 2, "12.35"),
+        ] {
             assert_eq!(thousands(number, decimals), text);
         }
     }
@@ -351,7 +450,10 @@ mod tests {
     fn places_are_filled_and_filled_again() {
         let page = "a\n<!-- measured: x -->\nold\n<!-- /measured -->\nb\n<!-- measured: y -->\n<!-- /measured -->\n";
         let once = replaced(page, "x", "new\n").unwrap();
-        assert_eq!(once, "a\n<!-- measured: x -->\n\nnew\n\n<!-- /measured -->\nb\n<!-- measured: y -->\n<!-- /measured -->\n");
+        assert_eq!(
+            once,
+            "a\n<!-- measured: x -->\n\nnew\n\n<!-- /measured -->\nb\n<!-- measured: y -->\n<!-- /measured -->\n"
+        );
         assert_eq!(replaced(&once, "x", "new\n").unwrap(), once);
         assert!(replaced(page, "z", "").is_err());
     }

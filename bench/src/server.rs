@@ -1,4 +1,5 @@
-//! The processes that are measured: started, found by the address that they print, and stopped by their id.
+//! The processes that are measured: started, found by the address that they print, and stopped by
+//! their id.
 
 use crate::load::{self, Answer, Shot};
 use anyhow::{Context as _, Result, ensure};
@@ -23,10 +24,12 @@ pub(crate) enum Says {
     Stderr,
 }
 
-/// The address in a line such as `listening on http://127.0.0.1:8000`, or workerd's `{"event":"listen","socket":"http","port":8000}`.
+/// The address in a line such as `listening on http://127.0.0.1:8000`, or workerd's
+/// `{"event":"listen","socket":"http","port":8000}`.
 fn address_in(line: &str) -> Option<SocketAddr> {
     if let Some((_, rest)) = line.split_once("http://") {
-        let end = rest.find(|letter: char| letter.is_whitespace() || letter == '/').unwrap_or(rest.len());
+        let end =
+            rest.find(|letter: char| letter.is_whitespace() || letter == '/').unwrap_or(rest.len());
         return rest.get(..end)?.parse().ok();
     }
     let event: serde_json::Value = serde_json::from_str(line).ok()?;
@@ -83,7 +86,8 @@ impl Drop for Server {
         if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
             let _ = kill_process(pid, Signal::TERM);
         }
-        // Standard input is held open until the wait, which closes it: the bare server ends by that.
+        // Standard input is held open until the wait, which closes it: the bare server ends by
+        // that.
         let end = Instant::now() + Duration::from_secs(5);
         while Instant::now() < end {
             if let Ok(Some(_)) = self.child.try_wait() {
@@ -124,7 +128,11 @@ fn binary() -> Result<PathBuf> {
         return Ok(path.into());
     }
     let beside = std::env::current_exe()?.with_file_name("wasmill");
-    ensure!(beside.exists(), "{} is missing; `cargo build --release --workspace --bins` builds it, or set WASMILL_BIN", beside.display());
+    ensure!(
+        beside.exists(),
+        "{} is missing; `cargo build --release --workspace --bins` builds it, or set WASMILL_BIN",
+        beside.display()
+    );
     Ok(beside)
 }
 
@@ -155,19 +163,44 @@ impl Host {
     fn on(folder: TempDir, processor: Option<usize>, arguments: Vec<String>) -> Result<Self> {
         let (data, log) = (folder.path().join("data"), folder.path().join("log"));
         let mut command = program(&binary()?, processor);
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("WASMILL_")) {
+        for (name, _) in
+            std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("WASMILL_"))
+        {
             command.env_remove(name);
         }
         command.env("WASMILL_CONFIG", folder.path().join("config.json")).env("WASMILL_LOG", "warn");
-        command.arg("serve").arg("--data").arg(&data).args(["--listen", "127.0.0.1:0"]).args(&arguments).stderr(File::create(&log)?);
-        let server = Server::start(command, Says::Stdout).with_context(|| std::fs::read_to_string(&log).unwrap_or_default())?;
-        let token = std::fs::read_to_string(data.join("admin-token")).context("the host wrote no token")?.trim().to_owned();
+        command
+            .arg("serve")
+            .arg("--data")
+            .arg(&data)
+            .args(["--listen", "127.0.0.1:0"])
+            .args(&arguments)
+            .stderr(File::create(&log)?);
+        let server = Server::start(command, Says::Stdout)
+            .with_context(|| std::fs::read_to_string(&log).unwrap_or_default())?;
+        let token = std::fs::read_to_string(data.join("admin-token"))
+            .context("the host wrote no token")?
+            .trim()
+            .to_owned();
         Ok(Self { server, token, processor, arguments, folder })
     }
 
-    /// Deploys a script in a workspace. `at` is its path, and a query if it needs one. Returns the version's hash.
-    pub(crate) fn deploy(&self, runtime: &Runtime, workspace: &str, at: &str, wasm: impl Into<Bytes>) -> Result<String> {
-        let upload = self.shot_in(workspace, Method::POST, &format!("scripts/upload/p/{at}"), "application/wasm", wasm);
+    /// Deploys a script in a workspace. `at` is its path, and a query if it needs one. Returns the
+    /// version's hash.
+    pub(crate) fn deploy(
+        &self,
+        runtime: &Runtime,
+        workspace: &str,
+        at: &str,
+        wasm: impl Into<Bytes>,
+    ) -> Result<String> {
+        let upload = self.shot_in(
+            workspace,
+            Method::POST,
+            &format!("scripts/upload/p/{at}"),
+            "application/wasm",
+            wasm,
+        );
         let answer = self.ask(runtime, &upload)?;
         Ok(String::from_utf8_lossy(&answer.body).trim_matches('"').to_owned())
     }
@@ -175,7 +208,13 @@ impl Host {
     /// Sends one request; an answer that is no success is an error.
     pub(crate) fn ask(&self, runtime: &Runtime, shot: &Shot) -> Result<Answer> {
         let answer = runtime.block_on(load::once(self.server.address, shot))?;
-        ensure!(answer.status.is_success(), "{} is answered {} {}", shot.path, answer.status, String::from_utf8_lossy(&answer.body));
+        ensure!(
+            answer.status.is_success(),
+            "{} is answered {} {}",
+            shot.path,
+            answer.status,
+            String::from_utf8_lossy(&answer.body)
+        );
         Ok(answer)
     }
 
@@ -185,12 +224,25 @@ impl Host {
     }
 
     /// A request to a route of the workspace `main`.
-    pub(crate) fn shot(&self, method: Method, route: &str, content_type: &'static str, body: impl Into<Bytes>) -> Shot {
+    pub(crate) fn shot(
+        &self,
+        method: Method,
+        route: &str,
+        content_type: &'static str,
+        body: impl Into<Bytes>,
+    ) -> Shot {
         self.shot_in("main", method, route, content_type, body)
     }
 
     /// A request to a route of a workspace.
-    pub(crate) fn shot_in(&self, workspace: &str, method: Method, route: &str, content_type: &'static str, body: impl Into<Bytes>) -> Shot {
+    pub(crate) fn shot_in(
+        &self,
+        workspace: &str,
+        method: Method,
+        route: &str,
+        content_type: &'static str,
+        body: impl Into<Bytes>,
+    ) -> Shot {
         Shot {
             method,
             path: format!("/api/w/{workspace}/{route}"),
@@ -209,8 +261,14 @@ mod tests {
     fn addresses() {
         let found = |line| address_in(line).map(|address| address.to_string());
         assert_eq!(found("listening on http://127.0.0.1:81\n").as_deref(), Some("127.0.0.1:81"));
-        assert_eq!(found("Serving HTTP on http://127.0.0.1:82/\n").as_deref(), Some("127.0.0.1:82"));
-        assert_eq!(found(r#"{"event":"listen","socket":"http","port":83}"#).as_deref(), Some("127.0.0.1:83"));
+        assert_eq!(
+            found("Serving HTTP on http://127.0.0.1:82/\n").as_deref(),
+            Some("127.0.0.1:82")
+        );
+        assert_eq!(
+            found(r#"{"event":"listen","socket":"http","port":83}"#).as_deref(),
+            Some("127.0.0.1:83")
+        );
         assert_eq!(found("warning: nothing"), None);
     }
 }

@@ -1,6 +1,7 @@
 //! Versions of scripts: what it takes to upload one, to call it for the first time, and to keep it.
 //!
-//! Scripts are made different from each other by a custom section, which changes their digest and nothing else.
+//! Scripts are made different from each other by a custom section, which changes their digest and
+//! nothing else.
 
 use crate::figures::{self, Spread};
 use crate::load::{self, Shot};
@@ -19,7 +20,8 @@ use tokio::task::JoinSet;
 const JSON: &str = "application/json";
 const ARGUMENTS: &str = r#"{"name":"Ann","times":2}"#;
 const MIB: f64 = 1_048_576.0;
-/// How long nobody calls before the memory is looked at again: twice the time between two looks for versions that nobody calls.
+/// How long nobody calls before the memory is looked at again: twice the time between two looks for
+/// versions that nobody calls.
 const REST: Duration = Duration::from_secs(25);
 /// MiB of ready scripts that the host with very many of them may keep.
 const BOUND: &str = "64";
@@ -56,7 +58,8 @@ struct Script {
     upload: Spread,
     /// The first call after that.
     pushed: Spread,
-    /// The first call of a host that was started again: with the token looked up, the version found, the code read.
+    /// The first call of a host that was started again: with the token looked up, the version
+    /// found, the code read.
     restarted: Spread,
     /// The call after that.
     warm: Spread,
@@ -107,7 +110,11 @@ struct Report {
 /// Measures and reports.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let mut machine = Machine::look();
-    let (rounds, kept, many, instances) = if args.quick { (1, 10, 20, 10) } else { (args.rounds.max(1), args.versions, args.many, 200) };
+    let (rounds, kept, many, instances) = if args.quick {
+        (1, 10, 20, 10)
+    } else {
+        (args.rounds.max(1), args.versions, args.many, 200)
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let peers = args.peers.clone().unwrap_or_else(peers_folder);
     let hello = read_guest(&guests_folder(), "hello")?;
@@ -118,10 +125,16 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let wasm = |version: usize| variant(&hello, version);
     let kept = many_versions(&runtime, &[], kept, rest, &wasm)?;
     let small = wat::parse_str(SMALL)?;
-    let evicted = many_versions(&runtime, &["--warm-scripts", BOUND], many, rest, &|version| variant(&small, version))?;
+    let evicted = many_versions(&runtime, &["--warm-scripts", BOUND], many, rest, &|version| {
+        variant(&small, version)
+    })?;
     print_many(&kept, &evicted);
     let running = running(&runtime, instances)?;
-    println!("{} running instances: {:.0} KiB each\n", running.instances, running.bytes_each / 1024.0);
+    println!(
+        "{} running instances: {:.0} KiB each\n",
+        running.instances,
+        running.bytes_each / 1024.0
+    );
     machine.close();
     println!("{rounds} rounds; medians (smallest to largest)");
     write_json(args.json.as_deref(), &Report { machine, rounds, scripts, kept, evicted, running })
@@ -142,7 +155,8 @@ fn variant(wasm: &[u8], version: usize) -> Bytes {
     const NAME: &[u8] = b"variant";
     let text = format!("{version:012}");
     let mut bytes = wasm.to_vec();
-    // Section 0, its length, its name with that one's length: all of them below 128, and so one byte each.
+    // Section 0, its length, its name with that one's length: all of them below 128, and so one
+    // byte each.
     bytes.extend([0, (1 + NAME.len() + text.len()) as u8, NAME.len() as u8]);
     bytes.extend(NAME);
     bytes.extend(text.as_bytes());
@@ -165,7 +179,12 @@ fn ask(runtime: &Runtime, host: &Host, shot: &Shot) -> Result<f64> {
 }
 
 /// Uploads, first calls and first calls after a restart of scripts in several languages.
-fn scripts(runtime: &Runtime, hello: &[u8], components: &Path, rounds: usize) -> Result<Vec<Script>> {
+fn scripts(
+    runtime: &Runtime,
+    hello: &[u8],
+    components: &Path,
+    rounds: usize,
+) -> Result<Vec<Script>> {
     let mut sources = vec![("Rust", "rust", hello.to_vec(), Some(5.0))];
     for (name, path, file) in [
         ("JavaScript (qjs)", "qjs", "hello-qjs"),
@@ -174,13 +193,16 @@ fn scripts(runtime: &Runtime, hello: &[u8], components: &Path, rounds: usize) ->
     ] {
         match std::fs::read(components.join(format!("{file}.wasm"))) {
             Ok(wasm) => sources.push((name, path, wasm, Some(30.0))),
-            Err(_) => println!("left out, for it is not made: {name}; `cargo xtask bench` makes it"),
+            Err(_) => {
+                println!("left out, for it is not made: {name}; `cargo xtask bench` makes it")
+            }
         }
     }
     let mut scripts = Vec::new();
     for (name, path, wasm, goal) in sources {
         let mut host = Host::start(None, &[])?;
-        let (mut upload, mut pushed, mut restarted, mut warm) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut upload, mut pushed, mut restarted, mut warm) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for round in 0..rounds {
             let path = format!("u/admin/{path}_{round}");
             let begun = Instant::now();
@@ -194,14 +216,21 @@ fn scripts(runtime: &Runtime, hello: &[u8], components: &Path, rounds: usize) ->
             restarted.push(ask(runtime, &host, &shot)?);
             warm.push(ask(runtime, &host, &shot)?);
         }
-        let [upload, pushed, restarted, warm] = [upload, pushed, restarted, warm].map(figures::spread);
+        let [upload, pushed, restarted, warm] =
+            [upload, pushed, restarted, warm].map(figures::spread);
         scripts.push(Script { name, bytes: wasm.len(), upload, pushed, restarted, warm, goal });
     }
     Ok(scripts)
 }
 
 /// Uploads many versions, starts the host again, and calls each of them twice.
-fn many_versions(runtime: &Runtime, arguments: &[&str], versions: usize, rest: Duration, wasm: &dyn Fn(usize) -> Bytes) -> Result<Many> {
+fn many_versions(
+    runtime: &Runtime,
+    arguments: &[&str],
+    versions: usize,
+    rest: Duration,
+    wasm: &dyn Fn(usize) -> Bytes,
+) -> Result<Many> {
     let host = Host::start(None, arguments)?;
     let mut uploads = Vec::new();
     for version in 0..versions {
@@ -233,7 +262,14 @@ fn running(runtime: &Runtime, instances: usize) -> Result<Running> {
     const SECONDS: u64 = 3;
     let host = Host::start(None, &[])?;
     host.deploy(runtime, "main", "u/admin/slow", read_guest(&guests_folder(), "slow")?)?;
-    let shot = |seconds: u64| host.shot(Method::POST, "jobs/run_wait_result/p/u/admin/slow", JSON, format!("{{\"seconds\":{seconds}}}"));
+    let shot = |seconds: u64| {
+        host.shot(
+            Method::POST,
+            "jobs/run_wait_result/p/u/admin/slow",
+            JSON,
+            format!("{{\"seconds\":{seconds}}}"),
+        )
+    };
     host.ask(runtime, &shot(0))?;
     let (pid, address, slow) = (host.server().pid(), host.server().address, shot(SECONDS));
     let before = Resident::of(pid)?;
@@ -256,7 +292,8 @@ fn running(runtime: &Runtime, instances: usize) -> Result<Running> {
 }
 
 fn print_scripts(scripts: &[Script]) {
-    let cell = |spread: Spread| format!("{:.1} ({:.1}..{:.1})", spread.median, spread.min, spread.max);
+    let cell =
+        |spread: Spread| format!("{:.1} ({:.1}..{:.1})", spread.median, spread.min, spread.max);
     let lines: Vec<[String; 7]> = scripts
         .iter()
         .map(|script| {
@@ -268,30 +305,59 @@ fn print_scripts(scripts: &[Script]) {
                 cell(script.restarted),
                 cell(script.warm),
                 script.goal.map_or_else(String::new, |goal| {
-                    format!("below {goal:.0}: {}", if script.restarted.median < goal { "met" } else { "not met" })
+                    format!(
+                        "below {goal:.0}: {}",
+                        if script.restarted.median < goal { "met" } else { "not met" }
+                    )
                 }),
             ]
         })
         .collect();
-    table::print(["milliseconds", "KiB", "upload", "first call, pushed", "first call, restarted", "next call", "restarted"], &lines);
+    table::print(
+        [
+            "milliseconds",
+            "KiB",
+            "upload",
+            "first call, pushed",
+            "first call, restarted",
+            "next call",
+            "restarted",
+        ],
+        &lines,
+    );
 }
 
 fn print_many(kept: &Many, evicted: &Many) {
-    let lines = [("kept ready", kept), ("more than are kept ready", evicted)].map(|(name, many)| {
-        [
-            format!("{} versions, {name}", many.versions),
-            format!("{:.1}", many.upload.median),
-            format!("{:.2} / {:.2}", many.first.p50, many.first.p99),
-            format!("{:.2} / {:.2}", many.second.p50, many.second.p99),
-            format!("{:.0}", many.before.total() as f64 / MIB),
-            format!("{:.0}", many.after.total() as f64 / MIB),
-            format!("{:.0}", many.after.anonymous as f64 / MIB),
-            format!("{:.0}", many.rested.total() as f64 / MIB),
-            format!("{:.0}", (many.after.total().saturating_sub(many.before.total())) as f64 / 1024.0 / many.versions.max(1) as f64),
-        ]
-    });
-    let head =
-        ["", "upload ms", "first call ms p50/p99", "second", "MiB started", "MiB called", "of it not files", "MiB at rest", "KiB each"];
+    let lines =
+        [("kept ready", kept), ("more than are kept ready", evicted)].map(|(name, many)| {
+            [
+                format!("{} versions, {name}", many.versions),
+                format!("{:.1}", many.upload.median),
+                format!("{:.2} / {:.2}", many.first.p50, many.first.p99),
+                format!("{:.2} / {:.2}", many.second.p50, many.second.p99),
+                format!("{:.0}", many.before.total() as f64 / MIB),
+                format!("{:.0}", many.after.total() as f64 / MIB),
+                format!("{:.0}", many.after.anonymous as f64 / MIB),
+                format!("{:.0}", many.rested.total() as f64 / MIB),
+                format!(
+                    "{:.0}",
+                    (many.after.total().saturating_sub(many.before.total())) as f64
+                        / 1024.0
+                        / many.versions.max(1) as f64
+                ),
+            ]
+        });
+    let head = [
+        "",
+        "upload ms",
+        "first call ms p50/p99",
+        "second",
+        "MiB started",
+        "MiB called",
+        "of it not files",
+        "MiB at rest",
+        "KiB each",
+    ];
     table::print(head, &lines);
 }
 
@@ -304,7 +370,8 @@ mod tests {
     fn variants_are_modules_of_their_own() {
         let small = wat::parse_str(SMALL).unwrap();
         assert_ne!(variant(&small, 1), variant(&small, 2));
-        let read = wasmill_sandbox::inspect(&variant(&small, 7), &CompileLimits::default()).unwrap();
+        let read =
+            wasmill_sandbox::inspect(&variant(&small, 7), &CompileLimits::default()).unwrap();
         assert_eq!(read.kind, wasmill_core::Kind::Typed);
     }
 }

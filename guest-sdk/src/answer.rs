@@ -1,9 +1,10 @@
 //! From what `main` returned to what the host is told.
 //!
-//! `main` may return many kinds of types which overlap: a `Result` can itself be serialized, and so can some errors. Rust has no
-//! specialization, so the macro picks the conversion by method lookup: it calls `answer` on a [`Returned`] behind
-//! several references, and the compiler takes the first implementation that fits while it strips them one by one. The
-//! implementations at the end of this file are in the order in which they are tried.
+//! `main` may return many kinds of types which overlap: a `Result` can itself be serialized, and so
+//! can some errors. Rust has no specialization, so the macro picks the conversion by method lookup:
+//! it calls `answer` on a [`Returned`] behind several references, and the compiler takes the first
+//! implementation that fits while it strips them one by one. The implementations at the end of this
+//! file are in the order in which they are tried.
 
 use std::cell::Cell;
 use std::error::Error;
@@ -16,7 +17,8 @@ use crate::error::ScriptError;
 /// What the host is told: a JSON text, or an error.
 pub type Answer = Result<String, ScriptError>;
 
-/// What `main` returned. Taken out through a shared reference, because that is what method lookup works on.
+/// What `main` returned. Taken out through a shared reference, because that is what method lookup
+/// works on.
 pub struct Returned<T>(Cell<Option<T>>);
 
 impl<T> Returned<T> {
@@ -34,10 +36,15 @@ impl<T> Returned<T> {
 }
 
 fn json(value: &impl Serialize) -> Answer {
-    serde_json::to_string(value).map_err(|error| ScriptError::new("InvalidResult", format!("the result of main has no JSON form: {error}")))
+    serde_json::to_string(value).map_err(|error| {
+        ScriptError::new("InvalidResult", format!("the result of main has no JSON form: {error}"))
+    })
 }
 
-fn finish<T: Serialize, E>(result: Result<T, E>, describe: impl FnOnce(E) -> ScriptError) -> Answer {
+fn finish<T: Serialize, E>(
+    result: Result<T, E>,
+    describe: impl FnOnce(E) -> ScriptError,
+) -> Answer {
     match result {
         Ok(value) => json(&value),
         Err(error) => Err(describe(error)),
@@ -74,7 +81,8 @@ kind! {
     NamedError, <T> &&&&&&Returned<Result<T, ScriptError>>, |result| finish(result, |error| error)
 }
 kind! {
-    /// A result whose error is a boxed one that may travel between threads, such as `anyhow::Error`.
+    /// A result whose error is a boxed one that may travel between threads, such as
+    /// `anyhow::Error`.
     BoxedSendError, <T, E: AsRef<SendError>> &&&&&Returned<Result<T, E>>,
     |result| finish(result, |error| ScriptError::from_chain(error.as_ref()))
 }
@@ -93,7 +101,8 @@ kind! {
     TextError, <T, E: Display> &&Returned<Result<T, E>>, |result| finish(result, ScriptError::from_text)
 }
 kind! {
-    /// A result whose error is just data. It would otherwise be taken for a value, and the run for a success.
+    /// A result whose error is just data. It would otherwise be taken for a value, and the run for
+    /// a success.
     DataError, <T, E: Serialize> &Returned<Result<T, E>>,
     |result| finish(result, |error| json(&error).map_or_else(|failed| failed, ScriptError::from_text))
 }
@@ -159,9 +168,18 @@ mod tests {
         assert_eq!(failed(answer!(Err::<(), _>("no".to_owned()))), script_error("no"));
         let io = || std::io::Error::other("disk on fire");
         assert_eq!(failed(answer!(Err::<(), _>(io()))), script_error("disk on fire"));
-        assert_eq!(failed(answer!(Err::<(), _>(Outer(io().into())))), script_error("could not pay: disk on fire"));
-        assert_eq!(failed(answer!(Err::<(), Box<dyn Error>>(io().into()))), script_error("disk on fire"));
-        assert_eq!(failed(answer!(Err::<(), Box<dyn Error + Send + Sync>>(io().into()))), script_error("disk on fire"));
+        assert_eq!(
+            failed(answer!(Err::<(), _>(Outer(io().into())))),
+            script_error("could not pay: disk on fire")
+        );
+        assert_eq!(
+            failed(answer!(Err::<(), Box<dyn Error>>(io().into()))),
+            script_error("disk on fire")
+        );
+        assert_eq!(
+            failed(answer!(Err::<(), Box<dyn Error + Send + Sync>>(io().into()))),
+            script_error("disk on fire")
+        );
         assert_eq!(failed(answer!(Err::<(), _>(vec![1]))), script_error("[1]"));
     }
 
@@ -172,7 +190,10 @@ mod tests {
 
         assert_eq!(answer!(Err::<(), _>(own())).unwrap_err(), own());
         let wrapped = answer!(Err::<(), _>(Outer(own().into()))).unwrap_err();
-        assert_eq!((wrapped.name.as_str(), wrapped.message.as_str()), ("PaymentRefused", "could not pay: too much"));
+        assert_eq!(
+            (wrapped.name.as_str(), wrapped.message.as_str()),
+            ("PaymentRefused", "could not pay: too much")
+        );
         assert_eq!(wrapped.stack, stack);
         let boxed = answer!(Err::<(), Box<dyn Error>>(own().into())).unwrap_err();
         assert_eq!(boxed, own());
@@ -184,7 +205,10 @@ mod tests {
         let own = ScriptError::new("PaymentRefused", "too much");
         let error = Err::<(), _>(own).context("order 7");
         let error = answer!(error).unwrap_err();
-        assert_eq!((error.name.as_str(), error.message.as_str()), ("PaymentRefused", "order 7: too much"));
+        assert_eq!(
+            (error.name.as_str(), error.message.as_str()),
+            ("PaymentRefused", "order 7: too much")
+        );
         assert_eq!(failed(answer!(Err::<(), _>(anyhow::anyhow!("plain")))), script_error("plain"));
     }
 

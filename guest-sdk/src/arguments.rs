@@ -17,32 +17,49 @@ pub struct Arguments<'a>(BTreeMap<String, &'a RawValue>);
 impl<'a> Arguments<'a> {
     /// Reads the object.
     pub fn parse(text: &'a str) -> Result<Self, ScriptError> {
-        serde_json::from_str(text)
-            .map(Self)
-            .map_err(|error| ScriptError::new(INVALID, format!("the arguments are not a JSON object: {error}")))
+        serde_json::from_str(text).map(Self).map_err(|error| {
+            ScriptError::new(INVALID, format!("the arguments are not a JSON object: {error}"))
+        })
     }
 
     /// The argument `name`. `expected` is what its type takes, in words.
-    pub fn take<T: DeserializeOwned>(&mut self, name: &str, expected: &str) -> Result<T, ScriptError> {
+    pub fn take<T: DeserializeOwned>(
+        &mut self,
+        name: &str,
+        expected: &str,
+    ) -> Result<T, ScriptError> {
         let Some(value) = self.0.remove(name) else {
-            // Types such as Option have a value for this case, and serde's way to find out is to ask them.
-            return T::deserialize(Missing)
-                .map_err(|_| ScriptError::new(INVALID, format!("the argument `{name}` is missing; expected {expected}")));
+            // Types such as Option have a value for this case, and serde's way to find out is to
+            // ask them.
+            return T::deserialize(Missing).map_err(|_| {
+                ScriptError::new(
+                    INVALID,
+                    format!("the argument `{name}` is missing; expected {expected}"),
+                )
+            });
         };
         serde_json::from_str(value.get()).map_err(|error| {
             let reason = without_position(&error);
-            ScriptError::new(INVALID, format!("the argument `{name}` is not right: {reason}; expected {expected}"))
+            ScriptError::new(
+                INVALID,
+                format!("the argument `{name}` is not right: {reason}; expected {expected}"),
+            )
         })
     }
 }
 
 /// All arguments as one value.
 pub fn whole<T: DeserializeOwned>(text: &str) -> Result<T, ScriptError> {
-    serde_json::from_str(text)
-        .map_err(|error| ScriptError::new(INVALID, format!("the arguments are not right: {}", without_position(&error))))
+    serde_json::from_str(text).map_err(|error| {
+        ScriptError::new(
+            INVALID,
+            format!("the arguments are not right: {}", without_position(&error)),
+        )
+    })
 }
 
-/// The error's text without the line and column, which mean nothing to a caller who sent the arguments in another form.
+/// The error's text without the line and column, which mean nothing to a caller who sent the
+/// arguments in another form.
 fn without_position(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match text.rsplit_once(" at line ") {
@@ -106,7 +123,10 @@ mod tests {
         let text = message(arguments.take::<u32>("times", "a whole number"));
         assert_eq!(text, "the argument `times` is missing; expected a whole number");
         assert!(message(arguments.take::<Value>("any", "any value")).contains("`any` is missing"));
-        assert!(message(arguments.take::<Box<RawValue>>("raw", "any value")).contains("`raw` is missing"));
+        assert!(
+            message(arguments.take::<Box<RawValue>>("raw", "any value"))
+                .contains("`raw` is missing")
+        );
     }
 
     #[test]
@@ -121,12 +141,18 @@ mod tests {
     #[test]
     fn raw_values_keep_every_digit() {
         let mut arguments = Arguments::parse(r#"{"n": 1.000000000000000000010 }"#).unwrap();
-        assert_eq!(arguments.take::<Box<RawValue>>("n", "").unwrap().get(), "1.000000000000000000010");
+        assert_eq!(
+            arguments.take::<Box<RawValue>>("n", "").unwrap().get(),
+            "1.000000000000000000010"
+        );
     }
 
     #[test]
     fn only_an_object_is_an_argument_object() {
-        assert!(message(Arguments::parse("[1]").map(drop)).starts_with("the arguments are not a JSON object"));
+        assert!(
+            message(Arguments::parse("[1]").map(drop))
+                .starts_with("the arguments are not a JSON object")
+        );
         assert!(message(whole::<BTreeMap<String, u8>>(r#"{"a":300}"#)).contains("300"));
     }
 }

@@ -19,8 +19,10 @@ pub fn reply(status: u16) -> Reply {
 
 /// A script's result that steers how it is answered: see [`reply`].
 ///
-/// It is an ordinary result, the JSON object with the keys `windmill_status_code`, `windmill_content_type`,
-/// `windmill_headers` and `result`. For a call that nobody waits for, that object is the result which is stored.
+/// It is an ordinary result, the JSON object with the keys `windmill_status_code`,
+/// `windmill_content_type`,
+/// `windmill_headers` and `result`. For a call that nobody waits for, that object is the result
+/// which is stored.
 #[derive(Debug)]
 #[must_use = "a reply does nothing unless main returns it"]
 pub struct Reply {
@@ -83,7 +85,13 @@ mod tests {
     fn a_reply_is_an_object_with_the_control_keys() {
         assert_eq!(json(reply(204)), r#"{"windmill_status_code":204}"#);
         assert_eq!(
-            json(reply(201).content_type("text/plain").header("x-a", "1").header("x-a", "2").body("hi")),
+            json(
+                reply(201)
+                    .content_type("text/plain")
+                    .header("x-a", "1")
+                    .header("x-a", "2")
+                    .body("hi")
+            ),
             r#"{"windmill_status_code":201,"windmill_content_type":"text/plain","windmill_headers":{"x-a":"2"},"result":"hi"}"#
         );
     }

@@ -1,7 +1,8 @@
 //! JSON Schema of a script's arguments, computed while the script is compiled.
 //!
-//! A schema is a tree of constants. The macro [`main`](macro@crate::main) renders the tree of its arguments, still at compile
-//! time, into the bytes of a custom section. Nothing of it is left in the running script.
+//! A schema is a tree of constants. The macro [`main`](macro@crate::main) renders the tree of its
+//! arguments, still at compile time, into the bytes of a custom section. Nothing of it is left in
+//! the running script.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -12,17 +13,22 @@ use serde_json::value::RawValue;
 
 /// A type whose JSON has a schema. Derive it with [the macro](macro@crate::Schema).
 pub trait Schema {
-    /// The description as a member of the schema object, or nothing. Apart from the others because whoever uses the type
-    /// may describe it better.
+    /// The description as a member of the schema object, or nothing. Apart from the others because
+    /// whoever uses the type may describe it better.
     const DESCRIPTION: Node = Node::EMPTY;
 
     /// The other members of the schema object, without the braces around them. Nothing: any value.
     const MEMBERS: Node;
 
     /// The whole schema object.
-    const OBJECT: Node = Node::Join(&[Node::Text("{"), Node::List(&[Self::DESCRIPTION, Self::MEMBERS]), Node::Text("}")]);
+    const OBJECT: Node = Node::Join(&[
+        Node::Text("{"),
+        Node::List(&[Self::DESCRIPTION, Self::MEMBERS]),
+        Node::Text("}"),
+    ]);
 
-    /// What a value of this type is, in a few words for an error text: "a whole number from 0 to 255".
+    /// What a value of this type is, in a few words for an error text: "a whole number from 0 to
+    /// 255".
     const EXPECTED: &'static str;
 
     /// Whether an argument or a field of this type may be absent.
@@ -204,14 +210,15 @@ impl<T: Schema> Schema for [T] {
 }
 
 impl<T: Schema> Schema for BTreeMap<String, T> {
-    const MEMBERS: Node = Node::Join(&[Node::Text(r#""type":"object","additionalProperties":"#), T::OBJECT]);
+    const MEMBERS: Node =
+        Node::Join(&[Node::Text(r#""type":"object","additionalProperties":"#), T::OBJECT]);
     const EXPECTED: &'static str = "an object";
 }
 
 /// Finds out for the macros whether a type has a schema.
 ///
-/// `Probe::<T>::MEMBERS` is the constant below if `T` has a schema, because an inherent constant is preferred, and that of
-/// the trait [`Fallback`] if it has none.
+/// `Probe::<T>::MEMBERS` is the constant below if `T` has a schema, because an inherent constant is
+/// preferred, and that of the trait [`Fallback`] if it has none.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Probe<T: ?Sized>(PhantomData<T>);
@@ -240,8 +247,8 @@ pub trait Fallback {
     const OBJECT: Node = Node::Text("{}");
     /// See [`Schema::EXPECTED`].
     const EXPECTED: &'static str = "a value of its type";
-    /// See [`Schema::OPTIONAL`]. Nobody can tell for such a type, and a schema that refuses too little does no harm:
-    /// the script itself looks at its arguments as well.
+    /// See [`Schema::OPTIONAL`]. Nobody can tell for such a type, and a schema that refuses too
+    /// little does no harm: the script itself looks at its arguments as well.
     const OPTIONAL: bool = true;
 }
 

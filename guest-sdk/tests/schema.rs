@@ -30,7 +30,10 @@ const DRAFT: &str = r#"{"$schema":"https://json-schema.org/draft/2020-12/schema"
 fn plain_types() {
     assert_eq!(schema!(bool), r#"{"type":"boolean"}"#);
     assert_eq!(schema!(u8), r#"{"type":"integer","minimum":0,"maximum":255}"#);
-    assert_eq!(schema!(i64), r#"{"type":"integer","minimum":-9223372036854775808,"maximum":9223372036854775807}"#);
+    assert_eq!(
+        schema!(i64),
+        r#"{"type":"integer","minimum":-9223372036854775808,"maximum":9223372036854775807}"#
+    );
     assert_eq!(schema!(f32), r#"{"type":"number"}"#);
     assert_eq!(schema!(&str), r#"{"type":"string"}"#);
     assert_eq!(schema!(serde_json::Value), "{}");
@@ -41,7 +44,10 @@ fn plain_types() {
 fn types_around_types() {
     assert_eq!(schema!(Option<String>), r#"{"anyOf":[{"type":"string"},{"type":"null"}]}"#);
     assert_eq!(schema!(Option<serde_json::Value>), "{}");
-    assert_eq!(schema!(Vec<Vec<bool>>), r#"{"type":"array","items":{"type":"array","items":{"type":"boolean"}}}"#);
+    assert_eq!(
+        schema!(Vec<Vec<bool>>),
+        r#"{"type":"array","items":{"type":"array","items":{"type":"boolean"}}}"#
+    );
     let map = r#"{"type":"object","additionalProperties":{"type":"boolean"}}"#;
     assert_eq!(schema!(BTreeMap<String, bool>), map);
     assert_eq!(schema!(HashMap<String, Box<bool>>), map);
@@ -116,7 +122,10 @@ fn structs() {
     assert_eq!(schema!(Wrapper<bool>), r#"{"type":"array","items":{"type":"boolean"}}"#);
     #[derive(Schema)]
     struct Pair(bool, String);
-    assert_eq!(schema!(Pair), r#"{"type":"array","prefixItems":[{"type":"boolean"},{"type":"string"}],"minItems":2,"maxItems":2}"#);
+    assert_eq!(
+        schema!(Pair),
+        r#"{"type":"array","prefixItems":[{"type":"boolean"},{"type":"string"}],"minItems":2,"maxItems":2}"#
+    );
 }
 
 #[test]
@@ -127,7 +136,10 @@ fn a_flattened_field_leaves_the_object_open() {
         #[serde(flatten)]
         rest: BTreeMap<String, serde_json::Value>,
     }
-    assert_eq!(schema!(Event), r#"{"type":"object","properties":{"kind":{"type":"string"}},"required":["kind"]}"#);
+    assert_eq!(
+        schema!(Event),
+        r#"{"type":"object","properties":{"kind":{"type":"string"}},"required":["kind"]}"#
+    );
 }
 
 #[test]
@@ -229,13 +241,19 @@ fn main_with_parameters() {
                 r#""type":{}},"required":["name"]}"#,
             )
     );
-    assert_eq!(plain::__Script::run(r#"{"name":"ab","times":2,"type":null,"more":1}"#).unwrap(), r#""abab""#);
+    assert_eq!(
+        plain::__Script::run(r#"{"name":"ab","times":2,"type":null,"more":1}"#).unwrap(),
+        r#""abab""#
+    );
     assert_eq!(plain::__Script::run(r#"{"name":"\u00e9","type":null}"#).unwrap(), r#""é""#);
     let error = plain::__Script::run(r#"{"type":null}"#).unwrap_err();
     assert_eq!(error.name, "InvalidArguments");
     assert_eq!(error.message, "the argument `name` is missing; expected a string");
     let error = plain::__Script::run(r#"{"name":"a","times":-1,"type":null}"#).unwrap_err();
-    assert!(error.message.starts_with("the argument `times` is not right: invalid value"), "{error}");
+    assert!(
+        error.message.starts_with("the argument `times` is not right: invalid value"),
+        "{error}"
+    );
     assert!(error.message.ends_with("expected a whole number from 0 to 4294967295"), "{error}");
 }
 
@@ -251,7 +269,10 @@ fn main_with_the_whole_object() {
     assert_eq!(text!(whole::__Script::SCHEMA), DRAFT.to_owned() + ADDRESS.trim_start_matches('{'));
     assert_eq!(whole::__Script::run(r#"{"streetLine":"7","geo":[]}"#).unwrap(), "7");
     let error = whole::__Script::run(r#"{"streetLine":"x","geo":[]}"#).unwrap_err();
-    assert_eq!((error.name.as_str(), error.message.as_str()), ("ScriptError", "invalid digit found in string"));
+    assert_eq!(
+        (error.name.as_str(), error.message.as_str()),
+        ("ScriptError", "invalid digit found in string")
+    );
     let error = whole::__Script::run("{}").unwrap_err();
     assert_eq!(error.name, "InvalidArguments");
     assert_eq!(error.message, "the arguments are not right: missing field `streetLine`");
@@ -262,8 +283,11 @@ mod attribute {
 
     /// Anything goes.
     #[wasmill_guest::main(args)]
-    fn run(all: BTreeMap<String, Box<wasmill_guest::serde_json::value::RawValue>>) -> anyhow::Result<String> {
-        let value = all.get("x").ok_or_else(|| wasmill_guest::ScriptError::new("NoX", "there is no x"))?;
+    fn run(
+        all: BTreeMap<String, Box<wasmill_guest::serde_json::value::RawValue>>,
+    ) -> anyhow::Result<String> {
+        let value =
+            all.get("x").ok_or_else(|| wasmill_guest::ScriptError::new("NoX", "there is no x"))?;
         Ok(value.get().to_owned())
     }
 }
@@ -272,7 +296,8 @@ mod attribute {
 fn main_with_the_attribute() {
     assert_eq!(
         text!(attribute::__Script::SCHEMA),
-        DRAFT.to_owned() + r#""description":"Anything goes.","type":"object","additionalProperties":{}}"#
+        DRAFT.to_owned()
+            + r#""description":"Anything goes.","type":"object","additionalProperties":{}}"#
     );
     assert_eq!(attribute::__Script::run(r#"{"x":1.0}"#).unwrap(), r#""1.0""#);
     assert_eq!(attribute::__Script::run("{}").unwrap_err().name, "NoX");

@@ -1,4 +1,5 @@
-//! The only place that reads the wall clock and makes job ids. Everything else gets times and ids handed in.
+//! The only place that reads the wall clock and makes job ids. Everything else gets times and ids
+//! handed in.
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,10 +9,13 @@ use wasmill_store::Micros;
 
 /// Microseconds since 1970, UTC. A clock before 1970 reads as 0.
 pub(crate) fn now() -> Micros {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
-/// Makes job ids whose integer keys are unique and increasing within the process, also when the clock steps back.
+/// Makes job ids whose integer keys are unique and increasing within the process, also when the
+/// clock steps back.
 #[derive(Debug, Default)]
 pub(crate) struct IdSource {
     /// The last key given out: `millis << 12 | counter`.
@@ -24,12 +28,15 @@ impl IdSource {
     /// # Errors
     /// When the system has no randomness to give.
     pub(crate) fn next(&self) -> Result<JobId, getrandom::Error> {
-        // Several processes share a store: were each to begin a millisecond at nought, their keys would meet all the time.
-        // The upper half of the counters is left, to count on.
+        // Several processes share a store: were each to begin a millisecond at nought, their keys
+        // would meet all the time. The upper half of the counters is left, to count on.
         let [a, b, tail @ ..] = random()?;
         let fresh = ((now() as u64 / 1_000) << 12) | u64::from(u16::from_be_bytes([a, b]) >> 5);
         let step = |last: u64| Some(fresh.max(last + 1));
-        let previous = self.last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, step).unwrap_or_else(|same| same);
+        let previous = self
+            .last
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, step)
+            .unwrap_or_else(|same| same);
         let key = fresh.max(previous + 1);
         Ok(JobId::from_parts(key >> 12, (key & 0x0fff) as u16, u64::from_be_bytes(tail)))
     }
@@ -66,7 +73,8 @@ mod tests {
 
     #[test]
     fn no_randomness_is_used_twice() {
-        let seen: std::collections::HashSet<_> = (0..3 * STOCK).map(|_| random().unwrap()).collect();
+        let seen: std::collections::HashSet<_> =
+            (0..3 * STOCK).map(|_| random().unwrap()).collect();
         assert_eq!(seen.len(), 3 * STOCK);
     }
 

@@ -1,5 +1,5 @@
-//! Files and folders of the data directory that are there after a power cut, too, and for their owner only; and how many may be
-//! open.
+//! Files and folders of the data directory that are there after a power cut, too, and for their
+//! owner only; and how many may be open.
 //!
 //! A sync of a file keeps its bytes; its name is kept by a sync of the folder that it is in.
 
@@ -9,8 +9,9 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
-/// Lets this process have as many files open as the system allows it: each connection and each ready script has one, and
-/// systems begin with a bound of 1,024, for programs that cannot count further.
+/// Lets this process have as many files open as the system allows it: each connection and each
+/// ready script has one, and systems begin with a bound of 1,024, for programs that cannot count
+/// further.
 pub(crate) fn allow_many_open() {
     let bound = getrlimit(Resource::Nofile);
     if bound.current == bound.maximum {
@@ -21,13 +22,16 @@ pub(crate) fn allow_many_open() {
     }
 }
 
-/// Makes a folder (mode 0700) where there is none, with all those above it. Durable on return, also when an earlier process
-/// made it and was killed.
+/// Makes a folder (mode 0700) where there is none, with all those above it. Durable on return, also
+/// when an earlier process made it and was killed.
 ///
 /// # Errors
 /// What the disk says.
 pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
-    let missing = path.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists()).count();
+    let missing = path
+        .ancestors()
+        .take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists())
+        .count();
     DirBuilder::new().recursive(true).mode(0o700).create(path)?;
     path.ancestors().take(missing.max(1)).try_for_each(sync_name)
 }
@@ -52,7 +56,8 @@ pub(crate) fn write_private(path: &Path, text: &str) -> io::Result<()> {
 }
 
 fn fill(path: &Path, text: &str) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     file.write_all(text.as_bytes())?;
     file.write_all(b"\n")?;
     file.sync_all()
@@ -88,7 +93,11 @@ mod tests {
         write_private(&file, "two").unwrap();
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "two\n");
         assert_eq!([&dir, &folder, &file].map(|path| mode(path)), [0o700, 0o700, 0o600]);
-        assert_eq!(std::fs::read_dir(file.parent().unwrap()).unwrap().count(), 1, "nothing else is left");
+        assert_eq!(
+            std::fs::read_dir(file.parent().unwrap()).unwrap().count(),
+            1,
+            "nothing else is left"
+        );
         std::fs::remove_dir_all(&dir).unwrap();
     }
 }

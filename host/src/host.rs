@@ -78,7 +78,8 @@ pub(crate) struct Host {
     pub(crate) running: RunningJobs,
     /// What variables and resources are sealed with.
     pub(crate) value_key: ValueKey,
-    /// Held while a variable or a resource is read and written back changed, so that no change is lost.
+    /// Held while a variable or a resource is read and written back changed, so that no change is
+    /// lost.
     pub(crate) value_writes: Mutex<()>,
     /// Held while a workspace's settings are read and written back changed.
     pub(crate) workspace_writes: Mutex<()>,
@@ -127,9 +128,12 @@ impl Host {
     /// Reads a version's compiled script, from memory when it is warm.
     ///
     /// # Errors
-    /// A problem for the caller: 503 when the module cannot be read now, else it is missing or no longer compiles; the log
-    /// tells more.
-    pub(crate) async fn prepared(&self, deployment: &crate::resolve::Deployment) -> Result<Arc<wasmill_sandbox::Prepared>, Problem> {
+    /// A problem for the caller: 503 when the module cannot be read now, else it is missing or no
+    /// longer compiles; the log tells more.
+    pub(crate) async fn prepared(
+        &self,
+        deployment: &crate::resolve::Deployment,
+    ) -> Result<Arc<wasmill_sandbox::Prepared>, Problem> {
         let digest = deployment.module;
         if let Some(ready) = self.sandbox.prepared(&digest) {
             return Ok(ready);

@@ -21,7 +21,8 @@ mod stop;
 mod values;
 mod webhook;
 
-/// A call allocates and frees some hundred small things; the C library's allocator took an eighth of its time.
+/// A call allocates and frees some hundred small things; the C library's allocator took an eighth
+/// of its time.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -1,7 +1,8 @@
 //! The bytes of modules: kept before a version names them, and collected when none does any more.
 //!
-//! A module may be deployed by another request, or by another node, at the very moment when its last version is deleted.
-//! So it is reserved before it is put, and held by who collects it; the store decides between the two.
+//! A module may be deployed by another request, or by another node, at the very moment when its
+//! last version is deleted. So it is reserved before it is put, and held by who collects it; the
+//! store decides between the two.
 
 use crate::clock;
 use crate::host::Host;
@@ -12,14 +13,15 @@ use tokio::time::{sleep, timeout};
 use wasmill_core::Digest;
 use wasmill_store::{Micros, StoreError};
 
-/// For how long a module is reserved. Half of it is for the bytes; should they take longer, they are put again under a
-/// longer one. The rest is for the row that names them.
+/// For how long a module is reserved. Half of it is for the bytes; should they take longer, they
+/// are put again under a longer one. The rest is for the row that names them.
 const RESERVED: Duration = Duration::from_secs(10);
 /// For how long a module can be held by who collects it.
 const COLLECTING: Duration = Duration::from_secs(60);
 /// How long a deployment waits for a module that is just being collected.
 const BUSY: Duration = Duration::from_secs(10);
-/// Younger ones are not looked at by who looks for modules that nothing needs: most are about to be needed.
+/// Younger ones are not looked at by who looks for modules that nothing needs: most are about to be
+/// needed.
 const LEFT_ALONE: Duration = Duration::from_secs(3_600);
 /// Between two looks whether it still is.
 const AGAIN: Duration = Duration::from_millis(50);
@@ -28,8 +30,8 @@ fn from_now(time: Duration) -> Micros {
     clock::now().saturating_add(Micros::try_from(time.as_micros()).unwrap_or(Micros::MAX))
 }
 
-/// Keeps a module's bytes, and keeps them from being collected until the version that names them is written: at once, by
-/// the caller.
+/// Keeps a module's bytes, and keeps them from being collected until the version that names them is
+/// written: at once, by the caller.
 ///
 /// # Errors
 /// `Unavailable` when it is being collected and that does not end; else what the stores say.
@@ -57,8 +59,8 @@ async fn reserve(host: &Host, module: &Digest, time: Duration) -> Result<(), Sto
     }
 }
 
-/// Deletes a module's bytes when no version needs them; to be called after a version that did was deleted. Those that were
-/// deployed a moment ago are reserved, and looked at again a moment later.
+/// Deletes a module's bytes when no version needs them; to be called after a version that did was
+/// deleted. Those that were deployed a moment ago are reserved, and looked at again a moment later.
 ///
 /// # Errors
 /// What the stores say. The bytes are then left, to be found by who looks for such.
@@ -85,17 +87,19 @@ async fn collect(host: &Host, module: Digest) -> Result<bool, StoreError> {
         return Ok(false);
     }
     host.sandbox.forget(module).await;
-    // Whoever puts it again must come after the deletion. One that failed may still be on its way, and keeps the module
-    // held until its time is over.
+    // Whoever puts it again must come after the deletion. One that failed may still be on its way,
+    // and keeps the module held until its time is over.
     let deletion = timeout(COLLECTING / 2, host.blobs.delete(module)).await;
-    deletion.map_err(|_| StoreError::Unavailable(format!("deleting the module {module} took too long")))??;
+    deletion.map_err(|_| {
+        StoreError::Unavailable(format!("deleting the module {module} took too long"))
+    })??;
     host.store.module_collected(&module).await?;
     tracing::debug!(%module, "module deleted");
     Ok(true)
 }
 
-/// Deletes what was put and never became a version, because the host was killed in between, or what could not be deleted
-/// with its last version. Returns how many modules that were.
+/// Deletes what was put and never became a version, because the host was killed in between, or what
+/// could not be deleted with its last version. Returns how many modules that were.
 ///
 /// # Errors
 /// What the stores say.

@@ -7,14 +7,15 @@ use std::time::Duration;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
-/// As [`tokio::time::timeout`], but a clock is read and a timer made only when the future is not ready when it is polled first.
-/// Nearly all of what a request waits for is.
+/// As [`tokio::time::timeout`], but a clock is read and a timer made only when the future is not
+/// ready when it is polled first. Nearly all of what a request waits for is.
 ///
 /// # Errors
 /// When the time is over.
 pub(crate) async fn within<F: Future>(duration: Duration, future: F) -> Result<F::Output, Elapsed> {
     let mut future = pin!(future);
-    if let Poll::Ready(output) = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await {
+    if let Poll::Ready(output) = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await
+    {
         return Ok(output);
     }
     timeout(duration, future).await

@@ -8,7 +8,8 @@ use wasmill_core::Problem;
 /// When the system has none to give, as a sentence.
 pub(crate) fn bytes<const N: usize>() -> Result<[u8; N], String> {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|error| format!("the system has no randomness: {error}"))?;
+    getrandom::fill(&mut bytes)
+        .map_err(|error| format!("the system has no randomness: {error}"))?;
     Ok(bytes)
 }
 

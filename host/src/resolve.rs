@@ -1,14 +1,18 @@
 //! From a path or a hash to the version that runs, without a database read once it is known.
 //!
-//! A deployment is written into the map by the process that made it, so `/p/` is right at once. A look-up that races a
-//! deployment may answer with the older version, but never leaves it in the map: see `fill`.
+//! A deployment is written into the map by the process that made it, so `/p/` is right at once. A
+//! look-up that races a deployment may answer with the older version, but never leaves it in the
+//! map: see `fill`.
 
 use dashmap::DashMap;
 use http::HeaderValue;
 use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use wasmill_core::{Digest, Kind, Manifest, Problem, RunLimits, ScriptPath, ScriptSettings, VersionHash, WorkspaceId};
+use wasmill_core::{
+    Digest, Kind, Manifest, Problem, RunLimits, ScriptPath, ScriptSettings, VersionHash,
+    WorkspaceId,
+};
 use wasmill_store::{Store, StoreError, Version};
 
 /// Versions kept in each map; when one is full it starts anew.
@@ -68,14 +72,24 @@ pub(crate) struct Resolver {
 impl Resolver {
     /// Empty maps. `limits` are the host's, to be narrowed by each script's own.
     pub(crate) fn new(limits: RunLimits) -> Self {
-        Self { by_path: DashMap::new(), by_hash: DashMap::new(), changes: AtomicU64::new(0), limits }
+        Self {
+            by_path: DashMap::new(),
+            by_hash: DashMap::new(),
+            changes: AtomicU64::new(0),
+            limits,
+        }
     }
 
     /// The version that the target means now.
     ///
     /// # Errors
     /// 404 with one text for what does not exist and what is another workspace's.
-    pub(crate) async fn resolve(&self, store: &dyn Store, workspace: &WorkspaceId, target: &Target) -> Result<Arc<Deployment>, Problem> {
+    pub(crate) async fn resolve(
+        &self,
+        store: &dyn Store,
+        workspace: &WorkspaceId,
+        target: &Target,
+    ) -> Result<Arc<Deployment>, Problem> {
         match target {
             Target::Path(path) => {
                 let key = (workspace.clone(), path.clone());
@@ -84,8 +98,11 @@ impl Resolver {
                 }
                 let seen = self.changes.load(Ordering::Acquire);
                 let found = store.newest(workspace, path).await.map_err(unavailable)?;
-                let version =
-                    found.ok_or_else(|| Problem::not_found(format!("There is no script at {path} in the workspace {workspace}")))?;
+                let version = found.ok_or_else(|| {
+                    Problem::not_found(format!(
+                        "There is no script at {path} in the workspace {workspace}"
+                    ))
+                })?;
                 Ok(self.fill(&self.by_path, key, seen, self.deployment(&version)?))
             }
             Target::Hash(hash) => {
@@ -95,10 +112,16 @@ impl Resolver {
                 }
                 let seen = self.changes.load(Ordering::Acquire);
                 let found = store.version(workspace, hash).await.map_err(unavailable)?;
-                let version =
-                    found.ok_or_else(|| Problem::not_found(format!("There is no version {hash} in the workspace {workspace}")))?;
+                let version = found.ok_or_else(|| {
+                    Problem::not_found(format!(
+                        "There is no version {hash} in the workspace {workspace}"
+                    ))
+                })?;
                 if version.deleted {
-                    return Err(Problem::new(wasmill_core::problem::Code::Gone, format!("The version {hash} was deleted")));
+                    return Err(Problem::new(
+                        wasmill_core::problem::Code::Gone,
+                        format!("The version {hash} was deleted"),
+                    ));
                 }
                 Ok(self.fill(&self.by_hash, key, seen, self.deployment(&version)?))
             }
@@ -106,7 +129,8 @@ impl Resolver {
     }
 
     /// # Errors
-    /// 500 for a version whose settings this program does not know: what they ask for would not be done.
+    /// 500 for a version whose settings this program does not know: what they ask for would not be
+    /// done.
     fn deployment(&self, stored: &Version) -> Result<Arc<Deployment>, Problem> {
         let version = &stored.version;
         let settings = Manifest::settings_of(&version.manifest).map_err(|error| {
@@ -126,9 +150,16 @@ impl Resolver {
         }))
     }
 
-    /// Keeps what was read, unless something changed since `seen`. The check happens under the entry's lock and changes
-    /// are counted before they are written, so that an older version can never overwrite a newer one.
-    fn fill<K: Eq + Hash>(&self, map: &DashMap<K, Arc<Deployment>>, key: K, seen: u64, found: Arc<Deployment>) -> Arc<Deployment> {
+    /// Keeps what was read, unless something changed since `seen`. The check happens under the
+    /// entry's lock and changes are counted before they are written, so that an older version can
+    /// never overwrite a newer one.
+    fn fill<K: Eq + Hash>(
+        &self,
+        map: &DashMap<K, Arc<Deployment>>,
+        key: K,
+        seen: u64,
+        found: Arc<Deployment>,
+    ) -> Arc<Deployment> {
         if map.len() >= KEPT {
             map.clear();
         }
@@ -149,8 +180,8 @@ impl Resolver {
         }
     }
 
-    /// Notes that a version is no more: its path may mean another one now, or none. To be called after its commit and
-    /// before it is answered.
+    /// Notes that a version is no more: its path may mean another one now, or none. To be called
+    /// after its commit and before it is answered.
     pub(crate) fn deleted(&self, workspace: &WorkspaceId, path: &ScriptPath, hash: VersionHash) {
         self.changes.fetch_add(1, Ordering::AcqRel);
         self.by_path.remove(&(workspace.clone(), path.clone()));
@@ -171,20 +202,27 @@ impl Resolver {
     }
 }
 
-/// A store's error as an answer. What happened is logged; the caller learns whether trying again makes sense.
+/// A store's error as an answer. What happened is logged; the caller learns whether trying again
+/// makes sense.
 pub(crate) fn unavailable(error: StoreError) -> Problem {
     use wasmill_core::problem::Code;
     match error {
         StoreError::NotFound(what) => Problem::not_found(format!("{what} does not exist")),
         StoreError::Conflict(why) => Problem::new(Code::Conflict, why),
         StoreError::Full(why) => {
-            // The store tells the operator, once in a while; so many may be refused that a line for each would fill a disk.
+            // The store tells the operator, once in a while; so many may be refused that a line for
+            // each would fill a disk.
             tracing::debug!(%why, "storage is full");
-            Problem::new(Code::StorageFull, "The host's storage is full; nothing was changed").retry_after(30)
+            Problem::new(Code::StorageFull, "The host's storage is full; nothing was changed")
+                .retry_after(30)
         }
         StoreError::Unavailable(why) => {
             tracing::error!(%why, "storage is not available");
-            Problem::new(Code::Unavailable, "The host's storage is not available; nothing was changed").retry_after(5)
+            Problem::new(
+                Code::Unavailable,
+                "The host's storage is not available; nothing was changed",
+            )
+            .retry_after(5)
         }
         StoreError::Corrupt(why) => {
             tracing::error!(%why, "stored data is damaged");
@@ -236,7 +274,10 @@ mod tests {
         assert!(resolver.resolve(&store, &main, &target).await.is_ok());
         resolver.archived(&main, &first.path);
         assert!(resolver.resolve(&store, &main, &target).await.is_err());
-        assert!(resolver.resolve(&store, &main, &Target::Hash(first.hash)).await.is_ok(), "its hash still resolves");
+        assert!(
+            resolver.resolve(&store, &main, &Target::Hash(first.hash)).await.is_ok(),
+            "its hash still resolves"
+        );
     }
 
     #[tokio::test]
@@ -259,7 +300,8 @@ mod tests {
         let key = (main.clone(), first.path.clone());
         // A look-up that read the older version, then lost the race against a deployment.
         let seen = resolver.changes.load(Ordering::Acquire);
-        let old = resolver.deployment(&store.newest(&main, &first.path).await.unwrap().unwrap()).unwrap();
+        let old =
+            resolver.deployment(&store.newest(&main, &first.path).await.unwrap().unwrap()).unwrap();
         let deployed = store.deploy(&main, &second).await.unwrap();
         resolver.deployed(&main, &deployed.version);
         resolver.fill(&resolver.by_path, key.clone(), seen, old.clone());
@@ -278,7 +320,10 @@ mod tests {
         let resolver = Resolver::new(RunLimits::default());
         resolver.resolve(&store, &main, &Target::Hash(first.hash)).await.unwrap();
         for target in [Target::Hash(first.hash), Target::Path(first.path)] {
-            assert_eq!(resolver.resolve(&store, &other, &target).await.unwrap_err().code, wasmill_core::problem::Code::NotFound);
+            assert_eq!(
+                resolver.resolve(&store, &other, &target).await.unwrap_err().code,
+                wasmill_core::problem::Code::NotFound
+            );
         }
     }
 }

@@ -11,7 +11,12 @@ pub(crate) struct Shelf(pub(crate) Blobs);
 
 #[async_trait]
 impl ArtefactShelf for Shelf {
-    async fn get(&self, made_for: &str, module: Digest, largest: u64) -> Result<Option<Bytes>, String> {
+    async fn get(
+        &self,
+        made_for: &str,
+        module: Digest,
+        largest: u64,
+    ) -> Result<Option<Bytes>, String> {
         self.0.artefact(made_for, module, largest).await.map_err(|error| error.to_string())
     }
 

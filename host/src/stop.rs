@@ -1,4 +1,5 @@
-//! Stopping in two phases: first nothing new is taken, then, after a grace period, what still runs is cancelled.
+//! Stopping in two phases: first nothing new is taken, then, after a grace period, what still runs
+//! is cancelled.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -24,7 +25,10 @@ impl Signals {
     /// # Errors
     /// When signal handlers cannot be installed.
     pub(crate) fn listen() -> std::io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
 
     /// Resolves at the next SIGTERM or SIGINT.

@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use wasmill_test_servers::{Postgres, PostgresOptions, S3s};
 
-const CREDENTIALS: [(&str, &str); 2] = [("AWS_ACCESS_KEY_ID", S3s::ACCESS_KEY), ("AWS_SECRET_ACCESS_KEY", S3s::SECRET_KEY)];
+const CREDENTIALS: [(&str, &str); 2] =
+    [("AWS_ACCESS_KEY_ID", S3s::ACCESS_KEY), ("AWS_SECRET_ACCESS_KEY", S3s::SECRET_KEY)];
 
 /// A database server, a server of buckets, and what hosts need to share them.
 pub struct Cluster {
@@ -34,11 +35,22 @@ impl Default for Cluster {
 impl Cluster {
     /// An empty database and an empty bucket.
     pub fn new() -> Self {
-        let postgres = Arc::new(Postgres::start(PostgresOptions { fsync: true, ..PostgresOptions::default() }));
+        let postgres = Arc::new(Postgres::start(PostgresOptions {
+            fsync: true,
+            ..PostgresOptions::default()
+        }));
         let buckets = Arc::new(S3s::start());
         let way = WireCutter::to(postgres.port());
         let (database, bucket) = (postgres.create_database(), buckets.create_bucket());
-        Self { postgres, buckets, way, database, bucket, first: Home::new(), token: OnceLock::new() }
+        Self {
+            postgres,
+            buckets,
+            way,
+            database,
+            bucket,
+            first: Home::new(),
+            token: OnceLock::new(),
+        }
     }
 
     /// Starts a host with further arguments of `serve`.
@@ -53,7 +65,10 @@ impl Cluster {
         let (value_key, artefact_key) = (self.key("value-key"), self.key("host-secret"));
         let mut all = self.places();
         if !first {
-            all.extend(["--value-key-file", &value_key, "--artefact-key-file", &artefact_key].map(str::to_owned));
+            all.extend(
+                ["--value-key-file", &value_key, "--artefact-key-file", &artefact_key]
+                    .map(str::to_owned),
+            );
         }
         all.extend(args.iter().copied().map(str::to_owned));
         let all: Vec<&str> = all.iter().map(String::as_str).collect();
@@ -67,7 +82,13 @@ impl Cluster {
     pub fn refused(&self) -> Printed {
         let (home, places) = (Home::new(), self.places());
         let data = home.data();
-        let mut all = vec!["serve", "--listen", "127.0.0.1:0", "--data", data.to_str().expect("a path in UTF-8")];
+        let mut all = vec![
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--data",
+            data.to_str().expect("a path in UTF-8"),
+        ];
         all.extend(places.iter().map(String::as_str));
         CREDENTIALS.iter().fold(home.cli(&all), |cli, (name, value)| cli.env(name, value)).run()
     }
@@ -75,8 +96,13 @@ impl Cluster {
     /// Where all hosts keep what they share.
     fn places(&self) -> Vec<String> {
         let direct = self.postgres.url(&self.database);
-        let database = direct.replace(&format!(":{}/", self.postgres.port()), &format!(":{}/", self.way.port()));
-        let blobs = format!("s3://{}?region=us-east-1&path_style=true&endpoint={}", self.bucket, self.buckets.endpoint());
+        let database = direct
+            .replace(&format!(":{}/", self.postgres.port()), &format!(":{}/", self.way.port()));
+        let blobs = format!(
+            "s3://{}?region=us-east-1&path_style=true&endpoint={}",
+            self.bucket,
+            self.buckets.endpoint()
+        );
         let all = ["--database", &database, "--blobs", &blobs, "--lease", "4"];
         all.map(str::to_owned).into()
     }

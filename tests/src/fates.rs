@@ -29,7 +29,8 @@ impl Fates {
     }
 }
 
-/// Waits until a host has nothing more to do. Panics when that takes longer than `within` seconds, and tells what is left.
+/// Waits until a host has nothing more to do. Panics when that takes longer than `within` seconds,
+/// and tells what is left.
 pub fn drained(host: &Host, within: u64) {
     let end = Instant::now() + Duration::from_secs(within);
     let waiting = || host.get("/api/w/main/jobs/queue/count").json()["database_length"].clone();
@@ -40,7 +41,12 @@ pub fn drained(host: &Host, within: u64) {
         if left.0 == 0 && left.1 == json!([]) && left.2 == 0 {
             return;
         }
-        assert!(Instant::now() < end, "the queue is not empty after {within} s: {} wait, and there runs {}", left.2, left.1);
+        assert!(
+            Instant::now() < end,
+            "the queue is not empty after {within} s: {} wait, and there runs {}",
+            left.2,
+            left.1
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -59,7 +65,9 @@ pub fn fates(host: &Host, jobs: &[Acknowledged]) -> Fates {
                 fates.completed += 1;
                 fates.started_again += usize::from(job["attempt"] != 1);
                 // Lists are without results, and to look at each job takes too long.
-                if fates.completed % 50 == 1 && host.job(id)["result"]["greeting"] != json!(format!("Hello {name}!")) {
+                if fates.completed % 50 == 1
+                    && host.job(id)["result"]["greeting"] != json!(format!("Hello {name}!"))
+                {
                     fates.wrong.push(format!("{id}: {}", host.job(id)));
                 }
             }
@@ -83,8 +91,12 @@ pub fn queued_names(host: &Host) -> HashMap<String, u64> {
 fn all_jobs(host: &Host) -> Vec<Value> {
     let mut jobs: Vec<Value> = Vec::new();
     loop {
-        let before = jobs.last().map(|job| format!("&before={}", job["id"].as_str().expect("an id"))).unwrap_or_default();
-        let answer = host.get(&format!("/api/w/main/jobs/list?include_args=true&per_page={PAGE}{before}"));
+        let before = jobs
+            .last()
+            .map(|job| format!("&before={}", job["id"].as_str().expect("an id")))
+            .unwrap_or_default();
+        let answer =
+            host.get(&format!("/api/w/main/jobs/list?include_args=true&per_page={PAGE}{before}"));
         assert_eq!(answer.status, 200, "{answer:?}");
         let page = answer.json().as_array().expect("a list").clone();
         let count = page.len();

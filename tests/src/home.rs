@@ -37,7 +37,8 @@ const CLEARED: [&str; 24] = [
     "all_proxy",
 ];
 
-/// The folder. It goes away with the last copy of this value, and so outlives a host that is killed.
+/// The folder. It goes away with the last copy of this value, and so outlives a host that is
+/// killed.
 #[derive(Clone)]
 pub struct Home {
     folder: Arc<TempDir>,
@@ -53,7 +54,10 @@ impl Default for Home {
 impl Home {
     /// An empty one.
     pub fn new() -> Self {
-        let folder = tempfile::Builder::new().prefix("wasmill-tests-").tempdir().expect("a temporary folder");
+        let folder = tempfile::Builder::new()
+            .prefix("wasmill-tests-")
+            .tempdir()
+            .expect("a temporary folder");
         Self { folder: Arc::new(folder), starts: Arc::default() }
     }
 
@@ -83,7 +87,12 @@ impl Home {
     }
 
     /// The same of a host whose admin's token is known, and not written by it.
-    pub(crate) fn start_with_token(&self, args: &[&str], variables: &[(&str, &str)], token: Option<&str>) -> Host {
+    pub(crate) fn start_with_token(
+        &self,
+        args: &[&str],
+        variables: &[(&str, &str)],
+        token: Option<&str>,
+    ) -> Host {
         let mut command = self.command();
         command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(self.data()).args(args);
         command.envs(variables.iter().copied());
@@ -98,12 +107,14 @@ impl Home {
         Cli::new(command)
     }
 
-    /// Another program as a user's shell would start it: with `wasmill` in its path, and configured.
+    /// Another program as a user's shell would start it: with `wasmill` in its path, and
+    /// configured.
     pub(crate) fn shell(&self, program: &str) -> Command {
         let binary = binary();
         let folders = binary.parent().map(Path::to_path_buf).into_iter();
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let path = std::env::join_paths(folders.chain(std::env::split_paths(&path))).expect("a path");
+        let path =
+            std::env::join_paths(folders.chain(std::env::split_paths(&path))).expect("a path");
         let mut command = self.settled(Command::new(program));
         command.env("PATH", path);
         command
@@ -118,7 +129,10 @@ impl Home {
         for name in CLEARED {
             command.env_remove(name);
         }
-        command.env("WASMILL_CONFIG", self.path("client/config.json")).env("HOME", self.folder.path()).current_dir(self.folder.path());
+        command
+            .env("WASMILL_CONFIG", self.path("client/config.json"))
+            .env("HOME", self.folder.path())
+            .current_dir(self.folder.path());
         command
     }
 }
@@ -129,6 +143,10 @@ fn binary() -> PathBuf {
         Some(file) => PathBuf::from(file),
         None => root().join("target/release/wasmill"),
     };
-    assert!(Path::exists(&file), "there is no {}; run the tests by `cargo xtask test`, which builds what they need", file.display());
+    assert!(
+        Path::exists(&file),
+        "there is no {}; run the tests by `cargo xtask test`, which builds what they need",
+        file.display()
+    );
     file
 }

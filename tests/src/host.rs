@@ -44,21 +44,42 @@ impl Host {
         Home::new().start(args)
     }
 
-    pub(crate) fn spawn(home: Home, mut command: Command, log: PathBuf, token: Option<&str>) -> Self {
+    pub(crate) fn spawn(
+        home: Home,
+        mut command: Command,
+        log: PathBuf,
+        token: Option<&str>,
+    ) -> Self {
         let errors = File::create(&log).expect("a log file");
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors).spawn().expect("the host can be started");
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(errors)
+            .spawn()
+            .expect("the host can be started");
         let mut output = BufReader::new(child.stdout.take().expect("a pipe"));
         let mut first = String::new();
         output.read_line(&mut first).expect("the host's first line");
-        let address = first.strip_prefix("listening on http://").and_then(|address| address.trim_end().parse().ok());
+        let address = first
+            .strip_prefix("listening on http://")
+            .and_then(|address| address.trim_end().parse().ok());
         let Some(address) = address else {
             let _ = child.kill();
             let _ = child.wait();
-            panic!("the host's first line is {first:?}; its log: {}", std::fs::read_to_string(&log).unwrap_or_default());
+            panic!(
+                "the host's first line is {first:?}; its log: {}",
+                std::fs::read_to_string(&log).unwrap_or_default()
+            );
         };
-        let written = || std::fs::read_to_string(home.data().join("admin-token")).expect("the admin's token").trim().to_owned();
+        let written = || {
+            std::fs::read_to_string(home.data().join("admin-token"))
+                .expect("the admin's token")
+                .trim()
+                .to_owned()
+        };
         let token = token.map_or_else(written, str::to_owned);
-        // No pool of connections: a request must not meet a connection that a host before it left behind.
+        // No pool of connections: a request must not meet a connection that a host before it left
+        // behind.
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .proxy(None)
@@ -93,14 +114,17 @@ impl Host {
         self.home.cli(args)
     }
 
-    /// Another program as a user's shell would start it: with `wasmill` in its path, and configured for this host.
+    /// Another program as a user's shell would start it: with `wasmill` in its path, and configured
+    /// for this host.
     pub fn shell(&self, program: &str) -> Command {
         self.home.shell(program)
     }
 
     /// An upload as it is answered. `path` may bring a query along.
     pub fn upload(&self, path: &str, wasm: &[u8]) -> Answer {
-        self.request("POST", &format!("/api/w/main/scripts/upload/p/{path}")).body("application/wasm", wasm).send()
+        self.request("POST", &format!("/api/w/main/scripts/upload/p/{path}"))
+            .body("application/wasm", wasm)
+            .send()
     }
 
     /// An upload that must be taken.
@@ -132,7 +156,8 @@ impl Host {
 
     /// Queues a job and returns its id.
     pub fn queue(&self, path: &str, args: &Value) -> String {
-        let answer = self.request("POST", &format!("/api/w/main/jobs/run/p/{path}")).json(args).send();
+        let answer =
+            self.request("POST", &format!("/api/w/main/jobs/run/p/{path}")).json(args).send();
         assert_eq!(answer.status, 201, "{path} is not queued: {answer:?}");
         answer.text()
     }
@@ -165,17 +190,22 @@ impl Host {
 
     /// Memory that the process has in use, in KiB.
     pub fn resident_kib(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("the process is there");
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))
+            .expect("the process is there");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
         line.trim().trim_end_matches("kB").trim().parse().expect("a number")
     }
 
     /// Processor time that the process has used, in hundredths of a second.
     pub fn cpu_ticks(&self) -> u64 {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("the process is there");
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))
+            .expect("the process is there");
         // The name in parentheses may hold anything; what follows it are numbers.
         let (_, numbers) = stat.rsplit_once(')').expect("the name's end");
-        let mut fields = numbers.split_whitespace().skip(11).map(|field| field.parse::<u64>().expect("a number"));
+        let mut fields = numbers
+            .split_whitespace()
+            .skip(11)
+            .map(|field| field.parse::<u64>().expect("a number"));
         fields.next().expect("utime") + fields.next().expect("stime")
     }
 
@@ -200,7 +230,9 @@ impl Host {
 
     /// Waits for its end.
     pub fn ended(&mut self, within: u64) -> ExitStatus {
-        eventually("the host ends", within, || self.child.try_wait().expect("a process to wait for"))
+        eventually("the host ends", within, || {
+            self.child.try_wait().expect("a process to wait for")
+        })
     }
 
     /// The rest of what it printed, once it has ended.
@@ -210,7 +242,8 @@ impl Host {
         rest
     }
 
-    /// Calls `hello` once more: whatever a test did, others must not feel it. It must have been pushed by `shared`.
+    /// Calls `hello` once more: whatever a test did, others must not feel it. It must have been
+    /// pushed by `shared`.
     pub fn still_serves(&self) {
         self.still_serves_at("u/tests/hello");
     }
@@ -218,7 +251,11 @@ impl Host {
     /// The same where `hello` was pushed elsewhere.
     pub fn still_serves_at(&self, path: &str) {
         let answer = self.call(path, &serde_json::json!({"name": "Bo"}));
-        assert_eq!((answer.status, answer.json()["greeting"].as_str()), (200, Some("Hello Bo!")), "{answer:?}");
+        assert_eq!(
+            (answer.status, answer.json()["greeting"].as_str()),
+            (200, Some("Hello Bo!")),
+            "{answer:?}"
+        );
         let log = self.log();
         assert!(!log.contains("panicked"), "{log}");
     }

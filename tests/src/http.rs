@@ -90,7 +90,8 @@ impl Answer {
 
     /// The body as JSON.
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("not JSON ({error}): {self:?}"))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("not JSON ({error}): {self:?}"))
     }
 
     /// A header, or an empty text.
@@ -102,16 +103,25 @@ impl Answer {
     pub fn failure(&self) -> (String, String) {
         assert_eq!(self.header("x-wasmill-job-status"), "failure", "{self:?}");
         let error = &self.json()["error"];
-        let text = |key: &str| error[key].as_str().unwrap_or_else(|| panic!("no {key}: {self:?}")).to_owned();
+        let text = |key: &str| {
+            error[key].as_str().unwrap_or_else(|| panic!("no {key}: {self:?}")).to_owned()
+        };
         (text("name"), text("message"))
     }
 
     /// The detail of a problem, which must be one of this status.
     pub fn problem(&self, status: u16) -> String {
-        assert_eq!((self.status, self.header("content-type")), (status, "application/problem+json"), "{self:?}");
+        assert_eq!(
+            (self.status, self.header("content-type")),
+            (status, "application/problem+json"),
+            "{self:?}"
+        );
         let problem = self.json();
         assert_eq!(problem["status"], status, "{self:?}");
-        assert!(problem["type"].as_str().is_some_and(|kind| kind.starts_with("/api/problems/")), "{self:?}");
+        assert!(
+            problem["type"].as_str().is_some_and(|kind| kind.starts_with("/api/problems/")),
+            "{self:?}"
+        );
         problem["detail"].as_str().unwrap_or_else(|| panic!("no detail: {self:?}")).to_owned()
     }
 }

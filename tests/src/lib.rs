@@ -1,6 +1,8 @@
-//! The harness of the tests: starts the built host on a folder of its own, calls it over HTTP and by its command line.
+//! The harness of the tests: starts the built host on a folder of its own, calls it over HTTP and
+//! by its command line.
 //!
-//! Nothing of the host is linked in here. What is tested is what is shipped: the binary, its addresses, its exit codes.
+//! Nothing of the host is linked in here. What is tested is what is shipped: the binary, its
+//! addresses, its exit codes.
 
 mod cli;
 mod cluster;
@@ -55,7 +57,8 @@ pub fn root() -> PathBuf {
     here.parent().expect("the tests lie in a folder of the repository").to_path_buf()
 }
 
-/// Looks again and again until something is there; panics naming it when that takes longer than `within` seconds.
+/// Looks again and again until something is there; panics naming it when that takes longer than
+/// `within` seconds.
 pub fn eventually<T>(what: &str, within: u64, mut look: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + Duration::from_secs(within);
     loop {

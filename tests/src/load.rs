@@ -1,6 +1,8 @@
-//! Clients that call a host as fast as it answers, each over a connection of its own, and what they were told.
+//! Clients that call a host as fast as it answers, each over a connection of its own, and what they
+//! were told.
 //!
-//! What was acknowledged is written down here and nowhere else, so that it can be held against a host that was killed since.
+//! What was acknowledged is written down here and nowhere else, so that it can be held against a
+//! host that was killed since.
 
 use crate::host::Host;
 use crate::raw::Wire;
@@ -169,7 +171,13 @@ impl Load {
     }
 }
 
-fn client(address: SocketAddr, token: &str, plan: &Plan, stop: &AtomicBool, successes: &AtomicU64) -> Ledger {
+fn client(
+    address: SocketAddr,
+    token: &str,
+    plan: &Plan,
+    stop: &AtomicBool,
+    successes: &AtomicU64,
+) -> Ledger {
     let mut ledger = Ledger::default();
     // A host that is being killed may be gone already.
     let Some(mut wire) = Wire::try_open(address) else { return ledger };
@@ -182,7 +190,8 @@ fn client(address: SocketAddr, token: &str, plan: &Plan, stop: &AtomicBool, succ
         if ledger.count(200) + ledger.count(201) > before {
             successes.fetch_add(1, Ordering::Relaxed);
         } else {
-            // Refused: a client that tried again at once would only measure how fast it can be refused.
+            // Refused: a client that tried again at once would only measure how fast it can be
+            // refused.
             std::thread::sleep(Duration::from_millis(20));
         }
     }

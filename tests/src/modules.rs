@@ -6,8 +6,8 @@ fn assembled(text: &str) -> Vec<u8> {
     wat::parse_str(text).unwrap_or_else(|error| panic!("the test's module is wrong: {error}"))
 }
 
-/// A typed component whose `main` takes and returns nothing. `core` are the fields of the module in it, which exports a
-/// function `main`.
+/// A typed component whose `main` takes and returns nothing. `core` are the fields of the module in
+/// it, which exports a function `main`.
 pub fn typed(core: &str) -> Vec<u8> {
     component(&format!(
         r#"(core module $m {core})
@@ -29,7 +29,8 @@ pub fn command(fields: &str) -> Vec<u8> {
 /// A dynamic script that answers every call with this text, JSON or not.
 pub fn entry_answering(text: &str) -> Vec<u8> {
     let length = u32::try_from(text.len()).expect("a short text");
-    let hex = |bytes: &[u8]| bytes.iter().fold(String::new(), |out, byte| out + &format!("\\{byte:02x}"));
+    let hex =
+        |bytes: &[u8]| bytes.iter().fold(String::new(), |out, byte| out + &format!("\\{byte:02x}"));
     let (data, length) = (hex(text.as_bytes()), hex(&length.to_le_bytes()));
     component(&format!(
         r#"(core module $m
@@ -63,8 +64,8 @@ pub struct Bomb {
     pub operations: u32,
 }
 
-/// A valid command with one function in which thousands of values are alive at once: small, and dear for the part of a
-/// compiler that gives values to registers.
+/// A valid command with one function in which thousands of values are alive at once: small, and
+/// dear for the part of a compiler that gives values to registers.
 pub fn many_locals(bomb: Bomb) -> Vec<u8> {
     let Bomb { locals, operations } = bomb;
     let mut body = String::from("(memory 1) (func (export \"_start\")");
@@ -83,25 +84,33 @@ pub fn many_locals(bomb: Bomb) -> Vec<u8> {
     };
     for _ in 0..operations {
         let (to, one, other) = (next(), next(), next());
-        let _ = write!(body, "(local.set $l{to} (i64.add (local.get $l{one}) (local.get $l{other})))");
+        let _ =
+            write!(body, "(local.set $l{to} (i64.add (local.get $l{one}) (local.get $l{other})))");
     }
     body.push_str("(br_if $again (i64.eqz (local.get $l0))))");
     // All of them are read at the end, so that none may be forgotten before.
     for local in 0..locals {
-        let _ = write!(body, "(i64.store (i32.const {}) (local.get $l{local}))", local * 8 % 65_000);
+        let _ =
+            write!(body, "(i64.store (i32.const {}) (local.get $l{local}))", local * 8 % 65_000);
     }
     body.push(')');
     command(&body)
 }
 
-/// A valid command with so many empty functions, put together byte by byte: as text it would be ten times as long.
+/// A valid command with so many empty functions, put together byte by byte: as text it would be ten
+/// times as long.
 pub fn many_functions(count: u32) -> Vec<u8> {
     let mut functions = leb(count);
     functions.extend(std::iter::repeat_n(0, count as usize));
     let mut code = leb(count);
     code.extend([2, 0, 0x0b].repeat(count as usize));
     let mut wasm = b"\0asm\x01\0\0\0".to_vec();
-    for (id, content) in [(1, vec![1, 0x60, 0, 0]), (3, functions), (7, [&[1, 6][..], b"_start", &[0, 0]].concat()), (10, code)] {
+    for (id, content) in [
+        (1, vec![1, 0x60, 0, 0]),
+        (3, functions),
+        (7, [&[1, 6][..], b"_start", &[0, 0]].concat()),
+        (10, code),
+    ] {
         wasm.push(id);
         wasm.extend(leb(u32::try_from(content.len()).expect("a section")));
         wasm.extend(content);

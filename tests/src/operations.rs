@@ -1,4 +1,5 @@
-//! The operations of the API, as the host describes them itself: tests that are about all of them miss none.
+//! The operations of the API, as the host describes them itself: tests that are about all of them
+//! miss none.
 
 use crate::host::Host;
 
@@ -31,14 +32,23 @@ pub fn operations(host: &Host) -> Vec<Operation> {
     let document = host.get("/api/openapi.json").json();
     let mut found = Vec::new();
     for (template, methods) in document["paths"].as_object().expect("paths") {
-        let address = NAMES.iter().fold(format!("/api{template}"), |address, (name, value)| address.replace(name, value));
+        let address = NAMES
+            .iter()
+            .fold(format!("/api{template}"), |address, (name, value)| address.replace(name, value));
         assert!(!address.contains('{'), "{address}: a name that this list does not have");
-        for (method, operation) in
-            methods.as_object().expect("methods").iter().filter(|(_, operation)| operation["operationId"].is_string())
+        for (method, operation) in methods
+            .as_object()
+            .expect("methods")
+            .iter()
+            .filter(|(_, operation)| operation["operationId"].is_string())
         {
             let content = operation["requestBody"]["content"].as_object();
             let takes = content.and_then(|types| types.keys().next().cloned());
-            found.push(Operation { method: method.to_ascii_uppercase(), address: address.clone(), takes });
+            found.push(Operation {
+                method: method.to_ascii_uppercase(),
+                address: address.clone(),
+                takes,
+            });
         }
     }
     assert!(found.len() > 50, "{} operations are not all of them", found.len());

@@ -1,4 +1,5 @@
-//! Programs of others, unmodified: the official clients and SDKs that the programs in `tests/peers` use, and the proxy.
+//! Programs of others, unmodified: the official clients and SDKs that the programs in `tests/peers`
+//! use, and the proxy.
 
 use crate::cli::Cli;
 use crate::host::Host;
@@ -15,7 +16,11 @@ const PATIENCE: &str = "300";
 /// What `cargo xtask test` installs before the tests.
 pub(crate) fn installed(name: &str) -> PathBuf {
     let file = root().join("target/peers").join(name);
-    assert!(file.exists(), "there is no {}; run the tests by `cargo xtask test`, which installs what they need", file.display());
+    assert!(
+        file.exists(),
+        "there is no {}; run the tests by `cargo xtask test`, which installs what they need",
+        file.display()
+    );
     file
 }
 
@@ -24,16 +29,23 @@ pub fn peer(host: &Host, program: &str) -> Cli {
     let mut command = Command::new("timeout");
     command.arg(PATIENCE);
     match program.rsplit_once('.') {
-        Some((_, "py")) => command.arg(installed("python/bin/python")).arg("-B").arg(root().join("tests/peers").join(program)),
+        Some((_, "py")) => command
+            .arg(installed("python/bin/python"))
+            .arg("-B")
+            .arg(root().join("tests/peers").join(program)),
         // Node.js looks for packages where a program lies, and is to take the link for that.
-        Some((_, "mjs")) => {
-            command.args(["node", "--preserve-symlinks", "--preserve-symlinks-main"]).arg(installed("node/programs").join(program))
-        }
+        Some((_, "mjs")) => command
+            .args(["node", "--preserve-symlinks", "--preserve-symlinks-main"])
+            .arg(installed("node/programs").join(program)),
         _ => panic!("{program} is neither Python nor JavaScript"),
     };
-    // Nothing of the surroundings but the programs themselves: no proxies, no other host's variables.
+    // Nothing of the surroundings but the programs themselves: no proxies, no other host's
+    // variables.
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-    command.env("BASE_INTERNAL_URL", host.url()).env("WM_TOKEN", &host.token).env("WM_WORKSPACE", "main");
+    command
+        .env("BASE_INTERNAL_URL", host.url())
+        .env("WM_TOKEN", &host.token)
+        .env("WM_WORKSPACE", "main");
     Cli::new(command)
 }
 
@@ -49,13 +61,22 @@ impl Caddy {
     /// Starts it in front of a host, with further variables.
     pub fn start(host: &Host, variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        // What the example leaves to its user: here, to be heard on the loopback only and to have no port for orders.
+        // What the example leaves to its user: here, to be heard on the loopback only and to have
+        // no port for orders.
         let config = folder.path().join("Caddyfile");
         let example = root().join("deploy/Caddyfile");
-        std::fs::write(&config, format!("{{\n\tadmin off\n\tdefault_bind 127.0.0.1\n}}\nimport {}\n", example.display()))
-            .expect("it is written");
+        std::fs::write(
+            &config,
+            format!(
+                "{{\n\tadmin off\n\tdefault_bind 127.0.0.1\n}}\nimport {}\n",
+                example.display()
+            ),
+        )
+        .expect("it is written");
         // Free a moment ago. Caddy cannot be asked to choose one.
-        let address = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port");
+        let address = TcpListener::bind("127.0.0.1:0")
+            .and_then(|free| free.local_addr())
+            .expect("a free port");
         let log = File::create(folder.path().join("log.txt")).expect("a log file");
         let child = Command::new(installed("caddy/usr/bin/caddy"))
             .args(["run", "--adapter", "caddyfile", "--config"])

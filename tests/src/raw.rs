@@ -50,7 +50,11 @@ impl Wire {
                 Some(0) => return None,
                 Some(_) => {}
                 None => {
-                    assert!(Instant::now() < end, "no answer within {within} s; read so far: {:?}", String::from_utf8_lossy(&self.read))
+                    assert!(
+                        Instant::now() < end,
+                        "no answer within {within} s; read so far: {:?}",
+                        String::from_utf8_lossy(&self.read)
+                    )
                 }
             }
         }
@@ -73,7 +77,10 @@ impl Wire {
     pub fn closed(&mut self, within: u64) -> Duration {
         let begun = Instant::now();
         while self.more() != Some(0) {
-            assert!(begun.elapsed() < Duration::from_secs(within), "the connection is still open after {within} s");
+            assert!(
+                begun.elapsed() < Duration::from_secs(within),
+                "the connection is still open after {within} s"
+            );
         }
         begun.elapsed()
     }
@@ -102,7 +109,9 @@ impl Wire {
                 self.read.extend_from_slice(&piece[..count]);
                 Some(count)
             }
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => None,
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                None
+            }
             Err(_) => Some(0),
         }
     }
@@ -112,7 +121,9 @@ impl Wire {
         let head = String::from_utf8_lossy(&self.read[..end]).into_owned();
         let status = head.split(' ').nth(1)?.parse().ok()?;
         let length = head.lines().find_map(|line| {
-            line.to_ascii_lowercase().strip_prefix("content-length:").map(|text| text.trim().parse::<usize>().expect("a length"))
+            line.to_ascii_lowercase()
+                .strip_prefix("content-length:")
+                .map(|text| text.trim().parse::<usize>().expect("a length"))
         });
         let body_end = end + length.unwrap_or(0);
         if self.read.len() < body_end {

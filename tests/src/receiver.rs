@@ -59,7 +59,8 @@ impl Told {
 
     /// The body as JSON.
     pub fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("not JSON ({error}): {self:?}"))
+        serde_json::from_str(&self.body)
+            .unwrap_or_else(|error| panic!("not JSON ({error}): {self:?}"))
     }
 }
 
@@ -75,10 +76,17 @@ impl Receiver {
     }
 
     /// One on an address that was free a moment ago.
-    pub fn start_on(address: SocketAddr, react: impl Fn(usize, &Told) -> Reaction + Send + Sync + 'static) -> Self {
+    pub fn start_on(
+        address: SocketAddr,
+        react: impl Fn(usize, &Told) -> Reaction + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind(address).expect("a port to listen on");
         let address = listener.local_addr().expect("an address");
-        let shared = Arc::new(Shared { told: Mutex::default(), ended: AtomicBool::new(false), react: Box::new(react) });
+        let shared = Arc::new(Shared {
+            told: Mutex::default(),
+            ended: AtomicBool::new(false),
+            react: Box::new(react),
+        });
         let its = shared.clone();
         let thread = std::thread::spawn(move || {
             for stream in listener.incoming() {
@@ -110,7 +118,9 @@ impl Receiver {
 
     /// Waits until so many requests have arrived, and returns all there are.
     pub fn wait(&self, count: usize, within: u64) -> Vec<Told> {
-        eventually(&format!("{count} deliveries"), within, || Some(self.told()).filter(|told| told.len() >= count))
+        eventually(&format!("{count} deliveries"), within, || {
+            Some(self.told()).filter(|told| told.len() >= count)
+        })
     }
 }
 
@@ -133,7 +143,10 @@ impl Shared {
             }
         };
         let body = if status == 204 { "" } else { "noted" };
-        let answer = format!("HTTP/1.1 {status} As Told\r\n{header}connection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        let answer = format!(
+            "HTTP/1.1 {status} As Told\r\n{header}connection: close\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
         stream.write_all(answer.as_bytes()).ok()
     }
 }
@@ -153,7 +166,12 @@ fn read(stream: &TcpStream) -> Option<Told> {
     let length = headers.get("content-length")?.parse().ok()?;
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    Some(Told { at: Instant::now(), line: line.trim_end().to_owned(), headers, body: String::from_utf8(body).ok()? })
+    Some(Told {
+        at: Instant::now(),
+        line: line.trim_end().to_owned(),
+        headers,
+        body: String::from_utf8(body).ok()?,
+    })
 }
 
 impl Drop for Receiver {

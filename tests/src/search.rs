@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-/// Where below a folder a text is found: plain, in hex, or in base64 at any alignment. Each place with its file's name.
+/// Where below a folder a text is found: plain, in hex, or in base64 at any alignment. Each place
+/// with its file's name.
 pub fn found_below(folder: &Path, text: &str) -> Vec<String> {
     let mut needles: Vec<(&str, Vec<u8>)> = vec![
         ("plain", text.into()),
@@ -42,7 +43,8 @@ fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
     for group in bytes.chunks(3) {
-        let bits = group.iter().fold(0usize, |bits, byte| bits << 8 | usize::from(*byte)) << (8 * (3 - group.len()));
+        let bits = group.iter().fold(0usize, |bits, byte| bits << 8 | usize::from(*byte))
+            << (8 * (3 - group.len()));
         for sextet in 0..=group.len() {
             text.push(char::from(ALPHABET[bits >> (18 - 6 * sextet) & 63]));
         }

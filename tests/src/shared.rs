@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 static SHARED: Mutex<Weak<Host>> = Mutex::new(Weak::new());
 
-/// The shared host, with `u/tests/hello` and `u/tests/misbehave` deployed. It lives as long as a test has it: a static
-/// would never be dropped, and the process left behind. Each test deploys to paths of its own.
+/// The shared host, with `u/tests/hello` and `u/tests/misbehave` deployed. It lives as long as a
+/// test has it: a static would never be dropped, and the process left behind. Each test deploys to
+/// paths of its own.
 pub fn shared() -> Arc<Host> {
     let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(host) = shared.upgrade() {

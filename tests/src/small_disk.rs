@@ -13,7 +13,10 @@ impl SmallDisk {
     pub fn mounted(folder: &Path, mib: u32) -> Option<Self> {
         std::fs::create_dir_all(folder).expect("the folder can be made");
         let mut mount = Command::new("mount");
-        let mounted = mount.args(["-t", "tmpfs", "-o", &format!("size={mib}m,mode=700"), "tmpfs"]).arg(folder).output();
+        let mounted = mount
+            .args(["-t", "tmpfs", "-o", &format!("size={mib}m,mode=700"), "tmpfs"])
+            .arg(folder)
+            .output();
         mounted.is_ok_and(|output| output.status.success()).then(|| Self(folder.to_owned()))
     }
 

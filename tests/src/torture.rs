@@ -1,4 +1,5 @@
-//! How long the tests with faults go on: shortly with the others, and for long when they are asked to.
+//! How long the tests with faults go on: shortly with the others, and for long when they are asked
+//! to.
 
 /// How much of each.
 #[derive(Debug, Clone, Copy)]
@@ -15,10 +16,13 @@ pub struct Torture {
     pub cluster_seconds: u64,
 }
 
-/// Set by `cargo xtask torture`: `WASMILL_TORTURE=1`, and `WASMILL_TORTURE_KILLS` and `WASMILL_TORTURE_CASES` for other numbers.
+/// Set by `cargo xtask torture`: `WASMILL_TORTURE=1`, and `WASMILL_TORTURE_KILLS` and
+/// `WASMILL_TORTURE_CASES` for other numbers.
 pub fn torture() -> Torture {
     let number = |name: &str, default: u64| match std::env::var(name) {
-        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name} is {text:?}; it must be a number")),
+        Ok(text) => {
+            text.parse().unwrap_or_else(|_| panic!("{name} is {text:?}; it must be a number"))
+        }
         Err(_) => default,
     };
     let long = number("WASMILL_TORTURE", 0) != 0;

@@ -44,7 +44,9 @@ impl WireCutter {
                     continue;
                 }
                 let Ok(far) = TcpStream::connect(("127.0.0.1", server)) else { continue };
-                let (Ok(near_again), Ok(far_again)) = (near.try_clone(), far.try_clone()) else { continue };
+                let (Ok(near_again), Ok(far_again)) = (near.try_clone(), far.try_clone()) else {
+                    continue;
+                };
                 let mut open = way.open.lock().unwrap_or_else(PoisonError::into_inner);
                 open.retain(|stream| stream.take_error().is_ok() && stream.peer_addr().is_ok());
                 open.extend([near.try_clone(), far.try_clone()].into_iter().flatten());
@@ -88,7 +90,8 @@ impl WireCutter {
         self.fate.delay.store(delay.as_millis() as u64, Ordering::Relaxed);
     }
 
-    /// Cuts the connection over which the given number of bytes has passed from now on, in the middle of them.
+    /// Cuts the connection over which the given number of bytes has passed from now on, in the
+    /// middle of them.
     pub fn cut_after(&self, bytes: u64) {
         self.fate.cut_after.store(bytes, Ordering::Relaxed);
     }

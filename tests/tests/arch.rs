@@ -14,7 +14,10 @@ const EDGES: [(&str, &[&str]); 10] = [
     ("wasmill-guest", &["wasmill-guest-macro"]),
     ("wasmill-guest-macro", &[]),
     // Tools: they may use the product, never the other way round.
-    ("wasmill-bench", &["wasmill-core", "wasmill-sandbox", "wasmill-store", "wasmill-test-servers"]),
+    (
+        "wasmill-bench",
+        &["wasmill-core", "wasmill-sandbox", "wasmill-store", "wasmill-test-servers"],
+    ),
     ("wasmill-tests", &["wasmill-test-servers"]),
     // Servers for the tests of the others, and nothing of ours.
     ("wasmill-test-servers", &[]),
@@ -22,11 +25,15 @@ const EDGES: [(&str, &[&str]); 10] = [
 ];
 
 fn metadata() -> Metadata {
-    MetadataCommand::new().manifest_path(root().join("Cargo.toml")).no_deps().exec().expect("cargo knows the workspace")
+    MetadataCommand::new()
+        .manifest_path(root().join("Cargo.toml"))
+        .no_deps()
+        .exec()
+        .expect("cargo knows the workspace")
 }
 
-/// What is wrong with the edges between the workspace's own crates, whatever kind they are: also a test of a lower crate
-/// must not reach up.
+/// What is wrong with the edges between the workspace's own crates, whatever kind they are: also a
+/// test of a lower crate must not reach up.
 fn wrong_edges(metadata: &Metadata) -> Vec<String> {
     let packages = metadata.workspace_packages();
     let ours: BTreeSet<&str> = packages.iter().map(|package| package.name.as_str()).collect();
@@ -38,13 +45,24 @@ fn wrong_edges(metadata: &Metadata) -> Vec<String> {
             wrong.push(format!("{name} is a new crate; decide what it may use"));
             continue;
         };
-        let used: BTreeSet<&str> =
-            package.dependencies.iter().map(|dependency| dependency.name.as_str()).filter(|name| ours.contains(name)).collect();
+        let used: BTreeSet<&str> = package
+            .dependencies
+            .iter()
+            .map(|dependency| dependency.name.as_str())
+            .filter(|name| ours.contains(name))
+            .collect();
         let allowed: BTreeSet<&str> = allowed.iter().copied().collect();
         wrong.extend(used.difference(&allowed).map(|other| format!("{name} uses {other}")));
-        wrong.extend(allowed.difference(&used).map(|other| format!("{name} does not use {other} any more")));
+        wrong.extend(
+            allowed.difference(&used).map(|other| format!("{name} does not use {other} any more")),
+        );
     }
-    wrong.extend(allowed.keys().filter(|name| !ours.contains(*name)).map(|name| format!("there is no crate {name}")));
+    wrong.extend(
+        allowed
+            .keys()
+            .filter(|name| !ours.contains(*name))
+            .map(|name| format!("there is no crate {name}")),
+    );
     wrong
 }
 
@@ -55,7 +73,11 @@ fn edges() {
 
 #[test]
 fn a_forbidden_edge_is_seen() {
-    for (from, to) in [("wasmill-sandbox", "wasmill-store"), ("wasmill-core", "wasmill-sandbox"), ("wasmill-store", "wasmill-sandbox")] {
+    for (from, to) in [
+        ("wasmill-sandbox", "wasmill-store"),
+        ("wasmill-core", "wasmill-sandbox"),
+        ("wasmill-store", "wasmill-sandbox"),
+    ] {
         let mut text = serde_json::to_value(metadata()).expect("JSON");
         let packages = text["packages"].as_array_mut().expect("packages");
         let edge = packages
@@ -63,8 +85,12 @@ fn a_forbidden_edge_is_seen() {
             .filter(|package| package["name"] == "wasmill")
             .flat_map(|package| package["dependencies"].as_array().expect("a list").clone())
             .find(|dependency| dependency["name"] == to);
-        let package = packages.iter_mut().find(|package| package["name"] == from).expect("the crate");
-        package["dependencies"].as_array_mut().expect("a list").push(edge.expect("the host uses it"));
+        let package =
+            packages.iter_mut().find(|package| package["name"] == from).expect("the crate");
+        package["dependencies"]
+            .as_array_mut()
+            .expect("a list")
+            .push(edge.expect("the host uses it"));
         let altered: Metadata = serde_json::from_value(text).expect("metadata");
         assert_eq!(wrong_edges(&altered), [format!("{from} uses {to}")]);
     }
@@ -83,9 +109,11 @@ fn a_missing_edge_and_a_new_crate_are_seen() {
     }
     let altered: Metadata = serde_json::from_value(text).expect("metadata");
     let wrong = wrong_edges(&altered);
-    for expected in
-        ["wasmill-store does not use wasmill-core any more", "newcomer is a new crate; decide what it may use", "there is no crate xtask"]
-    {
+    for expected in [
+        "wasmill-store does not use wasmill-core any more",
+        "newcomer is a new crate; decide what it may use",
+        "there is no crate xtask",
+    ] {
         assert!(wrong.iter().any(|found| found == expected), "{expected:?} is not in {wrong:?}");
     }
 }
@@ -96,7 +124,9 @@ fn text(path: &str) -> String {
 
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
+    for entry in
+        std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+    {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
             found.extend(sources(&path));
@@ -111,21 +141,35 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn unsafe_code_is_in_one_place() {
     let workspace = text("Cargo.toml");
-    let lints = workspace.split("[workspace.lints.rust]").nth(1).and_then(|rest| rest.split("\n[").next()).expect("the lint table");
+    let lints = workspace
+        .split("[workspace.lints.rust]")
+        .nth(1)
+        .and_then(|rest| rest.split("\n[").next())
+        .expect("the lint table");
     assert!(lints.lines().any(|line| line.trim() == "unsafe_code = \"forbid\""), "{lints}");
-    for (manifest, main) in [("host/core", "lib.rs"), ("host/store", "lib.rs"), ("host", "main.rs")] {
+    for (manifest, main) in [("host/core", "lib.rs"), ("host/store", "lib.rs"), ("host", "main.rs")]
+    {
         assert!(
             text(&format!("{manifest}/Cargo.toml")).contains("[lints]\nworkspace = true"),
             "{manifest} does not take the workspace's lints"
         );
-        assert!(text(&format!("{manifest}/src/{main}")).lines().any(|line| line == "#![forbid(unsafe_code)]"), "{manifest}/src/{main}");
+        assert!(
+            text(&format!("{manifest}/src/{main}"))
+                .lines()
+                .any(|line| line == "#![forbid(unsafe_code)]"),
+            "{manifest}/src/{main}"
+        );
     }
     assert!(text("host/sandbox/Cargo.toml").contains("unsafe_code = \"deny\""));
     let mut lifted = Vec::new();
     for file in sources(&root().join("host/sandbox/src")) {
         let code = std::fs::read_to_string(&file).expect("a source");
-        let attributes = code.lines().filter(|line| line.contains("unsafe_code") && line.trim_start().starts_with("#")).count();
-        lifted.extend(std::iter::repeat_n(file.file_name().expect("a name").to_owned(), attributes));
+        let attributes = code
+            .lines()
+            .filter(|line| line.contains("unsafe_code") && line.trim_start().starts_with("#"))
+            .count();
+        lifted
+            .extend(std::iter::repeat_n(file.file_name().expect("a name").to_owned(), attributes));
     }
     // To load compiled code, and to give the pages of it back.
     assert_eq!(lifted, ["artefact.rs", "artefact.rs"], "where the sandbox lifts the lint");
@@ -148,7 +192,9 @@ fn identifiers(code: &str) -> BTreeSet<String> {
         } else if rest.starts_with("'\"'") || rest.starts_with("'\\\"'") {
             rest.chars().skip(1).position(|letter| letter == '\'').map_or(1, |at| at + 2)
         } else if first.is_ascii_alphabetic() || first == '_' {
-            let end = rest.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_').unwrap_or(rest.len());
+            let end = rest
+                .find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')
+                .unwrap_or(rest.len());
             found.insert(rest[..end].to_owned());
             end
         } else {
@@ -186,7 +232,8 @@ fn raw_string(text: &str) -> Option<usize> {
 #[test]
 fn identifiers_are_found() {
     let code = "let status_code = r#\"header \"x\"\"#; // request\n/* status */ let c = '\"'; f(header, \"req\\\"uest\", b\"x\");";
-    let expected: BTreeSet<String> = ["let", "status_code", "c", "f", "header", "b"].map(str::to_owned).into();
+    let expected: BTreeSet<String> =
+        ["let", "status_code", "c", "f", "header", "b"].map(str::to_owned).into();
     assert_eq!(identifiers(code), expected);
 }
 
@@ -201,12 +248,15 @@ fn the_sandbox_knows_no_http() {
     }
 }
 
-/// The documentation of the world tells scripts' authors what they may import; the sandbox decides it.
+/// The documentation of the world tells scripts' authors what they may import; the sandbox decides
+/// it.
 #[test]
 fn documented_imports_are_the_offered_ones() {
     let documented: BTreeSet<String> = text("wit/script.wit")
         .lines()
-        .filter_map(|line| line.strip_prefix("/// - `wasi:")?.split_once('`').map(|(name, _)| name.to_owned()))
+        .filter_map(|line| {
+            line.strip_prefix("/// - `wasi:")?.split_once('`').map(|(name, _)| name.to_owned())
+        })
         .collect();
     let inspect = text("host/sandbox/src/inspect/mod.rs");
     let list = inspect
@@ -216,8 +266,10 @@ fn documented_imports_are_the_offered_ones() {
         .and_then(|(_, rest)| rest.split_once(';'))
         .expect("the list")
         .0;
-    let offered: BTreeSet<String> =
-        list.split('"').filter_map(|piece| piece.strip_prefix("wasi:")?.strip_suffix('/').map(str::to_owned)).collect();
+    let offered: BTreeSet<String> = list
+        .split('"')
+        .filter_map(|piece| piece.strip_prefix("wasi:")?.strip_suffix('/').map(str::to_owned))
+        .collect();
     assert!(offered.len() > 3, "the list was not read: {list}");
     assert_eq!(documented, offered);
 }
@@ -241,6 +293,14 @@ fn dependencies_are_explained() {
         .flat_map(|crates| crates.split(", "))
         .filter(|name| !matches!(*name, "Crate"))
         .collect();
-    assert_eq!(used.difference(&named).copied().collect::<Vec<_>>(), [""; 0], "used, but not on the page");
-    assert_eq!(named.difference(&used).copied().collect::<Vec<_>>(), [""; 0], "on the page, but not used");
+    assert_eq!(
+        used.difference(&named).copied().collect::<Vec<_>>(),
+        [""; 0],
+        "used, but not on the page"
+    );
+    assert_eq!(
+        named.difference(&used).copied().collect::<Vec<_>>(),
+        [""; 0],
+        "on the page, but not used"
+    );
 }

@@ -17,17 +17,23 @@ pub(crate) fn install(packages: &[&str]) -> Result<()> {
     command.args(["install", "-y", "-qq", "--no-install-recommends"]).args(packages);
     match attempt(&mut command) {
         Ok(()) => Ok(()),
-        Err(reason) => bail!("apt-get could not install {}; {manual}\n{reason}", packages.join(", ")),
+        Err(reason) => {
+            bail!("apt-get could not install {}; {manual}\n{reason}", packages.join(", "))
+        }
     }
 }
 
-/// Unpacks a package into a folder and leaves the system as it is: no service of it is started, and no rights are needed.
+/// Unpacks a package into a folder and leaves the system as it is: no service of it is started, and
+/// no rights are needed.
 pub(crate) fn unpack(package: &str, folder: &Path) -> Result<()> {
     if folder.exists() {
-        std::fs::remove_dir_all(folder).with_context(|| format!("could not empty {}", folder.display()))?;
+        std::fs::remove_dir_all(folder)
+            .with_context(|| format!("could not empty {}", folder.display()))?;
     }
-    std::fs::create_dir_all(folder).with_context(|| format!("could not make {}", folder.display()))?;
-    let download = || attempt(Command::new("apt-get").current_dir(folder).args(["download", "-qq", package]));
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("could not make {}", folder.display()))?;
+    let download =
+        || attempt(Command::new("apt-get").current_dir(folder).args(["download", "-qq", package]));
     if download().is_err() {
         refresh();
         if let Err(reason) = download() {
@@ -40,17 +46,24 @@ pub(crate) fn unpack(package: &str, folder: &Path) -> Result<()> {
         .filter_map(|entry| Some(entry.ok()?.path()))
         .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
         .with_context(|| format!("apt-get downloaded no {package}"))?;
-    if let Err(reason) = attempt(Command::new("dpkg-deb").arg("--extract").arg(&archive).arg(folder)) {
+    if let Err(reason) =
+        attempt(Command::new("dpkg-deb").arg("--extract").arg(&archive).arg(folder))
+    {
         bail!("{} could not be unpacked\n{reason}", archive.display());
     }
-    std::fs::remove_file(&archive).with_context(|| format!("could not remove {}", archive.display()))
+    std::fs::remove_file(&archive)
+        .with_context(|| format!("could not remove {}", archive.display()))
 }
 
-/// Refreshes the package lists. That it fails is no reason to stop: the lists that are there may do.
+/// Refreshes the package lists. That it fails is no reason to stop: the lists that are there may
+/// do.
 fn refresh() {
     let Some(mut command) = privileged("apt-get") else { return };
     if let Err(reason) = attempt(command.args(["update", "-qq"])) {
-        eprintln!("  could not refresh the package lists: {}", reason.lines().last().unwrap_or_default());
+        eprintln!(
+            "  could not refresh the package lists: {}",
+            reason.lines().last().unwrap_or_default()
+        );
     }
 }
 

@@ -1,4 +1,5 @@
-//! `cargo xtask build-script DIR`: builds one Rust script as a user would have to, with the environment that it needs.
+//! `cargo xtask build-script DIR`: builds one Rust script as a user would have to, with the
+//! environment that it needs.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -25,7 +26,13 @@ pub(crate) fn modules(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut cargo = Command::new("cargo");
     cargo
         .current_dir(folder)
-        .args(["build", "--release", "--target", TARGET, "--message-format=json-render-diagnostics"])
+        .args([
+            "build",
+            "--release",
+            "--target",
+            TARGET,
+            "--message-format=json-render-diagnostics",
+        ])
         .stdin(Stdio::null())
         .stderr(Stdio::inherit());
     let output = environment.apply(&mut cargo).output().context("could not start cargo")?;
@@ -33,7 +40,11 @@ pub(crate) fn modules(folder: &Path) -> Result<Vec<PathBuf>> {
         bail!("cargo could not build {}", folder.display());
     }
 
-    let mut modules: Vec<PathBuf> = String::from_utf8_lossy(&output.stdout).lines().flat_map(modules_in).map(PathBuf::from).collect();
+    let mut modules: Vec<PathBuf> = String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .flat_map(modules_in)
+        .map(PathBuf::from)
+        .collect();
     modules.sort();
     modules.dedup();
     if modules.is_empty() {
@@ -52,8 +63,17 @@ fn modules_in(line: &str) -> Vec<String> {
     if message.get("reason").and_then(|reason| reason.as_str()) != Some("compiler-artifact") {
         return Vec::new();
     }
-    let names = message.get("filenames").and_then(|names| names.as_array()).map(Vec::as_slice).unwrap_or_default();
-    names.iter().filter_map(|name| name.as_str()).filter(|name| name.ends_with(".wasm")).map(str::to_owned).collect()
+    let names = message
+        .get("filenames")
+        .and_then(|names| names.as_array())
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    names
+        .iter()
+        .filter_map(|name| name.as_str())
+        .filter(|name| name.ends_with(".wasm"))
+        .map(str::to_owned)
+        .collect()
 }
 
 #[cfg(test)]
@@ -64,7 +84,10 @@ mod tests {
     fn only_artifacts_that_are_wasm_count() {
         let artifact = r#"{"reason":"compiler-artifact","filenames":["/t/release/greet.wasm","/t/release/greet.d"]}"#;
         assert_eq!(modules_in(artifact), ["/t/release/greet.wasm"]);
-        assert!(modules_in(r#"{"reason":"compiler-artifact","filenames":["/t/libserde.rlib"]}"#).is_empty());
+        assert!(
+            modules_in(r#"{"reason":"compiler-artifact","filenames":["/t/libserde.rlib"]}"#)
+                .is_empty()
+        );
         assert!(modules_in(r#"{"reason":"build-finished","success":true}"#).is_empty());
         assert!(modules_in("not a message").is_empty());
     }

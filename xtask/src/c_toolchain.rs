@@ -26,7 +26,10 @@ impl CToolchain {
         if !is_installed() {
             step(&format!("installing {}", PACKAGES.join(", ")), || apt::install(&PACKAGES))?;
             if !is_installed() {
-                bail!("apt-get installed {}, but {CLANG} still cannot compile for WASI", PACKAGES.join(" "));
+                bail!(
+                    "apt-get installed {}, but {CLANG} still cannot compile for WASI",
+                    PACKAGES.join(" ")
+                );
             }
         }
         Ok(Self(()))
@@ -34,9 +37,19 @@ impl CToolchain {
 
     /// Compiles one C file to a core module with `_start`.
     pub(crate) fn compile(&self, source: &Path, module: &Path) -> Result<()> {
-        // -Os for size; debug information goes, but the names of functions stay, so that a trap's backtrace can be read.
+        // -Os for size; debug information goes, but the names of functions stay, so that a trap's
+        // backtrace can be read.
         run(Command::new(CLANG)
-            .args(["--target=wasm32-wasi", "-std=c11", "-Os", "-Wall", "-Wextra", "-Werror", "-Wl,--strip-debug", "-o"])
+            .args([
+                "--target=wasm32-wasi",
+                "-std=c11",
+                "-Os",
+                "-Wall",
+                "-Wextra",
+                "-Werror",
+                "-Wl,--strip-debug",
+                "-o",
+            ])
             .arg(module)
             .arg(source))
     }
@@ -49,6 +62,10 @@ fn is_installed() -> bool {
 
 /// Whether the compiler's own run-time library for wasm32 is where the compiler looks for it.
 fn has_runtime_library() -> bool {
-    let asked = output(Command::new(CLANG).args(["--target=wasm32-wasi", "--rtlib=compiler-rt", "-print-libgcc-file-name"]));
+    let asked = output(Command::new(CLANG).args([
+        "--target=wasm32-wasi",
+        "--rtlib=compiler-rt",
+        "-print-libgcc-file-name",
+    ]));
     asked.is_ok_and(|file| Path::new(file.trim()).is_file())
 }

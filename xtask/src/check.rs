@@ -18,10 +18,16 @@ pub(crate) fn run_all(root: &Path) -> Result<()> {
     peers::ensure(root)?;
     servers::ensure()?;
     build(root)?;
-    step("linting", || run(cargo(root).arg("clippy").args(EVERYTHING).args(["--", "-D", "warnings"])))?;
-    // Their output goes to stdout, so that whoever reads it finds the tests' own closing lines there.
+    step("linting", || {
+        run(cargo(root).arg("clippy").args(EVERYTHING).args(["--", "-D", "warnings"]))
+    })?;
+    // Their output goes to stdout, so that whoever reads it finds the tests' own closing lines
+    // there.
     step("running the tests", || {
-        let status = cargo(root).args(["test", "--locked", "--release", "--workspace"]).status().context("could not start cargo")?;
+        let status = cargo(root)
+            .args(["test", "--locked", "--release", "--workspace"])
+            .status()
+            .context("could not start cargo")?;
         if !status.success() {
             bail!("tests failed");
         }
@@ -29,35 +35,61 @@ pub(crate) fn run_all(root: &Path) -> Result<()> {
     })?;
     step("trying the benchmarks", || {
         let bench = root.join("target/release/wasmill-bench");
-        bench::PARTS.iter().try_for_each(|part| run(Command::new(&bench).current_dir(root).args([part, "--quick"])))
+        bench::PARTS.iter().try_for_each(|part| {
+            run(Command::new(&bench).current_dir(root).args([part, "--quick"]))
+        })
     })?;
-    step("running the demo", || demo::run(root, root.join("target/release/wasmill"), guests, true, None))?;
+    step("running the demo", || {
+        demo::run(root, root.join("target/release/wasmill"), guests, true, None)
+    })?;
     eprintln!("everything passed, in {:.0} s", begun.elapsed().as_secs_f64());
     Ok(())
 }
 
-/// All of it at once and in one profile: built one by one, the packages would ask for different features of the engine, and
-/// it would be compiled for each.
+/// All of it at once and in one profile: built one by one, the packages would ask for different
+/// features of the engine, and it would be compiled for each.
 const EVERYTHING: [&str; 5] = ["--quiet", "--locked", "--release", "--workspace", "--all-targets"];
 
 /// Builds the host, its tests and the benchmarks.
 pub(crate) fn build(root: &Path) -> Result<()> {
-    step("building the host and its tests (the first time takes some minutes: there is a compiler in it)", || {
-        run(cargo(root).arg("build").args(EVERYTHING))
-    })
+    step(
+        "building the host and its tests (the first time takes some minutes: there is a compiler in it)",
+        || run(cargo(root).arg("build").args(EVERYTHING)),
+    )
 }
 
 /// Runs cargo-deny, after installing it where it is missing.
 fn deny(root: &Path) -> Result<()> {
     if attempt(cargo(root).args(["deny", "--version"])).is_err() {
-        step("installing cargo-deny (once)", || run(cargo(root).args(["install", "--quiet", "--locked", "cargo-deny"])))?;
+        step("installing cargo-deny (once)", || {
+            run(cargo(root).args(["install", "--quiet", "--locked", "cargo-deny"]))
+        })?;
     }
-    run(cargo(root).args(["deny", "--log-level", "error", "--locked", "check", "bans", "licenses", "sources"]))?;
-    // The advisory database is not on every machine's network; where it is not, that is said and not passed over.
-    match attempt(cargo(root).args(["deny", "--log-level", "error", "--locked", "check", "advisories"])) {
+    run(cargo(root).args([
+        "deny",
+        "--log-level",
+        "error",
+        "--locked",
+        "check",
+        "bans",
+        "licenses",
+        "sources",
+    ]))?;
+    // The advisory database is not on every machine's network; where it is not, that is said and
+    // not passed over.
+    match attempt(cargo(root).args([
+        "deny",
+        "--log-level",
+        "error",
+        "--locked",
+        "check",
+        "advisories",
+    ])) {
         Ok(()) => Ok(()),
         Err(reason) if reason.contains("fetch") || reason.contains("advisory database") => {
-            eprintln!("  security advisories were not checked: their database cannot be reached from here");
+            eprintln!(
+                "  security advisories were not checked: their database cannot be reached from here"
+            );
             Ok(())
         }
         Err(reason) => bail!("cargo deny check advisories:\n{reason}"),

@@ -1,7 +1,7 @@
 //! `cargo xtask guests`: builds the scripts and the test guests into `target/guests/<name>.wasm`.
 //!
-//! A guest's name is that of its folder. What is up to date is left alone: cargo knows that of the Rust ones, and the C ones
-//! are compared by time.
+//! A guest's name is that of its folder. What is up to date is left alone: cargo knows that of the
+//! Rust ones, and the C ones are compared by time.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,7 +20,8 @@ const WORKSPACES: [&str; 2] = ["scripts", "tests/guests"];
 /// The folder whose sub-folders with a `main.c` are guests.
 const C_SCRIPTS: &str = "scripts";
 
-/// Another version of a script, made by a cargo feature: something to overwrite the first one with, or to measure.
+/// Another version of a script, made by a cargo feature: something to overwrite the first one with,
+/// or to measure.
 struct Variant {
     workspace: &'static str,
     package: &'static str,
@@ -35,14 +36,21 @@ const VARIANTS: [Variant; 2] = [
 /// Builds all guests. Returns the `.wasm` file of each by its name.
 pub(crate) fn build_all(root: &Path) -> Result<BTreeMap<String, PathBuf>> {
     let folder = root.join("target/guests");
-    fs::create_dir_all(&folder).with_context(|| format!("could not create {}", folder.display()))?;
+    fs::create_dir_all(&folder)
+        .with_context(|| format!("could not create {}", folder.display()))?;
     let environment = wasm_targets::ensure(root)?;
 
     let mut guests = BTreeMap::new();
     for workspace in WORKSPACES {
         let built = step(&format!("building the Rust guests in {workspace}"), || {
-            // A target folder apart from the host's: no waiting for a lock that a build of the host holds.
-            cargo(&root.join(workspace), &root.join("target/guests-build"), &environment, &["--workspace"])
+            // A target folder apart from the host's: no waiting for a lock that a build of the host
+            // holds.
+            cargo(
+                &root.join(workspace),
+                &root.join("target/guests-build"),
+                &environment,
+                &["--workspace"],
+            )
         })?;
         for (name, module) in built {
             put(&folder, &name, &module, &mut guests)?;
@@ -51,12 +59,20 @@ pub(crate) fn build_all(root: &Path) -> Result<BTreeMap<String, PathBuf>> {
     for variant in VARIANTS {
         let Variant { workspace, package, feature } = variant;
         let name = format!("{package}-{feature}");
-        // A library's file has the same name whatever its features are, so a variant needs a target folder of its own.
+        // A library's file has the same name whatever its features are, so a variant needs a target
+        // folder of its own.
         let target = root.join("target/guests-build").join(&name);
         let built = step(&format!("building {package} with the feature {feature}"), || {
-            cargo(&root.join(workspace), &target, &environment, &["--package", package, "--features", feature])
+            cargo(
+                &root.join(workspace),
+                &target,
+                &environment,
+                &["--package", package, "--features", feature],
+            )
         })?;
-        let Some(module) = built.get(package) else { bail!("cargo built {package}, but made no .wasm file of it") };
+        let Some(module) = built.get(package) else {
+            bail!("cargo built {package}, but made no .wasm file of it")
+        };
         put(&folder, &name, module, &mut guests)?;
     }
     build_c(root, &folder, &mut guests)?;
@@ -65,8 +81,14 @@ pub(crate) fn build_all(root: &Path) -> Result<BTreeMap<String, PathBuf>> {
     Ok(guests)
 }
 
-/// Runs one `cargo build` and returns the `.wasm` files that it made, by the names of their packages' folders.
-pub(crate) fn cargo(workspace: &Path, target: &Path, environment: &GuestEnv, what: &[&str]) -> Result<BTreeMap<String, PathBuf>> {
+/// Runs one `cargo build` and returns the `.wasm` files that it made, by the names of their
+/// packages' folders.
+pub(crate) fn cargo(
+    workspace: &Path,
+    target: &Path,
+    environment: &GuestEnv,
+    what: &[&str],
+) -> Result<BTreeMap<String, PathBuf>> {
     let mut command = process::cargo(workspace);
     command
         .args(["build", "--quiet", "--locked", "--release", "--target", TARGET])
@@ -89,7 +111,12 @@ fn module_in(line: &str) -> Option<(String, PathBuf)> {
     if message.get("reason")?.as_str()? != "compiler-artifact" {
         return None;
     }
-    let module = message.get("filenames")?.as_array()?.iter().filter_map(|name| name.as_str()).find(|name| name.ends_with(".wasm"))?;
+    let module = message
+        .get("filenames")?
+        .as_array()?
+        .iter()
+        .filter_map(|name| name.as_str())
+        .find(|name| name.ends_with(".wasm"))?;
     // The file is named after the crate, with underscores; people know the script by its folder.
     let manifest = Path::new(message.get("manifest_path")?.as_str()?);
     let name = manifest.parent()?.file_name()?.to_str()?;
@@ -97,14 +124,21 @@ fn module_in(line: &str) -> Option<(String, PathBuf)> {
 }
 
 /// Puts a module into the folder of finished ones, unless it is there already.
-fn put(folder: &Path, name: &str, module: &Path, guests: &mut BTreeMap<String, PathBuf>) -> Result<()> {
+fn put(
+    folder: &Path,
+    name: &str,
+    module: &Path,
+    guests: &mut BTreeMap<String, PathBuf>,
+) -> Result<()> {
     let place = folder.join(format!("{name}.wasm"));
     let bytes = fs::read(module).with_context(|| format!("could not read {}", module.display()))?;
     // An unchanged file keeps its time, so that whatever is made from it is not made again.
     if fs::read(&place).ok().as_ref() != Some(&bytes) {
         let partial = folder.join(format!("{name}.wasm.partial"));
-        fs::write(&partial, &bytes).with_context(|| format!("could not write {}", partial.display()))?;
-        fs::rename(&partial, &place).with_context(|| format!("could not write {}", place.display()))?;
+        fs::write(&partial, &bytes)
+            .with_context(|| format!("could not write {}", partial.display()))?;
+        fs::rename(&partial, &place)
+            .with_context(|| format!("could not write {}", place.display()))?;
     }
     if guests.insert(name.to_owned(), place).is_some() {
         bail!("there are two guests named {name}; rename the folder of one of them");
@@ -116,7 +150,9 @@ fn put(folder: &Path, name: &str, module: &Path, guests: &mut BTreeMap<String, P
 fn build_c(root: &Path, folder: &Path, guests: &mut BTreeMap<String, PathBuf>) -> Result<()> {
     let scripts = root.join(C_SCRIPTS);
     let mut compiler = None;
-    for entry in scripts.read_dir().with_context(|| format!("could not read {}", scripts.display()))? {
+    for entry in
+        scripts.read_dir().with_context(|| format!("could not read {}", scripts.display()))?
+    {
         let entry = entry?;
         let source = entry.path().join("main.c");
         if !source.is_file() {

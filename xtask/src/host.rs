@@ -1,4 +1,5 @@
-//! The host binary, built and run for the demo: started on a free port, and stopped by its id however the demo ends.
+//! The host binary, built and run for the demo: started on a free port, and stopped by its id
+//! however the demo ends.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -11,11 +12,21 @@ use crate::process::{cargo, run, step};
 
 /// Builds the host and returns its binary.
 pub(crate) fn build(root: &Path) -> Result<PathBuf> {
-    step("building the host (the first time takes some minutes: there is a compiler in it)", || {
-        // The programs of the whole workspace, not the one package alone: the engine is then compiled with the features that
-        // the tests need too, and not once for each.
-        run(cargo(root).args(["build", "--quiet", "--locked", "--release", "--workspace", "--bins"]))
-    })?;
+    step(
+        "building the host (the first time takes some minutes: there is a compiler in it)",
+        || {
+            // The programs of the whole workspace, not the one package alone: the engine is then
+            // compiled with the features that the tests need too, and not once for each.
+            run(cargo(root).args([
+                "build",
+                "--quiet",
+                "--locked",
+                "--release",
+                "--workspace",
+                "--bins",
+            ]))
+        },
+    )?;
     Ok(root.join("target/release/wasmill"))
 }
 
@@ -34,12 +45,15 @@ impl Host {
     /// Starts a host on an empty data folder. `listen` may have port 0.
     pub(crate) fn start(binary: &Path, folder: &Path, listen: &str) -> Result<Self> {
         if folder.exists() {
-            std::fs::remove_dir_all(folder).with_context(|| format!("could not empty {}", folder.display()))?;
+            std::fs::remove_dir_all(folder)
+                .with_context(|| format!("could not empty {}", folder.display()))?;
         }
         let data = folder.join("data");
-        std::fs::create_dir_all(&data).with_context(|| format!("could not make {}", data.display()))?;
+        std::fs::create_dir_all(&data)
+            .with_context(|| format!("could not make {}", data.display()))?;
         let log_file = folder.join("host.log");
-        let log = std::fs::File::create(&log_file).with_context(|| format!("could not make {}", log_file.display()))?;
+        let log = std::fs::File::create(&log_file)
+            .with_context(|| format!("could not make {}", log_file.display()))?;
         let mut child = Command::new(binary)
             .args(["serve", "--listen", listen, "--data"])
             .arg(&data)
@@ -53,14 +67,18 @@ impl Host {
         // From here on, dropping stops the process.
         let mut host = Self { child, url: String::new(), token: String::new(), data };
         let mut line = String::new();
-        BufReader::new(stdout).read_line(&mut line).context("could not read the host's first line")?;
+        BufReader::new(stdout)
+            .read_line(&mut line)
+            .context("could not read the host's first line")?;
         let Some(url) = line.trim().strip_prefix("listening on ") else {
             bail!("the host did not start; its log is in {}", log_file.display());
         };
         host.url = url.to_owned();
         let token_file = host.data.join("admin-token");
-        host.token =
-            std::fs::read_to_string(&token_file).with_context(|| format!("could not read {}", token_file.display()))?.trim().to_owned();
+        host.token = std::fs::read_to_string(&token_file)
+            .with_context(|| format!("could not read {}", token_file.display()))?
+            .trim()
+            .to_owned();
         Ok(host)
     }
 

@@ -1,7 +1,7 @@
 //! Packages from PyPI, npm and crates.io, installed into folders below `target`.
 //!
-//! A copy of what was asked for lies beside what was installed and tells whether that is still it, so that doing this again
-//! takes no time.
+//! A copy of what was asked for lies beside what was installed and tells whether that is still it,
+//! so that doing this again takes no time.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,13 +28,21 @@ pub(crate) fn python(requirements: &Path, folder: &Path) -> Result<()> {
         empty(folder)?;
         let pip = |interpreter: &Path, arguments: &[&str]| {
             let mut command = Command::new(interpreter);
-            command.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]);
+            command.args([
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                "--no-input",
+            ]);
             command.args(arguments).arg("--requirement").arg(requirements);
             attempt(&mut command)
         };
         let done = match attempt(Command::new("python3").args(["-m", "venv"]).arg(folder)) {
             Ok(()) => pip(&folder.join("bin/python"), &[]),
-            // Debian has venv's other half in a package of its own. Without it: pip into a folder, and an interpreter that knows it.
+            // Debian has venv's other half in a package of its own. Without it: pip into a folder,
+            // and an interpreter that knows it.
             Err(_) => {
                 empty(folder)?;
                 let packages = folder.join("packages");
@@ -59,9 +67,11 @@ fn wrapper(folder: &Path, packages: &str) -> std::io::Result<()> {
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755))
 }
 
-/// `node_modules` with what `package.json` and its lock in a folder ask for. Returns whether anything was installed.
+/// `node_modules` with what `package.json` and its lock in a folder ask for. Returns whether
+/// anything was installed.
 pub(crate) fn node(asked_in: &Path, folder: &Path) -> Result<bool> {
-    let files: Vec<String> = NODE_FILES.iter().map(|name| read(&asked_in.join(name))).collect::<Result<_>>()?;
+    let files: Vec<String> =
+        NODE_FILES.iter().map(|name| read(&asked_in.join(name))).collect::<Result<_>>()?;
     let asked = files.concat();
     if is_installed(folder, &asked) {
         return Ok(false);
@@ -73,10 +83,12 @@ pub(crate) fn node(asked_in: &Path, folder: &Path) -> Result<bool> {
         }
         empty(folder)?;
         for (name, text) in NODE_FILES.iter().zip(&files) {
-            fs::write(folder.join(name), text).with_context(|| format!("could not write {name} into {}", folder.display()))?;
+            fs::write(folder.join(name), text)
+                .with_context(|| format!("could not write {name} into {}", folder.display()))?;
         }
         let mut npm = Command::new("npm");
-        // What the lock says, as `npm ci` would; but that refuses a lock without the packages of platforms that some registry lacks.
+        // What the lock says, as `npm ci` would; but that refuses a lock without the packages of
+        // platforms that some registry lacks.
         npm.current_dir(folder).args(["install", "--ignore-scripts", "--no-audit", "--no-fund"]);
         if let Err(reason) = attempt(&mut npm) {
             bail!("npm could not install what {} asks for\n{reason}", asked_in.display());
@@ -92,15 +104,19 @@ pub(crate) fn cargo(root: &Path, package: &[&str], folder: &Path) -> Result<()> 
     if is_installed(folder, &asked) {
         return Ok(());
     }
-    step(&format!("building {} (once, some minutes)", package.first().copied().unwrap_or_default()), || {
-        empty(folder)?;
-        let mut install = process::cargo(root);
-        // Built in a temporary folder, whatever the surroundings say: nothing of it is used again.
-        install.env_remove("CARGO_TARGET_DIR");
-        install.args(["install", "--quiet", "--locked", "--root"]).arg(folder).args(package);
-        run(&mut install)?;
-        mark(folder, &asked)
-    })
+    step(
+        &format!("building {} (once, some minutes)", package.first().copied().unwrap_or_default()),
+        || {
+            empty(folder)?;
+            let mut install = process::cargo(root);
+            // Built in a temporary folder, whatever the surroundings say: nothing of it is used
+            // again.
+            install.env_remove("CARGO_TARGET_DIR");
+            install.args(["install", "--quiet", "--locked", "--root"]).arg(folder).args(package);
+            run(&mut install)?;
+            mark(folder, &asked)
+        },
+    )
 }
 
 fn read(file: &Path) -> Result<String> {
@@ -109,12 +125,14 @@ fn read(file: &Path) -> Result<String> {
 
 fn empty(folder: &Path) -> Result<()> {
     if folder.exists() {
-        fs::remove_dir_all(folder).with_context(|| format!("could not empty {}", folder.display()))?;
+        fs::remove_dir_all(folder)
+            .with_context(|| format!("could not empty {}", folder.display()))?;
     }
     fs::create_dir_all(folder).with_context(|| format!("could not make {}", folder.display()))
 }
 
-/// Where it stands what was asked for when the folder was filled. Written last: a broken installation has none.
+/// Where it stands what was asked for when the folder was filled. Written last: a broken
+/// installation has none.
 fn marker(folder: &Path) -> PathBuf {
     folder.join("installed")
 }
@@ -124,5 +142,6 @@ fn is_installed(folder: &Path, asked: &str) -> bool {
 }
 
 fn mark(folder: &Path, asked: &str) -> Result<()> {
-    fs::write(marker(folder), asked).with_context(|| format!("could not write into {}", folder.display()))
+    fs::write(marker(folder), asked)
+        .with_context(|| format!("could not write into {}", folder.display()))
 }

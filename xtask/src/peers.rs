@@ -1,5 +1,6 @@
-//! `cargo xtask peers`: what the host is tried with by the tests, and nothing else uses: the official clients of Windmill's
-//! API, the SDKs of CloudEvents and Standard Webhooks, two servers of object storage, and the proxy of the example in
+//! `cargo xtask peers`: what the host is tried with by the tests, and nothing else uses: the
+//! official clients of Windmill's API, the SDKs of CloudEvents and Standard Webhooks, two servers
+//! of object storage, and the proxy of the example in
 //! `deploy/`.
 //!
 //! Everything goes into `target/peers`, in the versions that `tests/peers` pins.
@@ -21,7 +22,8 @@ pub(crate) fn ensure(root: &Path) -> Result<()> {
     let node = folder.join("node");
     if packages::node(&asked, &node)? {
         // The tests' own programs, which find their packages by where they seem to lie.
-        std::os::unix::fs::symlink(&asked, node.join("programs")).context("could not link the tests' programs")?;
+        std::os::unix::fs::symlink(&asked, node.join("programs"))
+            .context("could not link the tests' programs")?;
     }
     packages::cargo(root, &S3S, &folder.join("cargo"))?;
     if !folder.join("caddy/usr/bin/caddy").is_file() {

@@ -13,7 +13,8 @@ pub(crate) struct Toolchain {
     pub(crate) folder: PathBuf,
     /// The version, such as `1.95.0`.
     pub(crate) release: String,
-    /// The full hash of the commit that the compiler was built from, or what else tells it from other compilers.
+    /// The full hash of the commit that the compiler was built from, or what else tells it from
+    /// other compilers.
     pub(crate) commit: String,
     /// Where the toolchain is installed.
     pub(crate) sysroot: PathBuf,
@@ -30,12 +31,18 @@ impl Toolchain {
                 .map(|value| value.trim().to_owned())
                 .with_context(|| format!("`rustc -vV` does not say `{name}`"))
         };
-        let sysroot = output(Command::new("rustc").current_dir(folder).args(["--print", "sysroot"]))?;
+        let sysroot =
+            output(Command::new("rustc").current_dir(folder).args(["--print", "sysroot"]))?;
         let release = field("release:")?;
         // A distribution's compiler doesn't know its commit; its version has to do.
         let commit = field("commit-hash:")?;
         let commit = if commit == "unknown" { format!("release-{release}") } else { commit };
-        Ok(Self { folder: folder.to_path_buf(), release, commit, sysroot: PathBuf::from(sysroot.trim()) })
+        Ok(Self {
+            folder: folder.to_path_buf(),
+            release,
+            commit,
+            sysroot: PathBuf::from(sysroot.trim()),
+        })
     }
 
     /// Whether the standard library of a target is installed in it.

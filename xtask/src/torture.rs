@@ -38,10 +38,24 @@ pub(crate) fn run(root: &Path, amount: &Amount) -> Result<()> {
     check::build(root)?;
     step("breaking disks, cutting power, killing and stopping hosts", || {
         let mut tests = cargo(root);
-        tests.args(["test", "--quiet", "--locked", "--release", "--workspace", "--test", "it", "--"]);
-        tests.args(["faults::", "cluster::killing", "--nocapture", "--test-threads=1"]).env("WASMILL_TORTURE", "1");
-        let numbers = [("WASMILL_TORTURE_KILLS", amount.kills), ("WASMILL_TORTURE_CASES", amount.cases)];
-        tests.envs(numbers.into_iter().filter_map(|(name, number)| Some((name, number?.to_string()))));
+        tests.args([
+            "test",
+            "--quiet",
+            "--locked",
+            "--release",
+            "--workspace",
+            "--test",
+            "it",
+            "--",
+        ]);
+        tests
+            .args(["faults::", "cluster::killing", "--nocapture", "--test-threads=1"])
+            .env("WASMILL_TORTURE", "1");
+        let numbers =
+            [("WASMILL_TORTURE_KILLS", amount.kills), ("WASMILL_TORTURE_CASES", amount.cases)];
+        tests.envs(
+            numbers.into_iter().filter_map(|(name, number)| Some((name, number?.to_string()))),
+        );
         let status = tests.status().context("could not start cargo")?;
         if !status.success() {
             bail!("what was broken did not come back as it should have");

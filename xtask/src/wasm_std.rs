@@ -1,9 +1,10 @@
 //! Builds the standard library for a WASI target where rustup cannot deliver it.
 //!
-//! From Debian come the sources (package `rust-src`, of exactly the compiler's version) and the C library that the target
-//! is linked with (`wasi-libc`); from crates.io, by cargo, the crates that the standard library uses. The result is a sysroot
-//! with nothing but this target, kept outside the repository under the hash of the compiler's commit, because a library
-//! can only be used by the very compiler that built it. The toolchain itself is not touched.
+//! From Debian come the sources (package `rust-src`, of exactly the compiler's version) and the C
+//! library that the target is linked with (`wasi-libc`); from crates.io, by cargo, the crates that
+//! the standard library uses. The result is a sysroot with nothing but this target, kept outside
+//! the repository under the hash of the compiler's commit, because a library can only be used by
+//! the very compiler that built it. The toolchain itself is not touched.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -16,7 +17,8 @@ use anyhow::{Context as _, Result, bail};
 use crate::process::{output, run};
 use crate::toolchain::Toolchain;
 
-/// The Debian suite that has compilers as new as ours, and a C library that can link programs which start threads.
+/// The Debian suite that has compilers as new as ours, and a C library that can link programs which
+/// start threads.
 const SUITE: &str = "trixie-backports";
 
 /// Written last: a folder without this file was not finished.
@@ -41,7 +43,9 @@ panic = "abort"
 pub(crate) fn store(commit: &str) -> Result<PathBuf> {
     let cache = match std::env::var_os("XDG_CACHE_HOME").filter(|value| !value.is_empty()) {
         Some(folder) => PathBuf::from(folder),
-        None => std::env::home_dir().context("there is no home directory; set XDG_CACHE_HOME to a folder")?.join(".cache"),
+        None => std::env::home_dir()
+            .context("there is no home directory; set XDG_CACHE_HOME to a folder")?
+            .join(".cache"),
     };
     Ok(cache.join("wasmill/wasm-std").join(commit))
 }
@@ -53,28 +57,34 @@ pub(crate) fn is_complete(sysroot: &Path) -> bool {
 
 /// Builds the sysroot `store/target`.
 pub(crate) fn build(toolchain: &Toolchain, target: &str, store: &Path) -> Result<()> {
-    // All work is done beside the final folder, so that one rename publishes it and a killed build leaves no half one.
+    // All work is done beside the final folder, so that one rename publishes it and a killed build
+    // leaves no half one.
     let work = store.join(format!("{target}.partial-{}", std::process::id()));
     if work.exists() {
-        fs::remove_dir_all(&work).with_context(|| format!("could not remove {}", work.display()))?;
+        fs::remove_dir_all(&work)
+            .with_context(|| format!("could not remove {}", work.display()))?;
     }
     make_folder(&work)?;
 
-    let built = build_in(&work, toolchain, target).and_then(|finished| publish(&finished, &store.join(target)));
-    // What is left over of a failed build only takes space; its error is more important than one of this.
+    let built = build_in(&work, toolchain, target)
+        .and_then(|finished| publish(&finished, &store.join(target)));
+    // What is left over of a failed build only takes space; its error is more important than one of
+    // this.
     let _ = fs::remove_dir_all(&work);
     built
 }
 
 fn publish(finished: &Path, sysroot: &Path) -> Result<()> {
     if sysroot.exists() && !is_complete(sysroot) {
-        fs::remove_dir_all(sysroot).with_context(|| format!("could not remove {}", sysroot.display()))?;
+        fs::remove_dir_all(sysroot)
+            .with_context(|| format!("could not remove {}", sysroot.display()))?;
     }
     match fs::rename(finished, sysroot) {
         Ok(()) => Ok(()),
         // Another build was quicker; its result is as good as ours.
         Err(_) if is_complete(sysroot) => Ok(()),
-        Err(error) => Err(error).with_context(|| format!("could not move the result to {}", sysroot.display())),
+        Err(error) => Err(error)
+            .with_context(|| format!("could not move the result to {}", sysroot.display())),
     }
 }
 
@@ -91,7 +101,8 @@ fn build_in(work: &Path, toolchain: &Toolchain, target: &str) -> Result<PathBuf>
     let libraries = work.join("out/lib/rustlib").join(target).join("lib");
     let objects = libraries.join("self-contained");
     make_folder(&objects)?;
-    // The linker driver of the compiler looks for these before anything is linked with the new library.
+    // The linker driver of the compiler looks for these before anything is linked with the new
+    // library.
     for name in ["crt1-command.o", "crt1-reactor.o", "libc.a"] {
         copy(&packages.c_library(target).join(name), &objects.join(name))?;
     }
@@ -99,14 +110,31 @@ fn build_in(work: &Path, toolchain: &Toolchain, target: &str) -> Result<PathBuf>
     let mut cargo = Command::new("cargo");
     cargo
         .current_dir(&toolchain.folder)
-        .args(["build", "--quiet", "--release", "-Zbuild-std=std,panic_abort", "--target", target, "--manifest-path"])
+        .args([
+            "build",
+            "--quiet",
+            "--release",
+            "-Zbuild-std=std,panic_abort",
+            "--target",
+            target,
+            "--manifest-path",
+        ])
         .arg(seed.join("Cargo.toml"))
         .env("CARGO_TARGET_DIR", work.join("target"))
         .env("RUSTC", compiler)
-        // Building std is a feature of nightly compilers; this is the switch by which stable ones are themselves built.
+        // Building std is a feature of nightly compilers; this is the switch by which stable ones
+        // are themselves built.
         .env("RUSTC_BOOTSTRAP", "1")
-        // Bitcode lets guests use link-time optimisation; the remapped path is what panic messages show.
-        .env("RUSTFLAGS", format!("-Cembed-bitcode=yes --remap-path-prefix={}=/rustc/{}", packages.sources.display(), toolchain.commit))
+        // Bitcode lets guests use link-time optimisation; the remapped path is what panic messages
+        // show.
+        .env(
+            "RUSTFLAGS",
+            format!(
+                "-Cembed-bitcode=yes --remap-path-prefix={}=/rustc/{}",
+                packages.sources.display(),
+                toolchain.commit
+            ),
+        )
         .env_remove("CARGO_ENCODED_RUSTFLAGS");
     run(&mut cargo)?;
 
@@ -118,7 +146,10 @@ fn build_in(work: &Path, toolchain: &Toolchain, target: &str) -> Result<PathBuf>
     }
 
     let finished = work.join("out");
-    write(&finished.join(MARKER), &format!("rustc {} ({})\n", toolchain.release, toolchain.commit))?;
+    write(
+        &finished.join(MARKER),
+        &format!("rustc {} ({})\n", toolchain.release, toolchain.commit),
+    )?;
     Ok(finished)
 }
 
@@ -144,7 +175,10 @@ fn wrapped_compiler(work: &Path, toolchain: &Toolchain, sources: &Path) -> Resul
 
     let wrapper = work.join("rustc");
     let real = toolchain.sysroot.join("bin/rustc");
-    write(&wrapper, &format!("#!/bin/sh\nexec '{}' --sysroot '{}' \"$@\"\n", real.display(), sysroot.display()))?;
+    write(
+        &wrapper,
+        &format!("#!/bin/sh\nexec '{}' --sysroot '{}' \"$@\"\n", real.display(), sysroot.display()),
+    )?;
     fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755))
         .with_context(|| format!("could not make {} executable", wrapper.display()))?;
     Ok(wrapper)
@@ -173,7 +207,10 @@ impl Packages {
         }
         let sources = unpacked.join("usr/src").join(format!("rustc-{}", toolchain.release));
         if !sources.join("library/std").is_dir() {
-            bail!("the package rust-src {version} has no library/std where it used to be ({})", sources.display());
+            bail!(
+                "the package rust-src {version} has no library/std where it used to be ({})",
+                sources.display()
+            );
         }
         Ok(Self { sources, c_libraries: unpacked.join("usr/lib") })
     }
@@ -184,7 +221,8 @@ impl Packages {
     }
 }
 
-/// apt with a package list of its own, which needs no rights and leaves the machine's lists as they are.
+/// apt with a package list of its own, which needs no rights and leaves the machine's lists as they
+/// are.
 struct Apt {
     folder: PathBuf,
     options: Vec<String>,
@@ -207,8 +245,12 @@ impl Apt {
                 format!("-oDir::Cache::Archives={}", at("archives")),
                 format!("-oDir::Cache::pkgcache={}", at("pkgcache.bin")),
                 format!("-oDir::Cache::srcpkgcache={}", at("srcpkgcache.bin")),
-                // apt run by root gives up its rights for downloads, and could then not write to this folder.
-                format!("-oAPT::Sandbox::User={}", std::env::var("USER").unwrap_or_else(|_| "root".to_owned())),
+                // apt run by root gives up its rights for downloads, and could then not write to
+                // this folder.
+                format!(
+                    "-oAPT::Sandbox::User={}",
+                    std::env::var("USER").unwrap_or_else(|_| "root".to_owned())
+                ),
             ],
         };
         run(apt.command("apt-get").args(["update", "-qq"])).with_context(|| {
@@ -226,11 +268,17 @@ impl Apt {
     /// The full version of a package whose upstream version is `release`.
     fn version_of(&self, package: &str, release: &str) -> Result<String> {
         let table = output(self.command("apt-cache").args(["madison", package]))?;
-        let versions: Vec<&str> = table.lines().filter_map(|line| line.split('|').nth(1)).map(str::trim).collect();
-        let wanted = versions.iter().find(|version| version.strip_prefix(release).is_some_and(|rest| rest.starts_with(['+', '-', '~'])));
+        let versions: Vec<&str> =
+            table.lines().filter_map(|line| line.split('|').nth(1)).map(str::trim).collect();
+        let wanted = versions.iter().find(|version| {
+            version.strip_prefix(release).is_some_and(|rest| rest.starts_with(['+', '-', '~']))
+        });
         match wanted {
             Some(version) => Ok((*version).to_owned()),
-            None => bail!("{SUITE} has {package} {}, but the compiler is {release}", versions.join(", ")),
+            None => bail!(
+                "{SUITE} has {package} {}, but the compiler is {release}",
+                versions.join(", ")
+            ),
         }
     }
 
@@ -241,15 +289,24 @@ impl Apt {
 
 /// The Debian mirror that this machine uses already.
 fn mirror() -> Result<String> {
-    let listed = output(Command::new("apt-get").args(["indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]))?;
-    let mirror = listed.lines().map(|line| line.trim_end_matches('/')).find(|line| line.ends_with("/debian"));
+    let listed = output(Command::new("apt-get").args([
+        "indextargets",
+        "--format",
+        "$(REPO_URI)",
+        "Created-By: Packages",
+    ]))?;
+    let mirror = listed
+        .lines()
+        .map(|line| line.trim_end_matches('/'))
+        .find(|line| line.ends_with("/debian"));
     mirror
         .map(str::to_owned)
         .context("apt knows no Debian mirror; this needs a Debian system whose package lists were fetched once (apt-get update)")
 }
 
 fn files_in(folder: &Path) -> Result<Vec<PathBuf>> {
-    let entries = folder.read_dir().with_context(|| format!("could not read {}", folder.display()))?;
+    let entries =
+        folder.read_dir().with_context(|| format!("could not read {}", folder.display()))?;
     entries.map(|entry| Ok(entry?.path())).collect()
 }
 
@@ -262,7 +319,9 @@ fn write(file: &Path, text: &str) -> Result<()> {
 }
 
 fn copy(from: &Path, to: &Path) -> Result<()> {
-    fs::copy(from, to).map(drop).with_context(|| format!("could not copy {} to {}", from.display(), to.display()))
+    fs::copy(from, to)
+        .map(drop)
+        .with_context(|| format!("could not copy {} to {}", from.display(), to.display()))
 }
 
 fn link(target: &Path, name: &Path) -> Result<()> {

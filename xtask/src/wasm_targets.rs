@@ -1,8 +1,9 @@
 //! Makes sure that the Rust toolchain can compile guests, and says with which environment.
 //!
-//! The compiler itself and the linkers for WebAssembly are in every toolchain; what can be missing is the standard library
-//! of the target. In this order: the one that the toolchain has, one that was built here before, `rustup target add`, and
-//! where rustup cannot reach its server, one that is built from Debian's source package (see [`wasm_std`]).
+//! The compiler itself and the linkers for WebAssembly are in every toolchain; what can be missing
+//! is the standard library of the target. In this order: the one that the toolchain has, one that
+//! was built here before, `rustup target add`, and where rustup cannot reach its server, one that
+//! is built from Debian's source package (see [`wasm_std`]).
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,8 @@ use crate::wasm_std;
 /// The target that all Rust guests are compiled for.
 pub(crate) const TARGET: &str = "wasm32-wasip2";
 
-/// Set to anything, it has the standard library built here even where rustup could deliver it. For testing that path.
+/// Set to anything, it has the standard library built here even where rustup could deliver it. For
+/// testing that path.
 const FORCE_BUILD: &str = "WASMILL_BUILD_WASM_STD";
 
 /// What a `cargo build --target wasm32-wasip2` needs in its environment.
@@ -32,22 +34,29 @@ impl GuestEnv {
         for (name, value) in self.vars() {
             command.env(name, value);
         }
-        // Flags meant for the host (a linker, a CPU) would break a guest, and either variable outranks the target's own.
-        // The others would make cargo use another toolchain than the one that was looked at.
-        command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS").env_remove("CARGO_BUILD_TARGET")
+        // Flags meant for the host (a linker, a CPU) would break a guest, and either variable
+        // outranks the target's own. The others would make cargo use another toolchain than the one
+        // that was looked at.
+        command
+            .env_remove("RUSTFLAGS")
+            .env_remove("CARGO_ENCODED_RUSTFLAGS")
+            .env_remove("CARGO_BUILD_TARGET")
     }
 
-    /// The variables, for whoever has to print them or pass them on. None if the toolchain is complete.
+    /// The variables, for whoever has to print them or pass them on. None if the toolchain is
+    /// complete.
     pub(crate) fn vars(&self) -> Vec<(&'static str, OsString)> {
         let Some(sysroot) = &self.sysroot else { return Vec::new() };
-        // Flags of a target leave build scripts and procedural macros alone: they go on with the ordinary sysroot.
+        // Flags of a target leave build scripts and procedural macros alone: they go on with the
+        // ordinary sysroot.
         let mut flags = OsString::from("--sysroot=");
         flags.push(sysroot);
         vec![("CARGO_TARGET_WASM32_WASIP2_RUSTFLAGS", flags)]
     }
 }
 
-/// Makes sure that cargo, run in `folder`, can compile for [`TARGET`]. Quick when there is nothing to do.
+/// Makes sure that cargo, run in `folder`, can compile for [`TARGET`]. Quick when there is nothing
+/// to do.
 pub(crate) fn ensure(folder: &Path) -> Result<GuestEnv> {
     let toolchain = Toolchain::in_folder(folder)?;
     let forced = std::env::var_os(FORCE_BUILD).is_some();
@@ -67,8 +76,13 @@ pub(crate) fn ensure(folder: &Path) -> Result<GuestEnv> {
         })?;
         match added {
             Ok(()) if toolchain.has(TARGET) => return Ok(GuestEnv::default()),
-            Ok(()) => eprintln!("  rustup added it to another toolchain than {}", toolchain.sysroot.display()),
-            Err(reason) => eprintln!("  not possible: {}", reason.lines().last().unwrap_or("no reason given")),
+            Ok(()) => eprintln!(
+                "  rustup added it to another toolchain than {}",
+                toolchain.sysroot.display()
+            ),
+            Err(reason) => {
+                eprintln!("  not possible: {}", reason.lines().last().unwrap_or("no reason given"))
+            }
         }
     }
 

@@ -1,5 +1,6 @@
-//! River's part of `wasmill-bench queue --river`: as many jobs with as many bytes, queued and worked off in a PostgreSQL
-//! database of its own. Arguments: address, jobs, callers, rounds. Prints one line of JSON for each round, with jobs a second.
+//! River's part of `wasmill-bench queue --river`: as many jobs with as many bytes, queued and
+//! worked off in a PostgreSQL database of its own. Arguments: address, jobs, callers, rounds.
+//! Prints one line of JSON for each round, with jobs a second.
 
 use riverqueue::migrate::PostgresMigrator;
 use riverqueue::sqlx::postgres::PgPoolOptions;
@@ -30,9 +31,15 @@ async fn work(context: WorkContext, job: Job<Bench>) -> Result<WorkOutcome, BoxE
 async fn main() -> Result<(), BoxError> {
     let mut arguments = std::env::args().skip(1);
     let url = arguments.next().ok_or("the database's address is missing")?;
-    let mut number = |name: &str| -> Result<usize, BoxError> { Ok(arguments.next().ok_or(format!("{name} are missing"))?.parse()?) };
+    let mut number = |name: &str| -> Result<usize, BoxError> {
+        Ok(arguments.next().ok_or(format!("{name} are missing"))?.parse()?)
+    };
     let (jobs, callers, rounds) = (number("jobs")?, number("callers")?, number("rounds")?);
-    let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(Duration::from_secs(60)).connect(&url).await?;
+    let pool = PgPoolOptions::new()
+        .max_connections(CONNECTIONS)
+        .acquire_timeout(Duration::from_secs(60))
+        .connect(&url)
+        .await?;
     PostgresMigrator::new(pool.clone()).migrate_up().await?;
     let mut over = 0;
     for _ in 0..rounds {
@@ -56,11 +63,20 @@ fn client(pool: &PgPool) -> Result<Client, BoxError> {
     let mut workers = Workers::new();
     workers.add_fn(work)?;
     let queue = QueueConfig::new(IN_WORK);
-    Ok(Client::builder(pool.clone()).workers(workers).queue("default", queue).fetch_cooldown(Duration::from_millis(1)).build()?)
+    Ok(Client::builder(pool.clone())
+        .workers(workers)
+        .queue("default", queue)
+        .fetch_cooldown(Duration::from_millis(1))
+        .build()?)
 }
 
 /// Queues jobs from callers that wait for one call before the next, so many with each call.
-async fn insert(client: &Client, jobs: usize, callers: usize, together: usize) -> Result<Duration, BoxError> {
+async fn insert(
+    client: &Client,
+    jobs: usize,
+    callers: usize,
+    together: usize,
+) -> Result<Duration, BoxError> {
     let text = "x".repeat(589);
     let begun = Instant::now();
     let mut tasks = Vec::new();
@@ -72,7 +88,9 @@ async fn insert(client: &Client, jobs: usize, callers: usize, together: usize) -
                 let now = share.min(together);
                 match now {
                     1 => drop(client.insert(Bench { text: text.clone() }).await?),
-                    _ => drop(client.insert_many((0..now).map(|_| Bench { text: text.clone() })).await?),
+                    _ => drop(
+                        client.insert_many((0..now).map(|_| Bench { text: text.clone() })).await?,
+                    ),
                 }
                 share -= now;
             }
@@ -104,7 +122,11 @@ async fn drain(pool: &PgPool, jobs: usize, over: usize) -> Result<Duration, BoxE
     }
     let took = begun.elapsed();
     run.stop().await?;
-    let done: i64 = riverqueue::sqlx::query("SELECT count(*) FROM river_job WHERE state = 'completed'").fetch_one(pool).await?.try_get(0)?;
+    let done: i64 =
+        riverqueue::sqlx::query("SELECT count(*) FROM river_job WHERE state = 'completed'")
+            .fetch_one(pool)
+            .await?
+            .try_get(0)?;
     if done != over as i64 {
         return Err(format!("{done} of {over} jobs are completed").into());
     }

@@ -1,20 +1,24 @@
-//! The least that a fresh-instance call can cost: wasmtime with nothing around it but what the script cannot do without.
+//! The least that a fresh-instance call can cost: wasmtime with nothing around it but what the
+//! script cannot do without.
 //!
-//! The engine has the host's settings (`host/sandbox/src/engine.rs`), so that what remains is what the host adds. Arguments
-//! come as JSON text and the result is JSON text.
+//! The engine has the host's settings (`host/sandbox/src/engine.rs`), so that what remains is what
+//! the host adds. Arguments come as JSON text and the result is JSON text.
 //!
-//! [`Settings`] lead from there to what the sandbox does, one thing at a time, and from what the sandbox does to what it
-//! could do otherwise, which tells what each of them costs. What is around the engine is written anew here and shorter, so
-//! this is an estimate.
+//! [`Settings`] lead from there to what the sandbox does, one thing at a time, and from what the
+//! sandbox does to what it could do otherwise, which tells what each of them costs. What is around
+//! the engine is written anew here and shorter, so this is an estimate.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::cell::LazyCell;
-use wasmtime::component::{self, Component, ComponentExportIndex, ComponentNamedList, ComponentType, Lift, Lower, ResourceTable, Val};
+use wasmtime::component::{
+    self, Component, ComponentExportIndex, ComponentNamedList, ComponentType, Lift, Lower,
+    ResourceTable, Val,
+};
 use wasmtime::error::Context as _;
 use wasmtime::{
-    Config, Enabled, Engine, Error, InstanceAllocationStrategy, Module, ModuleExport, OptLevel, PoolingAllocationConfig, ResourceLimiter,
-    Result, Store, UpdateDeadline,
+    Config, Enabled, Engine, Error, InstanceAllocationStrategy, Module, ModuleExport, OptLevel,
+    PoolingAllocationConfig, ResourceLimiter, Result, Store, UpdateDeadline,
 };
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::p2::pipe::{MemoryInputPipe, MemoryOutputPipe};
@@ -59,7 +63,8 @@ pub(crate) struct Settings {
     pub(crate) lazy: bool,
     /// What a component links is one module, rather than one for each library.
     pub(crate) merged: bool,
-    /// Arguments and result go through values of types that are known only when it runs. `hello` alone knows otherwise.
+    /// Arguments and result go through values of types that are known only when it runs. `hello`
+    /// alone knows otherwise.
     pub(crate) values: bool,
 }
 
@@ -79,18 +84,30 @@ impl Settings {
         values: true,
     };
     /// With nothing around the engine.
-    pub(crate) const FLOOR: Self = Self { limits: false, world: false, values: false, ..Self::HOST };
+    pub(crate) const FLOOR: Self =
+        Self { limits: false, world: false, values: false, ..Self::HOST };
 
     /// An engine like the host's, but for what is set otherwise.
     pub(crate) fn engine(&self) -> Result<Engine> {
         let mut config = Config::new();
         config.wasm_component_model(true).concurrency_support(false);
-        config.wasm_threads(false).shared_memory(false).wasm_gc(false).wasm_function_references(false).wasm_exceptions(false);
+        config
+            .wasm_threads(false)
+            .shared_memory(false)
+            .wasm_gc(false)
+            .wasm_function_references(false)
+            .wasm_exceptions(false);
         config.gc_support(false).cranelift_opt_level(OptLevel::Speed);
-        config.epoch_interruption(self.interruption == Interruption::Ticks).consume_fuel(self.interruption == Interruption::Fuel);
+        config
+            .epoch_interruption(self.interruption == Interruption::Ticks)
+            .consume_fuel(self.interruption == Interruption::Fuel);
         config.generate_address_map(false).native_unwind_info(false).memory_init_cow(self.image);
         config.max_wasm_stack(512 << 10).async_stack_size(2 << 20);
-        config.allocation_strategy(if self.pool { self.pool() } else { InstanceAllocationStrategy::OnDemand });
+        config.allocation_strategy(if self.pool {
+            self.pool()
+        } else {
+            InstanceAllocationStrategy::OnDemand
+        });
         Engine::new(&config)
     }
 
@@ -98,7 +115,10 @@ impl Settings {
         let runs = wasmill_core::HostLimits::default().concurrent_runs;
         let mut pool = PoolingAllocationConfig::new();
         pool.total_component_instances(runs).total_stacks(runs).total_core_instances(runs * 16);
-        pool.total_memories(runs * 2).total_tables(runs * 4).table_elements(100_000).max_tables_per_module(4);
+        pool.total_memories(runs * 2)
+            .total_tables(runs * 4)
+            .table_elements(100_000)
+            .max_tables_per_module(4);
         pool.pagemap_scan(if self.scan { Enabled::Auto } else { Enabled::No });
         if self.resident {
             pool.linear_memory_keep_resident(1 << 20).table_keep_resident(128 << 10);
@@ -174,16 +194,28 @@ pub(crate) struct Bare {
 
 impl Bare {
     /// Compiles and links a script. `engine` is one of these settings.
-    pub(crate) fn new(engine: &Engine, script: &str, wasm: &[u8], settings: Settings) -> Result<Self> {
+    pub(crate) fn new(
+        engine: &Engine,
+        script: &str,
+        wasm: &[u8],
+        settings: Settings,
+    ) -> Result<Self> {
         let entry = if script == "word-count" {
             let module = Module::new(engine, wasm)?;
             let mut linker = wasmtime::Linker::new(engine);
             if settings.own_stack {
-                wasmtime_wasi::p1::add_to_linker_async(&mut linker, |state: &mut State| state.wasi())?;
+                wasmtime_wasi::p1::add_to_linker_async(&mut linker, |state: &mut State| {
+                    state.wasi()
+                })?;
             } else {
-                wasmtime_wasi::p1::add_to_linker_sync(&mut linker, |state: &mut State| state.wasi())?;
+                wasmtime_wasi::p1::add_to_linker_sync(&mut linker, |state: &mut State| {
+                    state.wasi()
+                })?;
             }
-            Entry::WordCount { pre: linker.instantiate_pre(&module)?, start: module.get_export_index("_start").context("no _start")? }
+            Entry::WordCount {
+                pre: linker.instantiate_pre(&module)?,
+                start: module.get_export_index("_start").context("no _start")?,
+            }
         } else {
             let merged = if settings.merged { wasmill_sandbox::merged(wasm).ok() } else { None };
             let component = Component::new(engine, merged.as_deref().unwrap_or(wasm))?;
@@ -195,10 +227,20 @@ impl Bare {
             }
             let pre = linker.instantiate_pre(&component)?;
             if script == "greet" {
-                let interface = component.get_export_index(None, "wasmill:script/entry@0.1.0").context("no entry")?;
-                Entry::Greet { pre, main: component.get_export_index(Some(&interface), "main").context("no main")? }
+                let interface = component
+                    .get_export_index(None, "wasmill:script/entry@0.1.0")
+                    .context("no entry")?;
+                Entry::Greet {
+                    pre,
+                    main: component
+                        .get_export_index(Some(&interface), "main")
+                        .context("no main")?,
+                }
             } else {
-                Entry::Hello { pre, main: component.get_export_index(None, "main").context("no main")? }
+                Entry::Hello {
+                    pre,
+                    main: component.get_export_index(None, "main").context("no main")?,
+                }
             }
         };
         Ok(Self { engine: engine.clone(), entry, settings })
@@ -211,7 +253,10 @@ impl Bare {
                 let args: Arguments = serde_json::from_str(args)?;
                 let mut store = self.store(WasiCtx::builder);
                 let instance = self.instantiate(pre, &mut store).await?;
-                let main = instance.get_typed_func::<(&str, Option<u32>), (Result<Greeting, String>,)>(&mut store, main)?;
+                let main = instance
+                    .get_typed_func::<(&str, Option<u32>), (Result<Greeting, String>,)>(
+                        &mut store, main,
+                    )?;
                 let (result,) = self.enter(&main, &mut store, (&args.name, args.times)).await?;
                 Ok(serde_json::to_string(&result.map_err(Error::msg)?)?)
             }
@@ -232,45 +277,82 @@ impl Bare {
             Entry::Greet { pre, main } => {
                 let mut store = self.store(self.world(MemoryOutputPipe::new(OUTPUT), None));
                 let instance = self.instantiate(pre, &mut store).await?;
-                let main = instance.get_typed_func::<(&str,), (Result<String, ScriptError>,)>(&mut store, main)?;
+                let main = instance
+                    .get_typed_func::<(&str,), (Result<String, ScriptError>,)>(&mut store, main)?;
                 let (result,) = self.enter(&main, &mut store, (args,)).await?;
                 result.map_err(|error| Error::msg(error.message))
             }
             Entry::WordCount { pre, start } => {
                 let output = MemoryOutputPipe::new(OUTPUT);
-                let (world, stdout) = (self.world(MemoryOutputPipe::new(OUTPUT), Some(args)), output.clone());
+                let (world, stdout) =
+                    (self.world(MemoryOutputPipe::new(OUTPUT), Some(args)), output.clone());
                 let input = args.to_owned();
                 let mut store = self.store(move || {
                     let mut wasi = world();
                     wasi.stdin(MemoryInputPipe::new(input)).stdout(stdout).arg("script");
                     wasi
                 });
-                let instance =
-                    if self.settings.own_stack { pre.instantiate_async(&mut store).await? } else { pre.instantiate(&mut store)? };
-                let start = instance.get_module_export(&mut store, start).and_then(wasmtime::Extern::into_func).context("no _start")?;
+                let instance = if self.settings.own_stack {
+                    pre.instantiate_async(&mut store).await?
+                } else {
+                    pre.instantiate(&mut store)?
+                };
+                let start = instance
+                    .get_module_export(&mut store, start)
+                    .and_then(wasmtime::Extern::into_func)
+                    .context("no _start")?;
                 let start = start.typed::<(), ()>(&store)?;
-                let ended = if self.settings.own_stack { start.call_async(&mut store, ()).await } else { start.call(&mut store, ()) };
+                let ended = if self.settings.own_stack {
+                    start.call_async(&mut store, ()).await
+                } else {
+                    start.call(&mut store, ())
+                };
                 match ended {
-                    Err(error) if error.downcast_ref::<I32Exit>().is_none_or(|exit| exit.0 != 0) => Err(error),
+                    Err(error)
+                        if error.downcast_ref::<I32Exit>().is_none_or(|exit| exit.0 != 0) =>
+                    {
+                        Err(error)
+                    }
                     _ => Ok(String::from_utf8(output.contents().to_vec())?),
                 }
             }
         }
     }
 
-    async fn instantiate(&self, pre: &component::InstancePre<State>, store: &mut Store<State>) -> Result<component::Instance> {
-        if self.settings.own_stack { pre.instantiate_async(store).await } else { pre.instantiate(store) }
+    async fn instantiate(
+        &self,
+        pre: &component::InstancePre<State>,
+        store: &mut Store<State>,
+    ) -> Result<component::Instance> {
+        if self.settings.own_stack {
+            pre.instantiate_async(store).await
+        } else {
+            pre.instantiate(store)
+        }
     }
 
-    async fn enter<A, R>(&self, main: &component::TypedFunc<A, R>, store: &mut Store<State>, args: A) -> Result<R>
+    async fn enter<A, R>(
+        &self,
+        main: &component::TypedFunc<A, R>,
+        store: &mut Store<State>,
+        args: A,
+    ) -> Result<R>
     where
         A: ComponentNamedList + Lower + Send + Sync,
         R: ComponentNamedList + Lift + Send + Sync + 'static,
     {
-        if self.settings.own_stack { main.call_async(store, args).await } else { main.call(store, args) }
+        if self.settings.own_stack {
+            main.call_async(store, args).await
+        } else {
+            main.call(store, args)
+        }
     }
 
-    fn world(&self, output: MemoryOutputPipe, args: Option<&str>) -> impl FnOnce() -> WasiCtxBuilder + Send + 'static {
+    fn world(
+        &self,
+        output: MemoryOutputPipe,
+        args: Option<&str>,
+    ) -> impl FnOnce() -> WasiCtxBuilder + Send + 'static {
         let (wanted, args) = (self.settings.world, args.map(str::to_owned));
         move || {
             let mut wasi = WasiCtx::builder();
@@ -295,7 +377,10 @@ impl Bare {
             }
             wasi
         };
-        let mut store = Store::new(&self.engine, State { wasi: LazyCell::new(Box::new(build)), memory: 0, ticks: 0 });
+        let mut store = Store::new(
+            &self.engine,
+            State { wasi: LazyCell::new(Box::new(build)), memory: 0, ticks: 0 },
+        );
         if !self.settings.lazy {
             store.data_mut().wasi();
         }

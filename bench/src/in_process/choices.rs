@@ -1,6 +1,7 @@
 //! What each choice in the sandbox's design is worth: the same call with one thing done otherwise.
 //!
-//! Every row has an engine of its own, which must have the same script compiled for it. All of them take turns within each round.
+//! Every row has an engine of its own, which must have the same script compiled for it. All of them
+//! take turns within each round.
 
 use super::bare::{Bare, Interruption, Settings};
 use super::{Slice, foreign};
@@ -33,7 +34,10 @@ const CHOICES: [(&str, Settings); 14] = [
     ("no output kept, no environment", Settings { world: false, ..HOST }),
     ("modules of linked libraries not merged", Settings { merged: false, ..HOST }),
     ("WASI made for each run", Settings { lazy: false, ..HOST }),
-    ("neither kept, limited nor interrupted", Settings { limits: false, world: false, interruption: Interruption::None, ..HOST }),
+    (
+        "neither kept, limited nor interrupted",
+        Settings { limits: false, world: false, interruption: Interruption::None, ..HOST },
+    ),
 ];
 
 /// Arguments of `choices`.
@@ -87,14 +91,20 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let mut machine = Machine::look();
     let (rounds, slice) = if args.quick { (2, 10) } else { (args.rounds.max(1), args.slice) };
     let components = args.peers.clone().unwrap_or_else(peers_folder).join("components");
-    let mut sources = vec![("Rust", args.guests.clone().unwrap_or_else(guests_folder).join(crate::QUIET).with_extension("wasm"))];
+    let mut sources = vec![(
+        "Rust",
+        args.guests.clone().unwrap_or_else(guests_folder).join(crate::QUIET).with_extension("wasm"),
+    )];
     if !args.quick {
         sources.push(("JavaScript (qjs)", components.join("hello-qjs.wasm")));
     }
     let mut scripts = Vec::new();
     for (name, file) in sources {
         if !file.exists() {
-            println!("left out, for it is not made: {}; `cargo xtask bench` makes it", file.display());
+            println!(
+                "left out, for it is not made: {}; `cargo xtask bench` makes it",
+                file.display()
+            );
             continue;
         }
         let rows = script(&file, rounds, Duration::from_millis(slice))?;
@@ -102,7 +112,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         scripts.push(ScriptReport { name, rows });
     }
     machine.close();
-    println!("{rounds} rounds of {slice} ms each; medians over the rounds, ratios taken within each round");
+    println!(
+        "{rounds} rounds of {slice} ms each; medians over the rounds, ratios taken within each round"
+    );
     write_json(args.json.as_deref(), &Report { machine, rounds, slice_ms: slice, scripts })
 }
 
@@ -111,7 +123,9 @@ fn script(file: &Path, rounds: usize, slice: Duration) -> Result<Vec<Row>> {
     let candidate = |settings: &Settings| Bare::new(&settings.engine()?, "hello", &wasm, *settings);
     let candidates: Vec<Bare> = CHOICES
         .iter()
-        .map(|(words, settings)| candidate(settings).map_err(foreign).with_context(|| (*words).to_owned()))
+        .map(|(words, settings)| {
+            candidate(settings).map_err(foreign).with_context(|| (*words).to_owned())
+        })
         .collect::<Result<_>>()?;
     let call = async |candidate: &Bare| candidate.call(ARGUMENTS).await.map_err(foreign);
     for ((words, _), candidate) in CHOICES.iter().zip(&candidates) {
@@ -143,7 +157,8 @@ fn script(file: &Path, rounds: usize, slice: Duration) -> Result<Vec<Row>> {
     Ok(rows.collect())
 }
 
-/// The outcome of work that never waits. There is no runtime: the engine's synchronous WASI must not be called within one.
+/// The outcome of work that never waits. There is no runtime: the engine's synchronous WASI must
+/// not be called within one.
 fn at_once<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     match pin!(work).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(outcome) => outcome,
@@ -152,8 +167,21 @@ fn at_once<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
 }
 
 fn print(name: &str, rows: &[Row]) {
-    let range = |spread: Spread| format!("{:.2} ({:.2}..{:.2})", spread.median, spread.min, spread.max);
-    let lines: Vec<[String; 4]> =
-        rows.iter().map(|row| [row.choice.to_owned(), range(row.p50_us), format!("{:.2}", row.cpu_us.median), range(row.ratio)]).collect();
-    table::print([&format!("{name}, µs per call"), "p50 (min..max)", "cpu", "to the host's way"], &lines);
+    let range =
+        |spread: Spread| format!("{:.2} ({:.2}..{:.2})", spread.median, spread.min, spread.max);
+    let lines: Vec<[String; 4]> = rows
+        .iter()
+        .map(|row| {
+            [
+                row.choice.to_owned(),
+                range(row.p50_us),
+                format!("{:.2}", row.cpu_us.median),
+                range(row.ratio),
+            ]
+        })
+        .collect();
+    table::print(
+        [&format!("{name}, µs per call"), "p50 (min..max)", "cpu", "to the host's way"],
+        &lines,
+    );
 }

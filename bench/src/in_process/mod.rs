@@ -1,7 +1,8 @@
-//! Fresh-instance calls in a loop within one process: the sandbox, the bare engine, and the rungs between them.
+//! Fresh-instance calls in a loop within one process: the sandbox, the bare engine, and the rungs
+//! between them.
 //!
-//! All candidates take turns within each round, in an order that is turned around every time, so that a busy minute of
-//! the machine hits all of them.
+//! All candidates take turns within each round, in an order that is turned around every time, so
+//! that a busy minute of the machine hits all of them.
 
 pub(crate) mod bare;
 pub(crate) mod choices;
@@ -92,7 +93,11 @@ impl Name {
     /// The candidates for a script, in the order of the ladder.
     fn all(script: &str) -> Vec<Self> {
         let typed = script == "hello";
-        Self::value_variants().iter().copied().filter(|name| *name != Self::Values || typed).collect()
+        Self::value_variants()
+            .iter()
+            .copied()
+            .filter(|name| *name != Self::Values || typed)
+            .collect()
     }
 
     fn words(self) -> &'static str {
@@ -163,7 +168,10 @@ struct Slice {
 
 impl Slice {
     /// Calls until the time is over.
-    async fn of<F: Future<Output = Result<String>>>(duration: Duration, call: impl Fn() -> F) -> Result<Self> {
+    async fn of<F: Future<Output = Result<String>>>(
+        duration: Duration,
+        call: impl Fn() -> F,
+    ) -> Result<Self> {
         let mut nanos = Vec::with_capacity(1 << 16);
         let (cpu, end) = (machine::thread_time(), Instant::now() + duration);
         let mut before = Instant::now();
@@ -202,7 +210,9 @@ impl Bench {
 
     fn candidate(&self, name: Name, script: &str) -> Result<Candidate> {
         let wasm = read_guest(&self.guests, script)?;
-        let bare = |settings| Bare::new(&self.engine, script, &wasm, settings).map(Candidate::Bare).map_err(foreign);
+        let bare = |settings| {
+            Bare::new(&self.engine, script, &wasm, settings).map(Candidate::Bare).map_err(foreign)
+        };
         let ours = || self.runtime.block_on(Ours::new(&self.sandbox, wasm.clone()));
         match name {
             Name::Bare => bare(Settings::FLOOR),
@@ -215,13 +225,21 @@ impl Bench {
         }
     }
 
-    fn script(&self, script: &str, args: &str, rounds: usize, slice: Duration) -> Result<ScriptReport> {
+    fn script(
+        &self,
+        script: &str,
+        args: &str,
+        rounds: usize,
+        slice: Duration,
+    ) -> Result<ScriptReport> {
         let names = Name::all(script);
-        let candidates: Vec<Candidate> = names.iter().map(|name| self.candidate(*name, script)).collect::<Result<_>>()?;
+        let candidates: Vec<Candidate> =
+            names.iter().map(|name| self.candidate(*name, script)).collect::<Result<_>>()?;
         self.same_answers(&names, &candidates, args)?;
         let mut slices: Vec<Vec<Slice>> = names.iter().map(|_| Vec::new()).collect();
         for round in 0..=rounds {
-            let mut order: Vec<(&Candidate, &mut Vec<Slice>)> = candidates.iter().zip(&mut slices).collect();
+            let mut order: Vec<(&Candidate, &mut Vec<Slice>)> =
+                candidates.iter().zip(&mut slices).collect();
             if round % 2 == 1 {
                 order.reverse();
             }
@@ -244,15 +262,27 @@ impl Bench {
             cpu_us: figures::spread(slices.iter().map(|slice| slice.cpu)),
             ratio: figures::ratios(&p50(slices), &floor),
         });
-        Ok(ScriptReport { script: script.to_owned(), arguments: args.to_owned(), candidates: figures.collect() })
+        Ok(ScriptReport {
+            script: script.to_owned(),
+            arguments: args.to_owned(),
+            candidates: figures.collect(),
+        })
     }
 
     /// Candidates that answer differently do different work, and must not be compared.
     fn same_answers(&self, names: &[Name], candidates: &[Candidate], args: &str) -> Result<()> {
         let mut first: Option<serde_json::Value> = None;
-        for (name, candidate) in names.iter().zip(candidates).filter(|(name, _)| !matches!(name, Name::Around | Name::Check)) {
-            let text = self.runtime.block_on(candidate.call(args)).with_context(|| format!("{name:?} fails"))?;
-            let value = serde_json::from_str(&text).with_context(|| format!("{name:?} answers {text:?}"))?;
+        for (name, candidate) in names
+            .iter()
+            .zip(candidates)
+            .filter(|(name, _)| !matches!(name, Name::Around | Name::Check))
+        {
+            let text = self
+                .runtime
+                .block_on(candidate.call(args))
+                .with_context(|| format!("{name:?} fails"))?;
+            let value = serde_json::from_str(&text)
+                .with_context(|| format!("{name:?} answers {text:?}"))?;
             let first = first.get_or_insert_with(|| serde_json::Value::clone(&value));
             ensure!(*first == value, "{name:?} answers {value}, the others {first}");
         }
@@ -271,13 +301,17 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let bench = Bench::new(args.guests.as_ref())?;
     let (rounds, slice) = if args.quick { (3, 20) } else { (args.rounds.max(1), args.slice) };
     let mut scripts = Vec::new();
-    for (script, arguments) in SCRIPTS.iter().filter(|(script, _)| args.only.as_deref().is_none_or(|only| only == *script)) {
+    for (script, arguments) in
+        SCRIPTS.iter().filter(|(script, _)| args.only.as_deref().is_none_or(|only| only == *script))
+    {
         let report = bench.script(script, arguments, rounds, Duration::from_millis(slice))?;
         print(&report);
         scripts.push(report);
     }
     machine.close();
-    println!("{rounds} rounds of {slice} ms each; medians over the rounds, ratios taken within each round");
+    println!(
+        "{rounds} rounds of {slice} ms each; medians over the rounds, ratios taken within each round"
+    );
     write_json(args.json.as_deref(), &Report { machine, rounds, slice_ms: slice, scripts })
 }
 
@@ -306,7 +340,11 @@ pub(crate) fn repeat(args: &RepeatArgs) -> Result<()> {
     }
     let (elapsed, cpu) = (begun.elapsed(), machine::process_time() - cpu);
     let calls = (calls * args.tasks.max(1)).max(1) as f64;
-    println!("{:.0} calls/s, {:.2} us of processor time per call", calls / elapsed.as_secs_f64(), cpu.as_secs_f64() * 1e6 / calls);
+    println!(
+        "{:.0} calls/s, {:.2} us of processor time per call",
+        calls / elapsed.as_secs_f64(),
+        cpu.as_secs_f64() * 1e6 / calls
+    );
     Ok(())
 }
 
@@ -316,7 +354,9 @@ fn print(report: &ScriptReport) {
         .iter()
         .map(|figures| {
             let us = |spread: Spread| format!("{:.2}", spread.median);
-            let range = |spread: Spread| format!("{:.2} ({:.2}..{:.2})", spread.median, spread.min, spread.max);
+            let range = |spread: Spread| {
+                format!("{:.2} ({:.2}..{:.2})", spread.median, spread.min, spread.max)
+            };
             [
                 figures.candidate.words().to_owned(),
                 range(figures.p50_us),
@@ -328,5 +368,16 @@ fn print(report: &ScriptReport) {
             ]
         })
         .collect();
-    table::print([&format!("{}, µs per call", report.script), "p50 (min..max)", "p99", "mean", "cpu", "ratio to bare", "calls"], &rows);
+    table::print(
+        [
+            &format!("{}, µs per call", report.script),
+            "p50 (min..max)",
+            "p99",
+            "mean",
+            "cpu",
+            "ratio to bare",
+            "calls",
+        ],
+        &rows,
+    );
 }

@@ -18,7 +18,10 @@ pub(crate) fn environment() -> Vec<(String, String)> {
         ("WM_WORKSPACE".into(), "main".into()),
         ("WM_JOB_ID".into(), "01937f4e-0000-7000-8000-000000000000".into()),
         ("WM_SCRIPT_PATH".into(), "u/admin/hello".into()),
-        ("WM_SCRIPT_HASH".into(), "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef".into()),
+        (
+            "WM_SCRIPT_HASH".into(),
+            "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef".into(),
+        ),
         ("WM_BASE_URL".into(), "http://127.0.0.1:8000".into()),
     ]
 }
@@ -49,12 +52,19 @@ impl Ours {
         let wasm = Bytes::from(wasm);
         let admitted = sandbox.admit(wasm.clone()).await?;
         let script = sandbox.prepare(admitted.digest, admitted.kind, || async { Ok(wasm) }).await?;
-        Ok(Self { sandbox: sandbox.clone(), digest: admitted.digest, script, ending: CancellationToken::new() })
+        Ok(Self {
+            sandbox: sandbox.clone(),
+            digest: admitted.digest,
+            script,
+            ending: CancellationToken::new(),
+        })
     }
 
     /// One call, from JSON to JSON; the log is taken too, as the host does for its record.
     pub(crate) async fn call(&self, args: &str) -> Result<String> {
-        let Some(script) = self.sandbox.prepared(&self.digest) else { bail!("the script was forgotten") };
+        let Some(script) = self.sandbox.prepared(&self.digest) else {
+            bail!("the script was forgotten")
+        };
         let limits = RunLimits::default();
         let log = Arc::new(LogBuffer::new(limits.log_bytes));
         let call = Call {
@@ -73,10 +83,12 @@ impl Ours {
         }
     }
 
-    /// What a call does before and after the instance: the call put together, its arguments checked and converted, the log
-    /// taken.
+    /// What a call does before and after the instance: the call put together, its arguments checked
+    /// and converted, the log taken.
     pub(crate) fn around(&self, args: &str) -> Result<String> {
-        let Some(script) = self.sandbox.prepared(&self.digest) else { bail!("the script was forgotten") };
+        let Some(script) = self.sandbox.prepared(&self.digest) else {
+            bail!("the script was forgotten")
+        };
         let limits = RunLimits::default();
         let log = Arc::new(LogBuffer::new(limits.log_bytes));
         let call = Call {

@@ -1,7 +1,9 @@
-//! The least that it could take: the engine alone writes the same rows into the same tables, with the same indexes, in
-//! batches of the same size, one transaction each, and nothing is asked, checked or told.
+//! The least that it could take: the engine alone writes the same rows into the same tables, with
+//! the same indexes, in batches of the same size, one transaction each, and nothing is asked,
+//! checked or told.
 //!
-//! A store makes the tables and one row of each sort, of which all others are copies under ids of their own.
+//! A store makes the tables and one row of each sort, of which all others are copies under ids of
+//! their own.
 
 use super::load;
 use anyhow::{Context as _, Result, ensure};
@@ -32,20 +34,36 @@ async fn furnish(store: &dyn Store) -> Result<()> {
     load::pile_up(store, &furnished, 1).await
 }
 
-/// The row that all others of a table are copies of. Its first column is the id. `None`: jobs have none there.
+/// The row that all others of a table are copies of. Its first column is the id. `None`: jobs have
+/// none there.
 fn pattern(conn: &Connection, table: &str) -> Result<Option<Vec<Value>>> {
     let mut statement = conn.prepare(&format!("SELECT * FROM {table} ORDER BY id DESC LIMIT 1"))?;
     let columns = statement.column_count();
-    Ok(statement.query_row([], |row| (0..columns).map(|column| row.get(column)).collect()).optional()?)
+    Ok(statement
+        .query_row([], |row| (0..columns).map(|column| row.get(column)).collect())
+        .optional()?)
 }
 
 /// The patterns of several tables.
-fn patterns(conn: &Connection, tables: [&'static str; 2]) -> Result<Vec<(&'static str, Vec<Value>)>> {
-    tables.into_iter().filter_map(|table| pattern(conn, table).map(|found| found.map(|pattern| (table, pattern))).transpose()).collect()
+fn patterns(
+    conn: &Connection,
+    tables: [&'static str; 2],
+) -> Result<Vec<(&'static str, Vec<Value>)>> {
+    tables
+        .into_iter()
+        .filter_map(|table| {
+            pattern(conn, table).map(|found| found.map(|pattern| (table, pattern))).transpose()
+        })
+        .collect()
 }
 
 /// Inserts copies of a pattern.
-fn copies(conn: &Connection, table: &str, pattern: &mut [Value], ids: impl Iterator<Item = i64>) -> Result<()> {
+fn copies(
+    conn: &Connection,
+    table: &str,
+    pattern: &mut [Value],
+    ids: impl Iterator<Item = i64>,
+) -> Result<()> {
     let places = vec!["?"; pattern.len()].join(", ");
     let mut insert = conn.prepare_cached(&format!("INSERT INTO {table} VALUES ({places})"))?;
     for id in ids {
@@ -81,8 +99,11 @@ impl Bare {
             Bare::Sqlite(conn) => {
                 let mut conn = conn.lock().ok().context("nobody panicked")?;
                 let mut patterns = patterns(&conn, WAITING)?;
-                let first: i64 =
-                    conn.query_row("SELECT max((SELECT max(id) FROM queue), (SELECT max(id) FROM run))", [], |row| row.get(0))?;
+                let first: i64 = conn.query_row(
+                    "SELECT max((SELECT max(id) FROM queue), (SELECT max(id) FROM run))",
+                    [],
+                    |row| row.get(0),
+                )?;
                 let begun = Instant::now();
                 for chunk in (first + 1..=first + jobs as i64).collect::<Vec<_>>().chunks(batch) {
                     let tx = conn.transaction()?;
@@ -97,7 +118,8 @@ impl Bare {
                 let first: i64 = client.query_one("SELECT max(id) FROM job", &[]).await?.get(0);
                 // It is never moved.
                 let waits: i64 = client.query_one("SELECT min(id) FROM waiting", &[]).await?.get(0);
-                let job: Vec<u8> = client.query_one("SELECT args FROM job WHERE id = $1", &[&waits]).await?.get(0);
+                let job: Vec<u8> =
+                    client.query_one("SELECT args FROM job WHERE id = $1", &[&waits]).await?.get(0);
                 let sql = format!(
                     "WITH new AS (SELECT * FROM unnest($1::bigint[], $2::bytea[]) u (id, args)), jobs AS ({}) {}",
                     copy(client, "job", "new", waits, "args").await?,
@@ -144,7 +166,10 @@ impl Bare {
             }
             Bare::Postgres(client) => {
                 let over: i64 = client.query_one("SELECT min(id) FROM finished", &[]).await?.get(0);
-                let result: Vec<u8> = client.query_one("SELECT result FROM finished WHERE id = $1", &[&over]).await?.get(0);
+                let result: Vec<u8> = client
+                    .query_one("SELECT result FROM finished WHERE id = $1", &[&over])
+                    .await?
+                    .get(0);
                 let sql = format!(
                     "WITH gone AS (DELETE FROM waiting WHERE (workspace, id) IN (SELECT workspace, id FROM waiting ORDER BY workspace, id \
                      OFFSET 1 LIMIT $2) RETURNING id), new AS (SELECT id, $1::bytea AS result FROM gone) {}",
@@ -164,13 +189,28 @@ impl Bare {
     }
 }
 
-/// A statement that copies a row of a table for each of those in `from`, which have the id and the body.
-async fn copy(client: &tokio_postgres::Client, table: &str, from: &str, id: i64, body: &str) -> Result<String> {
-    let sql =
-        "SELECT attname::text FROM pg_attribute WHERE attrelid = $1::text::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum";
-    let columns: Vec<String> = client.query(sql, &[&table]).await?.iter().map(|row| row.get(0)).collect();
-    let source = |column: &String| if column == "id" || column == body { format!("{from}.{column}") } else { format!("t.{column}") };
+/// A statement that copies a row of a table for each of those in `from`, which have the id and the
+/// body.
+async fn copy(
+    client: &tokio_postgres::Client,
+    table: &str,
+    from: &str,
+    id: i64,
+    body: &str,
+) -> Result<String> {
+    let sql = "SELECT attname::text FROM pg_attribute WHERE attrelid = $1::text::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum";
+    let columns: Vec<String> =
+        client.query(sql, &[&table]).await?.iter().map(|row| row.get(0)).collect();
+    let source = |column: &String| {
+        if column == "id" || column == body {
+            format!("{from}.{column}")
+        } else {
+            format!("t.{column}")
+        }
+    };
     let values: Vec<String> = columns.iter().map(source).collect();
     let (columns, values) = (columns.join(", "), values.join(", "));
-    Ok(format!("INSERT INTO {table} ({columns}) SELECT {values} FROM {from} CROSS JOIN (SELECT * FROM {table} WHERE id = {id}) t"))
+    Ok(format!(
+        "INSERT INTO {table} ({columns}) SELECT {values} FROM {from} CROSS JOIN (SELECT * FROM {table} WHERE id = {id}) t"
+    ))
 }

@@ -48,10 +48,27 @@ pub(super) async fn measure(engine: Engine, store: &dyn Store, runs: usize) -> R
         let at = begin + (now - begin) / runs as i64 * number as i64;
         let id = load::id_of(at);
         ids.push(id);
-        let job = NewJob::new(id, furnished.one.clone(), furnished.version, "bench", Trigger::Webhook, at, Bytes::from_static(b"{}"));
+        let job = NewJob::new(
+            id,
+            furnished.one.clone(),
+            furnished.version,
+            "bench",
+            Trigger::Webhook,
+            at,
+            Bytes::from_static(b"{}"),
+        );
         let status = if number % FAILURES == 0 { RunStatus::Failure } else { RunStatus::Success };
-        let (started, duration, result) = (at, Duration::from_micros(30), RawValue::from_string("1".into())?);
-        let end = RunEnd { status, started, duration, memory_peak_bytes: 0, result, log: Bytes::new(), deleted: false };
+        let (started, duration, result) =
+            (at, Duration::from_micros(30), RawValue::from_string("1".into())?);
+        let end = RunEnd {
+            status,
+            started,
+            duration,
+            memory_peak_bytes: 0,
+            result,
+            log: Bytes::new(),
+            deleted: false,
+        };
         // A full channel is one that the disk has to catch up with.
         while !store.record(RunRecord { job: job.clone(), end: end.clone() }) {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -69,9 +86,18 @@ pub(super) async fn measure(engine: Engine, store: &dyn Store, runs: usize) -> R
         ("newest", Box::new(|_| page.clone())),
         ("of a script", Box::new(|_| JobFilter { path: path.clone(), ..page.clone() })),
         ("failed", Box::new(|_| JobFilter { success: Some(false), ..page.clone() })),
-        ("of a script, failed", Box::new(|_| JobFilter { path: path.clone(), success: Some(false), ..page.clone() })),
+        (
+            "of a script, failed",
+            Box::new(|_| JobFilter { path: path.clone(), success: Some(false), ..page.clone() }),
+        ),
         ("deep", Box::new(|at| JobFilter { before: ids.get(at).copied(), ..page.clone() })),
-        ("of a time", Box::new(|at| JobFilter { created: Span { after: None, before: created(at) }, ..page.clone() })),
+        (
+            "of a time",
+            Box::new(|at| JobFilter {
+                created: Span { after: None, before: created(at) },
+                ..page.clone()
+            }),
+        ),
     ];
     let mut filters = Vec::new();
     for (name, filter) in &sorts {

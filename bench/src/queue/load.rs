@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use wasmill_core::limits::DeclaredLimits;
 use wasmill_core::{Digest, JobId, Kind, Manifest, VersionHash, WorkspaceId};
-use wasmill_store::{Claim, ClaimedJob, Completion, Micros, NewJob, NewVersion, RunEnd, RunStatus, Store, Trigger};
+use wasmill_store::{
+    Claim, ClaimedJob, Completion, Micros, NewJob, NewVersion, RunEnd, RunStatus, Store, Trigger,
+};
 
 /// Bytes of a job's arguments, as those that were seen.
 const ARGS: usize = 600;
@@ -36,12 +38,14 @@ pub(super) fn id_of(at: Micros) -> JobId {
     JobId::from_parts(millis, 0, millis.wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
 
-/// Ids of this process, all different: those that seem to be older than the last one are of its time.
+/// Ids of this process, all different: those that seem to be older than the last one are of its
+/// time.
 pub(super) fn id(at: Micros) -> JobId {
     static LAST: AtomicU64 = AtomicU64::new(0);
     let fresh = (at as u64 / 1_000) << 12;
     let step = |last: u64| Some(fresh.max(last + 1));
-    let last = LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, step).unwrap_or_else(|last| last);
+    let last =
+        LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, step).unwrap_or_else(|last| last);
     let key = fresh.max(last + 1);
     JobId::from_parts(key >> 12, (key & 0xfff) as u16, key.wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
@@ -49,7 +53,9 @@ pub(super) fn id(at: Micros) -> JobId {
 pub(super) async fn furnish(store: &dyn Store) -> Result<Furnished> {
     let (one, two): (WorkspaceId, WorkspaceId) = ("one".parse()?, "two".parse()?);
     let path: wasmill_core::ScriptPath = "u/bench/job".parse()?;
-    let (manifest, hash) = Manifest::new(path.clone(), Digest::of(b"module"), Kind::Typed, DeclaredLimits::default()).canonical()?;
+    let (manifest, hash) =
+        Manifest::new(path.clone(), Digest::of(b"module"), Kind::Typed, DeclaredLimits::default())
+            .canonical()?;
     for workspace in [&one, &two] {
         store.create_workspace(workspace, "Bench", now()).await?;
         let version = NewVersion {
@@ -73,15 +79,30 @@ pub(super) async fn furnish(store: &dyn Store) -> Result<Furnished> {
 fn job(workspace: &WorkspaceId, version: VersionHash) -> NewJob {
     let at = now();
     let args = format!(r#"{{"text":"{}"}}"#, "x".repeat(ARGS - 11));
-    NewJob::new(id(at), workspace.clone(), version, "bench", Trigger::Webhook, at, Bytes::from(args))
+    NewJob::new(
+        id(at),
+        workspace.clone(),
+        version,
+        "bench",
+        Trigger::Webhook,
+        at,
+        Bytes::from(args),
+    )
 }
 
-/// Queues jobs from many callers, each waiting for one before the next, and returns how long that took.
-pub(super) async fn enqueue(store: &Arc<dyn Store>, furnished: &Furnished, callers: usize, jobs: usize) -> Result<Duration> {
+/// Queues jobs from many callers, each waiting for one before the next, and returns how long that
+/// took.
+pub(super) async fn enqueue(
+    store: &Arc<dyn Store>,
+    furnished: &Furnished,
+    callers: usize,
+    jobs: usize,
+) -> Result<Duration> {
     let begun = Instant::now();
     let tasks: Vec<_> = (0..callers)
         .map(|caller| {
-            let (store, workspace, version) = (store.clone(), furnished.one.clone(), furnished.version);
+            let (store, workspace, version) =
+                (store.clone(), furnished.one.clone(), furnished.version);
             let share = jobs / callers + usize::from(caller < jobs % callers);
             tokio::spawn(async move {
                 for _ in 0..share {
@@ -112,7 +133,9 @@ fn end(started: Micros) -> Result<RunEnd> {
 /// Completes what was claimed.
 async fn complete(store: &dyn Store, claimed: &[ClaimedJob]) -> Result<()> {
     let at = now();
-    let ends = claimed.iter().map(|job| Ok(Completion { claim: Claim { id: job.job.id, attempt: job.attempt }, end: end(at)? }));
+    let ends = claimed.iter().map(|job| {
+        Ok(Completion { claim: Claim { id: job.job.id, attempt: job.attempt }, end: end(at)? })
+    });
     let held = store.complete(ends.collect::<Result<_>>()?).await?;
     ensure!(held.iter().all(|held| *held), "a job was lost to another worker");
     Ok(())
@@ -155,7 +178,9 @@ pub(super) async fn work_off(store: &dyn Store) -> Result<()> {
 /// Queues a backlog.
 pub(super) async fn pile_up(store: &dyn Store, furnished: &Furnished, jobs: usize) -> Result<()> {
     for batch in (0..jobs).collect::<Vec<_>>().chunks(1_000) {
-        store.enqueue(batch.iter().map(|_| job(&furnished.one, furnished.version)).collect()).await?;
+        store
+            .enqueue(batch.iter().map(|_| job(&furnished.one, furnished.version)).collect())
+            .await?;
     }
     Ok(())
 }
@@ -167,7 +192,11 @@ pub(super) struct Waited {
 }
 
 /// Queues one job of the second workspace at a time, and claims like a busy worker until it has it.
-pub(super) async fn delays(store: &dyn Store, furnished: &Furnished, rounds: usize) -> Result<Vec<Waited>> {
+pub(super) async fn delays(
+    store: &dyn Store,
+    furnished: &Furnished,
+    rounds: usize,
+) -> Result<Vec<Waited>> {
     let mut delays = Vec::new();
     store.extend_lease(9, now() + 3_600_000_000).await?;
     for _ in 0..rounds {

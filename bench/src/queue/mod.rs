@@ -1,6 +1,7 @@
 //! What jobs cost in the store, beside the bare engine writing the same bytes in the same batches.
 //!
-//! No HTTP and no sandbox here: jobs are queued, claimed and completed as fast as the store takes them.
+//! No HTTP and no sandbox here: jobs are queued, claimed and completed as fast as the store takes
+//! them.
 
 mod bare;
 mod lists;
@@ -133,21 +134,37 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 }
 
 async fn measure(args: &Args) -> Result<()> {
-    let (rounds, jobs, backlog, runs) =
-        if args.quick { (1, 2_000, 5_000, 5_000) } else { (args.rounds, args.jobs, args.backlog, args.runs) };
+    let (rounds, jobs, backlog, runs) = if args.quick {
+        (1, 2_000, 5_000, 5_000)
+    } else {
+        (args.rounds, args.jobs, args.backlog, args.runs)
+    };
     let wants = |part: Part| args.only.is_empty() || args.only.contains(&part);
-    let engines = if args.engine.is_empty() { &[Engine::Sqlite, Engine::Postgres][..] } else { &args.engine };
-    let mut report = Report { machine: Machine::look(), rates: Vec::new(), river: Vec::new(), fairness: Vec::new(), lists: Vec::new() };
+    let engines =
+        if args.engine.is_empty() { &[Engine::Sqlite, Engine::Postgres][..] } else { &args.engine };
+    let mut report = Report {
+        machine: Machine::look(),
+        rates: Vec::new(),
+        river: Vec::new(),
+        fairness: Vec::new(),
+        lists: Vec::new(),
+    };
     for &engine in engines {
         let server = (engine == Engine::Postgres).then(|| {
-            let settings = [("shared_buffers", "512MB"), ("max_wal_size", "4GB")].map(|(name, value)| (name.to_owned(), value.to_owned()));
-            Postgres::start(PostgresOptions { fsync: true, settings: settings.into(), ..PostgresOptions::default() })
+            let settings = [("shared_buffers", "512MB"), ("max_wal_size", "4GB")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()));
+            Postgres::start(PostgresOptions {
+                fsync: true,
+                settings: settings.into(),
+                ..PostgresOptions::default()
+            })
         });
         if wants(Part::Enqueue) || wants(Part::Drain) {
             let rates = rates(args, engine, server.as_ref(), rounds, jobs).await?;
             if let (Some(server), Some(program)) = (&server, &args.river) {
                 let url = server.url(&server.create_database());
-                report.river = river::measure(program, &url, jobs, args.callers.min(jobs), rounds, &rates)?;
+                report.river =
+                    river::measure(program, &url, jobs, args.callers.min(jobs), rounds, &rates)?;
             }
             report.rates.extend(rates.into_iter().filter(|rate| wants(rate.part)));
         }
@@ -173,23 +190,35 @@ async fn open(args: &Args, engine: Engine, server: Option<&Postgres>) -> Result<
         (Engine::Postgres, Some(server)) => {
             let options = postgres::Options::from_url(&server.url(&server.create_database()))?;
             let bare = bare::Bare::postgres(&server.url(&server.create_database())).await?;
-            Ok(Site { store: Arc::new(PostgresStore::open(&options).await?), bare, _folder: folder })
+            Ok(Site {
+                store: Arc::new(PostgresStore::open(&options).await?),
+                bare,
+                _folder: folder,
+            })
         }
         _ => {
-            let store = Arc::new(SqliteStore::open(&folder.path().join("ours"), Options::default())?);
+            let store =
+                Arc::new(SqliteStore::open(&folder.path().join("ours"), Options::default())?);
             let bare = bare::Bare::sqlite(&folder.path().join("bare")).await?;
             Ok(Site { store, bare, _folder: folder })
         }
     }
 }
 
-async fn rates(args: &Args, engine: Engine, server: Option<&Postgres>, rounds: usize, jobs: usize) -> Result<[Rate; 2]> {
+async fn rates(
+    args: &Args,
+    engine: Engine,
+    server: Option<&Postgres>,
+    rounds: usize,
+    jobs: usize,
+) -> Result<[Rate; 2]> {
     let site = open(args, engine, server).await?;
     let store = site.store.clone();
     let furnished = load::furnish(&*store).await?;
     let callers = args.callers.min(jobs);
     // As many callers as there are make a batch, at most.
-    let (mut enqueue, mut drain) = (Rounds::of(Part::Enqueue, callers), Rounds::of(Part::Drain, load::CLAIM));
+    let (mut enqueue, mut drain) =
+        (Rounds::of(Part::Enqueue, callers), Rounds::of(Part::Drain, load::CLAIM));
     for round in 0..=rounds {
         let enqueued = load::enqueue(&store, &furnished, callers, jobs).await?;
         let drained = load::drain(&store, jobs).await?;
@@ -224,38 +253,62 @@ impl Rounds {
 
     fn rate(&self, engine: Engine) -> Rate {
         let ratio = figures::ratios(&self.ours, &self.bare);
-        let [ours, bare] = [&self.ours, &self.bare].map(|rates| figures::spread(rates.iter().copied()));
+        let [ours, bare] =
+            [&self.ours, &self.bare].map(|rates| figures::spread(rates.iter().copied()));
         Rate { engine, part: self.part, ours, bare, ratio, batch: self.batch as f64 }
     }
 }
 
-async fn fairness(engine: Engine, store: &dyn Store, rounds: usize, backlog: usize) -> Result<Delay> {
+async fn fairness(
+    engine: Engine,
+    store: &dyn Store,
+    rounds: usize,
+    backlog: usize,
+) -> Result<Delay> {
     let furnished: Furnished = load::furnish(store).await?;
     let alone = load::delays(store, &furnished, rounds).await?;
     load::pile_up(store, &furnished, backlog).await?;
     let beside = load::delays(store, &furnished, rounds).await?;
-    let millis = |delays: &[load::Waited]| figures::spread(delays.iter().map(|waited| waited.time.as_secs_f64() * 1e3));
+    let millis = |delays: &[load::Waited]| {
+        figures::spread(delays.iter().map(|waited| waited.time.as_secs_f64() * 1e3))
+    };
     let claims = figures::spread(beside.iter().map(|waited| f64::from(waited.claims)));
     Ok(Delay { engine, backlog, beside: millis(&beside), alone: millis(&alone), claims })
 }
 
 fn print(report: &mut Report) {
-    let whole = |spread: Spread| format!("{:.0} ({:.0}..{:.0})", spread.median, spread.min, spread.max);
-    let fine = |spread: Spread| format!("{:.2} ({:.2}..{:.2})", spread.median, spread.min, spread.max);
+    let whole =
+        |spread: Spread| format!("{:.0} ({:.0}..{:.0})", spread.median, spread.min, spread.max);
+    let fine =
+        |spread: Spread| format!("{:.2} ({:.2}..{:.2})", spread.median, spread.min, spread.max);
     let name = |value: &dyn std::fmt::Debug| format!("{value:?}").to_lowercase();
     let rows: Vec<[String; 6]> = report
         .rates
         .iter()
         .map(|rate| {
             let batch = format!("{:.0}", rate.batch);
-            [name(&rate.engine), name(&rate.part), batch, whole(rate.ours), whole(rate.bare), fine(rate.ratio)]
+            [
+                name(&rate.engine),
+                name(&rate.part),
+                batch,
+                whole(rate.ours),
+                whole(rate.bare),
+                fine(rate.ratio),
+            ]
         })
         .collect();
     table::print(["engine", "", "batch", "ours/s", "bare/s", "ratio"], &rows);
     let rows: Vec<[String; 4]> = report
         .river
         .iter()
-        .map(|beside| [beside.name.to_owned(), whole(beside.ours), whole(beside.river), format!("{:.2}", beside.ratio)])
+        .map(|beside| {
+            [
+                beside.name.to_owned(),
+                whole(beside.ours),
+                whole(beside.river),
+                format!("{:.2}", beside.ratio),
+            ]
+        })
         .collect();
     if !rows.is_empty() {
         table::print(["PostgreSQL", "ours/s", "River/s", "ratio"], &rows);
@@ -263,7 +316,15 @@ fn print(report: &mut Report) {
     let rows: Vec<[String; 5]> = report
         .fairness
         .iter()
-        .map(|delay| [name(&delay.engine), delay.backlog.to_string(), fine(delay.beside), fine(delay.alone), whole(delay.claims)])
+        .map(|delay| {
+            [
+                name(&delay.engine),
+                delay.backlog.to_string(),
+                fine(delay.beside),
+                fine(delay.alone),
+                whole(delay.claims),
+            ]
+        })
         .collect();
     table::print(["engine", "backlog", "one job, ms", "alone, ms", "claims"], &rows);
     let rows: Vec<[String; 4]> = report

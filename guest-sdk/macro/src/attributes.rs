@@ -3,8 +3,8 @@
 use syn::meta::ParseNestedMeta;
 use syn::{Attribute, LitStr, Result, Token};
 
-/// How names are changed, and what else is said of a struct or an enum, a variant or a field. One type for all of them:
-/// serde itself refuses attributes in the wrong place.
+/// How names are changed, and what else is said of a struct or an enum, a variant or a field. One
+/// type for all of them: serde itself refuses attributes in the wrong place.
 #[derive(Default)]
 pub(crate) struct Serde {
     pub(crate) rename: Option<String>,
@@ -32,7 +32,9 @@ impl Serde {
     }
 
     fn take(&mut self, meta: &ParseNestedMeta<'_>) -> Result<()> {
-        let Some(word) = meta.path.get_ident().map(ToString::to_string) else { return skip_value(meta) };
+        let Some(word) = meta.path.get_ident().map(ToString::to_string) else {
+            return skip_value(meta);
+        };
         match word.as_str() {
             "rename" => {
                 if let Some(name) = reading_side(meta)? {
@@ -71,7 +73,8 @@ fn case(meta: &ParseNestedMeta<'_>) -> Result<Option<Case>> {
     }
 }
 
-/// The string of `word = "..."`, or the one for reading of `word(serialize = "...", deserialize = "...")`.
+/// The string of `word = "..."`, or the one for reading of `word(serialize = "...", deserialize =
+/// "...")`.
 fn reading_side(meta: &ParseNestedMeta<'_>) -> Result<Option<LitStr>> {
     if meta.input.peek(Token![=]) {
         return meta.value()?.parse().map(Some);
@@ -157,12 +160,16 @@ impl Case {
 
 fn capitalized(word: &str) -> String {
     let mut characters = word.chars();
-    characters.next().map_or_else(String::new, |first| first.to_ascii_uppercase().to_string() + characters.as_str())
+    characters.next().map_or_else(String::new, |first| {
+        first.to_ascii_uppercase().to_string() + characters.as_str()
+    })
 }
 
 fn uncapitalized(word: &str) -> String {
     let mut characters = word.chars();
-    characters.next().map_or_else(String::new, |first| first.to_ascii_lowercase().to_string() + characters.as_str())
+    characters.next().map_or_else(String::new, |first| {
+        first.to_ascii_lowercase().to_string() + characters.as_str()
+    })
 }
 
 fn parted(name: &str) -> String {

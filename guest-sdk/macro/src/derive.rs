@@ -3,7 +3,9 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::ext::IdentExt as _;
-use syn::{Data, DataEnum, DeriveInput, Error, Field, Fields, Generics, Result, Variant, parse_quote};
+use syn::{
+    Data, DataEnum, DeriveInput, Error, Field, Fields, Generics, Result, Variant, parse_quote,
+};
 
 use crate::attributes::{Case, Serde};
 use crate::json::{self, Property, object_members, object_of, text};
@@ -12,10 +14,14 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     let serde = Serde::read(&input.attrs)?;
     let schema = match &input.data {
         // The JSON is that of another type, and only serde knows how it is converted.
-        _ if serde.foreign => Described { members: text(""), expected: quote!("a value of its type") },
+        _ if serde.foreign => {
+            Described { members: text(""), expected: quote!("a value of its type") }
+        }
         Data::Struct(data) => of_struct(&data.fields, &serde)?,
         Data::Enum(data) => of_enum(data, &serde)?,
-        Data::Union(data) => return Err(Error::new(data.union_token.span, "a union has no JSON form")),
+        Data::Union(data) => {
+            return Err(Error::new(data.union_token.span, "a union has no JSON form"));
+        }
     };
 
     let name = &input.ident;
@@ -63,13 +69,18 @@ fn of_struct(fields: &Fields, serde: &Serde) -> Result<Described> {
     match fields {
         Fields::Named(_) => {
             let properties = properties(fields, serde.rename_all, serde.default)?;
-            Ok(Described { members: object_members(&properties, None, serde.deny_unknown_fields), expected: quote!("an object") })
+            Ok(Described {
+                members: object_members(&properties, None, serde.deny_unknown_fields),
+                expected: quote!("an object"),
+            })
         }
         Fields::Unnamed(fields) if fields.unnamed.len() == 1 => match fields.unnamed.first() {
             Some(only) => of_type(only),
             None => Ok(null()),
         },
-        Fields::Unnamed(fields) => Ok(Described { members: tuple_members(fields)?, expected: quote!("an array") }),
+        Fields::Unnamed(fields) => {
+            Ok(Described { members: tuple_members(fields)?, expected: quote!("an array") })
+        }
         Fields::Unit => Ok(null()),
     }
 }
@@ -102,7 +113,9 @@ fn properties(fields: &Fields, case: Option<Case>, all_optional: bool) -> Result
         let own = ident.unraw().to_string();
         let of_type = &field.ty;
         properties.push(Property {
-            name: serde.rename.unwrap_or_else(|| case.map_or_else(|| own.clone(), |case| case.of_field(&own))),
+            name: serde
+                .rename
+                .unwrap_or_else(|| case.map_or_else(|| own.clone(), |case| case.of_field(&own))),
             of_type: (!serde.foreign).then(|| quote!(#of_type)),
             description: json::description(&field.attrs),
             optional: all_optional || serde.default,
@@ -139,7 +152,9 @@ fn of_enum(data: &DataEnum, serde: &Serde) -> Result<Described> {
         }
         let ident = variant.ident.unraw().to_string();
         let name = own.rename.clone();
-        let name = name.unwrap_or_else(|| serde.rename_all.map_or_else(|| ident.clone(), |case| case.of_variant(&ident)));
+        let name = name.unwrap_or_else(|| {
+            serde.rename_all.map_or_else(|| ident.clone(), |case| case.of_variant(&ident))
+        });
         variants.push(NamedVariant { name, serde: own, variant });
     }
 
@@ -151,9 +166,12 @@ fn of_enum(data: &DataEnum, serde: &Serde) -> Result<Described> {
     };
 
     if matches!(tagging, Tagging::External)
-        && variants.iter().all(|variant| matches!(variant.variant.fields, Fields::Unit) && !variant.serde.untagged)
+        && variants.iter().all(|variant| {
+            matches!(variant.variant.fields, Fields::Unit) && !variant.serde.untagged
+        })
     {
-        let names: Vec<String> = variants.iter().map(|variant| json::string(&variant.name)).collect();
+        let names: Vec<String> =
+            variants.iter().map(|variant| json::string(&variant.name)).collect();
         let expected = format!("one of {}", names.join(", "));
         return Ok(Described {
             members: text(&format!("\"type\":\"string\",\"enum\":[{}]", names.join(","))),
@@ -161,9 +179,16 @@ fn of_enum(data: &DataEnum, serde: &Serde) -> Result<Described> {
         });
     }
 
-    let choices = variants.iter().map(|variant| variant.object(&tagging, serde)).collect::<Result<Vec<_>>>()?;
+    let choices = variants
+        .iter()
+        .map(|variant| variant.object(&tagging, serde))
+        .collect::<Result<Vec<_>>>()?;
     // Without tags a value may fit more than one variant; serde takes the first.
-    let open = if variants.iter().any(|variant| variant.serde.untagged) || serde.untagged { "\"anyOf\":[" } else { "\"oneOf\":[" };
+    let open = if variants.iter().any(|variant| variant.serde.untagged) || serde.untagged {
+        "\"anyOf\":["
+    } else {
+        "\"oneOf\":["
+    };
     Ok(Described {
         members: quote!(::wasmill_guest::__private::Node::Wrap(#open, &[#(#choices),*], "]")),
         expected: quote!("one of the variants in the schema"),
@@ -264,7 +289,8 @@ fn single(name: &str, content: &TokenStream) -> TokenStream {
     quote!(::wasmill_guest::__private::Node::Wrap(#open, &[#content], #close))
 }
 
-/// The members of the schema of an object with a tag and, beside it, a content. `name`, of the content, is JSON.
+/// The members of the schema of an object with a tag and, beside it, a content. `name`, of the
+/// content, is JSON.
 fn with_content((tag, value): (&str, &str), name: &str, content: &TokenStream) -> TokenStream {
     let (tag, value) = (json::string(tag), json::string(value));
     let open = format!("\"type\":\"object\",\"properties\":{{{tag}:{{\"const\":{value}}},{name}:");

@@ -30,7 +30,8 @@ pub(crate) fn expand(attribute: TokenStream, mut function: ItemFn) -> Result<Tok
     Ok(quote! {
         #function
 
-        // Named, so that a second main in the same module is refused, and tests can reach what is in it.
+        // Named, so that a second main in the same module is refused, and tests can reach what is
+        // in it.
         #[doc(hidden)]
         pub(crate) struct __Script;
 
@@ -67,10 +68,17 @@ fn reads_whole(attribute: TokenStream) -> Result<bool> {
     if attribute.is_empty() {
         return Ok(false);
     }
-    let word: Ident = syn::parse2(attribute.clone())
-        .map_err(|_| Error::new(attribute.span(), "expected `#[wasmill_guest::main]` or `#[wasmill_guest::main(args)]`"))?;
+    let word: Ident = syn::parse2(attribute.clone()).map_err(|_| {
+        Error::new(
+            attribute.span(),
+            "expected `#[wasmill_guest::main]` or `#[wasmill_guest::main(args)]`",
+        )
+    })?;
     if word != WHOLE {
-        return Err(Error::new(word.span(), format!("unknown option `{word}`; the only one is `{WHOLE}`")));
+        return Err(Error::new(
+            word.span(),
+            format!("unknown option `{word}`; the only one is `{WHOLE}`"),
+        ));
     }
     Ok(true)
 }
@@ -79,13 +87,19 @@ fn reads_whole(attribute: TokenStream) -> Result<bool> {
 fn check(function: &ItemFn) -> Result<()> {
     let signature = &function.sig;
     if let Some(word) = &signature.asyncness {
-        return Err(Error::new(word.span(), "a script's main can't be async: block on what it waits for instead"));
+        return Err(Error::new(
+            word.span(),
+            "a script's main can't be async: block on what it waits for instead",
+        ));
     }
     if let Some(word) = &signature.unsafety {
         return Err(Error::new(word.span(), "a script's main can't be unsafe"));
     }
     if !signature.generics.params.is_empty() {
-        return Err(Error::new(signature.generics.span(), "a script's main can't be generic: JSON doesn't choose types"));
+        return Err(Error::new(
+            signature.generics.span(),
+            "a script's main can't be generic: JSON doesn't choose types",
+        ));
     }
     if let Some(dots) = &signature.variadic {
         return Err(Error::new(dots.span(), "a script's main can't be variadic"));
@@ -141,11 +155,18 @@ fn parameters(function: &mut ItemFn) -> Result<Vec<Parameter>> {
         if let Type::Reference(reference) = ty.as_ref()
             && let Some(word) = &reference.mutability
         {
-            return Err(Error::new(word.span(), "an argument can't be a mutable reference; take it by value"));
+            return Err(Error::new(
+                word.span(),
+                "an argument can't be a mutable reference; take it by value",
+            ));
         }
         let description = json::description(attrs);
         attrs.retain(|attribute| !attribute.path().is_ident("doc"));
-        parameters.push(Parameter { pattern: pat.as_ref().clone(), of_type: ty.as_ref().clone(), description });
+        parameters.push(Parameter {
+            pattern: pat.as_ref().clone(),
+            of_type: ty.as_ref().clone(),
+            description,
+        });
     }
     Ok(parameters)
 }
@@ -156,19 +177,27 @@ fn takes_whole(parameters: &[Parameter], said_so: bool) -> Result<bool> {
         ([only], false) => Ok(only.name().is_some_and(|name| name == WHOLE)),
         ([_], true) => Ok(true),
         (_, false) => Ok(false),
-        (_, true) => {
-            Err(Error::new(Span::call_site(), format!("`#[wasmill_guest::main({WHOLE})]` is for a function with exactly one parameter")))
-        }
+        (_, true) => Err(Error::new(
+            Span::call_site(),
+            format!(
+                "`#[wasmill_guest::main({WHOLE})]` is for a function with exactly one parameter"
+            ),
+        )),
     }
 }
 
-fn from_object(function: &ItemFn, parameters: &[Parameter], description: Option<String>) -> Expansion {
+fn from_object(
+    function: &ItemFn,
+    parameters: &[Parameter],
+    description: Option<String>,
+) -> Expansion {
     let value = format_ident!("args");
     let owned = parameters.iter().map(Parameter::owned_type);
     let reading = parameters.iter().zip(owned).map(
         |(parameter, owned)| quote_spanned!(blamed(&parameter.of_type)=> let #value: #owned = ::wasmill_guest::__private::whole(text)?;),
     );
-    let passed: Vec<TokenStream> = parameters.iter().map(|parameter| parameter.passed(&value)).collect();
+    let passed: Vec<TokenStream> =
+        parameters.iter().map(|parameter| parameter.passed(&value)).collect();
     let call = call(function, &passed);
     let body = quote! {
         #(#reading)*
@@ -195,7 +224,11 @@ fn from_object(function: &ItemFn, parameters: &[Parameter], description: Option<
     Expansion { body, schema }
 }
 
-fn by_name(function: &ItemFn, parameters: &[Parameter], description: Option<String>) -> Result<Expansion> {
+fn by_name(
+    function: &ItemFn,
+    parameters: &[Parameter],
+    description: Option<String>,
+) -> Result<Expansion> {
     let mut values = Vec::new();
     let mut readings = Vec::new();
     let mut properties = Vec::new();
@@ -214,12 +247,18 @@ fn by_name(function: &ItemFn, parameters: &[Parameter], description: Option<Stri
             let #value: #owned = arguments.take(#name, ::wasmill_guest::__private::Probe::<#owned>::EXPECTED)?;
         });
         values.push(parameter.passed(&value));
-        properties.push(Property { name, of_type: Some(owned), description: parameter.description.clone(), optional: false });
+        properties.push(Property {
+            name,
+            of_type: Some(owned),
+            description: parameter.description.clone(),
+            optional: false,
+        });
     }
 
     let call = call(function, &values);
     // A function without parameters doesn't care what it is called with.
-    let open = (!parameters.is_empty()).then(|| quote!(let mut arguments = ::wasmill_guest::__private::Arguments::parse(text)?;));
+    let open = (!parameters.is_empty())
+        .then(|| quote!(let mut arguments = ::wasmill_guest::__private::Arguments::parse(text)?;));
     let ignore = parameters.is_empty().then(|| quote!(let _ = text;));
     let body = quote! {
         #ignore
@@ -228,7 +267,10 @@ fn by_name(function: &ItemFn, parameters: &[Parameter], description: Option<Stri
         #call
     };
     let description = json::text(&description.unwrap_or_default());
-    Ok(Expansion { body, schema: root(&description, &json::object_members(&properties, None, false)) })
+    Ok(Expansion {
+        body,
+        schema: root(&description, &json::object_members(&properties, None, false)),
+    })
 }
 
 /// Calls the function and turns what it returns into an answer.
@@ -249,7 +291,8 @@ fn call(function: &ItemFn, values: &[TokenStream]) -> TokenStream {
     }
 }
 
-/// Where an error about a type is shown: at the type, with names meaning what they mean in the rest of the expansion.
+/// Where an error about a type is shown: at the type, with names meaning what they mean in the rest
+/// of the expansion.
 fn blamed(of_type: &Type) -> Span {
     of_type.span().resolved_at(Span::call_site())
 }

@@ -40,8 +40,11 @@ pub(crate) fn description(attributes: &[Attribute]) -> Option<String> {
         }
     }
     // Lines of a paragraph belong together; an empty line parts two of them.
-    let paragraphs: Vec<String> =
-        lines.split(String::is_empty).filter(|paragraph| !paragraph.is_empty()).map(|paragraph| paragraph.join(" ")).collect();
+    let paragraphs: Vec<String> = lines
+        .split(String::is_empty)
+        .filter(|paragraph| !paragraph.is_empty())
+        .map(|paragraph| paragraph.join(" "))
+        .collect();
     if paragraphs.is_empty() {
         return None;
     }
@@ -100,9 +103,16 @@ pub(crate) fn object_of(of_type: &TokenStream) -> TokenStream {
     quote!(::wasmill_guest::__private::Probe::<#of_type>::OBJECT)
 }
 
-/// The members of an object's schema. `tag` is a member that always has the same value: its name and that value.
-pub(crate) fn object_members(properties: &[Property], tag: Option<(&str, &str)>, closed: bool) -> TokenStream {
-    let tag_entry = tag.map(|(name, value)| text(&format!("{}:{{\"const\":{}}}", string(name), string(value)))).into_iter();
+/// The members of an object's schema. `tag` is a member that always has the same value: its name
+/// and that value.
+pub(crate) fn object_members(
+    properties: &[Property],
+    tag: Option<(&str, &str)>,
+    closed: bool,
+) -> TokenStream {
+    let tag_entry = tag
+        .map(|(name, value)| text(&format!("{}:{{\"const\":{}}}", string(name), string(value))))
+        .into_iter();
     let tag_name = tag.map(|(name, _)| text(&string(name))).into_iter();
     let entries = properties.iter().map(Property::entry);
     let required = properties.iter().filter_map(Property::required);

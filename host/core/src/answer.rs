@@ -1,12 +1,15 @@
-//! A run's outcome as the answer to a synchronous call: status, headers and body. Pure; what cannot be sent is a problem.
+//! A run's outcome as the answer to a synchronous call: status, headers and body. Pure; what cannot
+//! be sent is a problem.
 //!
 //! A result is the body as it is, unless it is an object with control keys (`windmill_status_code`,
-//! `windmill_content_type`, `windmill_headers`, each also as `wm_...`): then they steer the answer and the body is its
+//! `windmill_content_type`, `windmill_headers`, each also as `wm_...`): then they steer the answer
+//! and the body is its
 //! `result`.
 //!
-//! A failure is answered in the same way. Without control keys beside its error (see [`crate::outcome`]) its whole result is
-//! the body; with them the body is `result`, or `{"error": ...}` when that is absent or null. Unless they say otherwise, the
-//! status is the one for failures. A *successful* result that has an `error` beside control keys is nothing special.
+//! A failure is answered in the same way. Without control keys beside its error (see
+//! [`crate::outcome`]) its whole result is the body; with them the body is `result`, or `{"error":
+//! ...}` when that is absent or null. Unless they say otherwise, the status is the one for
+//! failures. A *successful* result that has an `error` beside control keys is nothing special.
 
 use crate::header::{is_token, is_value};
 use crate::json::holds_word;
@@ -38,8 +41,8 @@ pub struct Answer {
 pub struct Policy {
     /// Status of a failed run. 200 unless set, as the webhook contract has it.
     pub failure_status: u16,
-    /// Whether webhooks have an origin of their own, apart from the page's: then cookies, HSTS and the content security
-    /// policy are the script's business.
+    /// Whether webhooks have an origin of their own, apart from the page's: then cookies, HSTS and
+    /// the content security policy are the script's business.
     pub own_origin: bool,
 }
 
@@ -67,7 +70,8 @@ const REFUSED: &[&str] = &[
 ];
 
 /// Act on the whole origin, so allowed only where the origin is not shared with the page.
-const REFUSED_ON_SHARED_ORIGIN: &[&str] = &["set-cookie", "strict-transport-security", "clear-site-data", "service-worker-allowed"];
+const REFUSED_ON_SHARED_ORIGIN: &[&str] =
+    &["set-cookie", "strict-transport-security", "clear-site-data", "service-worker-allowed"];
 
 /// The answer to a synchronous call.
 ///
@@ -77,7 +81,9 @@ pub fn answer(outcome: &Outcome, policy: &Policy) -> Result<Answer, Problem> {
     finished(
         match outcome {
             Outcome::Success(result) => steered(result, None, policy)?,
-            Outcome::Failure(failure) => steered(&failure.to_result(), Some(&failure.to_envelope()), policy)?,
+            Outcome::Failure(failure) => {
+                steered(&failure.to_result(), Some(&failure.to_envelope()), policy)?
+            }
         },
         policy,
     )
@@ -89,7 +95,8 @@ pub fn answer(outcome: &Outcome, policy: &Policy) -> Result<Answer, Problem> {
 /// As of `answer`.
 pub fn answer_stored(result: &RawValue, failed: bool, policy: &Policy) -> Result<Answer, Problem> {
     let error = failed.then(|| match crate::json::part(result, "error") {
-        Some(error) => RawValue::from_string(format!("{{\"error\":{}}}", error.get())).unwrap_or_else(|_| result.to_owned()),
+        Some(error) => RawValue::from_string(format!("{{\"error\":{}}}", error.get()))
+            .unwrap_or_else(|_| result.to_owned()),
         None => result.to_owned(),
     });
     finished(steered(result, error.as_deref(), policy)?, policy)
@@ -103,13 +110,22 @@ fn finished(mut answer: Answer, policy: &Policy) -> Result<Answer, Problem> {
     Ok(answer)
 }
 
-/// A result with its control keys heard; `error` is what a failure answers in place of an absent `result`.
-fn steered(result: &RawValue, error: Option<&RawValue>, policy: &Policy) -> Result<Answer, Problem> {
+/// A result with its control keys heard; `error` is what a failure answers in place of an absent
+/// `result`.
+fn steered(
+    result: &RawValue,
+    error: Option<&RawValue>,
+    policy: &Policy,
+) -> Result<Answer, Problem> {
     if let Some(control) = Control::read(result)? {
         return control.answer(error, policy);
     }
     let status = if error.is_some() { policy.failure_status } else { 200 };
-    Ok(Answer { status, headers: vec![("content-type".into(), JSON.into())], body: result.get().as_bytes().to_vec() })
+    Ok(Answer {
+        status,
+        headers: vec![("content-type".into(), JSON.into())],
+        body: result.get().as_bytes().to_vec(),
+    })
 }
 
 /// What a script returns is never trusted with the page's origin.
@@ -160,7 +176,9 @@ impl<'a> Control<'a> {
             }
             Ok(_) => Ok(None),
             // A key and its alias together, or a key twice.
-            Err(error) => refuse(format!("The script's control keys contradict each other: {error}")),
+            Err(error) => {
+                refuse(format!("The script's control keys contradict each other: {error}"))
+            }
         }
     }
 
@@ -196,7 +214,8 @@ impl<'a> Control<'a> {
         let body = self.body(result, content_type.is_some())?;
         if content_type.is_some() || !headers.iter().any(|(name, _)| name == "content-type") {
             headers.retain(|(name, _)| name != "content-type");
-            headers.insert(0, ("content-type".into(), content_type.map_or(JSON.into(), Text::from)));
+            headers
+                .insert(0, ("content-type".into(), content_type.map_or(JSON.into(), Text::from)));
         }
         Ok(Answer { status, headers, body })
     }
@@ -206,19 +225,28 @@ impl<'a> Control<'a> {
             return Ok(Vec::new());
         };
         let Ok(given) = serde_json::from_str::<BTreeMap<String, String>>(given.get()) else {
-            return refuse(format!("The script set windmill_headers to {}; it must be an object of strings", shorten(given.get())));
+            return refuse(format!(
+                "The script set windmill_headers to {}; it must be an object of strings",
+                shorten(given.get())
+            ));
         };
         let mut headers = Vec::with_capacity(given.len());
         for (name, value) in given {
             let name = name.to_ascii_lowercase();
             if !is_token(&name) {
-                return refuse(format!("The script set a header with the name {name:?}, which is not a header name"));
+                return refuse(format!(
+                    "The script set a header with the name {name:?}, which is not a header name"
+                ));
             }
             if !is_value(&value) {
-                return refuse(format!("The script set the header {name} to a value with line breaks or control characters"));
+                return refuse(format!(
+                    "The script set the header {name} to a value with line breaks or control characters"
+                ));
             }
             if REFUSED.contains(&name.as_str()) || name.starts_with("x-wasmill-") {
-                return refuse(format!("The script set the header {name}, which belongs to the connection or the host; leave it out"));
+                return refuse(format!(
+                    "The script set the header {name}, which belongs to the connection or the host; leave it out"
+                ));
             }
             if !policy.own_origin && REFUSED_ON_SHARED_ORIGIN.contains(&name.as_str()) {
                 return refuse(format!(
@@ -232,7 +260,11 @@ impl<'a> Control<'a> {
 
     fn body(&self, result: Option<&RawValue>, typed: bool) -> Result<Vec<u8>, Problem> {
         let text = result.and_then(|result| serde_json::from_str::<String>(result.get()).ok());
-        match self.windmill_content_transfer_encoding.filter(|value| value.get() != "null").map(RawValue::get) {
+        match self
+            .windmill_content_transfer_encoding
+            .filter(|value| value.get() != "null")
+            .map(RawValue::get)
+        {
             None => {}
             Some("\"base64\"") => {
                 return match text.as_deref().map(|text| STANDARD.decode(text)) {
@@ -240,7 +272,9 @@ impl<'a> Control<'a> {
                     Some(Err(error)) => refuse(format!(
                         "The script set windmill_content_transfer_encoding to base64, but its result is not base64: {error}"
                     )),
-                    None => refuse("The script set windmill_content_transfer_encoding to base64, but its result is not a string"),
+                    None => refuse(
+                        "The script set windmill_content_transfer_encoding to base64, but its result is not a string",
+                    ),
                 };
             }
             Some(other) => {
@@ -262,7 +296,11 @@ impl<'a> Control<'a> {
 
 fn shorten(text: &str) -> String {
     const MOST: usize = 60;
-    if text.chars().count() <= MOST { text.to_owned() } else { text.chars().take(MOST).chain(['…']).collect() }
+    if text.chars().count() <= MOST {
+        text.to_owned()
+    } else {
+        text.chars().take(MOST).chain(['…']).collect()
+    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! Values of header fields taken apart: parameters, quoted strings, percent-encoding. Whatever does not parse is `None`.
+//! Values of header fields taken apart: parameters, quoted strings, percent-encoding. Whatever does
+//! not parse is `None`.
 
 use percent_encoding::percent_decode;
 use std::borrow::Cow;
@@ -13,15 +14,17 @@ pub(crate) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(is_token_byte)
 }
 
-/// Whether a text can stand as a header's value: no line breaks and no control characters, except for the tab.
+/// Whether a text can stand as a header's value: no line breaks and no control characters, except
+/// for the tab.
 pub(crate) fn is_value(text: &str) -> bool {
     text.bytes().all(|byte| byte == b'\t' || (byte >= 0x20 && byte != 0x7f))
 }
 
-/// The parameters behind the first `;` of a header's value, names in lower case, quoted values without their quotes.
+/// The parameters behind the first `;` of a header's value, names in lower case, quoted values
+/// without their quotes.
 ///
-/// Within quotes a backslash escapes a quote or another backslash and stands for itself otherwise: some senders of file
-/// names escape nothing at all.
+/// Within quotes a backslash escapes a quote or another backslash and stands for itself otherwise:
+/// some senders of file names escape nothing at all.
 pub(crate) fn parameters(value: &str) -> Option<Vec<(String, String)>> {
     let mut found = Vec::new();
     let mut rest = match value.split_once(';') {
@@ -70,9 +73,10 @@ fn unquoted(text: &str) -> Option<(String, &str)> {
     None
 }
 
-/// An attribute of an event in a header, by the CloudEvents HTTP binding 1.0, 3.1.3.2: double quotes around the whole of it
-/// or a part are undone with their backslash escapes, then one round of percent-decoding. `None` when a quote is left open
-/// or the bytes are not UTF-8; a percent sign without two hex digits stands for itself.
+/// An attribute of an event in a header, by the CloudEvents HTTP binding 1.0, 3.1.3.2: double
+/// quotes around the whole of it or a part are undone with their backslash escapes, then one round
+/// of percent-decoding. `None` when a quote is left open or the bytes are not UTF-8; a percent sign
+/// without two hex digits stands for itself.
 pub(crate) fn attribute(value: &[u8]) -> Option<String> {
     let mut plain = Cow::Borrowed(value);
     if value.contains(&b'"') {
@@ -105,14 +109,22 @@ mod tests {
     #[test]
     fn parameters_of_all_forms() {
         let pairs = |value| {
-            parameters(value).map(|found: Vec<(String, String)>| found.into_iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>())
+            parameters(value).map(|found: Vec<(String, String)>| {
+                found.into_iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>()
+            })
         };
         for (value, expected) in [
             ("form-data", Some(vec![])),
             ("form-data;", Some(vec![])),
             ("form-data; name=a", Some(vec!["name=a"])),
-            ("form-data ;; Name = \"a;b=c\" ; filename=x y.txt ;", Some(vec!["name=a;b=c", "filename=x y.txt"])),
-            (r#"x; a="q\"uote"; b="back\\slash"; c="C:\temp\f""#, Some(vec!["a=q\"uote", "b=back\\slash", "c=C:\\temp\\f"])),
+            (
+                "form-data ;; Name = \"a;b=c\" ; filename=x y.txt ;",
+                Some(vec!["name=a;b=c", "filename=x y.txt"]),
+            ),
+            (
+                r#"x; a="q\"uote"; b="back\\slash"; c="C:\temp\f""#,
+                Some(vec!["a=q\"uote", "b=back\\slash", "c=C:\\temp\\f"]),
+            ),
             ("x; a=", Some(vec!["a="])),
             ("x; a=\"\"", Some(vec!["a="])),
             ("x; a", None),
@@ -121,7 +133,11 @@ mod tests {
             ("x; a b=c", None),
             ("x; =c", None),
         ] {
-            assert_eq!(pairs(value), expected.map(|list: Vec<&str>| list.into_iter().map(str::to_owned).collect()), "{value}");
+            assert_eq!(
+                pairs(value),
+                expected.map(|list: Vec<&str>| list.into_iter().map(str::to_owned).collect()),
+                "{value}"
+            );
         }
     }
 

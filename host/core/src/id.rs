@@ -1,6 +1,7 @@
 //! The names of things, as types that can only hold a valid one.
 //!
-//! No `String` crosses a module border as an identifier: a `ScriptPath` has been checked against its grammar, a
+//! No `String` crosses a module border as an identifier: a `ScriptPath` has been checked against
+//! its grammar, a
 //! `VersionHash` is 32 bytes, a `JobId` knows its own creation time.
 
 use serde::{Deserialize, Serialize};
@@ -85,10 +86,11 @@ impl FromStr for WorkspaceId {
     }
 }
 
-/// A script's path: `u/<user>/<name>` or `f/<folder>/<name>`, where the name may contain further slashes.
+/// A script's path: `u/<user>/<name>` or `f/<folder>/<name>`, where the name may contain further
+/// slashes.
 ///
-/// Segments are 1 to 100 of `a-z A-Z 0-9 _ - . @`, never `.` or `..`; the whole has at most 255 bytes.
-/// A path is a key, never a file name.
+/// Segments are 1 to 100 of `a-z A-Z 0-9 _ - . @`, never `.` or `..`; the whole has at most 255
+/// bytes. A path is a key, never a file name.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ScriptPath(Arc<str>);
@@ -97,7 +99,11 @@ text_id!(ScriptPath);
 impl FromStr for ScriptPath {
     type Err = InvalidName;
     fn from_str(text: &str) -> Result<Self, InvalidName> {
-        check_path(text, &["u", "f"], "must begin with u/<user>/ or f/<folder>/, such as f/examples/hello")?;
+        check_path(
+            text,
+            &["u", "f"],
+            "must begin with u/<user>/ or f/<folder>/, such as f/examples/hello",
+        )?;
         Ok(Self(text.into()))
     }
 }
@@ -111,12 +117,17 @@ text_id!(ValuePath);
 impl FromStr for ValuePath {
     type Err = InvalidName;
     fn from_str(text: &str) -> Result<Self, InvalidName> {
-        check_path(text, &["u", "f", "g"], "must begin with u/<user>/, f/<folder>/ or g/<group>/, such as f/shop/api_key")?;
+        check_path(
+            text,
+            &["u", "f", "g"],
+            "must begin with u/<user>/, f/<folder>/ or g/<group>/, such as f/shop/api_key",
+        )?;
         Ok(Self(text.into()))
     }
 }
 
-/// A user's name, which is also the `<user>` of `u/<user>/...`: 1 to 50 of `a-z A-Z 0-9 _ -`, beginning with a letter or digit.
+/// A user's name, which is also the `<user>` of `u/<user>/...`: 1 to 50 of `a-z A-Z 0-9 _ -`,
+/// beginning with a letter or digit.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UserName(Arc<str>);
 text_id!(UserName);
@@ -128,8 +139,13 @@ impl FromStr for UserName {
         if text.is_empty() || text.len() > 50 {
             return invalid(what, "must have 1 to 50 characters");
         }
-        if !text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-')) || text.starts_with(['-', '_']) {
-            return invalid(what, "only letters, digits, '_' and '-' are allowed, beginning with a letter or a digit");
+        if !text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
+            || text.starts_with(['-', '_'])
+        {
+            return invalid(
+                what,
+                "only letters, digits, '_' and '-' are allowed, beginning with a letter or a digit",
+            );
         }
         Ok(Self(text.into()))
     }
@@ -156,8 +172,14 @@ fn check_path(text: &str, firsts: &[&str], first: &str) -> Result<(), InvalidNam
         if segment == "." || segment == ".." {
             return invalid(what, "'.' and '..' are not allowed as parts");
         }
-        if !segment.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'@')) {
-            return invalid(what, "only letters, digits and '_', '-', '.', '@' are allowed between slashes");
+        if !segment
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'@'))
+        {
+            return invalid(
+                what,
+                "only letters, digits and '_', '-', '.', '@' are allowed between slashes",
+            );
         }
     }
     match segments {
@@ -243,16 +265,19 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// A job's id: a UUID of version 7 (RFC 9562) outside, and inside a time-ordered integer key plus 62 random bits.
+/// A job's id: a UUID of version 7 (RFC 9562) outside, and inside a time-ordered integer key plus
+/// 62 random bits.
 ///
-/// The key is 48 bits of milliseconds and the 12 bits of `rand_a` used as a counter, so that it fits a positive `i64`
-/// and is unique within one issuing process; the random tail makes the id unguessable.
+/// The key is 48 bits of milliseconds and the 12 bits of `rand_a` used as a counter, so that it
+/// fits a positive `i64` and is unique within one issuing process; the random tail makes the id
+/// unguessable.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct JobId(Uuid);
 
 impl JobId {
-    /// Builds an id from milliseconds since 1970, a counter within that millisecond (12 bits) and random bits (62 used).
+    /// Builds an id from milliseconds since 1970, a counter within that millisecond (12 bits) and
+    /// random bits (62 used).
     pub fn from_parts(millis: u64, counter: u16, random: u64) -> Self {
         let high = (millis & 0xffff_ffff_ffff) << 16 | 0x7000 | u64::from(counter & 0x0fff);
         let low = 0x8000_0000_0000_0000 | (random & 0x3fff_ffff_ffff_ffff);
@@ -265,7 +290,8 @@ impl JobId {
         Self::from_parts(key >> 12, (key & 0x0fff) as u16, tail as u64)
     }
 
-    /// The time-ordered integer key: `millis << 12 | counter`. Ids of later milliseconds are larger.
+    /// The time-ordered integer key: `millis << 12 | counter`. Ids of later milliseconds are
+    /// larger.
     pub fn key(&self) -> i64 {
         let (high, _) = self.0.as_u64_pair();
         ((high >> 16) << 12 | (high & 0x0fff)) as i64
@@ -292,7 +318,8 @@ impl JobId {
         self.0.as_u64_pair().0 >> 16
     }
 
-    /// True when the UUID is of version 7 and variant RFC, that is, when it may have been made here.
+    /// True when the UUID is of version 7 and variant RFC, that is, when it may have been made
+    /// here.
     pub fn is_native(&self) -> bool {
         self.0.get_version_num() == 7 && self.0.get_variant() == uuid::Variant::RFC4122
     }
@@ -330,9 +357,10 @@ mod tests {
         for good in ["u/admin/hello", "f/examples/a/b/c", "f/a-b_c.d/x@y", "u/me@host/x"] {
             assert_eq!(good.parse::<ScriptPath>().map(String::from).unwrap(), good);
         }
-        for bad in
-            ["", "hello", "u/x", "g/a/b", "u//b", "u/a/", "/u/a/b", "u/a/..", "f/./x", "u/a/b c", "u/a/b%2f", "u/a/b\\c", "u/a/\0", "f/é/x"]
-        {
+        for bad in [
+            "", "hello", "u/x", "g/a/b", "u//b", "u/a/", "/u/a/b", "u/a/..", "f/./x", "u/a/b c",
+            "u/a/b%2f", "u/a/b\\c", "u/a/\0", "f/é/x",
+        ] {
             assert!(bad.parse::<ScriptPath>().is_err(), "{bad:?} must be refused");
         }
         assert!(format!("u/a/{}", "x/".repeat(200)).parse::<ScriptPath>().is_err());
@@ -359,7 +387,10 @@ mod tests {
     #[test]
     fn digest_text() {
         let digest = Digest::of(b"abc");
-        assert_eq!(digest.to_hex(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(
+            digest.to_hex(),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
         assert_eq!(digest.to_hex().to_uppercase().parse::<Digest>().unwrap(), digest);
         assert!("ba78".parse::<Digest>().is_err());
         assert!("zz".repeat(32).parse::<Digest>().is_err());

@@ -1,5 +1,5 @@
-//! JSON as text: values checked and objects opened no further than their keys, so that numbers, order and white space
-//! within values stay as they were written.
+//! JSON as text: values checked and objects opened no further than their keys, so that numbers,
+//! order and white space within values stay as they were written.
 
 use crate::args::interpolate::{RESOURCE, VARIABLE};
 use crate::limits::JSON_DEPTH;
@@ -16,7 +16,8 @@ pub(crate) fn quote(text: &str) -> String {
     serde_json::to_string(text).unwrap_or_default()
 }
 
-/// A text that did not come as JSON, as JSON: never a reference to a variable or a resource, whatever it says.
+/// A text that did not come as JSON, as JSON: never a reference to a variable or a resource,
+/// whatever it says.
 pub(crate) fn quote_text(text: &str) -> String {
     let quoted = quote(text);
     match text.starts_with(VARIABLE) || text.starts_with(RESOURCE) {
@@ -25,7 +26,8 @@ pub(crate) fn quote_text(text: &str) -> String {
     }
 }
 
-/// Whether valid JSON nests deeper than what its readers bear, with one level kept for what may be put around it.
+/// Whether valid JSON nests deeper than what its readers bear, with one level kept for what may be
+/// put around it.
 pub(crate) fn too_deep(text: &str) -> bool {
     let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
     for byte in text.bytes() {
@@ -46,8 +48,9 @@ pub(crate) fn too_deep(text: &str) -> bool {
     false
 }
 
-/// Whether a text or a key in this JSON may begin with one of the words, all of which begin with `w`: false for nearly all
-/// results, which are then not parsed. Keys written with escapes are not found.
+/// Whether a text or a key in this JSON may begin with one of the words, all of which begin with
+/// `w`: false for nearly all results, which are then not parsed. Keys written with escapes are not
+/// found.
 pub(crate) fn holds_word(json: &str, words: &[&str]) -> bool {
     memchr::memmem::find_iter(json.as_bytes(), "\"w").any(|at| {
         let text = json.as_bytes().get(at + 1..).unwrap_or_default();
@@ -59,7 +62,10 @@ pub(crate) fn holds_word(json: &str, words: &[&str]) -> bool {
 pub fn part<'a>(value: &'a RawValue, key: &str) -> Option<&'a RawValue> {
     match value.get().trim_start().as_bytes().first()? {
         b'{' => Members::read(value.get()).ok()?.get(key),
-        b'[' => serde_json::from_str::<Vec<&'a RawValue>>(value.get()).ok()?.get(key.parse::<usize>().ok()?).copied(),
+        b'[' => serde_json::from_str::<Vec<&'a RawValue>>(value.get())
+            .ok()?
+            .get(key.parse::<usize>().ok()?)
+            .copied(),
         _ => None,
     }
 }
@@ -79,7 +85,8 @@ impl<'a> Members<'a> {
         for (index, (key, _)) in self.0.iter().enumerate() {
             at.insert(key.clone(), index);
         }
-        let kept = self.0.into_iter().enumerate().filter(|(index, (key, _))| at.get(key) == Some(index));
+        let kept =
+            self.0.into_iter().enumerate().filter(|(index, (key, _))| at.get(key) == Some(index));
         Members(kept.map(|(_, member)| member).collect())
     }
 
@@ -147,8 +154,13 @@ mod tests {
 
     #[test]
     fn parts() {
-        let value = serde_json::from_str::<Box<RawValue>>(r#" {"a":[1.10,{"b":"x"}],"a.b":2,"a":[1.10,{"b":"y"}]}"#).unwrap();
-        let at = |path: &[&str]| path.iter().try_fold(&*value, |value, key| part(value, key)).map(RawValue::get);
+        let value = serde_json::from_str::<Box<RawValue>>(
+            r#" {"a":[1.10,{"b":"x"}],"a.b":2,"a":[1.10,{"b":"y"}]}"#,
+        )
+        .unwrap();
+        let at = |path: &[&str]| {
+            path.iter().try_fold(&*value, |value, key| part(value, key)).map(RawValue::get)
+        };
         assert_eq!(at(&["a", "0"]), Some("1.10"));
         assert_eq!(at(&["a", "1", "b"]), Some("\"y\""));
         assert_eq!(at(&["a.b"]), Some("2"));
@@ -160,7 +172,9 @@ mod tests {
     #[test]
     fn members_keep_text_and_order() {
         let text = r#"{"z" : 1.10,"a":{"b" : [1 ]},"z":1E+400,"\u0061":null}"#;
-        let keys = |members: &Members<'_>| members.0.iter().map(|(k, v)| format!("{k}={}", v.get())).collect::<Vec<_>>();
+        let keys = |members: &Members<'_>| {
+            members.0.iter().map(|(k, v)| format!("{k}={}", v.get())).collect::<Vec<_>>()
+        };
         let members = Members::read(text).unwrap();
         assert_eq!(keys(&members), ["z=1.10", r#"a={"b" : [1 ]}"#, "z=1E+400", "a=null"]);
         assert_eq!(members.get("z").map(RawValue::get), Some("1E+400"));

@@ -1,7 +1,9 @@
-//! Pure decisions of the host: names, limits, arguments, answers, scopes, job states and the public shapes of the API.
+//! Pure decisions of the host: names, limits, arguments, answers, scopes, job states and the public
+//! shapes of the API.
 //!
-//! Nothing here reads a clock, a file, the network or randomness, and nothing is async: times, ids and random bytes
-//! come in as arguments. That is what lets every rule of the webhook contract be tested by table and by property.
+//! Nothing here reads a clock, a file, the network or randomness, and nothing is async: times, ids
+//! and random bytes come in as arguments. That is what lets every rule of the webhook contract be
+//! tested by table and by property.
 
 #![forbid(unsafe_code)]
 
@@ -22,7 +24,9 @@ pub mod seal;
 pub mod token;
 pub mod wire;
 
-pub use id::{Digest, InvalidName, JobId, ScriptPath, UserName, ValuePath, VersionHash, WorkspaceId};
+pub use id::{
+    Digest, InvalidName, JobId, ScriptPath, UserName, ValuePath, VersionHash, WorkspaceId,
+};
 pub use limits::{HostLimits, RunLimits};
 pub use manifest::{Kind, Manifest, ScriptSettings, Unattended};
 pub use outcome::{Failure, FailureName, Outcome, Usage};

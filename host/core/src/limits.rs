@@ -1,7 +1,8 @@
-//! Every bound of the host, with its unit, its default and its reason. No other module holds a literal bound.
+//! Every bound of the host, with its unit, its default and its reason. No other module holds a
+//! literal bound.
 //!
-//! `RunLimits` go with a run and are merged from host, workspace and script by taking the smaller; `HostLimits`
-//! belong to the process.
+//! `RunLimits` go with a run and are merged from host, workspace and script by taking the smaller;
+//! `HostLimits` belong to the process.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,23 +10,29 @@ use std::time::Duration;
 
 const MIB: u64 = 1 << 20;
 
-/// What one run of a script may use. Merged by minimum, so that no layer can widen what another narrowed.
+/// What one run of a script may use. Merged by minimum, so that no layer can widen what another
+/// narrowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RunLimits {
-    /// Wall-clock time of a run, start functions included. Covers guests that sleep in a host call. Default 300 s.
+    /// Wall-clock time of a run, start functions included. Covers guests that sleep in a host call.
+    /// Default 300 s.
     pub wall: Duration,
-    /// Bytes of linear memory and tables, summed over all of the run's memories. Default 256 MiB: enough for the
-    /// largest interpreters seen, small enough for dozens of runs side by side.
+    /// Bytes of linear memory and tables, summed over all of the run's memories. Default 256 MiB:
+    /// enough for the largest interpreters seen, small enough for dozens of runs side by side.
     pub memory_bytes: u64,
-    /// Elements over all tables of a run. Default 100,000: the largest guest seen starts with 7,688.
+    /// Elements over all tables of a run. Default 100,000: the largest guest seen starts with
+    /// 7,688.
     pub table_elements: u64,
-    /// Bytes of log (stdout and stderr) kept of a run; what is more is counted and dropped. Default 1 MiB.
+    /// Bytes of log (stdout and stderr) kept of a run; what is more is counted and dropped. Default
+    /// 1 MiB.
     pub log_bytes: u64,
     /// Bytes of a result's JSON text. Default 16 MiB, as for bodies.
     pub result_bytes: u64,
-    /// Bytes of one call's arguments as JSON text. Default 64 MiB: a 16 MiB body in base64, with room.
+    /// Bytes of one call's arguments as JSON text. Default 64 MiB: a 16 MiB body in base64, with
+    /// room.
     pub args_bytes: u64,
-    /// Bytes that may be copied from the guest to the host in one host call. Default 128 MiB, wasmtime's own.
+    /// Bytes that may be copied from the guest to the host in one host call. Default 128 MiB,
+    /// wasmtime's own.
     pub hostcall_bytes: u64,
     /// Host resources (streams, pollables ...) alive at once in a run. Default 4,096.
     pub handles: u32,
@@ -85,7 +92,8 @@ impl RunLimits {
 pub struct HostLimits {
     /// Bytes of a webhook's body. Default 16 MiB; 413 above it.
     pub body_bytes: u64,
-    /// Bytes of an uploaded module. Default 64 MiB: three times the largest guest seen (Python, 18 MB).
+    /// Bytes of an uploaded module. Default 64 MiB: three times the largest guest seen (Python, 18
+    /// MB).
     pub module_bytes: u64,
     /// Runs at the same time. Default 256; more than that waits briefly, then 503.
     pub concurrent_runs: u32,
@@ -103,14 +111,17 @@ pub struct HostLimits {
     pub header_count: u32,
     /// Request streams on one HTTP/2 connection. Default 100.
     pub http2_streams: u32,
-    /// A synchronous caller's longest wait. Default 600 s, after which the run is cancelled and the answer is 504.
+    /// A synchronous caller's longest wait. Default 600 s, after which the run is cancelled and the
+    /// answer is 504.
     pub sync_wait: Duration,
     /// How long running requests may go on after a stop was asked for. Default 10 s.
     pub stop_grace: Duration,
-    /// How long a synchronous call waits for a free place among the running ones. Default 2 s, then 503.
+    /// How long a synchronous call waits for a free place among the running ones. Default 2 s, then
+    /// 503.
     pub admit_wait: Duration,
-    /// Jobs that may wait in one workspace before further ones are refused with 429; 0 for any number. Default 1,000,000:
-    /// about a gigabyte on disk with arguments of a kilobyte, and more than a day's work at ten a second.
+    /// Jobs that may wait in one workspace before further ones are refused with 429; 0 for any
+    /// number. Default 1,000,000: about a gigabyte on disk with arguments of a kilobyte, and more
+    /// than a day's work at ten a second.
     pub queued_jobs: u64,
     /// How long finished jobs are kept; `None`: for ever. Default 30 days.
     pub keep_runs: Option<Duration>,
@@ -118,7 +129,8 @@ pub struct HostLimits {
     pub compile: CompileLimits,
     /// Bytes of compiled scripts kept ready in memory. Default 1 GiB.
     pub warm_bytes: u64,
-    /// Bytes of compiled scripts kept on disk. Default 10 GiB: a few hundred of the largest, of JavaScript and Python.
+    /// Bytes of compiled scripts kept on disk. Default 10 GiB: a few hundred of the largest, of
+    /// JavaScript and Python.
     pub artefact_bytes: u64,
     /// Telling workspaces' webhooks of changes.
     pub delivery: DeliveryLimits,
@@ -153,11 +165,13 @@ impl Default for HostLimits {
 /// What telling workspaces' webhooks of changes may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeliveryLimits {
-    /// Time of one attempt, from looking up the receiver's name to the end of its answer. Default 10 s.
+    /// Time of one attempt, from looking up the receiver's name to the end of its answer. Default
+    /// 10 s.
     pub timeout: Duration,
     /// Attempts at the same time, each of another workspace. Default 32.
     pub concurrent: u32,
-    /// Bytes of the receiver's answer that are read, so that it sees its answer taken. Default 64 KiB.
+    /// Bytes of the receiver's answer that are read, so that it sees its answer taken. Default 64
+    /// KiB.
     pub answer_bytes: u64,
     /// Bytes of them that the delivery log keeps. Default 1 KiB.
     pub kept_answer_bytes: u64,
@@ -183,14 +197,16 @@ impl Default for DeliveryLimits {
     }
 }
 
-/// What compiling one module may use. Valid wasm of 0.6 MB can hold a compiler for minutes, so it runs in a child process.
+/// What compiling one module may use. Valid wasm of 0.6 MB can hold a compiler for minutes, so it
+/// runs in a child process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CompileLimits {
     /// Processor seconds of the child. Default 60: the slowest honest guest seen took 24.
     pub cpu: Duration,
     /// Wall-clock time of the child. Default 90 s.
     pub wall: Duration,
-    /// Address space of the child. Default 2 GiB: the largest honest guest seen peaked at 400 MB resident.
+    /// Address space of the child. Default 2 GiB: the largest honest guest seen peaked at 400 MB
+    /// resident.
     pub address_space_bytes: u64,
     /// Children at the same time. Default 2.
     pub children: u32,
@@ -202,10 +218,12 @@ pub struct CompileLimits {
     pub section_items: u32,
     /// Components within components. Default 16.
     pub nesting: u32,
-    /// Types that the signature of `main` may be written out to. Default 10,000: types share their parts, so that a few
-    /// hundred bytes can stand for a million of them, and each becomes a line of the JSON Schema.
+    /// Types that the signature of `main` may be written out to. Default 10,000: types share their
+    /// parts, so that a few hundred bytes can stand for a million of them, and each becomes a line
+    /// of the JSON Schema.
     pub signature_types: u32,
-    /// Bytes of the JSON Schema in a script's own custom section. Default 64 KiB; a larger one is ignored.
+    /// Bytes of the JSON Schema in a script's own custom section. Default 64 KiB; a larger one is
+    /// ignored.
     pub schema_bytes: u32,
 }
 
@@ -229,50 +247,56 @@ impl Default for CompileLimits {
 /// Depth of JSON values, in arguments and results alike: what serde_json itself reads.
 pub const JSON_DEPTH: usize = 128;
 
-/// Names that one call may list in `include_header`, and in `include_query`. Each costs a look-up and may become an
-/// argument; a thousand is ten times the headers that a request can have.
+/// Names that one call may list in `include_header`, and in `include_query`. Each costs a look-up
+/// and may become an argument; a thousand is ten times the headers that a request can have.
 pub const INCLUDED_NAMES: usize = 1_000;
 
-/// Parts of one `multipart/form-data` body. Twenty bytes make a part, so that without a bound 16 MiB would be close to a
-/// million of them; the largest forms that people fill in have some hundred.
+/// Parts of one `multipart/form-data` body. Twenty bytes make a part, so that without a bound 16
+/// MiB would be close to a million of them; the largest forms that people fill in have some
+/// hundred.
 pub const MULTIPART_PARTS: usize = 1_000;
 
-/// Bytes of the headers of one part. 8 KiB, as servers commonly allow for a whole request: a field's and a file's name
-/// fit many times over.
+/// Bytes of the headers of one part. 8 KiB, as servers commonly allow for a whole request: a
+/// field's and a file's name fit many times over.
 pub const PART_HEADER_BYTES: usize = 8 << 10;
 
 /// Characters of a multipart boundary: what RFC 2046 allows.
 pub const BOUNDARY_CHARS: usize = 70;
 
-/// Variables and resources that the arguments of one run may refer to, by way of resources included. Each is read and
-/// opened when the run starts; the largest configurations seen have some dozen.
+/// Variables and resources that the arguments of one run may refer to, by way of resources
+/// included. Each is read and opened when the run starts; the largest configurations seen have some
+/// dozen.
 pub const REFERENCES: usize = 100;
 
 /// How often in a row resources may refer to one another. People nest them two or three deep.
 pub const REFERENCE_DEPTH: usize = 16;
 
-/// Bytes of a variable's text. Default 1 MiB: a bundle of every public certificate authority has a quarter of that.
+/// Bytes of a variable's text. Default 1 MiB: a bundle of every public certificate authority has a
+/// quarter of that.
 pub const VARIABLE_BYTES: usize = 1 << 20;
 
-/// Bytes of a resource's JSON text. Default 8 MiB, half of what a call may bring: a resource of type `state` keeps what a
-/// script was once called with.
+/// Bytes of a resource's JSON text. Default 8 MiB, half of what a call may bring: a resource of
+/// type `state` keeps what a script was once called with.
 pub const RESOURCE_BYTES: usize = 8 << 20;
 
-/// Bytes of a variable's or a resource's description: pages of text, and no place for the value itself.
+/// Bytes of a variable's or a resource's description: pages of text, and no place for the value
+/// itself.
 pub const DESCRIPTION_BYTES: usize = 64 << 10;
 
 /// Characters of a resource's type.
 pub const RESOURCE_TYPE_CHARS: usize = 100;
 
-/// Values in the arguments of one typed call, a byte of a `list<u8>` counted as one. Default 4,000,000: each takes some 30
-/// bytes while it is handed over, and wasmtime's own bound for the way back is 128 MiB.
+/// Values in the arguments of one typed call, a byte of a `list<u8>` counted as one. Default
+/// 4,000,000: each takes some 30 bytes while it is handed over, and wasmtime's own bound for the
+/// way back is 128 MiB.
 pub const JSON_VALUES: usize = 4_000_000;
 
-/// Bytes of a failure's message, and of its stack. Default 64 KiB: what is longer is output, and belongs in the result or the log.
+/// Bytes of a failure's message, and of its stack. Default 64 KiB: what is longer is output, and
+/// belongs in the result or the log.
 pub const FAILURE_TEXT_BYTES: usize = 64 << 10;
 
-/// Bytes up to which a command finds its arguments in the variable `WM_ARGS` too. Default 128 KiB, as for one variable on
-/// Linux; above it they are on standard input only.
+/// Bytes up to which a command finds its arguments in the variable `WM_ARGS` too. Default 128 KiB,
+/// as for one variable on Linux; above it they are on standard input only.
 pub const ARGS_VARIABLE_BYTES: usize = 128 << 10;
 
 /// Frames kept of a trap's backtrace.

@@ -1,4 +1,5 @@
-//! What a version is made of: a small canonical document whose SHA-256 is the `<hash>` of `/h/<hash>`.
+//! What a version is made of: a small canonical document whose SHA-256 is the `<hash>` of
+//! `/h/<hash>`.
 
 use crate::id::{Digest, ScriptPath, VersionHash};
 use crate::limits::DeclaredLimits;
@@ -16,7 +17,8 @@ pub enum Kind {
     Typed,
     /// A component of world `wasmill:script/dynamic`: JSON text in, JSON text out.
     Dynamic,
-    /// A WASI program: a component that exports `wasi:cli/run`, or a preview-1 core module with `_start`.
+    /// A WASI program: a component that exports `wasi:cli/run`, or a preview-1 core module with
+    /// `_start`.
     Command,
 }
 
@@ -44,7 +46,10 @@ impl std::str::FromStr for Kind {
             "typed" => Ok(Kind::Typed),
             "dynamic" => Ok(Kind::Dynamic),
             "command" => Ok(Kind::Command),
-            other => Err(crate::InvalidName { what: "kind", reason: format!("{other:?} is none of typed, dynamic, command") }),
+            other => Err(crate::InvalidName {
+                what: "kind",
+                reason: format!("{other:?} is none of typed, dynamic, command"),
+            }),
         }
     }
 }
@@ -66,7 +71,10 @@ impl std::str::FromStr for Unattended {
         match text {
             "cancel" => Ok(Unattended::Cancel),
             "continue" => Ok(Unattended::Continue),
-            other => Err(crate::InvalidName { what: "setting", reason: format!("{other:?} is neither cancel nor continue") }),
+            other => Err(crate::InvalidName {
+                what: "setting",
+                reason: format!("{other:?} is neither cancel nor continue"),
+            }),
         }
     }
 }
@@ -75,7 +83,8 @@ impl std::str::FromStr for Unattended {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScriptSettings {
-    /// Arguments, result and log are never written for synchronous runs, and of queued ones erased once the result was read.
+    /// Arguments, result and log are never written for synchronous runs, and of queued ones erased
+    /// once the result was read.
     #[serde(default, skip_serializing_if = "is_false")]
     pub delete_after_use: bool,
     /// Seconds after a run's end at which its arguments, result and log are erased, read or not.
@@ -90,10 +99,12 @@ pub struct ScriptSettings {
     /// When a queued run that failed is started again. Absent: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<RetryPolicy>,
-    /// Runs at the same time at most; further ones wait in the queue, synchronous ones too. Absent: any number.
+    /// Runs at the same time at most; further ones wait in the queue, synchronous ones too. Absent:
+    /// any number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrent_limit: Option<u32>,
-    /// What the limit counts together, for instance `$args[customer]`. Absent: all runs of the script.
+    /// What the limit counts together, for instance `$args[customer]`. Absent: all runs of the
+    /// script.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrency_key: Option<String>,
 }
@@ -107,7 +118,8 @@ fn is_cancel(unattended: &Unattended) -> bool {
 }
 
 impl ScriptSettings {
-    /// The same with one form for what means the same: erasing after 0 seconds is deleting after use.
+    /// The same with one form for what means the same: erasing after 0 seconds is deleting after
+    /// use.
     ///
     /// # Errors
     /// A sentence for the author when settings exclude each other.
@@ -117,7 +129,8 @@ impl ScriptSettings {
             self.delete_after_secs = None;
         }
         self.concurrent_limit = self.concurrent_limit.filter(|limit| *limit > 0);
-        self.retry = self.retry.map(RetryPolicy::checked).transpose()?.filter(|retry| retry.retries() > 0);
+        self.retry =
+            self.retry.map(RetryPolicy::checked).transpose()?.filter(|retry| retry.retries() > 0);
         if self.concurrency_key.as_ref().is_some_and(String::is_empty) {
             self.concurrency_key = None;
         }
@@ -132,8 +145,12 @@ impl ScriptSettings {
                 .into());
         }
         match &self.concurrency_key {
-            Some(_) if self.concurrent_limit.is_none() => Err("concurrency_key is set, but no concurrent_limit".into()),
-            Some(key) if key.chars().count() > TEMPLATE_CHARS => Err(format!("concurrency_key has more than {TEMPLATE_CHARS} characters")),
+            Some(_) if self.concurrent_limit.is_none() => {
+                Err("concurrency_key is set, but no concurrent_limit".into())
+            }
+            Some(key) if key.chars().count() > TEMPLATE_CHARS => {
+                Err(format!("concurrency_key has more than {TEMPLATE_CHARS} characters"))
+            }
             _ => Ok(self),
         }
     }
@@ -143,16 +160,18 @@ impl ScriptSettings {
         self.on_hang_up == Unattended::Continue || self.on_sync_timeout == Unattended::Continue
     }
 
-    /// Seconds after which payloads are erased, as lists of scripts show it: 0 for deleting after use.
+    /// Seconds after which payloads are erased, as lists of scripts show it: 0 for deleting after
+    /// use.
     pub fn erased_after_secs(&self) -> Option<u32> {
         if self.delete_after_use { Some(0) } else { self.delete_after_secs }
     }
 }
 
-/// Everything that decides how a version runs. Two uploads with equal manifests are the same version.
+/// Everything that decides how a version runs. Two uploads with equal manifests are the same
+/// version.
 ///
-/// The canonical text is this struct as JSON with its fields in this order, absent ones left out and no white space:
-/// adding an optional field later does not change the hash of what has none.
+/// The canonical text is this struct as JSON with its fields in this order, absent ones left out
+/// and no white space: adding an optional field later does not change the hash of what has none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// Format of the manifest itself.
@@ -186,7 +205,8 @@ impl Manifest {
         Self { settings, ..self }
     }
 
-    /// The settings in a stored manifest's text; the default of one that was emptied because its version was deleted.
+    /// The settings in a stored manifest's text; the default of one that was emptied because its
+    /// version was deleted.
     ///
     /// # Errors
     /// When it has settings that this program does not know: a newer one wrote it.
@@ -205,7 +225,8 @@ impl Manifest {
     /// The canonical text, and the version's hash: SHA-256 of it.
     ///
     /// # Errors
-    /// Never for a manifest built here; the signature leaves it to the caller because serialisation is fallible by type.
+    /// Never for a manifest built here; the signature leaves it to the caller because serialisation
+    /// is fallible by type.
     pub fn canonical(&self) -> Result<(String, VersionHash), serde_json::Error> {
         let text = serde_json::to_string(self)?;
         let hash = Digest::of(text.as_bytes());
@@ -220,7 +241,9 @@ mod tests {
     #[test]
     fn hash_is_stable_and_covers_everything() {
         let manifest = |path: &str, module: &[u8], kind, limits| {
-            Manifest::new(path.parse().unwrap(), Digest::of(module), kind, limits).canonical().unwrap()
+            Manifest::new(path.parse().unwrap(), Digest::of(module), kind, limits)
+                .canonical()
+                .unwrap()
         };
         let none = DeclaredLimits::default();
         let (text, hash) = manifest("u/admin/hello", b"abc", Kind::Typed, none);
@@ -234,21 +257,38 @@ mod tests {
         assert_ne!(manifest("u/admin/hello", b"abc", Kind::Dynamic, none).1, hash);
         let limited = DeclaredLimits { timeout_s: Some(3), memory_mib: None };
         assert_ne!(manifest("u/admin/hello", b"abc", Kind::Typed, limited).1, hash);
-        let read: Manifest = serde_json::from_str(&manifest("u/admin/hello", b"abc", Kind::Typed, limited).0).unwrap();
+        let read: Manifest =
+            serde_json::from_str(&manifest("u/admin/hello", b"abc", Kind::Typed, limited).0)
+                .unwrap();
         assert_eq!(read.limits, limited);
     }
 
     #[test]
     fn settings_are_part_of_the_hash_and_absent_by_default() {
-        let plain = Manifest::new("u/a/b".parse().unwrap(), Digest::of(b"x"), Kind::Typed, DeclaredLimits::default());
+        let plain = Manifest::new(
+            "u/a/b".parse().unwrap(),
+            Digest::of(b"x"),
+            Kind::Typed,
+            DeclaredLimits::default(),
+        );
         let (text, hash) = plain.clone().canonical().unwrap();
         assert!(!text.contains("settings"), "{text}");
-        assert_eq!(plain.clone().with_settings(ScriptSettings::default()).canonical().unwrap(), (text.clone(), hash));
+        assert_eq!(
+            plain.clone().with_settings(ScriptSettings::default()).canonical().unwrap(),
+            (text.clone(), hash)
+        );
         assert_eq!(Manifest::settings_of(&text).unwrap(), ScriptSettings::default());
         assert_eq!(Manifest::settings_of("").unwrap(), ScriptSettings::default());
-        let goes_on = ScriptSettings { on_hang_up: Unattended::Continue, delete_after_secs: Some(5), ..ScriptSettings::default() };
+        let goes_on = ScriptSettings {
+            on_hang_up: Unattended::Continue,
+            delete_after_secs: Some(5),
+            ..ScriptSettings::default()
+        };
         let (text, other) = plain.with_settings(goes_on.clone()).canonical().unwrap();
-        assert!(text.ends_with(r#","settings":{"delete_after_secs":5,"on_hang_up":"continue"}}"#), "{text}");
+        assert!(
+            text.ends_with(r#","settings":{"delete_after_secs":5,"on_hang_up":"continue"}}"#),
+            "{text}"
+        );
         assert_ne!(other, hash);
         assert_eq!(Manifest::settings_of(&text).unwrap(), goes_on);
         assert!(Manifest::settings_of(r#"{"settings":{"later":true}}"#).is_err());
@@ -258,9 +298,18 @@ mod tests {
     fn settings_that_fit_together() {
         let none = ScriptSettings::default;
         let used = ScriptSettings { delete_after_use: true, ..none() };
-        assert_eq!(ScriptSettings { delete_after_secs: Some(0), ..none() }.checked(), Ok(used.clone()));
+        assert_eq!(
+            ScriptSettings { delete_after_secs: Some(0), ..none() }.checked(),
+            Ok(used.clone())
+        );
         assert_eq!(used.erased_after_secs(), Some(0));
-        assert_eq!(ScriptSettings { delete_after_secs: Some(9), ..none() }.checked().unwrap().erased_after_secs(), Some(9));
+        assert_eq!(
+            ScriptSettings { delete_after_secs: Some(9), ..none() }
+                .checked()
+                .unwrap()
+                .erased_after_secs(),
+            Some(9)
+        );
         assert_eq!(none().erased_after_secs(), None);
         let hang_up = ScriptSettings { on_hang_up: Unattended::Continue, ..none() };
         for on in [hang_up, ScriptSettings { on_sync_timeout: Unattended::Continue, ..none() }] {
@@ -282,7 +331,14 @@ mod tests {
         assert_eq!(nothing.checked(), Ok(ScriptSettings::default()));
         for (settings, word) in [
             (ScriptSettings { delete_after_use: true, ..limited.clone() }, "concurrent_limit"),
-            (ScriptSettings { concurrent_limit: None, concurrency_key: Some("k".into()), ..limited.clone() }, "no concurrent_limit"),
+            (
+                ScriptSettings {
+                    concurrent_limit: None,
+                    concurrency_key: Some("k".into()),
+                    ..limited.clone()
+                },
+                "no concurrent_limit",
+            ),
             (ScriptSettings { concurrency_key: Some("k".repeat(501)), ..limited }, "500"),
         ] {
             let why = settings.checked().unwrap_err();

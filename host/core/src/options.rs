@@ -1,4 +1,5 @@
-//! How a call is to be run, as its query says: when, under which id, as part of what, for how long. Pure.
+//! How a call is to be run, as its query says: when, under which id, as part of what, for how long.
+//! Pure.
 
 use crate::id::JobId;
 use crate::queue::RetryPolicy;
@@ -32,38 +33,64 @@ pub struct RunOptions {
 }
 
 impl RunOptions {
-    /// Reads the options out of a query string. `now` is in microseconds since 1970. Empty values count as absent, and of
-    /// repeated parameters the last counts.
+    /// Reads the options out of a query string. `now` is in microseconds since 1970. Empty values
+    /// count as absent, and of repeated parameters the last counts.
     ///
     /// # Errors
     /// A sentence naming the parameter and what it may be.
     pub fn parse(query: &str, now: i64) -> Result<Self, String> {
         let mut options = Self::default();
         let (mut at, mut delay) = (None, None);
-        for (key, value) in form_urlencoded::parse(query.as_bytes()).filter(|(_, value)| !value.is_empty()) {
-            let bad = |expected: &str| format!("The query parameter {key} is {value:?}; it must be {expected}");
+        for (key, value) in
+            form_urlencoded::parse(query.as_bytes()).filter(|(_, value)| !value.is_empty())
+        {
+            let bad = |expected: &str| {
+                format!("The query parameter {key} is {value:?}; it must be {expected}")
+            };
             match &*key {
-                "scheduled_for" => at = Some(parse_timestamp(&value).ok_or_else(|| bad("a time such as 2030-01-31T09:00:00Z"))?),
+                "scheduled_for" => {
+                    at = Some(
+                        parse_timestamp(&value)
+                            .ok_or_else(|| bad("a time such as 2030-01-31T09:00:00Z"))?,
+                    )
+                }
                 "scheduled_in_secs" => {
                     let seconds: i64 = value.parse().map_err(|_| bad("a number of seconds"))?;
                     delay = Some(now.saturating_add(seconds.max(0).saturating_mul(1_000_000)));
                 }
                 "job_id" => options.job_id = Some(value.parse().map_err(|_| bad("a UUID"))?),
-                "parent_job" => options.parent = Some(value.parse().map_err(|_| bad("a job's id"))?),
+                "parent_job" => {
+                    options.parent = Some(value.parse().map_err(|_| bad("a job's id"))?)
+                }
                 "root_job" => options.root = Some(value.parse().map_err(|_| bad("a job's id"))?),
                 "tag" => {
-                    let plain =
-                        value.len() <= TAG_CHARS && value.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
-                    options.tag =
-                        Some(if plain { value.into_owned() } else { return Err(bad("at most 50 letters, digits, '_', '-' and '.'")) });
+                    let plain = value.len() <= TAG_CHARS
+                        && value
+                            .bytes()
+                            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
+                    options.tag = Some(if plain {
+                        value.into_owned()
+                    } else {
+                        return Err(bad("at most 50 letters, digits, '_', '-' and '.'"));
+                    });
                 }
                 "timeout" => {
-                    let seconds: u32 =
-                        value.parse().ok().filter(|seconds| *seconds > 0).ok_or_else(|| bad("a whole number of seconds, 1 or more"))?;
+                    let seconds: u32 = value
+                        .parse()
+                        .ok()
+                        .filter(|seconds| *seconds > 0)
+                        .ok_or_else(|| bad("a whole number of seconds, 1 or more"))?;
                     options.timeout = Some(Duration::from_secs(seconds.into()));
                 }
-                "retry" => options.retry = Some(RetryPolicy::parse(&value).map_err(|why| format!("The query parameter retry: {why}"))?),
-                "queue_limit" => options.queue_limit = Some(value.parse().map_err(|_| bad("a number of jobs"))?),
+                "retry" => {
+                    options.retry = Some(
+                        RetryPolicy::parse(&value)
+                            .map_err(|why| format!("The query parameter retry: {why}"))?,
+                    )
+                }
+                "queue_limit" => {
+                    options.queue_limit = Some(value.parse().map_err(|_| bad("a number of jobs"))?)
+                }
                 _ => {}
             }
         }
@@ -90,14 +117,26 @@ mod tests {
         for (query, expected) in [
             (String::new(), none.clone()),
             ("a=1&raw=true&tag=".into(), none.clone()),
-            ("scheduled_in_secs=3".into(), RunOptions { run_at: Some(NOW + 3_000_000), ..none.clone() }),
+            (
+                "scheduled_in_secs=3".into(),
+                RunOptions { run_at: Some(NOW + 3_000_000), ..none.clone() },
+            ),
             ("scheduled_in_secs=-3".into(), RunOptions { run_at: Some(NOW), ..none.clone() }),
             // The earlier of the two names wins, whatever their order.
-            ("scheduled_for=2027-01-15T08:00:00Z&scheduled_in_secs=3".into(), RunOptions { run_at: Some(NOW), ..none.clone() }),
+            (
+                "scheduled_for=2027-01-15T08:00:00Z&scheduled_in_secs=3".into(),
+                RunOptions { run_at: Some(NOW), ..none.clone() },
+            ),
             (format!("job_id={id}"), RunOptions { job_id: Some(job), ..none.clone() }),
-            (format!("parent_job={id}&root_job={id}"), RunOptions { parent: Some(job), root: Some(job), ..none.clone() }),
+            (
+                format!("parent_job={id}&root_job={id}"),
+                RunOptions { parent: Some(job), root: Some(job), ..none.clone() },
+            ),
             ("tag=a&tag=gpu-1".into(), RunOptions { tag: Some("gpu-1".into()), ..none.clone() }),
-            ("retry=%7B%7D".into(), RunOptions { retry: Some(RetryPolicy::default()), ..none.clone() }),
+            (
+                "retry=%7B%7D".into(),
+                RunOptions { retry: Some(RetryPolicy::default()), ..none.clone() },
+            ),
             ("queue_limit=0".into(), RunOptions { queue_limit: Some(0), ..none.clone() }),
             ("timeout=2".into(), RunOptions { timeout: Some(Duration::from_secs(2)), ..none }),
         ] {

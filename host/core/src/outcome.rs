@@ -1,9 +1,11 @@
 //! How a run ended, told apart as callers need it.
 //!
-//! A script can call its own run failed in two ways. It returns an error, or it returns an object that has the key
-//! `wm_failure` (or `windmill_failure`) with a text: the run then counts as failed, under the name `ManualFailure` and with
-//! that text as its message, and the object's other keys stay in its result, beside `error`. Control keys are among what can
-//! stand there, so that this is also how a failing script chooses its status:
+//! A script can call its own run failed in two ways. It returns an error, or it returns an object
+//! that has the key
+//! `wm_failure` (or `windmill_failure`) with a text: the run then counts as failed, under the name
+//! `ManualFailure` and with that text as its message, and the object's other keys stay in its
+//! result, beside `error`. Control keys are among what can stand there, so that this is also how a
+//! failing script chooses its status:
 //!
 //! `{"wm_failure": "sold out", "wm_status_code": 409, "sku": 7}` is recorded as
 //! `{"wm_status_code": 409, "sku": 7, "error": {"name": "ManualFailure", "message": "sold out"}}`.
@@ -30,11 +32,13 @@ impl Outcome {
         matches!(self, Outcome::Success(_))
     }
 
-    /// The outcome once a script's own word is heard: a result with a text under `wm_failure` or `windmill_failure` becomes a
-    /// failure, anything else stays as it is. To be called once after every run, before it is recorded or answered.
+    /// The outcome once a script's own word is heard: a result with a text under `wm_failure` or
+    /// `windmill_failure` becomes a failure, anything else stays as it is. To be called once after
+    /// every run, before it is recorded or answered.
     ///
-    /// Only a text counts: `null` and `false` say that there is no failure, and other values have no message. Of several the
-    /// last counts. An `error` that the script returns beside it gives way to the one made here.
+    /// Only a text counts: `null` and `false` say that there is no failure, and other values have
+    /// no message. Of several the last counts. An `error` that the script returns beside it gives
+    /// way to the one made here.
     pub fn or_declared_failure(self) -> Self {
         match self {
             Outcome::Success(result) => match declared_failure(&result) {
@@ -61,7 +65,8 @@ fn declared_failure(result: &RawValue) -> Option<Failure> {
     let Members(members) = Members::read(text).ok()?.last_of_equal();
     let is_failure_key = |key: &str| FAILURE_KEYS.contains(&key);
     let messages = members.iter().rev().filter(|(key, _)| is_failure_key(key));
-    let mut message: String = messages.filter_map(|(_, value)| serde_json::from_str(value.get()).ok()).next()?;
+    let mut message: String =
+        messages.filter_map(|(_, value)| serde_json::from_str(value.get()).ok()).next()?;
     message.truncate(message.floor_char_boundary(FAILURE_TEXT_BYTES));
 
     let mut failure = Failure::new(FailureName::Script(DECLARED.into()), message);
@@ -75,7 +80,8 @@ fn declared_failure(result: &RawValue) -> Option<Failure> {
     Some(failure)
 }
 
-/// What stands beside `error` in the result of a failure: the text of one JSON object with at least one key, none of them
+/// What stands beside `error` in the result of a failure: the text of one JSON object with at least
+/// one key, none of them
 /// `error` or equal to another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Siblings(String);
@@ -154,13 +160,16 @@ impl Failure {
         Self { name, message: message.into(), stack: None, exit_code: None, siblings: None }
     }
 
-    /// The JSON text that is stored: the siblings, then `"error":{"name","message","stack"?,"exit_code"?}`.
+    /// The JSON text that is stored: the siblings, then
+    /// `"error":{"name","message","stack"?,"exit_code"?}`.
     pub fn to_result(&self) -> Box<RawValue> {
         let envelope = self.to_envelope();
         let Some(Siblings(siblings)) = &self.siblings else { return envelope };
         let joined = siblings.strip_suffix('}').zip(envelope.get().strip_prefix('{'));
         // Two objects, of which the first is not empty, joined by a comma are an object.
-        joined.and_then(|(siblings, error)| RawValue::from_string(format!("{siblings},{error}")).ok()).unwrap_or(envelope)
+        joined
+            .and_then(|(siblings, error)| RawValue::from_string(format!("{siblings},{error}")).ok())
+            .unwrap_or(envelope)
     }
 
     /// The error alone: `{"error":{...}}`.
@@ -178,9 +187,16 @@ impl Failure {
         struct Envelope<'a> {
             error: Body<'a>,
         }
-        let body = Body { name: self.name.as_str(), message: &self.message, stack: self.stack.as_deref(), exit_code: self.exit_code };
-        // Strings and a number always serialise; the fallback keeps the type honest without a panic.
-        serde_json::value::to_raw_value(&Envelope { error: body }).unwrap_or_else(|_| RawValue::NULL.to_owned())
+        let body = Body {
+            name: self.name.as_str(),
+            message: &self.message,
+            stack: self.stack.as_deref(),
+            exit_code: self.exit_code,
+        };
+        // Strings and a number always serialise; the fallback keeps the type honest without a
+        // panic.
+        serde_json::value::to_raw_value(&Envelope { error: body })
+            .unwrap_or_else(|_| RawValue::NULL.to_owned())
     }
 }
 
@@ -204,8 +220,12 @@ mod tests {
 
     #[test]
     fn failure_shape() {
-        let mut failure = Failure::new(FailureName::Script("TeapotError".into()), "short and \"stout\"");
-        assert_eq!(failure.to_result().get(), r#"{"error":{"name":"TeapotError","message":"short and \"stout\""}}"#);
+        let mut failure =
+            Failure::new(FailureName::Script("TeapotError".into()), "short and \"stout\"");
+        assert_eq!(
+            failure.to_result().get(),
+            r#"{"error":{"name":"TeapotError","message":"short and \"stout\""}}"#
+        );
         failure.name = FailureName::Script(String::new());
         failure.exit_code = Some(3);
         failure.stack = Some("main".into());
@@ -222,8 +242,14 @@ mod tests {
     #[test]
     fn declared_failures() {
         for (result, stored) in [
-            (r#"{"wm_failure":"no tea"}"#, r#"{"error":{"name":"ManualFailure","message":"no tea"}}"#),
-            (r#"{"windmill_failure":"no tea"}"#, r#"{"error":{"name":"ManualFailure","message":"no tea"}}"#),
+            (
+                r#"{"wm_failure":"no tea"}"#,
+                r#"{"error":{"name":"ManualFailure","message":"no tea"}}"#,
+            ),
+            (
+                r#"{"windmill_failure":"no tea"}"#,
+                r#"{"error":{"name":"ManualFailure","message":"no tea"}}"#,
+            ),
             (r#"{"wm_failure":""}"#, r#"{"error":{"name":"ManualFailure","message":""}}"#),
             (
                 r#" {"b" : 1.10,"wm_failure":"q\"uote","a":{"x" : [1E+400]}} "#,
@@ -238,7 +264,10 @@ mod tests {
                 r#"{"wm_failure":"a","windmill_failure":"b","k":1,"wm_failure":null,"k":2}"#,
                 r#"{"k":2,"error":{"name":"ManualFailure","message":"b"}}"#,
             ),
-            (r#"{"error":{"name":"Mine"},"wm_failure":"host's"}"#, r#"{"error":{"name":"ManualFailure","message":"host's"}}"#),
+            (
+                r#"{"error":{"name":"Mine"},"wm_failure":"host's"}"#,
+                r#"{"error":{"name":"ManualFailure","message":"host's"}}"#,
+            ),
         ] {
             let Outcome::Failure(failure) = ended(result) else { panic!("{result}") };
             assert_eq!(failure.to_result().get(), stored, "{result}");
@@ -263,13 +292,19 @@ mod tests {
             assert_eq!(same.get(), result);
         }
         let failure = Failure::new(FailureName::Timeout, "late");
-        let Outcome::Failure(same) = Outcome::Failure(failure.clone()).or_declared_failure() else { panic!("no longer a failure") };
+        let Outcome::Failure(same) = Outcome::Failure(failure.clone()).or_declared_failure() else {
+            panic!("no longer a failure")
+        };
         assert_eq!(same, failure);
     }
 
     #[test]
     fn declared_messages_are_cut() {
-        let Outcome::Failure(failure) = ended(&format!("{{\"wm_failure\":\"{}\"}}", "é".repeat(FAILURE_TEXT_BYTES))) else { panic!() };
+        let Outcome::Failure(failure) =
+            ended(&format!("{{\"wm_failure\":\"{}\"}}", "é".repeat(FAILURE_TEXT_BYTES)))
+        else {
+            panic!()
+        };
         assert_eq!(failure.message.len(), FAILURE_TEXT_BYTES);
     }
 
@@ -295,7 +330,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever stands beside it, a declared failure is stored as an object with `error` and without the word itself.
+        /// Whatever stands beside it, a declared failure is stored as an object with `error` and
+        /// without the word itself.
         #[test]
         fn declared_failures_are_objects(message in ".{0,20}", key in "[a-z_]{1,12}", number: i64) {
             let object = serde_json::json!({ key.clone(): number, "wm_failure": message.clone() });

@@ -1,7 +1,7 @@
 //! Errors that are no run's result, as callers see them: `application/problem+json` (RFC 9457).
 //!
-//! The status of every such error is decided here and nowhere else. `detail` is written for the caller; what only the
-//! operator may know goes to the log, never into a problem.
+//! The status of every such error is decided here and nowhere else. `detail` is written for the
+//! caller; what only the operator may know goes to the log, never into a problem.
 
 use crate::wire::ProblemBody;
 use std::borrow::Cow;
@@ -112,7 +112,10 @@ impl Problem {
 
     /// The host's own fault. The text is always the same: what happened is in the log.
     pub fn internal() -> Self {
-        Self::new(Code::Internal, "Something failed inside the host; its log tells what. Trying again is safe for synchronous calls.")
+        Self::new(
+            Code::Internal,
+            "Something failed inside the host; its log tells what. Trying again is safe for synchronous calls.",
+        )
     }
 
     /// Trying again after so many seconds makes sense.
@@ -121,8 +124,9 @@ impl Problem {
         self
     }
 
-    /// The body, `application/problem+json`. Its `type` is a reference to the page about the code (RFC 9457, 3.1.1: a
-    /// relative one is resolved against the address of the request), which the host itself serves.
+    /// The body, `application/problem+json`. Its `type` is a reference to the page about the code
+    /// (RFC 9457, 3.1.1: a relative one is resolved against the address of the request), which the
+    /// host itself serves.
     pub fn to_json(&self) -> String {
         let body = ProblemBody {
             r#type: format!("/api/problems/{}", self.code.slug()),

@@ -1,7 +1,8 @@
 //! What a token may do: the scope language and its one decision.
 //!
-//! `domain:action[:kind][:resource,...]`, with `*` and `prefix/*` as resources; `write` includes `read`. Older spellings
-//! (`run:script/<path>`, `run:flow/<path>`, `jobs:runscript`, `jobs:runflow`) mean the same as their newer forms.
+//! `domain:action[:kind][:resource,...]`, with `*` and `prefix/*` as resources; `write` includes
+//! `read`. Older spellings (`run:script/<path>`, `run:flow/<path>`, `jobs:runscript`,
+//! `jobs:runflow`) mean the same as their newer forms.
 
 use std::fmt;
 
@@ -123,7 +124,8 @@ impl Pattern {
             Some(prefix) => (prefix, true),
             None => (text, false),
         };
-        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'_' | b'-' | b'.' | b'@');
+        let plain =
+            |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'_' | b'-' | b'.' | b'@');
         if path.is_empty() || !path.bytes().all(plain) {
             return Err(format!("{text:?} is neither a path, nor '*', nor '<path>/*'"));
         }
@@ -134,7 +136,9 @@ impl Pattern {
         match self {
             Pattern::Any => true,
             Pattern::Exact(exact) => exact == path,
-            Pattern::Under(prefix) => path.strip_prefix(prefix.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
+            Pattern::Under(prefix) => path
+                .strip_prefix(prefix.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
         }
     }
 
@@ -155,7 +159,14 @@ impl Scope {
     /// # Errors
     /// A sentence for the person who wrote the scope.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let run = |kind: &str, resources| Ok(Scope { domain: "jobs".into(), action: Action::Run, kind: Some(kind.into()), resources });
+        let run = |kind: &str, resources| {
+            Ok(Scope {
+                domain: "jobs".into(),
+                action: Action::Run,
+                kind: Some(kind.into()),
+                resources,
+            })
+        };
         match text {
             "jobs:runscript" => return run("scripts", vec![]),
             "jobs:runflow" => return run("flows", vec![]),
@@ -170,7 +181,9 @@ impl Scope {
         let mut parts = text.split(':');
         let (domain, action) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
         let bad = |why: &str| {
-            Err(format!("scope {text:?}: {why}; a scope is domain:action[:kind][:resource,...], such as jobs:run:scripts:f/folder/*"))
+            Err(format!(
+                "scope {text:?}: {why}; a scope is domain:action[:kind][:resource,...], such as jobs:run:scripts:f/folder/*"
+            ))
         };
         if domain.is_empty() || !domain.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') {
             return bad("the domain must be a lower-case word");
@@ -184,17 +197,23 @@ impl Scope {
         let rest: Vec<&str> = parts.collect();
         let (kind, resources) = match rest.as_slice() {
             [] => (None, None),
-            [one] if action == Action::Run && matches!(*one, "scripts" | "flows") => (Some(*one), None),
+            [one] if action == Action::Run && matches!(*one, "scripts" | "flows") => {
+                (Some(*one), None)
+            }
             [one] => (None, Some(*one)),
-            [kind, resources] if action == Action::Run && matches!(*kind, "scripts" | "flows") => (Some(*kind), Some(*resources)),
+            [kind, resources] if action == Action::Run && matches!(*kind, "scripts" | "flows") => {
+                (Some(*kind), Some(*resources))
+            }
             _ => return bad("it has too many parts, or a kind other than scripts and flows"),
         };
         let resources = match resources {
             None => vec![],
-            Some(list) => match list.split(',').map(Pattern::parse).collect::<Result<Vec<_>, _>>() {
-                Ok(patterns) => patterns,
-                Err(why) => return bad(&why),
-            },
+            Some(list) => {
+                match list.split(',').map(Pattern::parse).collect::<Result<Vec<_>, _>>() {
+                    Ok(patterns) => patterns,
+                    Err(why) => return bad(&why),
+                }
+            }
         };
         Ok(Scope { domain: domain.into(), action, kind: kind.map(Into::into), resources })
     }
@@ -215,7 +234,11 @@ impl Scope {
         let kind = self.kind.is_none() || self.kind == narrower.kind;
         let all = |patterns: &[Pattern]| patterns.is_empty() || patterns.contains(&Pattern::Any);
         let resources = all(&self.resources)
-            || (!all(&narrower.resources) && narrower.resources.iter().all(|narrow| self.resources.iter().any(|wide| wide.covers(narrow))));
+            || (!all(&narrower.resources)
+                && narrower
+                    .resources
+                    .iter()
+                    .all(|narrow| self.resources.iter().any(|wide| wide.covers(narrow))));
         self.domain == narrower.domain && self.action.includes(narrower.action) && kind && resources
     }
 }
@@ -237,7 +260,11 @@ impl Scopes {
     pub fn parse(list: Option<&[String]>) -> Result<Self, String> {
         match list {
             None | Some([]) => Ok(Scopes::All),
-            Some(list) => list.iter().map(|text| Scope::parse(text)).collect::<Result<_, _>>().map(Scopes::Listed),
+            Some(list) => list
+                .iter()
+                .map(|text| Scope::parse(text))
+                .collect::<Result<_, _>>()
+                .map(Scopes::Listed),
         }
     }
 
@@ -254,7 +281,9 @@ impl Scopes {
         match (self, narrower) {
             (Scopes::All, _) => true,
             (Scopes::Listed(_), Scopes::All) => false,
-            (Scopes::Listed(wide), Scopes::Listed(narrow)) => narrow.iter().all(|scope| wide.iter().any(|w| w.covers(scope))),
+            (Scopes::Listed(wide), Scopes::Listed(narrow)) => {
+                narrow.iter().all(|scope| wide.iter().any(|w| w.covers(scope)))
+            }
         }
     }
 }
@@ -295,7 +324,10 @@ mod tests {
         }
         assert!(allows("scripts:write", Need::all("scripts", Action::Read)));
         assert!(!allows("scripts:read", Need::all("scripts", Action::Write)));
-        assert!(!allows("scripts:read:f/a/*", Need::all("scripts", Action::Read)), "a list needs the whole domain");
+        assert!(
+            !allows("scripts:read:f/a/*", Need::all("scripts", Action::Read)),
+            "a list needs the whole domain"
+        );
         assert!(allows("scripts:read:f/a/*", Need::one("scripts", Action::Read, "f/a")));
     }
 
@@ -324,7 +356,8 @@ mod tests {
     }
 
     fn scope_text() -> impl Strategy<Value = String> {
-        let resource = prop_oneof![Just("*".to_owned()), "[ab](/[ab]){0,2}", "[ab](/[ab]){0,1}/\\*"];
+        let resource =
+            prop_oneof![Just("*".to_owned()), "[ab](/[ab]){0,2}", "[ab](/[ab]){0,1}/\\*"];
         (
             prop_oneof!["jobs", "scripts"],
             prop_oneof!["read", "write", "run"],
@@ -332,8 +365,13 @@ mod tests {
             prop::collection::vec(resource, 0..3),
         )
             .prop_map(|(domain, action, kind, resources)| {
-                let kind = kind.filter(|_| action == "run").map(|k| format!(":{k}")).unwrap_or_default();
-                let resources = if resources.is_empty() { String::new() } else { format!(":{}", resources.join(",")) };
+                let kind =
+                    kind.filter(|_| action == "run").map(|k| format!(":{k}")).unwrap_or_default();
+                let resources = if resources.is_empty() {
+                    String::new()
+                } else {
+                    format!(":{}", resources.join(","))
+                };
                 format!("{domain}:{action}{kind}{resources}")
             })
     }

@@ -1,8 +1,10 @@
-//! Values closed so that only this host can open them: XChaCha20-Poly1305 under the host's value key.
+//! Values closed so that only this host can open them: XChaCha20-Poly1305 under the host's value
+//! key.
 //!
-//! A sealed value is a version byte, a nonce of 24 bytes, and the ciphertext with its tag. It is bound to where it is
-//! kept: moved to another workspace, path or kind of row, it does not open. The nonce comes in; drawn at random it never
-//! repeats, which is what the extended nonce is for (draft-irtf-cfrg-xchacha-03, section 2.1).
+//! A sealed value is a version byte, a nonce of 24 bytes, and the ciphertext with its tag. It is
+//! bound to where it is kept: moved to another workspace, path or kind of row, it does not open.
+//! The nonce comes in; drawn at random it never repeats, which is what the extended nonce is for
+//! (draft-irtf-cfrg-xchacha-03, section 2.1).
 
 use crate::Digest;
 use crate::id::WorkspaceId;
@@ -27,7 +29,8 @@ impl ValueKey {
         Self(bytes)
     }
 
-    /// A number that tells keys apart and says nothing of them: never negative, the same for the same key.
+    /// A number that tells keys apart and says nothing of them: never negative, the same for the
+    /// same key.
     pub fn fingerprint(&self) -> i64 {
         let digest = Digest::of(&[b"wasmill value key fingerprint ".as_slice(), &self.0].concat());
         let [a, b, c, d, e, f, g, h, ..] = digest.0;
@@ -64,7 +67,8 @@ pub struct SealedAt<'a> {
 }
 
 impl SealedAt<'_> {
-    /// The associated data. No two places give the same bytes: a workspace's name holds no zero byte.
+    /// The associated data. No two places give the same bytes: a workspace's name holds no zero
+    /// byte.
     fn bytes(&self) -> Vec<u8> {
         let kind = match self.kind {
             SealedKind::Variable => 1,
@@ -92,7 +96,9 @@ impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             OpenError::Unknown => "it is not a sealed value of a version that this program knows",
-            OpenError::Mismatch => "it was sealed with another key or for another place, or it was changed",
+            OpenError::Mismatch => {
+                "it was sealed with another key or for another place, or it was changed"
+            }
         })
     }
 }
@@ -103,8 +109,11 @@ impl std::error::Error for OpenError {}
 pub fn seal(key: &ValueKey, nonce: [u8; NONCE_BYTES], at: &SealedAt<'_>, plain: &[u8]) -> Vec<u8> {
     let cipher = XChaCha20Poly1305::new((&key.0).into());
     let data = at.bytes();
-    // Fails for more than 256 GiB only, which no limit lets through; what is then stored opens for nobody.
-    let ciphertext = cipher.encrypt(XNonce::from_slice(&nonce), Payload { msg: plain, aad: &data }).unwrap_or_default();
+    // Fails for more than 256 GiB only, which no limit lets through; what is then stored opens for
+    // nobody.
+    let ciphertext = cipher
+        .encrypt(XNonce::from_slice(&nonce), Payload { msg: plain, aad: &data })
+        .unwrap_or_default();
     let mut sealed = Vec::with_capacity(1 + NONCE_BYTES + ciphertext.len());
     sealed.push(VERSION);
     sealed.extend_from_slice(&nonce);
@@ -118,10 +127,14 @@ pub fn seal(key: &ValueKey, nonce: [u8; NONCE_BYTES], at: &SealedAt<'_>, plain: 
 /// When it is not a sealed value, or not this key's and this place's.
 pub fn open(key: &ValueKey, at: &SealedAt<'_>, sealed: &[u8]) -> Result<Vec<u8>, OpenError> {
     let Some((&VERSION, rest)) = sealed.split_first() else { return Err(OpenError::Unknown) };
-    let Some((nonce, ciphertext)) = rest.split_at_checked(NONCE_BYTES) else { return Err(OpenError::Unknown) };
+    let Some((nonce, ciphertext)) = rest.split_at_checked(NONCE_BYTES) else {
+        return Err(OpenError::Unknown);
+    };
     let cipher = XChaCha20Poly1305::new((&key.0).into());
     let data = at.bytes();
-    cipher.decrypt(XNonce::from_slice(nonce), Payload { msg: ciphertext, aad: &data }).map_err(|_| OpenError::Mismatch)
+    cipher
+        .decrypt(XNonce::from_slice(nonce), Payload { msg: ciphertext, aad: &data })
+        .map_err(|_| OpenError::Mismatch)
 }
 
 /// A sealed value as text: base64.
@@ -165,7 +178,11 @@ mod tests {
             SealedAt { path: "u/a/c", ..here },
             SealedAt { path: "2u/a/b", ..here },
         ] {
-            assert_eq!(open(&key(1), &elsewhere, &sealed), Err(OpenError::Mismatch), "{elsewhere:?}");
+            assert_eq!(
+                open(&key(1), &elsewhere, &sealed),
+                Err(OpenError::Mismatch),
+                "{elsewhere:?}"
+            );
         }
         assert_eq!(open(&key(2), &here, &sealed), Err(OpenError::Mismatch));
         assert_eq!(open(&key(1), &here, b""), Err(OpenError::Unknown));

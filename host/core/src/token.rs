@@ -35,9 +35,12 @@ impl PlainToken {
         Self(body + &check)
     }
 
-    /// Takes a text for a token when its shape and checksum are right. `None` is cheap and needs no look-up.
+    /// Takes a text for a token when its shape and checksum are right. `None` is cheap and needs no
+    /// look-up.
     pub fn parse(text: &str) -> Option<Self> {
-        let well_formed = text.len() == MARK.len() + SECRET_CHARS + CHECK_CHARS && text.is_ascii() && text.starts_with(MARK);
+        let well_formed = text.len() == MARK.len() + SECRET_CHARS + CHECK_CHARS
+            && text.is_ascii()
+            && text.starts_with(MARK);
         let (body, check) = well_formed.then(|| text.split_at(text.len() - CHECK_CHARS))?;
         (checksum(body) == check).then(|| Self(text.to_owned()))
     }

@@ -1,13 +1,16 @@
 //! The directory of compiled scripts: files by name, no more of them than fit into a bound.
 //!
-//! It is the owner's alone; links are not followed; files appear by renaming, whole. What is in them is not looked at here.
-//! When it becomes too large, files go in the order in which they were used last, as far as anybody knows: those that are
-//! ready in memory are in use, and the times of files tell what was before this process.
+//! It is the owner's alone; links are not followed; files appear by renaming, whole. What is in
+//! them is not looked at here. When it becomes too large, files go in the order in which they were
+//! used last, as far as anybody knows: those that are ready in memory are in use, and the times of
+//! files tell what was before this process.
 
 use std::collections::HashMap;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -42,7 +45,8 @@ struct Entry {
 }
 
 impl Cache {
-    /// Opens the directory, making it if need be, for its owner alone, and makes it fit into the bound.
+    /// Opens the directory, making it if need be, for its owner alone, and makes it fit into the
+    /// bound.
     ///
     /// # Errors
     /// When it can't be made or read, is a link or no directory, or can't be closed to others.
@@ -50,13 +54,22 @@ impl Cache {
         DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         let found = fs::symlink_metadata(directory)?;
         if !found.is_dir() {
-            return Err(io::Error::new(io::ErrorKind::NotADirectory, "it is a link or no directory"));
+            return Err(io::Error::new(
+                io::ErrorKind::NotADirectory,
+                "it is a link or no directory",
+            ));
         }
         if found.permissions().mode() & 0o077 != 0 {
             fs::set_permissions(directory, Permissions::from_mode(0o700))?;
         }
         let kept = Mutex::new(survey(directory)?);
-        let cache = Self { directory: directory.to_owned(), bound, largest, kept, temporary: AtomicU64::new(0) };
+        let cache = Self {
+            directory: directory.to_owned(),
+            bound,
+            largest,
+            kept,
+            temporary: AtomicU64::new(0),
+        };
         cache.shrink(|_| false);
         Ok(cache)
     }
@@ -64,33 +77,49 @@ impl Cache {
     /// A file to read from; `NotFound` when there is none. Blocks on the disk.
     ///
     /// # Errors
-    /// What the disk says, and `InvalidData` for what is no plain file of a sensible size, or one that others may write to.
+    /// What the disk says, and `InvalidData` for what is no plain file of a sensible size, or one
+    /// that others may write to.
     pub(crate) fn open_file(&self, name: &str) -> io::Result<File> {
         let flags = rustix::fs::OFlags::NOFOLLOW.union(rustix::fs::OFlags::NONBLOCK).bits() as i32;
-        let file = OpenOptions::new().read(true).custom_flags(flags).open(self.directory.join(name))?;
+        let file =
+            OpenOptions::new().read(true).custom_flags(flags).open(self.directory.join(name))?;
         let found = file.metadata()?;
         if !found.is_file() || found.len() > self.largest {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "it is no plain file of a sensible size"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "it is no plain file of a sensible size",
+            ));
         }
-        if found.permissions().mode() & 0o022 != 0 || found.uid() != rustix::process::geteuid().as_raw() {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "others than this user may write to it"));
+        if found.permissions().mode() & 0o022 != 0
+            || found.uid() != rustix::process::geteuid().as_raw()
+        {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "others than this user may write to it",
+            ));
         }
         self.used(name);
         Ok(file)
     }
 
-    /// Notes in a file's own time that it is in use, for the next process; this one remembers. May wait for the disk, when that
-    /// is writing other things.
+    /// Notes in a file's own time that it is in use, for the next process; this one remembers. May
+    /// wait for the disk, when that is writing other things.
     pub(crate) fn mark(file: &File) {
         let _ = file.set_modified(SystemTime::now());
     }
 
-    /// Writes a file in the place of the one of that name, and removes others for it, but none that `in_use` says is. Blocks on
-    /// the disk. Returns the file to read from; `None` when it is larger than all together may be, and so was not written.
+    /// Writes a file in the place of the one of that name, and removes others for it, but none that
+    /// `in_use` says is. Blocks on the disk. Returns the file to read from; `None` when it is
+    /// larger than all together may be, and so was not written.
     ///
     /// # Errors
     /// What the disk says.
-    pub(crate) fn write(&self, name: &str, bytes: &[u8], in_use: impl Fn(&str) -> bool) -> io::Result<Option<File>> {
+    pub(crate) fn write(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        in_use: impl Fn(&str) -> bool,
+    ) -> io::Result<Option<File>> {
         let length = bytes.len() as u64;
         if length > self.bound {
             return Ok(None);
@@ -108,7 +137,12 @@ impl Cache {
     fn put(&self, name: &str, bytes: &[u8], temporary: &Path) -> io::Result<File> {
         // A left-over of a killed process with the same id would be in the way.
         let _ = fs::remove_file(temporary);
-        let mut file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(temporary)?;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(temporary)?;
         file.write_all(bytes)?;
         // It may be mapped from now on: nobody writes to it again, not even by mistake.
         file.set_permissions(Permissions::from_mode(0o400))?;
@@ -141,7 +175,8 @@ impl Cache {
         if self.kept().bytes <= self.bound {
             return;
         }
-        let mut all: Vec<(SystemTime, String)> = self.kept().files.iter().map(|(name, entry)| (entry.used, name.clone())).collect();
+        let mut all: Vec<(SystemTime, String)> =
+            self.kept().files.iter().map(|(name, entry)| (entry.used, name.clone())).collect();
         all.sort();
         for (_, name) in all {
             if self.kept().bytes <= self.bound {
@@ -151,13 +186,22 @@ impl Cache {
                 continue;
             }
             match self.remove(&name) {
-                Ok(()) => tracing::debug!(name, "a compiled script was removed from the disk to make room"),
-                Err(error) => tracing::warn!(name, %error, "a compiled script could not be removed"),
+                Ok(()) => tracing::debug!(
+                    name,
+                    "a compiled script was removed from the disk to make room"
+                ),
+                Err(error) => {
+                    tracing::warn!(name, %error, "a compiled script could not be removed")
+                }
             }
         }
         let (bytes, bound) = (self.kept().bytes, self.bound);
         if bytes > bound {
-            tracing::warn!(bytes, bound, "the compiled scripts in use need more room on the disk than they may have");
+            tracing::warn!(
+                bytes,
+                bound,
+                "the compiled scripts in use need more room on the disk than they may have"
+            );
         }
     }
 
@@ -187,7 +231,9 @@ fn survey(directory: &Path) -> io::Result<Kept> {
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
         // Gone meanwhile, or no name that this program would give.
-        let (Ok(found), Ok(name)) = (entry.metadata(), entry.file_name().into_string()) else { continue };
+        let (Ok(found), Ok(name)) = (entry.metadata(), entry.file_name().into_string()) else {
+            continue;
+        };
         let changed = found.modified().unwrap_or(SystemTime::UNIX_EPOCH);
         if !name.starts_with(UNFINISHED) {
             if found.is_file() {
@@ -205,7 +251,10 @@ mod tests {
     use super::*;
 
     fn names(directory: &Path) -> Vec<String> {
-        let mut names: Vec<_> = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<_> = fs::read_dir(directory)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
         names.sort();
         names
     }
@@ -239,7 +288,11 @@ mod tests {
         for name in ["a", "b", "c", "d"] {
             cache.write(name, &[0; 10], |other| other == "a" || other == "c").unwrap();
         }
-        assert_eq!(names(directory.path()), ["a", "c", "d"], "above the bound, but not by what could go");
+        assert_eq!(
+            names(directory.path()),
+            ["a", "c", "d"],
+            "above the bound, but not by what could go"
+        );
         cache.write("e", &[0; 21], |_| false).unwrap();
         assert_eq!(names(directory.path()), ["a", "c", "d"], "it would not fit alone");
         cache.write("e", &[0; 20], |_| false).unwrap();
@@ -249,7 +302,9 @@ mod tests {
     #[test]
     fn a_new_process_goes_by_the_times_of_the_files() {
         let directory = tempfile::tempdir().unwrap();
-        for (name, seconds) in [("a", 50), ("b", 90), ("c", 10), (".new-1-1", 7_200), (".new-1-2", 60)] {
+        for (name, seconds) in
+            [("a", 50), ("b", 90), ("c", 10), (".new-1-1", 7_200), (".new-1-2", 60)]
+        {
             fs::write(directory.path().join(name), [0; 10]).unwrap();
             age(directory.path(), name, seconds);
         }
@@ -266,7 +321,14 @@ mod tests {
         let cache = Cache::open(directory.path(), 20, 100).unwrap();
         let written = cache.write("a", &[7; 10], |_| false).unwrap().unwrap();
         assert_eq!(written.metadata().unwrap().permissions().mode() & 0o777, 0o400);
-        for (mode, opens) in [(0o400, true), (0o600, true), (0o644, true), (0o420, false), (0o402, false), (0o666, false)] {
+        for (mode, opens) in [
+            (0o400, true),
+            (0o600, true),
+            (0o644, true),
+            (0o420, false),
+            (0o402, false),
+            (0o666, false),
+        ] {
             written.set_permissions(Permissions::from_mode(mode)).unwrap();
             assert_eq!(cache.open_file("a").is_ok(), opens, "{mode:o}");
         }

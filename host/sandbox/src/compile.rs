@@ -1,4 +1,5 @@
-//! The host's side of compiling: starts the child, feeds it, reads the code, and reads any abnormal end as a refusal.
+//! The host's side of compiling: starts the child, feeds it, reads the code, and reads any abnormal
+//! end as a refusal.
 
 use crate::compile_child::{Order, REFUSED, UNABLE};
 use crate::inspect::Form;
@@ -47,24 +48,41 @@ impl Compiler {
     /// # Errors
     /// `Malformed` with the compiler's message, `TooCostlyToCompile`, or `Internal`.
     pub(crate) async fn compile(&self, form: Form, wasm: &Bytes) -> Result<Vec<u8>, Refusal> {
-        let _place = self.places.acquire().await.map_err(|error| Refusal::internal("waiting for a compile child", error))?;
+        let _place = self
+            .places
+            .acquire()
+            .await
+            .map_err(|error| Refusal::internal("waiting for a compile child", error))?;
         let limits = &self.limits;
         let end = match tokio::time::timeout(limits.wall, self.run(form, wasm)).await {
-            Ok(end) => end.map_err(|error| Refusal::internal("running the compile child", error))?,
+            Ok(end) => {
+                end.map_err(|error| Refusal::internal("running the compile child", error))?
+            }
             // The child was dropped with the future, which kills it.
-            Err(_) => return Err(too_costly(format!("it was not done after {} s", limits.wall.as_secs()))),
+            Err(_) => {
+                return Err(too_costly(format!(
+                    "it was not done after {} s",
+                    limits.wall.as_secs()
+                )));
+            }
         };
         let message = text::tamed(text::lossy(&end.errors).trim(), MESSAGE_BYTES);
         match (end.code, end.signal) {
             (Some(0), _) if end.output.starts_with(b"\x7fELF") => Ok(end.output),
-            (Some(0), _) => Err(Refusal::internal("reading the compiled code", "it is not machine code")),
-            (Some(code), _) if code == i32::from(REFUSED) => {
-                Err(Refusal::new(RefusalCode::Malformed, format!("the script does not compile: {message}")))
+            (Some(0), _) => {
+                Err(Refusal::internal("reading the compiled code", "it is not machine code"))
             }
-            (Some(code), _) if code == i32::from(UNABLE) => Err(Refusal::internal("the compile child", message)),
-            (_, Some(signal)) if signal == Signal::XCPU.as_raw() => {
-                Err(too_costly(format!("it took more than {} s of processor time", limits.cpu.as_secs())))
+            (Some(code), _) if code == i32::from(REFUSED) => Err(Refusal::new(
+                RefusalCode::Malformed,
+                format!("the script does not compile: {message}"),
+            )),
+            (Some(code), _) if code == i32::from(UNABLE) => {
+                Err(Refusal::internal("the compile child", message))
             }
+            (_, Some(signal)) if signal == Signal::XCPU.as_raw() => Err(too_costly(format!(
+                "it took more than {} s of processor time",
+                limits.cpu.as_secs()
+            ))),
             (code, signal) => {
                 tracing::info!(code, signal, message, "the compile child ended abnormally");
                 Err(too_costly(format!(
@@ -78,7 +96,8 @@ impl Compiler {
     async fn run(&self, form: Form, wasm: &Bytes) -> io::Result<End> {
         let mut child = Command::new(&self.program)
             .arg("compile")
-            // Nothing of the host's environment is its business: variables change how compilers work, and may be secret.
+            // Nothing of the host's environment is its business: variables change how compilers
+            // work, and may be secret.
             .env_clear()
             .current_dir("/")
             .stdin(Stdio::piped())
@@ -87,7 +106,9 @@ impl Compiler {
             .kill_on_drop(true)
             .spawn()?;
         let missing = || io::Error::other("the child has no pipes");
-        let (Some(mut input), Some(output), Some(errors)) = (child.stdin.take(), child.stdout.take(), child.stderr.take()) else {
+        let (Some(mut input), Some(output), Some(errors)) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take())
+        else {
             return Err(missing());
         };
         let order = Order::new(form, &self.limits, wasm.len()).to_bytes();
@@ -98,7 +119,11 @@ impl Compiler {
             }
         };
         // No more code can come out than fits in the child, nor is more read.
-        let ((), output, errors) = tokio::join!(feed, drain(output, self.limits.address_space_bytes), drain(errors, ERROR_BYTES));
+        let ((), output, errors) = tokio::join!(
+            feed,
+            drain(output, self.limits.address_space_bytes),
+            drain(errors, ERROR_BYTES)
+        );
         let end = child.wait().await?;
         Ok(End { code: end.code(), signal: end.signal(), output: output?, errors: errors? })
     }

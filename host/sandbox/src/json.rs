@@ -1,4 +1,5 @@
-//! Is this text one JSON value, and not too deep? The check that every result passes before it is called a result.
+//! Is this text one JSON value, and not too deep? The check that every result passes before it is
+//! called a result.
 //!
 //! serde_json skips over values without counting their depth, so the depth is counted here first.
 
@@ -19,7 +20,9 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Fault::Syntax(text) => f.write_str(text),
-            Fault::TooDeep => write!(f, "arrays and objects are nested deeper than {JSON_DEPTH} levels"),
+            Fault::TooDeep => {
+                write!(f, "arrays and objects are nested deeper than {JSON_DEPTH} levels")
+            }
         }
     }
 }
@@ -32,7 +35,8 @@ pub(crate) fn value(text: String) -> Result<Box<RawValue>, Fault> {
     RawValue::from_string(text).map_err(|error| Fault::Syntax(error.to_string()))
 }
 
-/// The deepest nesting of brackets outside of strings. Meant for JSON; of other texts it is some number.
+/// The deepest nesting of brackets outside of strings. Meant for JSON; of other texts it is some
+/// number.
 pub(crate) fn depth(text: &[u8]) -> usize {
     let (mut depth, mut deepest) = (0usize, 0usize);
     let mut bytes = text.iter();
@@ -65,7 +69,9 @@ mod tests {
 
     #[test]
     fn depths() {
-        for (text, expected) in [("1", 0), ("[]", 1), (r#"{"a":[1,{"b":"]}]"}]}"#, 3), (r#""\"[[[""#, 0)] {
+        for (text, expected) in
+            [("1", 0), ("[]", 1), (r#"{"a":[1,{"b":"]}]"}]}"#, 3), (r#""\"[[[""#, 0)]
+        {
             assert_eq!(depth(text.as_bytes()), expected, "{text}");
         }
     }
@@ -73,7 +79,9 @@ mod tests {
     #[test]
     fn values() {
         assert_eq!(value(" {\"a\":1e400} \n".into()).unwrap().get(), "{\"a\":1e400}");
-        assert!(matches!(value("{".into()), Err(Fault::Syntax(text)) if text.contains("line 1 column 1")));
+        assert!(
+            matches!(value("{".into()), Err(Fault::Syntax(text)) if text.contains("line 1 column 1"))
+        );
         assert!(matches!(value("1 2".into()), Err(Fault::Syntax(_))));
         assert!(matches!(value(String::new()), Err(Fault::Syntax(_))));
         let nested = |n: usize| format!("{}{}", "[".repeat(n), "]".repeat(n));

@@ -1,8 +1,9 @@
 //! Which thread a run is on: the one that asked for it, or threads aside for runs that take long.
 //!
-//! Most runs are over in microseconds, and crossing to another thread would cost more than they do. But one that computes on
-//! and on holds up everybody whose request is on the same thread, if only until its next tick, again and again. So it goes
-//! aside once it has computed for a whole tick: to threads that the system gives time when no others want it. A run that only waits never does.
+//! Most runs are over in microseconds, and crossing to another thread would cost more than they do.
+//! But one that computes on and on holds up everybody whose request is on the same thread, if only
+//! until its next tick, again and again. So it goes aside once it has computed for a whole tick: to
+//! threads that the system gives time when no others want it. A run that only waits never does.
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -21,7 +22,8 @@ thread_local! {
     static BUSY: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Notes that the run which is polled just now has computed for a whole tick, and is about to give its thread back.
+/// Notes that the run which is polled just now has computed for a whole tick, and is about to give
+/// its thread back.
 pub(crate) fn note_busy() {
     BUSY.set(true);
 }
@@ -58,11 +60,15 @@ impl Lanes {
         }
     }
 
-    /// Polls a run here until it is over or proves busy, and then aside. When the future is dropped, so is the run.
+    /// Polls a run here until it is over or proves busy, and then aside. When the future is
+    /// dropped, so is the run.
     ///
     /// # Errors
     /// When the run was dropped aside, which is when the sandbox is.
-    pub(crate) async fn run<T: Send + 'static>(&self, mut run: Pin<Box<dyn Future<Output = T> + Send>>) -> Result<T, JoinError> {
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        mut run: Pin<Box<dyn Future<Output = T> + Send>>,
+    ) -> Result<T, JoinError> {
         let here = poll_fn(|context| {
             BUSY.set(false);
             match run.as_mut().poll(context) {
@@ -113,7 +119,11 @@ mod tests {
             (thread(), nice)
         }));
         assert_eq!(computes.await.unwrap(), (Some("wasmill-aside".to_owned()), ASIDE));
-        assert_ne!(rustix::process::getpriority_process(None).unwrap(), ASIDE, "of these threads alone");
+        assert_ne!(
+            rustix::process::getpriority_process(None).unwrap(),
+            ASIDE,
+            "of these threads alone"
+        );
     }
 
     #[tokio::test]

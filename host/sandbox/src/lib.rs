@@ -1,10 +1,12 @@
-//! Runs scripts: finds out what an upload is, compiles it outside this process, calls it within limits.
+//! Runs scripts: finds out what an upload is, compiles it outside this process, calls it within
+//! limits.
 //!
-//! Bytes and JSON come in, bytes and JSON go out. The crate knows no network protocol, no database and no tenant; it may
-//! use `wasmill-core` and the engine, and nothing else of the house.
+//! Bytes and JSON come in, bytes and JSON go out. The crate knows no network protocol, no database
+//! and no tenant; it may use `wasmill-core` and the engine, and nothing else of the house.
 //!
-//! The way of a script: [`inspect()`] reads its outline, `compile` turns it into machine code in a child process, which first
-//! makes one module of those that a component links (`merge`), `artefact` seals that code, `cache` and `shelf` keep it,
+//! The way of a script: [`inspect()`] reads its outline, `compile` turns it into machine code in a
+//! child process, which first makes one module of those that a component links (`merge`),
+//! `artefact` seals that code, `cache` and `shelf` keep it,
 //! `prepared` links it once, `invoke` runs it in a fresh instance.
 
 mod artefact;

@@ -1,8 +1,10 @@
-//! The memory a run may have: the sum over all of its memories and tables, and how many of them there may be.
+//! The memory a run may have: the sum over all of its memories and tables, and how many of them
+//! there may be.
 //!
-//! Wasm's own bounds hold for one memory, and a component may have many. Growth beyond the limit ends the run with an
-//! error instead of telling the guest, because nearly every language answers a refused growth by aborting, and then the
-//! caller would read "unreachable" instead of "out of memory".
+//! Wasm's own bounds hold for one memory, and a component may have many. Growth beyond the limit
+//! ends the run with an error instead of telling the guest, because nearly every language answers a
+//! refused growth by aborting, and then the caller would read "unreachable" instead of "out of
+//! memory".
 
 use crate::engine;
 use std::fmt;
@@ -25,7 +27,12 @@ impl fmt::Display for Exceeded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Exceeded::Memory { wanted, limit } => {
-                write!(f, "the script asked for {} of memory, its limit is {}", mib_over(*wanted), mib(*limit))
+                write!(
+                    f,
+                    "the script asked for {} of memory, its limit is {}",
+                    mib_over(*wanted),
+                    mib(*limit)
+                )
             }
             Exceeded::TableElements { wanted, limit } => {
                 write!(f, "the script asked for {wanted} table elements, its limit is {limit}")
@@ -49,7 +56,11 @@ fn mib_over(bytes: u64) -> String {
 }
 
 fn in_tenths(tenths: u128) -> String {
-    if tenths.is_multiple_of(10) { format!("{} MiB", tenths / 10) } else { format!("{}.{} MiB", tenths / 10, tenths % 10) }
+    if tenths.is_multiple_of(10) {
+        format!("{} MiB", tenths / 10)
+    } else {
+        format!("{}.{} MiB", tenths / 10, tenths % 10)
+    }
 }
 
 /// Counts what a run has. All sizes in bytes unless named otherwise.
@@ -59,13 +70,21 @@ pub(crate) struct Limiter {
     used: u64,
     elements: u64,
     peak: u64,
-    /// What the growth that was allowed last added, to be taken back when the system then refuses it.
+    /// What the growth that was allowed last added, to be taken back when the system then refuses
+    /// it.
     last: (u64, u64),
 }
 
 impl Limiter {
     pub(crate) fn new(limits: &RunLimits) -> Self {
-        Self { limit: limits.memory_bytes, element_limit: limits.table_elements, used: 0, elements: 0, peak: 0, last: (0, 0) }
+        Self {
+            limit: limits.memory_bytes,
+            element_limit: limits.table_elements,
+            used: 0,
+            elements: 0,
+            peak: 0,
+            last: (0, 0),
+        }
     }
 
     /// The largest sum there was.
@@ -92,14 +111,20 @@ impl Limiter {
     }
 }
 
-/// Beyond a maximum of its own, one that is below the run's limit, a memory or table can't grow anyway: the guest is told so
-/// by the language's rules. The maximum given here may also be the pool's.
+/// Beyond a maximum of its own, one that is below the run's limit, a memory or table can't grow
+/// anyway: the guest is told so by the language's rules. The maximum given here may also be the
+/// pool's.
 fn beyond_own(desired: usize, maximum: Option<usize>, limit: u64) -> bool {
     maximum.is_some_and(|maximum| desired > maximum && (maximum as u64) < limit)
 }
 
 impl ResourceLimiter for Limiter {
-    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         if beyond_own(desired, maximum, self.limit) {
             return Ok(false);
         }
@@ -113,7 +138,12 @@ impl ResourceLimiter for Limiter {
         Ok(())
     }
 
-    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         if beyond_own(desired, maximum, self.element_limit) {
             return Ok(false);
         }
@@ -163,7 +193,10 @@ mod tests {
         let error = limiter.memory_growing(400, 500, None).unwrap_err();
         assert_eq!(error.downcast_ref(), Some(&Exceeded::Memory { wanted: 1060, limit: 1000 }));
         let error = limiter.table_growing(20, 101, None).unwrap_err();
-        assert_eq!(error.downcast_ref(), Some(&Exceeded::TableElements { wanted: 101, limit: 100 }));
+        assert_eq!(
+            error.downcast_ref(),
+            Some(&Exceeded::TableElements { wanted: 101, limit: 100 })
+        );
     }
 
     #[test]
@@ -172,7 +205,10 @@ mod tests {
         assert!(limiter.memory_growing(0, 900, None).unwrap());
         limiter.memory_grow_failed(wasmtime::Error::msg("no")).unwrap();
         assert!(limiter.memory_growing(0, 600, None).unwrap());
-        assert!(!limiter.memory_growing(600, 2000, Some(900)).unwrap(), "its own maximum is not our error");
+        assert!(
+            !limiter.memory_growing(600, 2000, Some(900)).unwrap(),
+            "its own maximum is not our error"
+        );
         assert!(limiter.memory_growing(600, 2000, Some(1500)).is_err(), "but ours comes first");
     }
 
@@ -181,6 +217,9 @@ mod tests {
         assert_eq!(mib(256 << 20), "256 MiB");
         assert_eq!(mib((1 << 20) + (1 << 19)), "1.5 MiB");
         let exceeded = Exceeded::Memory { wanted: (256 << 20) + 65_536, limit: 256 << 20 };
-        assert_eq!(exceeded.to_string(), "the script asked for 256.1 MiB of memory, its limit is 256 MiB");
+        assert_eq!(
+            exceeded.to_string(),
+            "the script asked for 256.1 MiB of memory, its limit is 256 MiB"
+        );
     }
 }

@@ -1,7 +1,8 @@
 //! The log of a run: bounded, whole lines, harmless to show, readable while it grows.
 //!
-//! Once it is full, what follows is only counted, so that a guest that prints a gigabyte costs neither a gigabyte nor
-//! much time. It is stored as clean text: what a guest prints may hold escapes that drive terminals.
+//! Once it is full, what follows is only counted, so that a guest that prints a gigabyte costs
+//! neither a gigabyte nor much time. It is stored as clean text: what a guest prints may hold
+//! escapes that drive terminals.
 
 use crate::limiter::mib;
 use crate::text;
@@ -34,7 +35,11 @@ struct Content {
 impl LogBuffer {
     /// A log that keeps up to `limit` bytes. Takes no memory before something is written.
     pub fn new(limit: u64) -> Self {
-        Self { limit: usize::try_from(limit).unwrap_or(usize::MAX), content: Mutex::default(), grown: Notify::new() }
+        Self {
+            limit: usize::try_from(limit).unwrap_or(usize::MAX),
+            content: Mutex::default(),
+            grown: Notify::new(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Content> {
@@ -42,7 +47,8 @@ impl LogBuffer {
         self.content.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What follows after `offset` bytes, and the offset to go on from. Offsets are those given out here, or 0.
+    /// What follows after `offset` bytes, and the offset to go on from. Offsets are those given out
+    /// here, or 0.
     pub fn read_from(&self, offset: usize) -> (String, usize) {
         let content = self.lock();
         (content.text.get(offset..).unwrap_or_default().to_owned(), content.text.len())
@@ -62,7 +68,8 @@ impl LogBuffer {
         }
     }
 
-    /// Closes the log and returns it whole, with a last line telling how much was dropped. Later appends are ignored.
+    /// Closes the log and returns it whole, with a last line telling how much was dropped. Later
+    /// appends are ignored.
     pub fn finish(&self) -> Bytes {
         let mut content = self.lock();
         if !content.finished {
@@ -71,7 +78,11 @@ impl LogBuffer {
                 if !content.text.is_empty() && !content.text.ends_with('\n') {
                     content.text.push('\n');
                 }
-                let line = format!("[wasmill] the log is full ({}); {} more bytes were dropped\n", mib(self.limit as u64), content.dropped);
+                let line = format!(
+                    "[wasmill] the log is full ({}); {} more bytes were dropped\n",
+                    mib(self.limit as u64),
+                    content.dropped
+                );
                 content.text.push_str(&line);
             }
         }
@@ -131,12 +142,15 @@ impl fmt::Debug for LogBuffer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Logs may hold secrets: their size is enough for debugging.
         let content = self.lock();
-        f.debug_struct("LogBuffer").field("bytes", &content.text.len()).field("dropped", &content.dropped).finish()
+        f.debug_struct("LogBuffer")
+            .field("bytes", &content.text.len())
+            .field("dropped", &content.dropped)
+            .finish()
     }
 }
 
-/// One stream of a guest on its way to the log: joins what arrives in pieces to lines, so that standard output and
-/// standard error don't break each other's.
+/// One stream of a guest on its way to the log: joins what arrives in pieces to lines, so that
+/// standard output and standard error don't break each other's.
 #[derive(Default)]
 pub(crate) struct Lines {
     pending: Vec<u8>,
@@ -265,7 +279,11 @@ mod tests {
         assert_eq!(log.dropped(), 12);
         assert_eq!(text(&log), "12345678\n");
         let whole = String::from_utf8(log.finish().to_vec()).unwrap();
-        assert!(whole.starts_with("12345678\n[wasmill] the log is full") && whole.ends_with("12 more bytes were dropped\n"), "{whole}");
+        assert!(
+            whole.starts_with("12345678\n[wasmill] the log is full")
+                && whole.ends_with("12 more bytes were dropped\n"),
+            "{whole}"
+        );
         log.append("late");
         assert_eq!(log.finish(), whole);
     }

@@ -35,10 +35,15 @@ impl Linkers {
         let mut component = component::Linker::new(engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut component)?;
         let mut core = wasmtime::Linker::new(engine);
-        wasmtime_wasi::p1::add_to_linker_async(&mut core, |state: &mut State| state.wasi.context())?;
-        // The engine's own refuses codes from 126 on; scripts exit with -1 and 255 all the same, and mean it.
+        wasmtime_wasi::p1::add_to_linker_async(&mut core, |state: &mut State| {
+            state.wasi.context()
+        })?;
+        // The engine's own refuses codes from 126 on; scripts exit with -1 and 255 all the same,
+        // and mean it.
         core.allow_shadowing(true);
-        core.func_wrap(inspect::PREVIEW1, "proc_exit", |code: i32| -> wasmtime::Result<()> { Err(I32Exit(code).into()) })?;
+        core.func_wrap(inspect::PREVIEW1, "proc_exit", |code: i32| -> wasmtime::Result<()> {
+            Err(I32Exit(code).into())
+        })?;
         // The table of names needs a store for nothing but its type.
         let mut store = state::store(engine, Wasi::none(), &RunLimits::default(), Instant::now());
         let preview1 = core.iter(&mut store).map(|(_, name, _)| name.to_owned()).collect();
@@ -68,7 +73,10 @@ pub(crate) enum Entry {
 
 impl fmt::Debug for Prepared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Prepared").field("digest", &self.digest).field("kind", &self.kind()).finish_non_exhaustive()
+        f.debug_struct("Prepared")
+            .field("digest", &self.digest)
+            .field("kind", &self.kind())
+            .finish_non_exhaustive()
     }
 }
 
@@ -87,7 +95,8 @@ impl Prepared {
         self.digest
     }
 
-    /// The JSON Schema of its argument object: from the signature if typed, else the script's own, if it has one.
+    /// The JSON Schema of its argument object: from the signature if typed, else the script's own,
+    /// if it has one.
     pub fn schema(&self) -> Option<&Value> {
         self.schema.as_ref()
     }
@@ -110,14 +119,16 @@ impl Prepared {
         }
     }
 
-    /// To be called now and then: gives the pages of its code back when it was not used since the last time. True when it did.
+    /// To be called now and then: gives the pages of its code back when it was not used since the
+    /// last time. True when it did.
     pub(crate) fn rest(&self) -> bool {
         self.rests.fetch_add(1, Ordering::Relaxed) == 1 && self.pages.let_go()
     }
 
-    /// Checks the text of an argument object without starting anything. A call checks typed arguments itself; this is for
-    /// refusing them early, before a job is queued. Of dynamic scripts and commands with a schema, required members and
-    /// the plain types of members are checked; without one, that it is an object.
+    /// Checks the text of an argument object without starting anything. A call checks typed
+    /// arguments itself; this is for refusing them early, before a job is queued. Of dynamic
+    /// scripts and commands with a schema, required members and the plain types of members are
+    /// checked; without one, that it is an object.
     ///
     /// # Errors
     /// `InvalidArguments`, naming the argument, what was expected and what came.
@@ -132,7 +143,8 @@ impl Prepared {
     /// Links loaded code.
     ///
     /// # Errors
-    /// A refusal: imports that are not offered, a signature that JSON can't call, or more of an instance than a run may have.
+    /// A refusal: imports that are not offered, a signature that JSON can't call, or more of an
+    /// instance than a run may have.
     pub(crate) fn link(
         digest: Digest,
         trusted: &Trusted,
@@ -145,18 +157,26 @@ impl Prepared {
         let (entry, schemas) = match (code, label.kind) {
             (Code::Core(module), _) => (core(&module, &label.entry, linkers)?, None),
             (Code::Component(component), kind) => {
-                let pre = linkers.component.instantiate_pre(&component).map_err(|error| unlinkable(&component, &error))?;
+                let pre = linkers
+                    .component
+                    .instantiate_pre(&component)
+                    .map_err(|error| unlinkable(&component, &error))?;
                 let index = |instance: Option<&ComponentExportIndex>, name: &str| {
-                    component
-                        .get_export_index(instance, name)
-                        .ok_or_else(|| not_callable(&format!("it has no export \"{}\"", text::brief(name))))
+                    component.get_export_index(instance, name).ok_or_else(|| {
+                        not_callable(&format!("it has no export \"{}\"", text::brief(name)))
+                    })
                 };
                 match kind {
                     Kind::Typed => {
                         let function = function(&component, None, &label.entry)?;
-                        let signature = Signature::of(&function, limits.signature_types).map_err(|unfit| unfitting(unfit, limits))?;
-                        let schemas = (schema::of_arguments(&signature), schema::of_result(&signature));
-                        (Entry::Typed { main: index(None, &label.entry)?, pre, signature }, Some(schemas))
+                        let signature = Signature::of(&function, limits.signature_types)
+                            .map_err(|unfit| unfitting(unfit, limits))?;
+                        let schemas =
+                            (schema::of_arguments(&signature), schema::of_result(&signature));
+                        (
+                            Entry::Typed { main: index(None, &label.entry)?, pre, signature },
+                            Some(schemas),
+                        )
                     }
                     Kind::Dynamic => {
                         let function = function(&component, Some(&label.entry), "main")?;
@@ -185,7 +205,15 @@ impl Prepared {
             Some((schema, result)) => (Some(schema), Some(result)),
             None => (label.schema.clone(), None),
         };
-        Ok(Self { digest, entry, schema, result_schema, bytes: trusted.len(), pages, rests: AtomicU32::new(0) })
+        Ok(Self {
+            digest,
+            entry,
+            schema,
+            result_schema,
+            bytes: trusted.len(),
+            pages,
+            rests: AtomicU32::new(0),
+        })
     }
 }
 
@@ -193,16 +221,26 @@ fn core(module: &Module, entry: &str, linkers: &Linkers) -> Result<Entry, Refusa
     // Names first, so that the refusal lists them all; the linker would name the first.
     let unknown: Vec<String> = module
         .imports()
-        .filter(|import| import.module() != inspect::PREVIEW1 || !linkers.preview1.contains(import.name()))
+        .filter(|import| {
+            import.module() != inspect::PREVIEW1 || !linkers.preview1.contains(import.name())
+        })
         .map(|import| format!("{}#{}", import.module(), import.name()))
         .collect();
     if !unknown.is_empty() {
-        return Err(inspect::forbidden_imports(Form::Core, &unknown.iter().map(String::as_str).collect::<Vec<_>>()));
+        return Err(inspect::forbidden_imports(
+            Form::Core,
+            &unknown.iter().map(String::as_str).collect::<Vec<_>>(),
+        ));
     }
     let pre = linkers.core.instantiate_pre(module).map_err(|error| {
-        Refusal::new(RefusalCode::ForbiddenImport, format!("the script cannot be linked: {}", text::tamed(&format!("{error:#}"), 300)))
+        Refusal::new(
+            RefusalCode::ForbiddenImport,
+            format!("the script cannot be linked: {}", text::tamed(&format!("{error:#}"), 300)),
+        )
     })?;
-    let fits = module.get_export(entry).and_then(|export| export.func().map(|ty| ty.params().len() == 0 && ty.results().len() == 0));
+    let fits = module.get_export(entry).and_then(|export| {
+        export.func().map(|ty| ty.params().len() == 0 && ty.results().len() == 0)
+    });
     match (fits, module.get_export_index(entry)) {
         (Some(true), Some(start)) => Ok(Entry::Core { pre, start }),
         _ => Err(not_callable("\"_start\" is not a function without parameters and results")),
@@ -210,22 +248,32 @@ fn core(module: &Module, entry: &str, linkers: &Linkers) -> Result<Entry, Refusa
 }
 
 /// The type of an exported function, within an exported interface or beside it.
-fn function(component: &Component, interface: Option<&str>, name: &str) -> Result<ComponentFunc, Refusal> {
+fn function(
+    component: &Component,
+    interface: Option<&str>,
+    name: &str,
+) -> Result<ComponentFunc, Refusal> {
     let engine = component.engine();
     let ty = component.component_type();
     let item = match interface {
         None => ty.get_export(engine, name).map(|export| export.ty),
         Some(interface) => match ty.get_export(engine, interface).map(|export| export.ty) {
-            Some(ComponentItem::ComponentInstance(instance)) => instance.get_export(engine, name).map(|export| export.ty),
+            Some(ComponentItem::ComponentInstance(instance)) => {
+                instance.get_export(engine, name).map(|export| export.ty)
+            }
             _ => None,
         },
     };
     match item {
-        Some(ComponentItem::ComponentFunc(function)) if function.async_() => {
-            Err(Refusal::new(RefusalCode::Unsupported, format!("\"{name}\" is an async function, which is not supported yet")))
-        }
+        Some(ComponentItem::ComponentFunc(function)) if function.async_() => Err(Refusal::new(
+            RefusalCode::Unsupported,
+            format!("\"{name}\" is an async function, which is not supported yet"),
+        )),
         Some(ComponentItem::ComponentFunc(function)) => Ok(function),
-        _ => Err(not_callable(&format!("{} has no function \"{name}\"", interface.unwrap_or("the component")))),
+        _ => Err(not_callable(&format!(
+            "{} has no function \"{name}\"",
+            interface.unwrap_or("the component")
+        ))),
     }
 }
 
@@ -247,7 +295,8 @@ fn unfitting(unfit: Unfit, limits: &CompileLimits) -> Refusal {
     }
 }
 
-/// Which imports nobody provides. Interfaces with nothing but types need no provider, so they are not to blame.
+/// Which imports nobody provides. Interfaces with nothing but types need no provider, so they are
+/// not to blame.
 fn unlinkable(component: &Component, error: &wasmtime::Error) -> Refusal {
     let engine = component.engine();
     let ty = component.component_type();
@@ -256,7 +305,10 @@ fn unlinkable(component: &Component, error: &wasmtime::Error) -> Refusal {
         .filter(|(name, import)| match &import.ty {
             ComponentItem::Type(_) => false,
             ComponentItem::ComponentInstance(instance) => {
-                !name.starts_with("wasi:") && instance.exports(engine).any(|(_, export)| !matches!(export.ty, ComponentItem::Type(_)))
+                !name.starts_with("wasi:")
+                    && instance
+                        .exports(engine)
+                        .any(|(_, export)| !matches!(export.ty, ComponentItem::Type(_)))
             }
             _ => true,
         })

@@ -1,4 +1,5 @@
-//! Why an upload is not taken, and why a version can't be made ready: closed lists, each with a sentence for its author.
+//! Why an upload is not taken, and why a version can't be made ready: closed lists, each with a
+//! sentence for its author.
 
 use std::fmt;
 
@@ -54,7 +55,8 @@ impl fmt::Display for RefusalCode {
 pub struct Refusal {
     /// Which rule.
     pub code: RefusalCode,
-    /// What is wrong and what would be accepted. Holds names out of the upload, shortened and without control characters.
+    /// What is wrong and what would be accepted. Holds names out of the upload, shortened and
+    /// without control characters.
     pub message: String,
 }
 
@@ -66,7 +68,10 @@ impl Refusal {
     /// The host's own trouble: the detail goes to the log, the author gets a constant sentence.
     pub(crate) fn internal(what: &'static str, detail: impl fmt::Display) -> Self {
         tracing::error!(what, %detail, "admitting a script failed");
-        Self::new(RefusalCode::Internal, "the host could not compile the script; this is not the script's fault")
+        Self::new(
+            RefusalCode::Internal,
+            "the host could not compile the script; this is not the script's fault",
+        )
     }
 }
 

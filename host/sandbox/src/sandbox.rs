@@ -1,8 +1,9 @@
 //! The sandbox as a whole: admits uploads, keeps versions ready, and owns what all runs share.
 //!
-//! A version is looked for in memory, then as compiled code on disk, then on the shelf that hosts share, then compiled from
-//! its wasm bytes. Whoever comes second for the same digest waits for the first, so that a popular version after a start,
-//! or an upload repeated fifty times, is compiled once.
+//! A version is looked for in memory, then as compiled code on disk, then on the shelf that hosts
+//! share, then compiled from its wasm bytes. Whoever comes second for the same digest waits for the
+//! first, so that a popular version after a start, or an upload repeated fifty times, is compiled
+//! once.
 
 use crate::artefact::{Label, Loaded, Trusted};
 use crate::compile::Compiler;
@@ -23,8 +24,8 @@ use tokio::task::spawn_blocking;
 use wasmill_core::{Digest, HostLimits, Kind};
 use wasmtime::Engine;
 
-/// How long a refusal by the compiler is remembered: long enough to stop a flood of the same upload, short enough that a
-/// refusal by a busy moment passes.
+/// How long a refusal by the compiler is remembered: long enough to stop a flood of the same
+/// upload, short enough that a refusal by a busy moment passes.
 const REFUSALS_KEPT: Duration = Duration::from_secs(60);
 /// Time between two looks for versions that nobody calls.
 const REST_PERIOD: Duration = Duration::from_secs(10);
@@ -40,11 +41,13 @@ pub struct SandboxConfig {
     pub limits: HostLimits,
     /// Directory of compiled scripts, for this host's user alone.
     pub cache_dir: PathBuf,
-    /// Secret by which this host knows its own compiled scripts again, and those of the hosts that have the same one.
+    /// Secret by which this host knows its own compiled scripts again, and those of the hosts that
+    /// have the same one.
     pub artefact_key: [u8; 32],
     /// Where hosts with the same key find each other's compiled scripts, if they share them.
     pub shelf: Option<Arc<dyn ArtefactShelf>>,
-    /// The program to run as `<compiler> compile`: one that calls [`compile_child`](crate::compile_child).
+    /// The program to run as `<compiler> compile`: one that calls
+    /// [`compile_child`](crate::compile_child).
     pub compiler: PathBuf,
     /// Variables that every run sees, before its own.
     pub environment: Vec<(String, String)>,
@@ -82,26 +85,35 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// Sets up the engine and the directory, and starts the clock thread, which ends with the sandbox.
+    /// Sets up the engine and the directory, and starts the clock thread, which ends with the
+    /// sandbox.
     ///
     /// # Errors
     /// When one of the three can't be had.
     pub fn new(config: SandboxConfig) -> Result<Arc<Self>, SandboxError> {
-        let SandboxConfig { limits, cache_dir, artefact_key, shelf, compiler, environment } = config;
+        let SandboxConfig { limits, cache_dir, artefact_key, shelf, compiler, environment } =
+            config;
         let engine_error = |error: wasmtime::Error| SandboxError::Engine(format!("{error:#}"));
         let engine = engine::host(limits.concurrent_runs.max(1)).map_err(engine_error)?;
         let linkers = Linkers::new(&engine).map_err(engine_error)?;
-        let stock = Stock::open(&cache_dir, artefact_key, &engine, &limits, shelf)
-            .map_err(|source| SandboxError::CacheDirectory { path: cache_dir.display().to_string(), source })?;
+        let stock =
+            Stock::open(&cache_dir, artefact_key, &engine, &limits, shelf).map_err(|source| {
+                SandboxError::CacheDirectory { path: cache_dir.display().to_string(), source }
+            })?;
         engine::start_ticker(&engine).map_err(SandboxError::Threads)?;
         let lanes = Lanes::new().map_err(SandboxError::Threads)?;
         let left = stock.clone();
         let warm = moka::sync::Cache::builder()
             .max_capacity(limits.warm_bytes)
-            .weigher(|_, script: &Arc<Prepared>| u32::try_from(script.bytes() + VERSION_OVERHEAD).unwrap_or(u32::MAX))
+            .weigher(|_, script: &Arc<Prepared>| {
+                u32::try_from(script.bytes() + VERSION_OVERHEAD).unwrap_or(u32::MAX)
+            })
             .eviction_listener(move |digest, _, _| left.used(&digest))
             .build();
-        let refused = moka::sync::Cache::builder().max_capacity(REFUSAL_COUNT).time_to_live(REFUSALS_KEPT).build();
+        let refused = moka::sync::Cache::builder()
+            .max_capacity(REFUSAL_COUNT)
+            .time_to_live(REFUSALS_KEPT)
+            .build();
         let sandbox = Arc::new(Self {
             environment: environment.into(),
             engine,
@@ -118,13 +130,15 @@ impl Sandbox {
         Ok(sandbox)
     }
 
-    /// Gives back the pages of ready versions that were not called since the last time, to be read again from their files when
-    /// they are. Returns how many versions that were. Called by the sandbox itself every ten seconds.
+    /// Gives back the pages of ready versions that were not called since the last time, to be read
+    /// again from their files when they are. Returns how many versions that were. Called by the
+    /// sandbox itself every ten seconds.
     pub fn rest(&self) -> usize {
         self.warm.iter().filter(|(_, script)| script.rest()).count()
     }
 
-    /// Takes an upload: finds out what it is, compiles it in a child process, links it, and keeps it ready.
+    /// Takes an upload: finds out what it is, compiles it in a child process, links it, and keeps
+    /// it ready.
     ///
     /// # Errors
     /// A refusal with its reason.
@@ -146,12 +160,18 @@ impl Sandbox {
         })
     }
 
-    /// A version ready to run, made ready if need be. `fetch` is asked for the wasm bytes only when neither memory nor
-    /// disk nor shelf has the compiled code.
+    /// A version ready to run, made ready if need be. `fetch` is asked for the wasm bytes only when
+    /// neither memory nor disk nor shelf has the compiled code.
     ///
     /// # Errors
-    /// When the bytes can't be had, are not those of the digest, or would not be admitted (any more), also as another kind.
-    pub async fn prepare<F, Fut>(&self, digest: Digest, kind: Kind, fetch: F) -> Result<Arc<Prepared>, PrepareError>
+    /// When the bytes can't be had, are not those of the digest, or would not be admitted (any
+    /// more), also as another kind.
+    pub async fn prepare<F, Fut>(
+        &self,
+        digest: Digest,
+        kind: Kind,
+        fetch: F,
+    ) -> Result<Arc<Prepared>, PrepareError>
     where
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<Bytes, String>>,
@@ -169,7 +189,8 @@ impl Sandbox {
         self.warm.get(digest)
     }
 
-    /// Forgets the compiled code of a deleted version, in memory, on disk and on the shelf. Runs that have it go on.
+    /// Forgets the compiled code of a deleted version, in memory, on disk and on the shelf. Runs
+    /// that have it go on.
     pub async fn forget(&self, digest: Digest) {
         self.warm.invalidate(&digest);
         self.stock.remove(digest).await;
@@ -195,7 +216,9 @@ impl Sandbox {
         let wasm = fetch().await.map_err(PrepareError::Fetch)?;
         let (found_digest, found) = self.look(&wasm).await?;
         if found_digest != digest {
-            return Err(PrepareError::Fetch(format!("they have the digest {found_digest} instead of {digest}")));
+            return Err(PrepareError::Fetch(format!(
+                "they have the digest {found_digest} instead of {digest}"
+            )));
         }
         Ok(self.build(digest, &wasm, &found).await?)
     }
@@ -204,7 +227,10 @@ impl Sandbox {
     async fn look(&self, wasm: &Bytes) -> Result<(Digest, Inspected), Refusal> {
         if wasm.len() as u64 > self.limits.module_bytes {
             let (has, may) = (mib(wasm.len() as u64), mib(self.limits.module_bytes));
-            return Err(Refusal::new(RefusalCode::TooLarge, format!("the script has {has}; at most {may} are accepted")));
+            return Err(Refusal::new(
+                RefusalCode::TooLarge,
+                format!("the script has {has}; at most {may} are accepted"),
+            ));
         }
         let (wasm, limits) = (wasm.clone(), self.limits.compile);
         spawn_blocking(move || Ok((Digest::of(&wasm), inspect::inspect(&wasm, &limits)?)))
@@ -224,7 +250,8 @@ impl Sandbox {
         }
         let Some((trusted, sealed)) = self.stock.on_shelf(digest).await else { return Ok(None) };
         let lost = || Refusal::internal("writing compiled code", "its thread has ended");
-        let trusted = self.stock.write(digest, trusted, sealed, self.in_use()).await.ok_or_else(lost)?;
+        let trusted =
+            self.stock.write(digest, trusted, sealed, self.in_use()).await.ok_or_else(lost)?;
         let script = self.link(digest, trusted).await;
         if !matches!(script, Ok(Some(_))) {
             self.stock.discard(digest).await;
@@ -233,7 +260,12 @@ impl Sandbox {
     }
 
     /// From wasm bytes to a linked version.
-    async fn build(&self, digest: Digest, wasm: &Bytes, found: &Inspected) -> Result<Arc<Prepared>, Refusal> {
+    async fn build(
+        &self,
+        digest: Digest,
+        wasm: &Bytes,
+        found: &Inspected,
+    ) -> Result<Arc<Prepared>, Refusal> {
         if let Some(refusal) = self.refused.get(&digest) {
             return Err(refusal);
         }
@@ -246,9 +278,19 @@ impl Sandbox {
         result
     }
 
-    async fn build_anew(&self, digest: Digest, wasm: &Bytes, found: &Inspected) -> Result<Arc<Prepared>, Refusal> {
+    async fn build_anew(
+        &self,
+        digest: Digest,
+        wasm: &Bytes,
+        found: &Inspected,
+    ) -> Result<Arc<Prepared>, Refusal> {
         let code = self.compiler.compile(found.form, wasm).await?;
-        let label = Label { core: found.form == Form::Core, kind: found.kind, entry: found.entry.clone(), schema: found.schema.clone() };
+        let label = Label {
+            core: found.form == Form::Core,
+            kind: found.kind,
+            entry: found.entry.clone(),
+            schema: found.schema.clone(),
+        };
         let trusted = Trusted::from_compiler(label, code);
         let (stock, in_use) = (self.stock.clone(), self.in_use());
         // Kept even if the upload is abandoned now; it took long enough.
@@ -267,12 +309,22 @@ impl Sandbox {
     /// The version that this is the code of, which this engine has just made.
     async fn first_link(&self, digest: Digest, trusted: Trusted) -> Result<Arc<Prepared>, Refusal> {
         let (trusted, loaded) = self.revive(trusted).await?;
-        // The compiler has agreed; what can fail now is that a run may not have so many memories or tables.
+        // The compiler has agreed; what can fail now is that a run may not have so many memories or
+        // tables.
         let loaded = loaded.map_err(|error| {
             let detail = crate::text::tamed(&format!("{error:#}"), 300);
-            Refusal::new(RefusalCode::TooComplex, format!("the script needs more than a run may have: {detail}"))
+            Refusal::new(
+                RefusalCode::TooComplex,
+                format!("the script needs more than a run may have: {detail}"),
+            )
         })?;
-        let script = Arc::new(Prepared::link(digest, &trusted, loaded, &self.linkers, &self.limits.compile)?);
+        let script = Arc::new(Prepared::link(
+            digest,
+            &trusted,
+            loaded,
+            &self.linkers,
+            &self.limits.compile,
+        )?);
         self.warm.insert(digest, script.clone());
         Ok(script)
     }
@@ -286,11 +338,21 @@ impl Sandbox {
     }
 
     /// The version that this is the code of; `None` when it does not fit this engine.
-    async fn link(&self, digest: Digest, trusted: Trusted) -> Result<Option<Arc<Prepared>>, Refusal> {
+    async fn link(
+        &self,
+        digest: Digest,
+        trusted: Trusted,
+    ) -> Result<Option<Arc<Prepared>>, Refusal> {
         let (trusted, loaded) = self.revive(trusted).await?;
         match loaded {
             Ok(loaded) => {
-                let script = Arc::new(Prepared::link(digest, &trusted, loaded, &self.linkers, &self.limits.compile)?);
+                let script = Arc::new(Prepared::link(
+                    digest,
+                    &trusted,
+                    loaded,
+                    &self.linkers,
+                    &self.limits.compile,
+                )?);
                 self.warm.insert(digest, script.clone());
                 Ok(Some(script))
             }
@@ -302,7 +364,10 @@ impl Sandbox {
     }
 
     /// Loads code off the executor threads: it may have tens of megabytes, on a disk.
-    async fn revive(&self, trusted: Trusted) -> Result<(Trusted, wasmtime::Result<Loaded>), Refusal> {
+    async fn revive(
+        &self,
+        trusted: Trusted,
+    ) -> Result<(Trusted, wasmtime::Result<Loaded>), Refusal> {
         let engine = self.engine.clone();
         spawn_blocking(move || {
             let code = trusted.load(&engine);
@@ -335,7 +400,8 @@ fn lock(flights: &Flights) -> MutexGuard<'_, HashMap<Digest, Arc<tokio::sync::Mu
     flights.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A place in the queue for one digest. The last one to leave it, also by being cancelled, removes the queue.
+/// A place in the queue for one digest. The last one to leave it, also by being cancelled, removes
+/// the queue.
 struct Turn<'a> {
     flights: &'a Flights,
     digest: Digest,

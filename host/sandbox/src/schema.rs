@@ -1,4 +1,5 @@
-//! The JSON Schema (draft 2020-12) of a signature: what forms, descriptions of the API and callers' tools are made from.
+//! The JSON Schema (draft 2020-12) of a signature: what forms, descriptions of the API and callers'
+//! tools are made from.
 
 use crate::shape::{Shape, Signature};
 use crate::text;
@@ -6,7 +7,8 @@ use serde_json::{Map, Value, json};
 
 const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 
-/// Which way the values go. Arguments are described by their plain form; results also by the forms that only they take.
+/// Which way the values go. Arguments are described by their plain form; results also by the forms
+/// that only they take.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
     In,
@@ -23,7 +25,8 @@ pub(crate) fn of_arguments(signature: &Signature) -> Value {
     Value::Object(schema)
 }
 
-/// The schema of the result, of its `ok` side where it is a `result`: the other side is a script error.
+/// The schema of the result, of its `ok` side where it is a `result`: the other side is a script
+/// error.
 pub(crate) fn of_result(signature: &Signature) -> Value {
     let shape = match &signature.result {
         Some(Shape::Result(ok, _)) => ok.as_deref(),
@@ -85,8 +88,12 @@ fn of(shape: &Shape, way: Way) -> Value {
             }
             inner => json!({"anyOf": [of(inner, way), {"type": "null"}]}),
         },
-        Shape::Result(ok, err) => json!({"oneOf": [tagged("ok", side(ok.as_deref(), way)), tagged("err", side(err.as_deref(), way))]}),
-        Shape::Flags(names) => json!({"type": "array", "uniqueItems": true, "items": {"enum": names}}),
+        Shape::Result(ok, err) => {
+            json!({"oneOf": [tagged("ok", side(ok.as_deref(), way)), tagged("err", side(err.as_deref(), way))]})
+        }
+        Shape::Flags(names) => {
+            json!({"type": "array", "uniqueItems": true, "items": {"enum": names}})
+        }
     }
 }
 
@@ -110,7 +117,8 @@ fn object(fields: &[(String, Shape)], way: Way) -> Value {
         if !required.is_empty() {
             object.insert("required".into(), required.into());
         }
-        // Members that nothing asks for are left aside, not refused: senders add some when they like.
+        // Members that nothing asks for are left aside, not refused: senders add some when they
+        // like.
         if way == Way::Out {
             object.insert("additionalProperties".into(), false.into());
         }
@@ -118,12 +126,18 @@ fn object(fields: &[(String, Shape)], way: Way) -> Value {
     schema
 }
 
-/// Checks an argument object against a script's own schema, as far as that is cheap and beyond doubt: required members
-/// and the plain types of members, at the top level. The script itself is the judge of everything else.
+/// Checks an argument object against a script's own schema, as far as that is cheap and beyond
+/// doubt: required members and the plain types of members, at the top level. The script itself is
+/// the judge of everything else.
 pub(crate) fn check(schema: Option<&Value>, args: &str) -> Result<(), String> {
     let object: Map<String, Value> = match serde_json::from_str(args) {
         Ok(Value::Object(object)) => object,
-        Ok(other) => return Err(format!("the arguments must be a JSON object, got {}", text::brief(&other.to_string()))),
+        Ok(other) => {
+            return Err(format!(
+                "the arguments must be a JSON object, got {}",
+                text::brief(&other.to_string())
+            ));
+        }
         Err(error) => return Err(format!("the arguments are not JSON: {error}")),
     };
     let Some(schema) = schema else { return Ok(()) };
@@ -134,10 +148,15 @@ pub(crate) fn check(schema: Option<&Value>, args: &str) -> Result<(), String> {
         }
     }
     for (name, value) in &object {
-        let expected = schema.get("properties").and_then(|properties| properties.get(name)).and_then(|member| member.get("type"));
+        let expected = schema
+            .get("properties")
+            .and_then(|properties| properties.get(name))
+            .and_then(|member| member.get("type"));
         let fits = match expected {
             Some(Value::String(expected)) => is_of(value, expected),
-            Some(Value::Array(several)) => several.iter().filter_map(Value::as_str).any(|expected| is_of(value, expected)),
+            Some(Value::Array(several)) => {
+                several.iter().filter_map(Value::as_str).any(|expected| is_of(value, expected))
+            }
             _ => true,
         };
         if let (false, Some(expected)) = (fits, expected) {
@@ -161,7 +180,11 @@ fn is_of(value: &Value, expected: &str) -> bool {
         "array" => value.is_array(),
         "object" => value.is_object(),
         "number" => value.is_number(),
-        "integer" => value.is_i64() || value.is_u64() || value.as_f64().is_some_and(|number| number.fract() == 0.0),
+        "integer" => {
+            value.is_i64()
+                || value.is_u64()
+                || value.as_f64().is_some_and(|number| number.fract() == 0.0)
+        }
         _ => true,
     }
 }
@@ -181,9 +204,18 @@ mod tests {
                 ("data".into(), Shape::Option(Box::new(Shape::Bytes))),
                 ("pair".into(), Shape::Tuple(vec![Shape::Bool, Shape::Float64])),
                 ("color".into(), Shape::Enum(vec!["red".into(), "dark-blue".into()])),
-                ("shape".into(), Shape::Variant(vec![("dot".into(), None), ("circle".into(), Some(Shape::Float32))])),
+                (
+                    "shape".into(),
+                    Shape::Variant(vec![
+                        ("dot".into(), None),
+                        ("circle".into(), Some(Shape::Float32)),
+                    ]),
+                ),
             ],
-            result: Some(Shape::Result(Some(Box::new(Shape::Float64)), Some(Box::new(Shape::String)))),
+            result: Some(Shape::Result(
+                Some(Box::new(Shape::Float64)),
+                Some(Box::new(Shape::String)),
+            )),
         };
         assert_eq!(
             of_arguments(&signature),
@@ -205,8 +237,14 @@ mod tests {
                 "required": ["name", "times", "big", "pair", "color", "shape"]
             })
         );
-        assert_eq!(of_result(&signature), json!({"$schema": DRAFT, "anyOf": [{"type": "number"}, {"enum": ["NaN", "inf", "-inf"]}]}));
-        assert_eq!(of_result(&Signature { params: vec![], result: None }), json!({"$schema": DRAFT, "type": "null"}));
+        assert_eq!(
+            of_result(&signature),
+            json!({"$schema": DRAFT, "anyOf": [{"type": "number"}, {"enum": ["NaN", "inf", "-inf"]}]})
+        );
+        assert_eq!(
+            of_result(&Signature { params: vec![], result: None }),
+            json!({"$schema": DRAFT, "type": "null"})
+        );
         assert_eq!(
             of_arguments(&Signature { params: vec![], result: None }),
             json!({"$schema": DRAFT, "type": "object", "properties": {}})
@@ -216,7 +254,11 @@ mod tests {
     #[test]
     fn own_schemas() {
         let schema = json!({"required": ["name"], "properties": {"name": {"type": "string"}, "n": {"type": ["integer", "null"]}, "x": {"type": "odd"}}});
-        for good in [r#"{"name":"x"}"#, r#"{"name":"x","n":null,"more":1}"#, r#"{"name":"x","n":2.0,"x":1}"#] {
+        for good in [
+            r#"{"name":"x"}"#,
+            r#"{"name":"x","n":null,"more":1}"#,
+            r#"{"name":"x","n":2.0,"x":1}"#,
+        ] {
             assert_eq!(check(Some(&schema), good), Ok(()), "{good}");
         }
         for (bad, message) in [

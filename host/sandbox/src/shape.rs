@@ -1,8 +1,9 @@
 //! The types of a signature, written out: what conversion and schema work from.
 //!
-//! The engine's own types are handles into shared tables. Writing them out once per version makes each call cheaper, keeps
-//! conversion testable without a component, and is the place where types without a JSON form are found. Types share their
-//! parts, so the written-out form can be far larger than the upload: it is counted.
+//! The engine's own types are handles into shared tables. Writing them out once per version makes
+//! each call cheaper, keeps conversion testable without a component, and is the place where types
+//! without a JSON form are found. Types share their parts, so the written-out form can be far
+//! larger than the upload: it is counted.
 
 use wasmill_core::limits::JSON_DEPTH;
 use wasmtime::component::types::{ComponentFunc, Type};
@@ -80,7 +81,10 @@ impl Signature {
         let mut params = Vec::new();
         for (name, ty) in function.params() {
             // Arguments are the members of an object, which is one level already.
-            params.push((name.to_owned(), writer.shape(&ty, 1).map_err(|error| error.of(&format!("parameter \"{name}\"")))?));
+            params.push((
+                name.to_owned(),
+                writer.shape(&ty, 1).map_err(|error| error.of(&format!("parameter \"{name}\"")))?,
+            ));
         }
         let result = match function.results().next() {
             None => None,
@@ -93,7 +97,9 @@ impl Signature {
 impl Unfit {
     fn of(self, place: &str) -> Self {
         match self {
-            Unfit::NoJsonForm(ty) => Unfit::NoJsonForm(format!("the {place} of main has the type {ty}, which has no JSON form")),
+            Unfit::NoJsonForm(ty) => Unfit::NoJsonForm(format!(
+                "the {place} of main has the type {ty}, which has no JSON form"
+            )),
             Unfit::TooLarge => Unfit::TooLarge,
         }
     }
@@ -108,8 +114,8 @@ impl Writer {
         self.shape(ty, depth).map(Box::new)
     }
 
-    /// `depth` is the JSON nesting around the value. Every compound type is counted as a level, also those that are
-    /// written flat: a bound for the recursion at the same time.
+    /// `depth` is the JSON nesting around the value. Every compound type is counted as a level,
+    /// also those that are written flat: a bound for the recursion at the same time.
     fn shape(&mut self, ty: &Type, depth: usize) -> Result<Shape, Unfit> {
         self.left = self.left.checked_sub(1).ok_or(Unfit::TooLarge)?;
         if depth > JSON_DEPTH {
@@ -135,12 +141,21 @@ impl Writer {
                 item => Shape::List(self.boxed(&item, below)?),
             },
             Type::Record(record) => {
-                let fields = record.fields().map(|field| Ok((field.name.to_owned(), self.shape(&field.ty, below)?)));
+                let fields = record
+                    .fields()
+                    .map(|field| Ok((field.name.to_owned(), self.shape(&field.ty, below)?)));
                 Shape::Record(fields.collect::<Result<_, Unfit>>()?)
             }
-            Type::Tuple(tuple) => Shape::Tuple(tuple.types().map(|ty| self.shape(&ty, below)).collect::<Result<_, _>>()?),
+            Type::Tuple(tuple) => Shape::Tuple(
+                tuple.types().map(|ty| self.shape(&ty, below)).collect::<Result<_, _>>()?,
+            ),
             Type::Variant(variant) => {
-                let cases = variant.cases().map(|case| Ok((case.name.to_owned(), case.ty.map(|ty| self.shape(&ty, below)).transpose()?)));
+                let cases = variant.cases().map(|case| {
+                    Ok((
+                        case.name.to_owned(),
+                        case.ty.map(|ty| self.shape(&ty, below)).transpose()?,
+                    ))
+                });
                 Shape::Variant(cases.collect::<Result<_, Unfit>>()?)
             }
             Type::Enum(names) => Shape::Enum(self.names(names.names())?),
@@ -156,11 +171,16 @@ impl Writer {
             Type::ErrorContext => return Err(Unfit::NoJsonForm("error-context".into())),
             // Two proposals that are switched off; a component with them does not compile here.
             Type::Map(_) => return Err(Unfit::NoJsonForm("map".into())),
-            Type::FixedLengthList(_) => return Err(Unfit::NoJsonForm("list of fixed length".into())),
+            Type::FixedLengthList(_) => {
+                return Err(Unfit::NoJsonForm("list of fixed length".into()));
+            }
         })
     }
 
-    fn names<'a>(&mut self, names: impl ExactSizeIterator<Item = &'a str>) -> Result<Vec<String>, Unfit> {
+    fn names<'a>(
+        &mut self,
+        names: impl ExactSizeIterator<Item = &'a str>,
+    ) -> Result<Vec<String>, Unfit> {
         let count = u32::try_from(names.len()).map_err(|_| Unfit::TooLarge)?;
         self.left = self.left.checked_sub(count).ok_or(Unfit::TooLarge)?;
         Ok(names.map(str::to_owned).collect())

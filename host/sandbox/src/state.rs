@@ -15,7 +15,8 @@ pub(crate) struct State {
     pub(crate) wasi: Wasi,
     pub(crate) limiter: Limiter,
     pub(crate) busy_ticks: u64,
-    /// The instance is there and its function is called: what goes wrong from here on is the guest's doing.
+    /// The instance is there and its function is called: what goes wrong from here on is the
+    /// guest's doing.
     pub(crate) entered: bool,
     deadline: Instant,
 }
@@ -27,15 +28,21 @@ impl WasiView for State {
 }
 
 /// A fresh store for one run, with every limit armed before anything of the guest is touched.
-pub(crate) fn store(engine: &Engine, wasi: Wasi, limits: &RunLimits, deadline: Instant) -> Store<State> {
-    let state = State { wasi, limiter: Limiter::new(limits), busy_ticks: 0, entered: false, deadline };
+pub(crate) fn store(
+    engine: &Engine,
+    wasi: Wasi,
+    limits: &RunLimits,
+    deadline: Instant,
+) -> Store<State> {
+    let state =
+        State { wasi, limiter: Limiter::new(limits), busy_ticks: 0, entered: false, deadline };
     let mut store = Store::new(engine, state);
     store.set_hostcall_fuel(usize::try_from(limits.hostcall_bytes).unwrap_or(usize::MAX));
     store.set_max_component_handles(limits.handles as usize);
     store.limiter(|state| &mut state.limiter);
     store.set_epoch_deadline(1);
-    // At each tick a busy guest gives its thread back for a moment: others get their turn, and the timers that end it
-    // by the wall clock or because it was cancelled can fire.
+    // At each tick a busy guest gives its thread back for a moment: others get their turn, and the
+    // timers that end it by the wall clock or because it was cancelled can fire.
     store.epoch_deadline_callback(|mut context| {
         let state = context.data_mut();
         state.busy_ticks += 1;
@@ -47,8 +54,9 @@ pub(crate) fn store(engine: &Engine, wasi: Wasi, limits: &RunLimits, deadline: I
             return Ok(UpdateDeadline::Continue(1));
         }
         lanes::note_busy();
-        // Not the engine's own way of yielding, which wakes the task at once: with all workers busy like that, tokio would look
-        // at its timers and sockets only every 61st turn, which is more than half a second. This one lets it look each time.
+        // Not the engine's own way of yielding, which wakes the task at once: with all workers busy
+        // like that, tokio would look at its timers and sockets only every 61st turn, which is more
+        // than half a second. This one lets it look each time.
         Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
     });
     store

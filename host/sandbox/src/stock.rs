@@ -1,7 +1,8 @@
-//! Compiled scripts outside of this process: on the host's own disk, and on the shelf that hosts share.
+//! Compiled scripts outside of this process: on the host's own disk, and on the shelf that hosts
+//! share.
 //!
-//! Both hold the same sealed bytes, and neither is trusted. What is missing, damaged or foreign is counted and compiled
-//! again; a shelf that is slow or away is passed over.
+//! Both hold the same sealed bytes, and neither is trusted. What is missing, damaged or foreign is
+//! counted and compiled again; a shelf that is slow or away is passed over.
 
 use crate::artefact::{Seal, Trusted};
 use crate::cache::Cache;
@@ -19,8 +20,8 @@ use wasmtime::Engine;
 
 /// Longest wait for the shelf: as long as compiling a large script takes.
 const SHELF_WAIT: Duration = Duration::from_secs(10);
-/// Bytes of the largest compiled script on a shelf: whoever may write there must not fill this host's memory. The largest
-/// seen, of Python, has 37 MB.
+/// Bytes of the largest compiled script on a shelf: whoever may write there must not fill this
+/// host's memory. The largest seen, of Python, has 37 MB.
 const SHELF_LARGEST: u64 = 512 << 20;
 /// Uploads to the shelf at the same time, for each holds a compiled script in memory.
 const UPLOADS: usize = 2;
@@ -79,9 +80,12 @@ impl Stock {
         shelf: Option<Arc<dyn ArtefactShelf>>,
     ) -> io::Result<Self> {
         // No larger file can come out of the compile child.
-        let cache = Cache::open(directory, limits.artefact_bytes, limits.compile.address_space_bytes)?;
+        let cache =
+            Cache::open(directory, limits.artefact_bytes, limits.compile.address_space_bytes)?;
         let (seal, uploads) = (Seal::new(key, engine), Semaphore::new(UPLOADS));
-        Ok(Self { shared: Arc::new(Shared { seal, cache, shelf, uploads, counters: Counters::default() }) })
+        Ok(Self {
+            shared: Arc::new(Shared { seal, cache, shelf, uploads, counters: Counters::default() }),
+        })
     }
 
     /// The compiled script on the disk, if one is there, whole and ours.
@@ -111,12 +115,15 @@ impl Stock {
         Some(trusted)
     }
 
-    /// The compiled script on the shelf, if there is one that is whole and ours, and the bytes that it came as.
+    /// The compiled script on the shelf, if there is one that is whole and ours, and the bytes that
+    /// it came as.
     pub(crate) async fn on_shelf(&self, digest: Digest) -> Option<(Trusted, Bytes)> {
         let shelf = self.shared.shelf.as_ref()?;
         let reading = shelf.get(self.shared.seal.made_for(), digest, SHELF_LARGEST);
         let found = tokio::time::timeout(SHELF_WAIT, reading).await;
-        let bytes = match found.unwrap_or_else(|_| Err(format!("no answer within {} s", SHELF_WAIT.as_secs()))) {
+        let bytes = match found
+            .unwrap_or_else(|_| Err(format!("no answer within {} s", SHELF_WAIT.as_secs())))
+        {
             Ok(found) => found?,
             Err(error) => {
                 self.shared.counters.shelf_failures.fetch_add(1, Ordering::Relaxed);
@@ -139,8 +146,8 @@ impl Stock {
         }
     }
 
-    /// Seals what the compiler has made, and writes it to the disk. Returns it in the place from where to load it, and as the
-    /// bytes to put on the shelf.
+    /// Seals what the compiler has made, and writes it to the disk. Returns it in the place from
+    /// where to load it, and as the bytes to put on the shelf.
     pub(crate) async fn keep(
         &self,
         digest: Digest,
@@ -158,7 +165,8 @@ impl Stock {
         .await
     }
 
-    /// Writes what came from the shelf to the disk, and returns it in the place from where to load it.
+    /// Writes what came from the shelf to the disk, and returns it in the place from where to load
+    /// it.
     pub(crate) async fn write(
         &self,
         digest: Digest,
@@ -171,7 +179,11 @@ impl Stock {
 
     /// Puts it on the shelf, if there is one, while the caller goes on.
     pub(crate) fn put_on_shelf(&self, digest: Digest, sealed: Bytes) {
-        let Some(shelf) = self.shared.shelf.clone().filter(|_| sealed.len() as u64 <= SHELF_LARGEST) else { return };
+        let Some(shelf) =
+            self.shared.shelf.clone().filter(|_| sealed.len() as u64 <= SHELF_LARGEST)
+        else {
+            return;
+        };
         let shared = self.shared.clone();
         tokio::spawn(async move {
             let Ok(_place) = shared.uploads.acquire().await else { return };
@@ -224,18 +236,33 @@ impl Stock {
         }
     }
 
-    /// Does what blocks on the disk or reads megabytes off the executor threads; it is done also if the caller goes away.
-    async fn blocking<T: Send + 'static>(&self, work: impl FnOnce(&Shared) -> T + Send + 'static) -> Option<T> {
+    /// Does what blocks on the disk or reads megabytes off the executor threads; it is done also if
+    /// the caller goes away.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Shared) -> T + Send + 'static,
+    ) -> Option<T> {
         let shared = self.shared.clone();
-        spawn_blocking(move || work(&shared)).await.inspect_err(|error| tracing::error!(%error, "keeping compiled scripts")).ok()
+        spawn_blocking(move || work(&shared))
+            .await
+            .inspect_err(|error| tracing::error!(%error, "keeping compiled scripts"))
+            .ok()
     }
 }
 
 impl Shared {
-    /// Writes a sealed script to the disk, where it may take the place of others that are not in use, and returns it as it is
-    /// there. A failure costs a later recompilation and nothing else, so it is only logged.
-    fn write(&self, digest: Digest, trusted: Trusted, sealed: &Bytes, in_use: impl Fn(&Digest) -> bool) -> Trusted {
-        // The first part of a name is the digest. What was made for another engine cannot be in use.
+    /// Writes a sealed script to the disk, where it may take the place of others that are not in
+    /// use, and returns it as it is there. A failure costs a later recompilation and nothing else,
+    /// so it is only logged.
+    fn write(
+        &self,
+        digest: Digest,
+        trusted: Trusted,
+        sealed: &Bytes,
+        in_use: impl Fn(&Digest) -> bool,
+    ) -> Trusted {
+        // The first part of a name is the digest. What was made for another engine cannot be in
+        // use.
         let needed = |name: &str| {
             let digest = name.get(..64).and_then(|hex| hex.parse().ok());
             digest.is_some_and(|digest| name == self.seal.identity(&digest) && in_use(&digest))

@@ -1,7 +1,9 @@
-//! Makes foreign text harmless to show: names out of an upload, values out of arguments, lines out of a guest.
+//! Makes foreign text harmless to show: names out of an upload, values out of arguments, lines out
+//! of a guest.
 //!
-//! What a guest names or prints ends up in terminals, logs and pages. Control characters could move a terminal's cursor or
-//! forge a line, so they are written as escapes; and nothing is quoted at full length.
+//! What a guest names or prints ends up in terminals, logs and pages. Control characters could move
+//! a terminal's cursor or forge a line, so they are written as escapes; and nothing is quoted at
+//! full length.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -12,9 +14,11 @@ const QUOTED_CHARS: usize = 60;
 /// Names listed in one message; more are counted.
 const LISTED_NAMES: usize = 20;
 
-/// True for characters that don't print but act: controls except newline and tab, and those that reorder or break lines.
+/// True for characters that don't print but act: controls except newline and tab, and those that
+/// reorder or break lines.
 pub(crate) fn acts(c: char) -> bool {
-    (c.is_control() && c != '\n' && c != '\t') || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    (c.is_control() && c != '\n' && c != '\t')
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Appends `text` with acting characters as `\u{..}` escapes.
@@ -29,7 +33,8 @@ pub(crate) fn push_escaped(out: &mut String, text: &str) {
     }
 }
 
-/// `text` without acting characters and of at most `limit` bytes, cut at a character with an ellipsis.
+/// `text` without acting characters and of at most `limit` bytes, cut at a character with an
+/// ellipsis.
 pub(crate) fn tamed(text: &str, limit: usize) -> String {
     let cut = cut(text, limit);
     let mut out = String::with_capacity(cut.len());

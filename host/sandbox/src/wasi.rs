@@ -1,7 +1,8 @@
-//! What a script sees of the world: its streams, its environment, a coarse clock, fresh randomness, and nothing else.
+//! What a script sees of the world: its streams, its environment, a coarse clock, fresh randomness,
+//! and nothing else.
 //!
-//! No directory is opened and every socket operation is refused. The interfaces for both are there all the same, because
-//! standard libraries import them.
+//! No directory is opened and every socket operation is refused. The interfaces for both are there
+//! all the same, because standard libraries import them.
 
 use crate::invoke::Environment;
 use crate::limiter::Exceeded;
@@ -23,7 +24,8 @@ use wasmtime_wasi::p2::pipe::MemoryInputPipe;
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError};
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiView as _};
 
-/// Bytes that a guest may write in one call; the rest of it comes with the next. The host holds that much at a time.
+/// Bytes that a guest may write in one call; the rest of it comes with the next. The host holds
+/// that much at a time.
 const WRITE_PERMIT: usize = 64 << 10;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -46,7 +48,10 @@ pub(crate) struct Capture {
 
 impl Capture {
     pub(crate) fn new(limit: u64) -> Arc<Self> {
-        Arc::new(Self { limit: usize::try_from(limit).unwrap_or(usize::MAX), content: Mutex::default() })
+        Arc::new(Self {
+            limit: usize::try_from(limit).unwrap_or(usize::MAX),
+            content: Mutex::default(),
+        })
     }
 
     /// What was written, leaving nothing; and whether it was more than the limit.
@@ -124,7 +129,11 @@ impl OutputStream for Sink {
 }
 
 impl AsyncWrite for Sink {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Poll::Ready(self.put(bytes).map(|()| bytes.len()).map_err(io::Error::other))
     }
 
@@ -137,7 +146,8 @@ impl AsyncWrite for Sink {
     }
 }
 
-/// Clocks of 1 ms: coarse enough to make timing the processor's caches hard, fine enough for scripts.
+/// Clocks of 1 ms: coarse enough to make timing the processor's caches hard, fine enough for
+/// scripts.
 struct CoarseClock {
     start: Instant,
 }
@@ -206,16 +216,19 @@ impl World {
         }
         builder.allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
         builder.max_random_size(limits.random_bytes);
-        // The seed of quick random numbers is a fresh one by default, not a constant: hash tables differ from run to run.
+        // The seed of quick random numbers is a fresh one by default, not a constant: hash tables
+        // differ from run to run.
         builder.monotonic_clock(CoarseClock { start }).wall_clock(CoarseClock { start });
         let mut context = builder.build_p1();
-        // The engine's own bounds are opt-in: without this one a guest could make the host hold what it likes.
+        // The engine's own bounds are opt-in: without this one a guest could make the host hold
+        // what it likes.
         context.ctx().table.set_max_capacity(limits.handles as usize);
         context
     }
 }
 
-/// A run's WASI, made when the script first asks for anything: many never do, and it would be a tenth of such a call.
+/// A run's WASI, made when the script first asks for anything: many never do, and it would be a
+/// tenth of such a call.
 pub(crate) struct Wasi {
     made: LazyCell<WasiP1Ctx, Box<dyn FnOnce() -> WasiP1Ctx + Send>>,
 }

@@ -28,10 +28,15 @@ struct Upload {
     summary: String,
 }
 
-/// Deploys an uploaded module: the body is the wasm itself. Query: `summary`, `timeout_s`, `memory_mib`, and the script's
-/// settings.
+/// Deploys an uploaded module: the body is the wasm itself. Query: `summary`, `timeout_s`,
+/// `memory_mib`, and the script's settings.
 /// 201 for a new version, 200 for one that is deployed already.
-pub(crate) async fn upload(asked: Asked<'_>, workspace: &WorkspaceId, path: ScriptPath, incoming: Incoming) -> Result<Reply, Problem> {
+pub(crate) async fn upload(
+    asked: Asked<'_>,
+    workspace: &WorkspaceId,
+    path: ScriptPath,
+    incoming: Incoming,
+) -> Result<Reply, Problem> {
     let query = asked.query;
     let limits = DeclaredLimits {
         timeout_s: typed_parameter(query, "timeout_s", "a number of seconds")?,
@@ -40,13 +45,19 @@ pub(crate) async fn upload(asked: Asked<'_>, workspace: &WorkspaceId, path: Scri
     let settings = settings::of_query(query)?;
     let summary = parameter(query, "summary").unwrap_or_default();
     let bounds = &asked.host.settings.limits;
-    let wasm = body::read(&asked.request.headers, incoming, bounds.module_bytes, bounds.body_timeout).await?;
+    let wasm =
+        body::read(&asked.request.headers, incoming, bounds.module_bytes, bounds.body_timeout)
+            .await?;
     let answer = deploy(asked, workspace, Upload { path, wasm, limits, settings, summary }).await?;
     Ok(respond::json(if answer.created { 201 } else { 200 }, &answer))
 }
 
 /// Deploys a script described in JSON, and answers with the version's hash as text.
-pub(crate) async fn create(asked: Asked<'_>, workspace: &WorkspaceId, incoming: Incoming) -> Result<Reply, Problem> {
+pub(crate) async fn create(
+    asked: Asked<'_>,
+    workspace: &WorkspaceId,
+    incoming: Incoming,
+) -> Result<Reply, Problem> {
     // Base64 is a third longer, and the rest of the description is short.
     let bounds = &asked.host.settings.limits;
     let most = bounds.module_bytes.saturating_mul(4) / 3 + (64 << 10);
@@ -55,42 +66,68 @@ pub(crate) async fn create(asked: Asked<'_>, workspace: &WorkspaceId, incoming: 
     let path: ScriptPath = name(&script.path)?;
     asked.caller.require(workspace, &Need::one("scripts", Action::Write, path.as_str()))?;
     if script.language != "wasm" {
-        let detail = format!("language is {:?}; this host runs wasm, compiled from whatever it was written in", script.language);
+        let detail = format!(
+            "language is {:?}; this host runs wasm, compiled from whatever it was written in",
+            script.language
+        );
         return Err(Problem::bad_request(detail));
     }
     follows(asked, workspace, &path, script.parent_hash.as_deref()).await?;
-    let wasm = STANDARD
-        .decode(script.content.trim())
-        .map_err(|error| Problem::bad_request(format!("content is not the wasm in standard base64: {error}")))?;
+    let wasm = STANDARD.decode(script.content.trim()).map_err(|error| {
+        Problem::bad_request(format!("content is not the wasm in standard base64: {error}"))
+    })?;
     let limits = DeclaredLimits { timeout_s: script.timeout, memory_mib: script.memory_mib };
     let settings = settings::of_script(&script)?;
-    let answer = deploy(asked, workspace, Upload { path, wasm: wasm.into(), limits, settings, summary: script.summary }).await?;
+    let answer = deploy(
+        asked,
+        workspace,
+        Upload { path, wasm: wasm.into(), limits, settings, summary: script.summary },
+    )
+    .await?;
     Ok(respond::text(201, answer.hash))
 }
 
 /// Holds what an author believes to be the newest version against what it is.
-async fn follows(asked: Asked<'_>, workspace: &WorkspaceId, path: &ScriptPath, parent: Option<&str>) -> Result<(), Problem> {
-    let newest = asked.host.store.newest(workspace, path).await.map_err(unavailable)?.map(|version| version.version.hash);
+async fn follows(
+    asked: Asked<'_>,
+    workspace: &WorkspaceId,
+    path: &ScriptPath,
+    parent: Option<&str>,
+) -> Result<(), Problem> {
+    let newest = asked
+        .host
+        .store
+        .newest(workspace, path)
+        .await
+        .map_err(unavailable)?
+        .map(|version| version.version.hash);
     let parent = parent.filter(|parent| !parent.is_empty()).map(str::parse::<VersionHash>);
-    let parent = parent.transpose().map_err(|error| Problem::bad_request(format!("parent_hash: {error}")))?;
+    let parent = parent
+        .transpose()
+        .map_err(|error| Problem::bad_request(format!("parent_hash: {error}")))?;
     match (parent, newest) {
         (None, None) => Ok(()),
         (Some(parent), Some(newest)) if parent == newest => Ok(()),
-        (Some(parent), _) => {
-            Err(Problem::bad_request(format!("The newest version of {path} is no longer {parent}; look at it, and deploy again")))
-        }
+        (Some(parent), _) => Err(Problem::bad_request(format!(
+            "The newest version of {path} is no longer {parent}; look at it, and deploy again"
+        ))),
         (None, Some(newest)) => Err(Problem::bad_request(format!(
             "Path conflict: there is a script at {path}; give its hash {newest} as parent_hash to replace it"
         ))),
     }
 }
 
-async fn deploy(asked: Asked<'_>, workspace: &WorkspaceId, upload: Upload) -> Result<wire::Uploaded, Problem> {
+async fn deploy(
+    asked: Asked<'_>,
+    workspace: &WorkspaceId,
+    upload: Upload,
+) -> Result<wire::Uploaded, Problem> {
     let Asked { host, caller, .. } = asked;
     let Upload { path, wasm, limits, settings, summary } = upload;
     let module_bytes = wasm.len() as u64;
     let admitted = host.sandbox.admit(wasm.clone()).await.map_err(refused)?;
-    let manifest = Manifest::new(path.clone(), admitted.digest, admitted.kind, limits).with_settings(settings);
+    let manifest =
+        Manifest::new(path.clone(), admitted.digest, admitted.kind, limits).with_settings(settings);
     let (manifest, hash) = manifest.canonical().map_err(|error| {
         tracing::error!(%error, "a manifest could not be written");
         Problem::internal()

@@ -12,10 +12,16 @@ use wasmill_core::{JobId, Problem, WorkspaceId};
 use wasmill_store::{Job, JobState, Micros, RunEnd, RunStatus, Trigger};
 
 /// Finds a job that the caller may read: with `jobs:read`, or because this very token started it.
-pub(super) async fn find(host: &Host, caller: &Caller, workspace: &WorkspaceId, id: JobId) -> Result<Job, Problem> {
+pub(super) async fn find(
+    host: &Host,
+    caller: &Caller,
+    workspace: &WorkspaceId,
+    id: JobId,
+) -> Result<Job, Problem> {
     caller.role(workspace)?;
     let found = host.store.job(workspace, id).await.map_err(unavailable)?;
-    let missing = || Problem::not_found(format!("There is no job {id} in the workspace {workspace}"));
+    let missing =
+        || Problem::not_found(format!("There is no job {id} in the workspace {workspace}"));
     let job = found.ok_or_else(missing)?;
     let started_it = job.job.token == Some(caller.digest);
     match caller.require(workspace, &Need::one("jobs", Action::Read, job.path.as_str())) {
@@ -38,7 +44,13 @@ fn args(job: &Job) -> Option<&RawValue> {
 }
 
 /// A job in the API's shape. `log` replaces the stored one while the job runs.
-pub(super) fn shown<'a>(workspace: &'a WorkspaceId, job: &'a Job, caller: &'a Caller, whole: bool, log: Option<String>) -> wire::Job<'a> {
+pub(super) fn shown<'a>(
+    workspace: &'a WorkspaceId,
+    job: &'a Job,
+    caller: &'a Caller,
+    whole: bool,
+    log: Option<String>,
+) -> wire::Job<'a> {
     let end = match &job.state {
         JobState::Finished(end) => Some(end),
         _ => None,
@@ -51,7 +63,9 @@ pub(super) fn shown<'a>(workspace: &'a WorkspaceId, job: &'a Job, caller: &'a Ca
         created_by: &job.job.created_by,
         created_at: wire::timestamp(job.job.created),
         started_at: started(job).map(wire::timestamp),
-        completed_at: end.map(|end| wire::timestamp(end.started.saturating_add(end.duration.as_micros() as i64))),
+        completed_at: end.map(|end| {
+            wire::timestamp(end.started.saturating_add(end.duration.as_micros() as i64))
+        }),
         scheduled_for: queued.then(|| wire::timestamp(job.job.run_at)),
         running: queued.then_some(matches!(job.state, JobState::Running(_))),
         success: end.map(|end| end.status == RunStatus::Success),
@@ -60,10 +74,13 @@ pub(super) fn shown<'a>(workspace: &'a WorkspaceId, job: &'a Job, caller: &'a Ca
         script_path: job.path.as_str(),
         args: args(job),
         result: end.filter(|_| whole).map(|end| &*end.result),
-        logs: whole.then(|| log.or_else(|| end.map(|end| String::from_utf8_lossy(&end.log).into_owned()))).flatten(),
+        logs: whole
+            .then(|| log.or_else(|| end.map(|end| String::from_utf8_lossy(&end.log).into_owned())))
+            .flatten(),
         job_kind: "script",
         language: "wasm",
-        canceled: job.canceled.is_some() || end.is_some_and(|end| end.status == RunStatus::Canceled),
+        canceled: job.canceled.is_some()
+            || end.is_some_and(|end| end.status == RunStatus::Canceled),
         canceled_by: job.canceled.as_ref().map(|canceled| canceled.by.as_str()),
         canceled_reason: job.canceled.as_ref().and_then(|canceled| canceled.reason.as_deref()),
         parent_job: job.job.parent.map(|id| id.to_string()),
@@ -85,7 +102,11 @@ pub(super) fn shown<'a>(workspace: &'a WorkspaceId, job: &'a Job, caller: &'a Ca
         },
         attempt: job.attempt,
         retry: job.job.retry,
-        concurrent_limit: job.job.concurrency.filter(|_| queued).map(|concurrency| concurrency.limit),
+        concurrent_limit: job
+            .job
+            .concurrency
+            .filter(|_| queued)
+            .map(|concurrency| concurrency.limit),
         timeout: job.job.timeout.filter(|_| queued).map(|timeout| timeout.as_secs()),
     }
 }
@@ -95,8 +116,8 @@ pub(super) fn growing_log(host: &Host, id: JobId) -> Option<String> {
     host.running.log(id).map(|log| log.read_from(0).0)
 }
 
-/// Notes that somebody is given a job's result, and so erases it where its script asks for that: before the answer is
-/// sent, so that whoever has read it can rely on it.
+/// Notes that somebody is given a job's result, and so erases it where its script asks for that:
+/// before the answer is sent, so that whoever has read it can rely on it.
 ///
 /// # Errors
 /// When it cannot be erased; the result is then not given away.
@@ -108,7 +129,12 @@ pub(super) async fn read(host: &Host, workspace: &WorkspaceId, job: &Job) -> Res
 }
 
 /// One job, whole.
-pub(crate) async fn get(host: &Host, caller: &Caller, workspace: &WorkspaceId, id: JobId) -> Result<Reply, Problem> {
+pub(crate) async fn get(
+    host: &Host,
+    caller: &Caller,
+    workspace: &WorkspaceId,
+    id: JobId,
+) -> Result<Reply, Problem> {
     let job = find(host, caller, workspace, id).await?;
     read(host, workspace, &job).await?;
     let log = growing_log(host, id);
@@ -124,15 +150,27 @@ fn end_of(job: &Job) -> Result<&RunEnd, Problem> {
 }
 
 /// One job, whole; 404 until it is over.
-pub(crate) async fn get_completed(host: &Host, caller: &Caller, workspace: &WorkspaceId, id: JobId) -> Result<Reply, Problem> {
+pub(crate) async fn get_completed(
+    host: &Host,
+    caller: &Caller,
+    workspace: &WorkspaceId,
+    id: JobId,
+) -> Result<Reply, Problem> {
     let job = find(host, caller, workspace, id).await?;
     end_of(&job)?;
     read(host, workspace, &job).await?;
     Ok(respond::json(200, &shown(workspace, &job, caller, true, None)))
 }
 
-/// The bare result, or what `json_path` (keys and indices between dots) leads to in it; 404 until there is one.
-pub(crate) async fn result(host: &Host, caller: &Caller, workspace: &WorkspaceId, id: JobId, query: &str) -> Result<Reply, Problem> {
+/// The bare result, or what `json_path` (keys and indices between dots) leads to in it; 404 until
+/// there is one.
+pub(crate) async fn result(
+    host: &Host,
+    caller: &Caller,
+    workspace: &WorkspaceId,
+    id: JobId,
+    query: &str,
+) -> Result<Reply, Problem> {
     let job = find(host, caller, workspace, id).await?;
     let end = end_of(&job)?;
     read(host, workspace, &job).await?;
@@ -141,14 +179,22 @@ pub(crate) async fn result(host: &Host, caller: &Caller, workspace: &WorkspaceId
     };
     let mut part: &RawValue = &end.result;
     for key in path.split('.') {
-        part = wasmill_core::json::part(part, key)
-            .ok_or_else(|| Problem::not_found(format!("The result of {id} has nothing at {path}: there is no {key:?}")))?;
+        part = wasmill_core::json::part(part, key).ok_or_else(|| {
+            Problem::not_found(format!(
+                "The result of {id} has nothing at {path}: there is no {key:?}"
+            ))
+        })?;
     }
     Ok(respond::json(200, &part))
 }
 
 /// When a completed job ran.
-pub(crate) async fn timing(host: &Host, caller: &Caller, workspace: &WorkspaceId, id: JobId) -> Result<Reply, Problem> {
+pub(crate) async fn timing(
+    host: &Host,
+    caller: &Caller,
+    workspace: &WorkspaceId,
+    id: JobId,
+) -> Result<Reply, Problem> {
     let job = find(host, caller, workspace, id).await?;
     let end = end_of(&job)?;
     let timing = wire::Timing {
@@ -160,24 +206,46 @@ pub(crate) async fn timing(host: &Host, caller: &Caller, workspace: &WorkspaceId
 }
 
 /// The result when there is one: always all of `completed`, `result`, `success`, `started`.
-pub(crate) async fn result_maybe(host: &Host, caller: &Caller, workspace: &WorkspaceId, id: JobId, query: &str) -> Result<Reply, Problem> {
+pub(crate) async fn result_maybe(
+    host: &Host,
+    caller: &Caller,
+    workspace: &WorkspaceId,
+    id: JobId,
+    query: &str,
+) -> Result<Reply, Problem> {
     let job = find(host, caller, workspace, id).await?;
     read(host, workspace, &job).await?;
     let ask = typed_parameter::<bool>(query, "get_started", "true or false")?.unwrap_or(false);
     Ok(match &job.state {
         JobState::Finished(end) => {
             let success = Some(end.status == RunStatus::Success);
-            respond::json(200, &ResultMaybe { completed: true, result: Some(&end.result), success, started: Some(true) })
+            respond::json(
+                200,
+                &ResultMaybe {
+                    completed: true,
+                    result: Some(&end.result),
+                    success,
+                    started: Some(true),
+                },
+            )
         }
         state => {
             let started = ask.then_some(matches!(state, JobState::Running(_)));
-            respond::json(200, &ResultMaybe { completed: false, result: None, success: None, started })
+            respond::json(
+                200,
+                &ResultMaybe { completed: false, result: None, success: None, started },
+            )
         }
     })
 }
 
 /// The log as text, also while it grows.
-pub(crate) async fn logs(host: &Host, caller: &Caller, workspace: &WorkspaceId, id: JobId) -> Result<Reply, Problem> {
+pub(crate) async fn logs(
+    host: &Host,
+    caller: &Caller,
+    workspace: &WorkspaceId,
+    id: JobId,
+) -> Result<Reply, Problem> {
     // Asked for first: a job that ends between the two look-ups is then found in the store.
     let growing = growing_log(host, id);
     let job = find(host, caller, workspace, id).await?;
@@ -192,7 +260,12 @@ pub(crate) async fn logs(host: &Host, caller: &Caller, workspace: &WorkspaceId, 
 const TAIL: usize = 20_000;
 
 /// The last characters of a completed job's log, as a JSON string.
-pub(crate) async fn logs_tail(host: &Host, caller: &Caller, workspace: &WorkspaceId, id: JobId) -> Result<Reply, Problem> {
+pub(crate) async fn logs_tail(
+    host: &Host,
+    caller: &Caller,
+    workspace: &WorkspaceId,
+    id: JobId,
+) -> Result<Reply, Problem> {
     let job = find(host, caller, workspace, id).await?;
     let log = String::from_utf8_lossy(&end_of(&job)?.log);
     let from = log.char_indices().rev().nth(TAIL - 1).map_or(0, |(at, _)| at);
@@ -200,13 +273,23 @@ pub(crate) async fn logs_tail(host: &Host, caller: &Caller, workspace: &Workspac
 }
 
 /// The outermost job that this one is part of: itself, when it is part of none.
-pub(crate) async fn root(host: &Host, caller: &Caller, workspace: &WorkspaceId, id: JobId) -> Result<Reply, Problem> {
+pub(crate) async fn root(
+    host: &Host,
+    caller: &Caller,
+    workspace: &WorkspaceId,
+    id: JobId,
+) -> Result<Reply, Problem> {
     let job = find(host, caller, workspace, id).await?;
     Ok(respond::json(200, &job.job.root.or(job.job.parent).unwrap_or(id)))
 }
 
 /// Erases what a completed job was given, answered and logged. The answer is the job as it now is.
-pub(crate) async fn erase(host: &Host, caller: &Caller, workspace: &WorkspaceId, id: JobId) -> Result<Reply, Problem> {
+pub(crate) async fn erase(
+    host: &Host,
+    caller: &Caller,
+    workspace: &WorkspaceId,
+    id: JobId,
+) -> Result<Reply, Problem> {
     end_of(&find(host, caller, workspace, id).await?)?;
     host.store.erase(workspace, &[id]).await.map_err(unavailable)?;
     tracing::info!(%workspace, job = %id, user = caller.user, "a job was erased");
@@ -214,7 +297,12 @@ pub(crate) async fn erase(host: &Host, caller: &Caller, workspace: &WorkspaceId,
 }
 
 /// The arguments.
-pub(crate) async fn arguments(host: &Host, caller: &Caller, workspace: &WorkspaceId, id: JobId) -> Result<Reply, Problem> {
+pub(crate) async fn arguments(
+    host: &Host,
+    caller: &Caller,
+    workspace: &WorkspaceId,
+    id: JobId,
+) -> Result<Reply, Problem> {
     let job = find(host, caller, workspace, id).await?;
     Ok(respond::json(200, &args(&job)))
 }

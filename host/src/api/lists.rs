@@ -23,19 +23,32 @@ pub(crate) enum Which {
 }
 
 /// Jobs newest first, without results and logs.
-pub(crate) async fn list(host: &Host, caller: &Caller, workspace: &WorkspaceId, which: Which, query: &str) -> Result<Reply, Problem> {
+pub(crate) async fn list(
+    host: &Host,
+    caller: &Caller,
+    workspace: &WorkspaceId,
+    which: Which,
+    query: &str,
+) -> Result<Reply, Problem> {
     let filter = filter(which, query)?;
     let jobs = host.store.list_jobs(workspace, &filter).await.map_err(unavailable)?;
     let shown: Vec<_> = jobs.iter().map(|job| shown(workspace, job, caller, false, None)).collect();
     Ok(respond::json(200, &shown))
 }
 
-/// How many jobs wait: `{"database_length", "suspended"}`. Of completed ones: `{"database_length"}`.
-pub(crate) async fn count(host: &Host, workspace: &WorkspaceId, which: Which) -> Result<Reply, Problem> {
+/// How many jobs wait: `{"database_length", "suspended"}`. Of completed ones:
+/// `{"database_length"}`.
+pub(crate) async fn count(
+    host: &Host,
+    workspace: &WorkspaceId,
+    which: Which,
+) -> Result<Reply, Problem> {
     let counts = host.store.counts(workspace).await.map_err(unavailable)?;
     let counted = match which {
         Which::Completed => JobCount { database_length: counts.completed, suspended: None },
-        Which::All | Which::Queued => JobCount { database_length: counts.queued, suspended: Some(counts.suspended) },
+        Which::All | Which::Queued => {
+            JobCount { database_length: counts.queued, suspended: Some(counts.suspended) }
+        }
     };
     Ok(respond::json(200, &counted))
 }
@@ -69,11 +82,24 @@ pub(super) const FILTERS: [&str; 23] = [
 
 /// Whether a filter says more than where a page begins and ends.
 pub(super) fn narrows(filter: &JobFilter) -> bool {
-    let JobFilter { path, path_start, version, created_by, label, parent, tag, trigger, success, statuses, .. } = filter;
+    let JobFilter {
+        path,
+        path_start,
+        version,
+        created_by,
+        label,
+        parent,
+        tag,
+        trigger,
+        success,
+        statuses,
+        ..
+    } = filter;
     let words = path_start.is_some() || created_by.is_some() || label.is_some() || tag.is_some();
     let names = path.is_some() || version.is_some() || parent.is_some();
     let ends = trigger.is_some() || success.is_some() || !statuses.is_empty();
-    let times = [filter.created, filter.started, filter.completed].iter().any(|span| !span.is_open());
+    let times =
+        [filter.created, filter.started, filter.completed].iter().any(|span| !span.is_open());
     words || names || ends || times
 }
 
@@ -83,7 +109,9 @@ pub(super) fn filter(which: Which, query: &str) -> Result<JobFilter, Problem> {
     let given = |name: &str| parameter(query, name).filter(|text| !text.is_empty());
     let (success, running) = (switch("success")?, switch("running")?);
     if success.is_some() && running.is_some() {
-        return Err(Problem::bad_request("success and running cannot be asked for together: a running job has no success yet"));
+        return Err(Problem::bad_request(
+            "success and running cannot be asked for together: a running job has no success yet",
+        ));
     }
     let statuses = match given("status") {
         None => Vec::new(),
@@ -102,7 +130,9 @@ pub(super) fn filter(which: Which, query: &str) -> Result<JobFilter, Problem> {
             Some("webhook") => Some(Trigger::Webhook),
             Some("manual") => Some(Trigger::Manual),
             Some(other) => {
-                return Err(Problem::bad_request(format!("The query parameter trigger_kind is {other:?}; it must be webhook or manual")));
+                return Err(Problem::bad_request(format!(
+                    "The query parameter trigger_kind is {other:?}; it must be webhook or manual"
+                )));
             }
         },
         success,
@@ -130,7 +160,9 @@ fn status(text: &str) -> Result<RunStatus, Problem> {
         "success" => Ok(RunStatus::Success),
         "failure" => Ok(RunStatus::Failure),
         "canceled" => Ok(RunStatus::Canceled),
-        other => Err(Problem::bad_request(format!("The query parameter status has {other:?}; it must list success, failure or canceled"))),
+        other => Err(Problem::bad_request(format!(
+            "The query parameter status has {other:?}; it must list success, failure or canceled"
+        ))),
     }
 }
 
@@ -156,12 +188,23 @@ mod tests {
     #[test]
     fn what_narrows() {
         let narrow = |query: &str| narrows(&filter(Which::Completed, query).unwrap());
-        for query in
-            ["", "per_page=3", "order_desc=true&include_args=true", "script_path_start=", "after=01937f4e-0000-7000-8000-000000000000"]
-        {
+        for query in [
+            "",
+            "per_page=3",
+            "order_desc=true&include_args=true",
+            "script_path_start=",
+            "after=01937f4e-0000-7000-8000-000000000000",
+        ] {
             assert!(!narrow(query), "{query}");
         }
-        for query in ["script_path_start=u/", "status=failure", "success=false", "created_after=2026-01-01T00:00:00Z", "tag=a", "label=b"] {
+        for query in [
+            "script_path_start=u/",
+            "status=failure",
+            "success=false",
+            "created_after=2026-01-01T00:00:00Z",
+            "tag=a",
+            "label=b",
+        ] {
             assert!(narrow(query), "{query}");
         }
     }
@@ -179,8 +222,14 @@ mod tests {
         );
         assert_eq!(read.path.unwrap().as_str(), "u/a/b");
         assert_eq!(read.created, Span { after: Some(1_767_225_600_000_000), before: None });
-        assert_eq!(filter(Which::All, "status=failure,canceled").unwrap().statuses, [RunStatus::Failure, RunStatus::Canceled]);
-        assert_eq!(filter(Which::All, "created_after=2026-01-01T00:00:00+00:00").unwrap().created.after, Some(1_767_225_600_000_000));
+        assert_eq!(
+            filter(Which::All, "status=failure,canceled").unwrap().statuses,
+            [RunStatus::Failure, RunStatus::Canceled]
+        );
+        assert_eq!(
+            filter(Which::All, "created_after=2026-01-01T00:00:00+00:00").unwrap().created.after,
+            Some(1_767_225_600_000_000)
+        );
         for bad in [
             "success=yes",
             "running=1",

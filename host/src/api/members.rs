@@ -12,7 +12,12 @@ use wasmill_store::{Micros, Role, User};
 /// Who the caller is in a workspace.
 pub(crate) fn whoami(caller: &Caller, workspace: &WorkspaceId) -> Result<Reply, Problem> {
     let role = caller.role(workspace)?;
-    let user = User { name: caller.user.clone(), email: caller.email.clone(), super_admin: caller.super_admin, created: caller.created };
+    let user = User {
+        name: caller.user.clone(),
+        email: caller.email.clone(),
+        super_admin: caller.super_admin,
+        created: caller.created,
+    };
     Ok(respond::json(200, &shown(workspace, &user, role)))
 }
 
@@ -36,7 +41,9 @@ fn shown(workspace: &WorkspaceId, user: &User, role: Role) -> wire::Member {
 
 fn role(is_admin: bool, operator: bool) -> Result<Role, Problem> {
     match (is_admin, operator) {
-        (true, true) => Err(Problem::bad_request("is_admin and operator are two roles; a member has one")),
+        (true, true) => {
+            Err(Problem::bad_request("is_admin and operator are two roles; a member has one"))
+        }
         (true, false) => Ok(Role::Admin),
         (false, true) => Ok(Role::Operator),
         (false, false) => Ok(Role::Developer),
@@ -46,7 +53,9 @@ fn role(is_admin: bool, operator: bool) -> Result<Role, Problem> {
 async fn find(host: &Host, workspace: &WorkspaceId, name: &str) -> Result<(User, Role), Problem> {
     let members = host.store.list_members(workspace).await.map_err(unavailable)?;
     let found = members.into_iter().find(|(user, _)| user.name == name);
-    found.ok_or_else(|| Problem::not_found(format!("The workspace {workspace} has no member {name}")))
+    found.ok_or_else(|| {
+        Problem::not_found(format!("The workspace {workspace} has no member {name}"))
+    })
 }
 
 /// The members by name.
@@ -57,33 +66,53 @@ pub(crate) async fn list(host: &Host, workspace: &WorkspaceId) -> Result<Reply, 
 }
 
 /// One member.
-pub(crate) async fn get(host: &Host, workspace: &WorkspaceId, name: &str) -> Result<Reply, Problem> {
+pub(crate) async fn get(
+    host: &Host,
+    workspace: &WorkspaceId,
+    name: &str,
+) -> Result<Reply, Problem> {
     let (user, role) = find(host, workspace, name).await?;
     Ok(respond::json(200, &shown(workspace, &user, role)))
 }
 
 /// A member's address.
-pub(crate) async fn email(host: &Host, workspace: &WorkspaceId, name: &str) -> Result<Reply, Problem> {
+pub(crate) async fn email(
+    host: &Host,
+    workspace: &WorkspaceId,
+    name: &str,
+) -> Result<Reply, Problem> {
     let (user, _) = find(host, workspace, name).await?;
     Ok(respond::text(200, user.email))
 }
 
 /// Makes a user a member; one that does not exist yet is made.
-pub(crate) async fn add(host: &Host, workspace: &WorkspaceId, asked: &wire::NewMember) -> Result<Reply, Problem> {
+pub(crate) async fn add(
+    host: &Host,
+    workspace: &WorkspaceId,
+    asked: &wire::NewMember,
+) -> Result<Reply, Problem> {
     let role = role(asked.is_admin, asked.operator)?;
     let user = match users::by_email(host, &asked.email).await? {
         Some(user) => user,
         None => users::new(host, &asked.email, asked.username.as_deref(), false).await?,
     };
     if find(host, workspace, &user.name).await.is_ok() {
-        return Err(Problem::new(Code::Conflict, format!("{} is a member of {workspace} already", user.name)));
+        return Err(Problem::new(
+            Code::Conflict,
+            format!("{} is a member of {workspace} already", user.name),
+        ));
     }
     put(host, workspace, &user.name, role).await?;
     Ok(respond::text(201, format!("user {} was added to {workspace}", user.name)))
 }
 
 /// Changes a member's role; it counts from the answer on.
-pub(crate) async fn update(host: &Host, workspace: &WorkspaceId, name: &str, asked: &wire::MemberChange) -> Result<Reply, Problem> {
+pub(crate) async fn update(
+    host: &Host,
+    workspace: &WorkspaceId,
+    name: &str,
+    asked: &wire::MemberChange,
+) -> Result<Reply, Problem> {
     let (user, now) = find(host, workspace, name).await?;
     // Making somebody the one is unmaking the other, unless both are asked for.
     let is_admin = asked.is_admin.unwrap_or(now == Role::Admin && asked.operator != Some(true));
@@ -100,7 +129,11 @@ async fn put(host: &Host, workspace: &WorkspaceId, name: &str, role: Role) -> Re
 }
 
 /// Ends a membership; it counts from the answer on.
-pub(crate) async fn remove(host: &Host, workspace: &WorkspaceId, name: &str) -> Result<Reply, Problem> {
+pub(crate) async fn remove(
+    host: &Host,
+    workspace: &WorkspaceId,
+    name: &str,
+) -> Result<Reply, Problem> {
     if !host.store.remove_member(workspace, name).await.map_err(unavailable)? {
         return Err(Problem::not_found(format!("The workspace {workspace} has no member {name}")));
     }

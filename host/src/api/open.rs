@@ -14,7 +14,9 @@ use wasmill_core::{Problem, wire};
 /// 500 for an operation that is none of them.
 pub(crate) async fn answer(host: &Host, operation: Operation) -> Result<Reply, Problem> {
     match operation {
-        Operation::Version {} => Ok(respond::text(200, concat!("wasmill v", env!("CARGO_PKG_VERSION")))),
+        Operation::Version {} => {
+            Ok(respond::text(200, concat!("wasmill v", env!("CARGO_PKG_VERSION"))))
+        }
         Operation::UpToDate {} => Ok(respond::text(200, "yes")),
         Operation::Document {} => Ok(openapi::answer()),
         Operation::Health {} => {

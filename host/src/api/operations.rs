@@ -1,5 +1,5 @@
-//! The management routes as one table: address, right, name. What is not in it cannot be asked for; what is in it is
-//! found, guarded and described by its row.
+//! The management routes as one table: address, right, name. What is not in it cannot be asked for;
+//! what is in it is found, guarded and described by its row.
 
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -8,7 +8,8 @@ use std::sync::LazyLock;
 use wasmill_core::scope::Action::{self, Read, Run, Write};
 use wasmill_core::{JobId, Problem, ScriptPath, ValuePath, VersionHash, WorkspaceId};
 
-/// What a caller must have, beyond the row's workspace existing for it. Asked for before the handler is called.
+/// What a caller must have, beyond the row's workspace existing for it. Asked for before the
+/// handler is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Right {
     /// Nothing, not even a token.
@@ -21,7 +22,8 @@ pub(crate) enum Right {
     All(&'static str, Action),
     /// The scope over the `{path}` in the address.
     Path(&'static str, Action),
-    /// The scope over something that has to be looked up first: the handler asks. Until then as `Member`.
+    /// The scope over something that has to be looked up first: the handler asks. Until then as
+    /// `Member`.
     Found(&'static str, Action),
     /// The role of an administrator of the workspace, and the scope over a domain.
     Admin(&'static str, Action),
@@ -38,8 +40,8 @@ pub(crate) struct Row {
     pub(crate) summary: &'static str,
     /// Its method.
     pub(crate) method: &'static str,
-    /// Its addresses below `/api/`; the first is the one that is described, the others mean the same. A `{path}` at the
-    /// end takes the rest with its slashes.
+    /// Its addresses below `/api/`; the first is the one that is described, the others mean the
+    /// same. A `{path}` at the end takes the rest with its slashes.
     pub(crate) addresses: &'static [&'static str],
     /// What its caller must have.
     pub(crate) right: Right,
@@ -67,11 +69,11 @@ pub(crate) struct Matched {
 }
 
 macro_rules! operations {
-    ($(#[doc = $doc:literal] $name:ident($($field:ident: $kind:ty),*) = $method:ident $($address:literal)|+, $right:expr;)*) => {
+    ($($(#[doc = $doc:literal])+ $name:ident($($field:ident: $kind:ty),*) = $method:ident $($address:literal)|+, $right:expr;)*) => {
         /// An operation with the names from its address.
         #[derive(Debug, PartialEq, Eq)]
         pub(crate) enum Operation {
-            $(#[doc = $doc] $name { $(#[allow(missing_docs)] $field: $kind),* },)*
+            $($(#[doc = $doc])+ $name { $(#[allow(missing_docs)] $field: $kind),* },)*
         }
 
         /// The name of an operation.
@@ -84,7 +86,7 @@ macro_rules! operations {
         /// Every operation.
         pub(crate) static TABLE: &[Row] = &[$(Row {
             name: Name::$name,
-            summary: $doc,
+            summary: concat!($($doc),+),
             method: stringify!($method),
             addresses: &[$($address),+],
             right: $right,
@@ -106,7 +108,8 @@ operations! {
     Health() = GET "health/status", Right::Open;
     /// This description of the API
     Document() = GET "openapi.json", Right::Open;
-    /// What an error means and what to do about it, as Markdown: where the `type` of a problem leads
+    /// What an error means and what to do about it, as Markdown: where the `type` of a problem
+    /// leads
     ExplainProblem(slug: String) = GET "problems/{slug}", Right::Open;
 
     // Tokens and their owners
@@ -124,7 +127,8 @@ operations! {
     DeleteToken(prefix: String) = DELETE "users/tokens/delete/{prefix}", Right::All("users", Write);
     /// Changes the label of the caller's tokens with this prefix
     UpdateTokenLabel(prefix: String) = POST "users/tokens/update_label/{prefix}", Right::All("users", Write);
-    /// Changes the scopes of the caller's tokens with this prefix, never to broader ones than the caller has
+    /// Changes the scopes of the caller's tokens with this prefix, never to broader ones than the
+    /// caller has
     UpdateTokenScopes(prefix: String) = POST "users/tokens/update_scopes/{prefix}", Right::All("users", Write);
     /// The scopes that a token can have
     ListScopes() = GET "tokens/list/scopes", Right::Known;
@@ -149,7 +153,8 @@ operations! {
     /// Makes a user a member of the workspace
     AddMember(workspace: WorkspaceId) = POST "w/{workspace}/workspaces/add_user", Right::Admin("workspaces", Write);
 
-    /// The description of the workspace's webhooks: an operation for each script that the caller may run
+    /// The description of the workspace's webhooks: an operation for each script that the caller
+    /// may run
     WorkspaceDocument(workspace: WorkspaceId) = GET "w/{workspace}/openapi.json", Right::Member;
 
     // A workspace's webhook
@@ -167,7 +172,8 @@ operations! {
     RedeliverWebhook(workspace: WorkspaceId, delivery: i64) = POST "w/{workspace}/workspaces/redeliver_webhook/{delivery}", Right::Admin("workspaces", Write);
 
     // How a workspace's jobs are run and kept
-    /// Sets how long finished jobs of the workspace are kept, where that is shorter than for the host
+    /// Sets how long finished jobs of the workspace are kept, where that is shorter than for the
+    /// host
     EditRetention(workspace: WorkspaceId) = POST "w/{workspace}/workspaces/edit_retention", Right::Admin("workspaces", Write);
     /// Sets the workspace's share of the workers beside those of others
     EditWeight(workspace: WorkspaceId) = POST "w/{workspace}/workspaces/edit_weight", Right::Super("workspaces", Write);
@@ -219,7 +225,8 @@ operations! {
     DeleteVersion(workspace: WorkspaceId, hash: VersionHash) = POST "w/{workspace}/scripts/delete/h/{hash}", Right::Admin("scripts", Write);
     /// Deletes all versions of a script for ever
     DeleteScript(workspace: WorkspaceId, path: ScriptPath) = POST "w/{workspace}/scripts/delete/p/{path}", Right::Admin("scripts", Write);
-    /// Sets how long finished jobs of the script are kept, where that is shorter than in the workspace
+    /// Sets how long finished jobs of the script are kept, where that is shorter than in the
+    /// workspace
     EditScriptRetention(workspace: WorkspaceId, path: ScriptPath) = POST "w/{workspace}/scripts/retention/p/{path}", Right::Path("scripts", Write);
     /// The tokens of the workspace that are for this script alone
     ScriptTokens(workspace: WorkspaceId, path: ScriptPath) = GET "w/{workspace}/scripts/list_tokens/{path}", Right::Path("scripts", Read);
@@ -305,15 +312,18 @@ operations! {
     ScheduledFor(workspace: WorkspaceId, id: JobId) = GET "w/{workspace}/jobs/queue/scheduled_for/{id}", Right::Found("jobs", Read);
     /// When these jobs were started: a time or null for each id
     StartedAt(workspace: WorkspaceId) = POST "w/{workspace}/jobs_u/queue/get_started_at_by_ids", Right::All("jobs", Read);
-    /// Cancels a job: a waiting one at once, a running one by stopping it. A sandbox needs no second, harder way
+    /// Cancels a job: a waiting one at once, a running one by stopping it. A sandbox needs no
+    /// second, harder way
     CancelJob(workspace: WorkspaceId, id: JobId) = POST "w/{workspace}/jobs_u/queue/cancel/{id}" | "w/{workspace}/jobs_u/queue/force_cancel/{id}", Right::Found("jobs", Write);
     /// Cancels the jobs with these ids
     CancelSelection(workspace: WorkspaceId) = POST "w/{workspace}/jobs/queue/cancel_selection", Right::All("jobs", Write);
     /// Restarts a finished job: queues the same call again, and answers with the new job's id
     RestartJob(workspace: WorkspaceId, id: JobId) = POST "w/{workspace}/jobs/restart/{id}", Right::Found("jobs", Run);
-    /// Restarts the finished jobs that fit the query, oldest first: those whose scripts the caller may run
+    /// Restarts the finished jobs that fit the query, oldest first: those whose scripts the caller
+    /// may run
     RestartJobs(workspace: WorkspaceId) = POST "w/{workspace}/jobs/restart", Right::All("jobs", Read);
-    /// Runs the jobs with these ids again: a line for each, with the new one's id or with Error and why there is none
+    /// Runs the jobs with these ids again: a line for each, with the new one's id or with Error and
+    /// why there is none
     BatchRerunJobs(workspace: WorkspaceId) = POST "w/{workspace}/jobs/run/batch_rerun_jobs", Right::Found("jobs", Run);
     /// Erases the arguments, the result and the log of a completed job
     EraseJob(workspace: WorkspaceId, id: JobId) = POST "w/{workspace}/jobs/completed/delete/{id}", Right::Admin("jobs", Write);
@@ -321,7 +331,8 @@ operations! {
     WorkerIsDraining(workspace: WorkspaceId, id: JobId) = GET "w/{workspace}/jobs/worker_is_draining/{id}", Right::Member;
 }
 
-/// The hash of a version, perhaps with `.wasm` behind it, as it reads well in a browser's address line.
+/// The hash of a version, perhaps with `.wasm` behind it, as it reads well in a browser's address
+/// line.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct HashOfWasm(pub(crate) VersionHash);
 
@@ -346,7 +357,10 @@ impl Values<'_> {
         T: FromStr,
         T::Err: Display,
     {
-        self.get(name).unwrap_or_default().parse().map_err(|error: T::Err| Problem::not_found(format!("{name}: {error}")))
+        self.get(name)
+            .unwrap_or_default()
+            .parse()
+            .map_err(|error: T::Err| Problem::not_found(format!("{name}: {error}")))
     }
 }
 
@@ -375,7 +389,8 @@ fn room(address: &str) -> &str {
 /// Finds the row of an address below `/api/`, already decoded. `Ok(None)` when there is none.
 ///
 /// # Errors
-/// 404 for a malformed name in the address. The methods that the address has, when this one is not among them.
+/// 404 for a malformed name in the address. The methods that the address has, when this one is not
+/// among them.
 pub(crate) fn find(method: &str, address: &str) -> Result<Option<Matched>, Refused> {
     let mut methods: Vec<&str> = Vec::new();
     for (row, template) in BY_ROOM.get(room(address)).into_iter().flatten() {
@@ -394,7 +409,9 @@ pub(crate) fn find(method: &str, address: &str) -> Result<Option<Matched>, Refus
 /// The methods that an address below `/api/` has.
 pub(crate) fn methods(address: &str) -> Vec<&'static str> {
     let rows = BY_ROOM.get(room(address)).into_iter().flatten();
-    rows.filter(|(_, template)| matching(template, address).is_some()).map(|(row, _)| row.method).collect()
+    rows.filter(|(_, template)| matching(template, address).is_some())
+        .map(|(row, _)| row.method)
+        .collect()
 }
 
 /// Why an address that exists cannot be answered.
@@ -430,7 +447,8 @@ fn matching<'a>(template: &'static str, address: &'a str) -> Option<Values<'a>> 
     rest.is_none().then_some(Values(values))
 }
 
-/// Older hosts kept what anybody may ask for (`jobs_u`) apart from the rest; here the two words mean the same.
+/// Older hosts kept what anybody may ask for (`jobs_u`) apart from the rest; here the two words
+/// mean the same.
 fn same(word: &str, segment: &str) -> bool {
     let jobs = |word| matches!(word, "jobs" | "jobs_u");
     word == segment || (jobs(word) && jobs(segment))
@@ -460,9 +478,16 @@ mod tests {
             for template in row.addresses {
                 let address = example(template);
                 assert!(!address.contains('{'), "{address}: give the example a value");
-                let found = find(row.method, &address).ok().flatten().unwrap_or_else(|| panic!("{} {address} is not found", row.method));
+                let found = find(row.method, &address)
+                    .ok()
+                    .flatten()
+                    .unwrap_or_else(|| panic!("{} {address} is not found", row.method));
                 assert_eq!(found.row.name, row.name, "{address}");
-                assert_eq!(found.workspace.is_some(), template.contains("{workspace}"), "{address}");
+                assert_eq!(
+                    found.workspace.is_some(),
+                    template.contains("{workspace}"),
+                    "{address}"
+                );
                 assert_eq!(found.path.is_some(), template.contains("{path}"), "{address}");
             }
         }
@@ -471,12 +496,20 @@ mod tests {
     #[test]
     fn rows_that_are_guarded_by_their_address_have_what_the_guard_needs() {
         for row in TABLE {
-            let in_workspace = row.addresses.iter().all(|address| address.starts_with("w/{workspace}/"));
+            let in_workspace =
+                row.addresses.iter().all(|address| address.starts_with("w/{workspace}/"));
             match row.right {
                 Right::Path(..) => {
-                    assert!(in_workspace && row.addresses.iter().all(|address| address.ends_with("/{path}")), "{:?}", row.name)
+                    assert!(
+                        in_workspace
+                            && row.addresses.iter().all(|address| address.ends_with("/{path}")),
+                        "{:?}",
+                        row.name
+                    )
                 }
-                Right::Member | Right::Admin(..) | Right::Found(..) => assert!(in_workspace, "{:?}", row.name),
+                Right::Member | Right::Admin(..) | Right::Found(..) => {
+                    assert!(in_workspace, "{:?}", row.name)
+                }
                 Right::Open | Right::Known => assert!(!in_workspace, "{:?}", row.name),
                 Right::All(..) | Right::Super(..) => {}
             }
@@ -485,7 +518,9 @@ mod tests {
 
     #[test]
     fn methods() {
-        assert!(matches!(find("POST", "version"), Err(Refused::Method(methods)) if methods == ["GET"]));
+        assert!(
+            matches!(find("POST", "version"), Err(Refused::Method(methods)) if methods == ["GET"])
+        );
         assert!(find("HEAD", "version").ok().flatten().is_some());
         assert!(matches!(find("GET", "nothing"), Ok(None)));
         assert!(matches!(find("GET", "w/main/jobs_u/get/x/y"), Ok(None)));

@@ -1,5 +1,5 @@
-//! The pages about errors, to which the `type` of each problem leads. They are part of the program, so that a host explains
-//! what it answers itself, and what this version of it answers.
+//! The pages about errors, to which the `type` of each problem leads. They are part of the program,
+//! so that a host explains what it answers itself, and what this version of it answers.
 
 use crate::serve::respond::{self, Reply};
 use wasmill_core::Problem;
@@ -39,7 +39,10 @@ pub(super) fn explain(slug: &str) -> Result<Reply, Problem> {
         Some(code) => Ok(respond::bytes(200, "text/markdown; charset=utf-8", page(code))),
         None => {
             let known: Vec<&str> = Code::ALL.iter().map(|code| code.slug()).collect();
-            Err(Problem::not_found(format!("There is no error {slug:?}; there are {}", known.join(", "))))
+            Err(Problem::not_found(format!(
+                "There is no error {slug:?}; there are {}",
+                known.join(", ")
+            )))
         }
     }
 }
@@ -63,10 +66,15 @@ mod tests {
             let page = page(*code);
             let begin = format!("# {}\n\nStatus {}.\n\n", code.title(), code.status());
             assert!(page.starts_with(&begin), "{code:?}: {page}");
-            assert!((10..=30).contains(&page.lines().count()), "{code:?}: {} lines", page.lines().count());
+            assert!(
+                (10..=30).contains(&page.lines().count()),
+                "{code:?}: {} lines",
+                page.lines().count()
+            );
             let example: Value = serde_json::from_str(fenced(page, "json")).expect("JSON");
             let detail = example["detail"].as_str().expect("a detail");
-            let answered: Value = serde_json::from_str(&Problem::new(*code, detail).to_json()).expect("JSON");
+            let answered: Value =
+                serde_json::from_str(&Problem::new(*code, detail).to_json()).expect("JSON");
             assert_eq!(example, answered, "{code:?}");
         }
     }
@@ -79,7 +87,8 @@ mod tests {
             .map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"))
             .collect();
         files.sort();
-        let mut pages: Vec<String> = Code::ALL.iter().map(|code| format!("{}.md", code.slug())).collect();
+        let mut pages: Vec<String> =
+            Code::ALL.iter().map(|code| format!("{}.md", code.slug())).collect();
         pages.sort();
         assert_eq!(files, pages);
     }

@@ -1,4 +1,5 @@
-//! Resources: named JSON values of a type, sealed where they are stored. They may refer to variables and resources.
+//! Resources: named JSON values of a type, sealed where they are stored. They may refer to
+//! variables and resources.
 
 use super::values::{Changes, Page, check_description, page, same_path};
 use super::{name, parameter, typed_parameter};
@@ -29,7 +30,11 @@ fn raw(text: String) -> Result<Box<RawJson>, Problem> {
     })
 }
 
-fn shown(workspace: &WorkspaceId, resource: Resource, value: Option<Box<RawJson>>) -> wire::Resource {
+fn shown(
+    workspace: &WorkspaceId,
+    resource: Resource,
+    value: Option<Box<RawJson>>,
+) -> wire::Resource {
     wire::Resource {
         workspace_id: workspace.to_string(),
         path: resource.path,
@@ -46,20 +51,35 @@ fn shown(workspace: &WorkspaceId, resource: Resource, value: Option<Box<RawJson>
 }
 
 /// The value as it was written.
-pub(crate) async fn get_value(host: &Host, workspace: &WorkspaceId, path: &ValuePath) -> Result<Reply, Problem> {
-    let (_, text) = resource(host, workspace, path.as_str()).await?.ok_or_else(|| missing(workspace, path))?;
+pub(crate) async fn get_value(
+    host: &Host,
+    workspace: &WorkspaceId,
+    path: &ValuePath,
+) -> Result<Reply, Problem> {
+    let (_, text) =
+        resource(host, workspace, path.as_str()).await?.ok_or_else(|| missing(workspace, path))?;
     Ok(respond::bytes(200, "application/json", text))
 }
 
 /// The value with everything that it refers to in its place.
-pub(crate) async fn get_value_interpolated(host: &Host, workspace: &WorkspaceId, path: &ValuePath) -> Result<Reply, Problem> {
-    let (_, text) = resource(host, workspace, path.as_str()).await?.ok_or_else(|| missing(workspace, path))?;
+pub(crate) async fn get_value_interpolated(
+    host: &Host,
+    workspace: &WorkspaceId,
+    path: &ValuePath,
+) -> Result<Reply, Problem> {
+    let (_, text) =
+        resource(host, workspace, path.as_str()).await?.ok_or_else(|| missing(workspace, path))?;
     let filled = fill(host, workspace, &text, host.settings.run_limits.args_bytes).await;
     match filled {
         Ok(filled) => Ok(respond::bytes(200, "application/json", filled.into_owned())),
         Err(Unfilled::Failed(failure)) if failure.name == FailureName::InvalidArguments => {
-            let why = failure.message.rsplit_once("put in: ").map_or(failure.message.as_str(), |(_, why)| why);
-            Err(Problem::not_found(format!("What the resource {path} refers to cannot be put in: {why}")))
+            let why = failure
+                .message
+                .rsplit_once("put in: ")
+                .map_or(failure.message.as_str(), |(_, why)| why);
+            Err(Problem::not_found(format!(
+                "What the resource {path} refers to cannot be put in: {why}"
+            )))
         }
         Err(Unfilled::Failed(_)) => Err(Problem::internal()),
         Err(Unfilled::Away(detail)) => Err(Problem::new(Code::Unavailable, detail).retry_after(5)),
@@ -67,37 +87,62 @@ pub(crate) async fn get_value_interpolated(host: &Host, workspace: &WorkspaceId,
 }
 
 /// The whole resource.
-pub(crate) async fn get(host: &Host, workspace: &WorkspaceId, path: &ValuePath) -> Result<Reply, Problem> {
-    let (found, text) = resource(host, workspace, path.as_str()).await?.ok_or_else(|| missing(workspace, path))?;
+pub(crate) async fn get(
+    host: &Host,
+    workspace: &WorkspaceId,
+    path: &ValuePath,
+) -> Result<Reply, Problem> {
+    let (found, text) =
+        resource(host, workspace, path.as_str()).await?.ok_or_else(|| missing(workspace, path))?;
     Ok(respond::json(200, &shown(workspace, found, Some(raw(text)?))))
 }
 
 /// Whether there is one: `true` or `false`.
-pub(crate) async fn exists(host: &Host, workspace: &WorkspaceId, path: &ValuePath) -> Result<Reply, Problem> {
+pub(crate) async fn exists(
+    host: &Host,
+    workspace: &WorkspaceId,
+    path: &ValuePath,
+) -> Result<Reply, Problem> {
     let found = host.store.resource(workspace, path.as_str()).await.map_err(unavailable)?;
     Ok(respond::json(200, &found.is_some()))
 }
 
-/// Resources by path, without their values. Query: `resource_type` (a list), `path_start`, `page`, `per_page`.
-pub(crate) async fn list(host: &Host, workspace: &WorkspaceId, query: &str) -> Result<Reply, Problem> {
+/// Resources by path, without their values. Query: `resource_type` (a list), `path_start`, `page`,
+/// `per_page`.
+pub(crate) async fn list(
+    host: &Host,
+    workspace: &WorkspaceId,
+    query: &str,
+) -> Result<Reply, Problem> {
     let start = parameter(query, "path_start").unwrap_or_default();
-    let types: Vec<String> =
-        parameter(query, "resource_type").unwrap_or_default().split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+    let types: Vec<String> = parameter(query, "resource_type")
+        .unwrap_or_default()
+        .split(',')
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect();
     let Page { number, limit } = page(query)?;
     let (mut found, mut after) = (Vec::new(), None::<String>);
     for _ in 0..number {
-        found = host.store.list_resources(workspace, &types, &start, after.as_deref(), limit).await.map_err(unavailable)?;
+        found = host
+            .store
+            .list_resources(workspace, &types, &start, after.as_deref(), limit)
+            .await
+            .map_err(unavailable)?;
         let Some(last) = found.last() else { break };
         after = Some(last.path.clone());
     }
-    let listed: Vec<_> = found.into_iter().map(|resource| shown(workspace, resource, None)).collect();
+    let listed: Vec<_> =
+        found.into_iter().map(|resource| shown(workspace, resource, None)).collect();
     Ok(respond::json(200, &listed))
 }
 
 /// The types that resources have.
 pub(crate) async fn types(host: &Host, workspace: &WorkspaceId) -> Result<Reply, Problem> {
     let names = names(host, workspace).await?.into_iter();
-    let types: Vec<_> = names.map(|name| wire::ResourceType { workspace_id: workspace.to_string(), name }).collect();
+    let types: Vec<_> = names
+        .map(|name| wire::ResourceType { workspace_id: workspace.to_string(), name })
+        .collect();
     Ok(respond::json(200, &types))
 }
 
@@ -111,11 +156,18 @@ async fn names(host: &Host, workspace: &WorkspaceId) -> Result<Vec<String>, Prob
 }
 
 /// The JSON text that a request brings, once it is sure that its writer may read what it refers to.
-fn given(caller: &Caller, workspace: &WorkspaceId, value: Option<Box<RawJson>>) -> Result<String, Problem> {
+fn given(
+    caller: &Caller,
+    workspace: &WorkspaceId,
+    value: Option<Box<RawJson>>,
+) -> Result<String, Problem> {
     let text = value.map_or_else(|| "null".to_owned(), |value| value.0.get().to_owned());
     if text.len() > RESOURCE_BYTES {
         let more = text.len();
-        return Err(Problem::new(Code::TooLarge, format!("A resource has at most {RESOURCE_BYTES} bytes; this one would have {more}")));
+        return Err(Problem::new(
+            Code::TooLarge,
+            format!("A resource has at most {RESOURCE_BYTES} bytes; this one would have {more}"),
+        ));
     }
     require(caller, workspace, &text)?;
     Ok(text)
@@ -125,7 +177,9 @@ fn check_type(name: &str) -> Result<(), Problem> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
     match !name.is_empty() && name.len() <= RESOURCE_TYPE_CHARS && name.bytes().all(plain) {
         true => Ok(()),
-        false => Err(Problem::bad_request(format!("resource_type must have 1 to {RESOURCE_TYPE_CHARS} letters, digits, '_', '-' and '.'"))),
+        false => Err(Problem::bad_request(format!(
+            "resource_type must have 1 to {RESOURCE_TYPE_CHARS} letters, digits, '_', '-' and '.'"
+        ))),
     }
 }
 
@@ -142,7 +196,8 @@ pub(crate) async fn create(
     let description = asked.description.unwrap_or_default();
     check_description(&description)?;
     check_type(&asked.resource_type)?;
-    let replace = typed_parameter::<bool>(query, "update_if_exists", "true or false")?.unwrap_or(false);
+    let replace =
+        typed_parameter::<bool>(query, "update_if_exists", "true or false")?.unwrap_or(false);
     let text = given(caller, workspace, asked.value)?;
     let new = Resource {
         path: path.to_string(),
@@ -183,7 +238,14 @@ pub(crate) async fn update_value(
         Some(value) => value,
         None => raw("null".into())?,
     };
-    change(host, caller, workspace, path, wire::EditResource { value: Some(value), ..wire::EditResource::default() }).await?;
+    change(
+        host,
+        caller,
+        workspace,
+        path,
+        wire::EditResource { value: Some(value), ..wire::EditResource::default() },
+    )
+    .await?;
     Ok(respond::text(200, format!("value of resource {path} updated")))
 }
 
@@ -200,7 +262,8 @@ async fn change(
     asked.resource_type.as_deref().map_or(Ok(()), check_type)?;
     let value = asked.value.map(|value| given(caller, workspace, Some(value))).transpose()?;
     let _alone = host.value_writes.lock().await;
-    let (present, old) = resource(host, workspace, path.as_str()).await?.ok_or_else(|| missing(workspace, path))?;
+    let (present, old) =
+        resource(host, workspace, path.as_str()).await?.ok_or_else(|| missing(workspace, path))?;
     let text = value.unwrap_or(old);
     let changed = Resource {
         path: new_path.to_string(),
@@ -216,8 +279,16 @@ async fn change(
 }
 
 /// Deletes one.
-pub(crate) async fn delete(host: &Host, caller: &Caller, workspace: &WorkspaceId, path: &ValuePath) -> Result<Reply, Problem> {
-    host.store.delete_resource(workspace, path.as_str(), clock::now()).await.map_err(unavailable)?;
+pub(crate) async fn delete(
+    host: &Host,
+    caller: &Caller,
+    workspace: &WorkspaceId,
+    path: &ValuePath,
+) -> Result<Reply, Problem> {
+    host.store
+        .delete_resource(workspace, path.as_str(), clock::now())
+        .await
+        .map_err(unavailable)?;
     tracing::info!(%workspace, %path, user = caller.user, "resource deleted");
     Ok(respond::text(200, format!("resource {path} deleted")))
 }

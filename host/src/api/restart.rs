@@ -25,7 +25,12 @@ const LIMIT: (u32, u32) = (1_000, 10_000);
 const PAGE: u32 = 200;
 
 /// Restarts one job, and answers with the new one's id.
-pub(crate) async fn one(host: &Host, caller: &Caller, workspace: &WorkspaceId, id: JobId) -> Result<Reply, Problem> {
+pub(crate) async fn one(
+    host: &Host,
+    caller: &Caller,
+    workspace: &WorkspaceId,
+    id: JobId,
+) -> Result<Reply, Problem> {
     let job = find(host, caller, workspace, id).await?;
     let (fresh, version) = again(host, caller, job, By::SameVersion).await?;
     backlog::room(host, workspace).await?;
@@ -36,8 +41,8 @@ pub(crate) async fn one(host: &Host, caller: &Caller, workspace: &WorkspaceId, i
     Ok(labelled(respond::text(201, new.to_string()), new, &version))
 }
 
-/// Where a request that restarted a part of many jobs ended: jobs that came after the first of these requests are never
-/// among them, so that what was restarted is not restarted again.
+/// Where a request that restarted a part of many jobs ended: jobs that came after the first of
+/// these requests are never among them, so that what was restarted is not restarted again.
 struct Cursor {
     until: Micros,
     after: JobId,
@@ -57,7 +62,12 @@ impl std::fmt::Display for Cursor {
 }
 
 /// Restarts the finished jobs that fit the query's filters, oldest first.
-pub(crate) async fn many(host: &Host, caller: &Caller, workspace: &WorkspaceId, query: &str) -> Result<Reply, Problem> {
+pub(crate) async fn many(
+    host: &Host,
+    caller: &Caller,
+    workspace: &WorkspaceId,
+    query: &str,
+) -> Result<Reply, Problem> {
     known(query)?;
     let mut filter = lists::filter(Which::Completed, query)?;
     if !lists::narrows(&filter) {
@@ -65,11 +75,15 @@ pub(crate) async fn many(host: &Host, caller: &Caller, workspace: &WorkspaceId, 
             "Say which jobs are to be restarted, by at least one filter: script_path_exact, status, created_after and the like",
         ));
     }
-    let limit = typed_parameter::<u32>(query, "limit", "a number of jobs")?.unwrap_or(LIMIT.0).clamp(1, LIMIT.1);
+    let limit = typed_parameter::<u32>(query, "limit", "a number of jobs")?
+        .unwrap_or(LIMIT.0)
+        .clamp(1, LIMIT.1);
     let cursor = match parameter(query, "next").filter(|text| !text.is_empty()) {
         None => None,
         Some(text) => Some(Cursor::read(&text).ok_or_else(|| {
-            Problem::bad_request(format!("The query parameter next is {text:?}; it must be the next of an earlier answer"))
+            Problem::bad_request(format!(
+                "The query parameter next is {text:?}; it must be the next of an earlier answer"
+            ))
         })?),
     };
     let until = cursor.as_ref().map_or_else(clock::now, |cursor| cursor.until);
@@ -91,7 +105,11 @@ pub(crate) async fn many(host: &Host, caller: &Caller, workspace: &WorkspaceId, 
             Err(problem) => answer.skipped.push(SkippedJob { id, reason: problem.detail.clone() }),
         }
     }
-    answer.next = batch.settled.last().filter(|_| more).map(|(after, _)| Cursor { until, after: *after }.to_string());
+    answer.next = batch
+        .settled
+        .last()
+        .filter(|_| more)
+        .map(|(after, _)| Cursor { until, after: *after }.to_string());
     tracing::info!(%workspace, user = caller.user, jobs = answer.restarted.len(), skipped = answer.skipped.len(), "jobs were restarted");
     Ok(respond::json(200, &answer))
 }
@@ -101,7 +119,8 @@ async fn fill(batch: &mut Batch<'_>, mut filter: JobFilter, limit: u32) -> Resul
     let mut left = limit;
     loop {
         filter.limit = left.saturating_add(1).min(PAGE);
-        let mut page = batch.host.store.list_jobs(batch.workspace, &filter).await.map_err(unavailable)?;
+        let mut page =
+            batch.host.store.list_jobs(batch.workspace, &filter).await.map_err(unavailable)?;
         let is_last = page.len() < filter.limit as usize;
         let more = page.len() > left as usize;
         page.truncate(left as usize);
@@ -117,23 +136,42 @@ async fn fill(batch: &mut Batch<'_>, mut filter: JobFilter, limit: u32) -> Resul
     }
 }
 
-/// Refuses what is no filter: a word that is written wrongly must not mean more jobs than were meant.
+/// Refuses what is no filter: a word that is written wrongly must not mean more jobs than were
+/// meant.
 fn known(query: &str) -> Result<(), Problem> {
-    let other = |key: &str| !lists::FILTERS.contains(&key) && !matches!(key, "limit" | "next" | "token");
+    let other =
+        |key: &str| !lists::FILTERS.contains(&key) && !matches!(key, "limit" | "next" | "token");
     match form_urlencoded::parse(query.as_bytes()).find(|(key, _)| other(key)) {
         None => Ok(()),
-        Some((key, _)) => Err(Problem::bad_request(format!("The query parameter {key} is not known here; nothing was restarted"))),
+        Some((key, _)) => Err(Problem::bad_request(format!(
+            "The query parameter {key} is not known here; nothing was restarted"
+        ))),
     }
 }
 
-/// Runs the jobs with these ids again. The answer is a line for each: the new one's id, or why there is none.
-pub(crate) async fn rerun(host: &Host, caller: &Caller, workspace: &WorkspaceId, asked: &wire::BatchRerun) -> Result<Reply, Problem> {
+/// Runs the jobs with these ids again. The answer is a line for each: the new one's id, or why
+/// there is none.
+pub(crate) async fn rerun(
+    host: &Host,
+    caller: &Caller,
+    workspace: &WorkspaceId,
+    asked: &wire::BatchRerun,
+) -> Result<Reply, Problem> {
     if asked.job_ids.len() > LIMIT.1 as usize {
         let (most, given) = (LIMIT.1, asked.job_ids.len());
-        return Err(Problem::new(Code::TooLarge, format!("At most {most} jobs can be run again at once; the body lists {given}")));
+        return Err(Problem::new(
+            Code::TooLarge,
+            format!("At most {most} jobs can be run again at once; the body lists {given}"),
+        ));
     }
-    if let Some((path, _)) = asked.script_options_by_path.iter().find(|(_, options)| !options.input_transforms.is_empty()) {
-        let detail = format!("input_transforms of {path} cannot be applied: jobs are run again with the arguments that they had");
+    if let Some((path, _)) = asked
+        .script_options_by_path
+        .iter()
+        .find(|(_, options)| !options.input_transforms.is_empty())
+    {
+        let detail = format!(
+            "input_transforms of {path} cannot be applied: jobs are run again with the arguments that they had"
+        );
         return Err(Problem::bad_request(detail));
     }
     let ids: Result<Vec<JobId>, Problem> = asked.job_ids.iter().map(|id| super::name(id)).collect();
@@ -169,7 +207,14 @@ mod tests {
     fn cursors() {
         let text = "1767225600000000-01937f4e-0000-7000-8000-000000000000";
         assert_eq!(Cursor::read(text).unwrap().to_string(), text);
-        for wrong in ["", "7", "-", "x-01937f4e-0000-7000-8000-000000000000", "7-8", "01937f4e-0000-7000-8000-000000000000"] {
+        for wrong in [
+            "",
+            "7",
+            "-",
+            "x-01937f4e-0000-7000-8000-000000000000",
+            "7-8",
+            "01937f4e-0000-7000-8000-000000000000",
+        ] {
             assert!(Cursor::read(wrong).is_none(), "{wrong}");
         }
     }

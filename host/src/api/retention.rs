@@ -1,4 +1,5 @@
-//! How long finished jobs are kept, by workspace and by script, and a workspace's share of the workers.
+//! How long finished jobs are kept, by workspace and by script, and a workspace's share of the
+//! workers.
 
 use super::scripts::no_script;
 use crate::host::Host;
@@ -23,7 +24,12 @@ fn time(asked: &wire::Retention) -> Result<Option<Duration>, Problem> {
 }
 
 /// Sets how long the workspace's finished jobs are kept, where that is shorter than for the host.
-pub(crate) async fn edit(host: &Host, caller: &Caller, workspace: &WorkspaceId, asked: wire::Retention) -> Result<Reply, Problem> {
+pub(crate) async fn edit(
+    host: &Host,
+    caller: &Caller,
+    workspace: &WorkspaceId,
+    asked: wire::Retention,
+) -> Result<Reply, Problem> {
     let keep_runs = time(&asked)?;
     change(host, workspace, |settings| WorkspaceSettings { keep_runs, ..settings }).await?;
     host.retention_changed.notify_one();
@@ -32,17 +38,28 @@ pub(crate) async fn edit(host: &Host, caller: &Caller, workspace: &WorkspaceId, 
 }
 
 /// Sets the workspace's share of the workers.
-pub(crate) async fn edit_weight(host: &Host, caller: &Caller, workspace: &WorkspaceId, asked: &wire::EditWeight) -> Result<Reply, Problem> {
+pub(crate) async fn edit_weight(
+    host: &Host,
+    caller: &Caller,
+    workspace: &WorkspaceId,
+    asked: &wire::EditWeight,
+) -> Result<Reply, Problem> {
     let weight = asked.weight;
     if !(1..=MAX_WEIGHT).contains(&weight) {
-        return Err(Problem::bad_request(format!("weight is {weight}; it must be 1 to {MAX_WEIGHT}")));
+        return Err(Problem::bad_request(format!(
+            "weight is {weight}; it must be 1 to {MAX_WEIGHT}"
+        )));
     }
     change(host, workspace, |settings| WorkspaceSettings { weight, ..settings }).await?;
     tracing::info!(%workspace, user = caller.user, weight, "weight of a workspace set");
     Ok(respond::text(200, format!("Edit weight for workspace {workspace}")))
 }
 
-async fn change(host: &Host, workspace: &WorkspaceId, changed: impl FnOnce(WorkspaceSettings) -> WorkspaceSettings) -> Result<(), Problem> {
+async fn change(
+    host: &Host,
+    workspace: &WorkspaceId,
+    changed: impl FnOnce(WorkspaceSettings) -> WorkspaceSettings,
+) -> Result<(), Problem> {
     let _alone = host.workspace_writes.lock().await;
     let settings = host.store.workspace_settings(workspace).await.map_err(unavailable)?;
     host.store.put_workspace_settings(workspace, &changed(settings)).await.map_err(unavailable)

@@ -18,7 +18,8 @@ use wasmill_core::{Manifest, Problem, ScriptPath, VersionHash, WorkspaceId};
 use wasmill_store::Version;
 
 pub(super) fn raw_json(text: Option<&str>) -> Option<Box<RawJson>> {
-    text.and_then(|text| RawValue::from_string(text.to_owned()).ok()).map(|raw| Box::new(RawJson(raw)))
+    text.and_then(|text| RawValue::from_string(text.to_owned()).ok())
+        .map(|raw| Box::new(RawJson(raw)))
 }
 
 /// How long finished jobs of some scripts are kept.
@@ -67,7 +68,11 @@ pub(super) fn no_script(workspace: &WorkspaceId, path: &ScriptPath) -> Problem {
 }
 
 /// A path's newest version that is not deleted, also when the path is archived.
-async fn newest(host: &Host, workspace: &WorkspaceId, path: &ScriptPath) -> Result<Option<Version>, Problem> {
+async fn newest(
+    host: &Host,
+    workspace: &WorkspaceId,
+    path: &ScriptPath,
+) -> Result<Option<Version>, Problem> {
     if let Some(running) = host.store.newest(workspace, path).await.map_err(unavailable)? {
         return Ok(Some(running));
     }
@@ -76,16 +81,28 @@ async fn newest(host: &Host, workspace: &WorkspaceId, path: &ScriptPath) -> Resu
 }
 
 /// The version that a target means, if the caller may look at it.
-async fn find(host: &Host, caller: &Caller, workspace: &WorkspaceId, target: &Target) -> Result<Version, Problem> {
+async fn find(
+    host: &Host,
+    caller: &Caller,
+    workspace: &WorkspaceId,
+    target: &Target,
+) -> Result<Version, Problem> {
     caller.role(workspace)?;
     let version = match target {
-        Target::Path(path) => newest(host, workspace, path).await?.ok_or_else(|| no_script(workspace, path))?,
+        Target::Path(path) => {
+            newest(host, workspace, path).await?.ok_or_else(|| no_script(workspace, path))?
+        }
         Target::Hash(hash) => {
             let found = host.store.version(workspace, hash).await.map_err(unavailable)?;
-            found.ok_or_else(|| Problem::not_found(format!("There is no version {hash} in the workspace {workspace}")))?
+            found.ok_or_else(|| {
+                Problem::not_found(format!(
+                    "There is no version {hash} in the workspace {workspace}"
+                ))
+            })?
         }
     };
-    caller.require(workspace, &Need::one("scripts", Action::Read, version.version.path.as_str()))?;
+    caller
+        .require(workspace, &Need::one("scripts", Action::Read, version.version.path.as_str()))?;
     Ok(version)
 }
 
@@ -93,11 +110,20 @@ async fn find(host: &Host, caller: &Caller, workspace: &WorkspaceId, target: &Ta
 const HISTORY: u32 = 1_000;
 
 /// Scripts by path, the newest version of each. Query: `per_page`, `after` (a path).
-pub(crate) async fn list(host: &Host, workspace: &WorkspaceId, query: &str) -> Result<Reply, Problem> {
+pub(crate) async fn list(
+    host: &Host,
+    workspace: &WorkspaceId,
+    query: &str,
+) -> Result<Reply, Problem> {
     let after = typed_parameter::<ScriptPath>(query, "after", "a script's path")?;
-    let versions = host.store.list_scripts(workspace, after.as_ref(), per_page(query)?).await.map_err(unavailable)?;
+    let versions = host
+        .store
+        .list_scripts(workspace, after.as_ref(), per_page(query)?)
+        .await
+        .map_err(unavailable)?;
     let retentions = retentions(host, workspace).await?;
-    let shown: Vec<_> = versions.iter().map(|version| shown(workspace, version, &retentions)).collect();
+    let shown: Vec<_> =
+        versions.iter().map(|version| shown(workspace, version, &retentions)).collect();
     Ok(respond::json(200, &shown))
 }
 
@@ -107,7 +133,8 @@ pub(super) async fn all(host: &Host, workspace: &WorkspaceId) -> Result<Vec<Vers
     let mut scripts: Vec<Version> = Vec::new();
     loop {
         let after = scripts.last().map(|version| version.version.path.clone());
-        let page = host.store.list_scripts(workspace, after.as_ref(), PAGE).await.map_err(unavailable)?;
+        let page =
+            host.store.list_scripts(workspace, after.as_ref(), PAGE).await.map_err(unavailable)?;
         let last = page.len() < PAGE as usize;
         scripts.extend(page);
         if last {
@@ -118,18 +145,28 @@ pub(super) async fn all(host: &Host, workspace: &WorkspaceId) -> Result<Vec<Vers
 
 /// The paths of all scripts.
 pub(crate) async fn paths(host: &Host, workspace: &WorkspaceId) -> Result<Reply, Problem> {
-    let paths: Vec<ScriptPath> = all(host, workspace).await?.into_iter().map(|version| version.version.path).collect();
+    let paths: Vec<ScriptPath> =
+        all(host, workspace).await?.into_iter().map(|version| version.version.path).collect();
     Ok(respond::json(200, &paths))
 }
 
 /// One version.
-pub(crate) async fn get(host: &Host, caller: &Caller, workspace: &WorkspaceId, target: &Target) -> Result<Reply, Problem> {
+pub(crate) async fn get(
+    host: &Host,
+    caller: &Caller,
+    workspace: &WorkspaceId,
+    target: &Target,
+) -> Result<Reply, Problem> {
     let version = find(host, caller, workspace, target).await?;
     Ok(respond::json(200, &shown(workspace, &version, &retentions(host, workspace).await?)))
 }
 
 /// Whether there is a script at a path, archived ones included: `true` or `false`.
-pub(crate) async fn exists(host: &Host, workspace: &WorkspaceId, path: &ScriptPath) -> Result<Reply, Problem> {
+pub(crate) async fn exists(
+    host: &Host,
+    workspace: &WorkspaceId,
+    path: &ScriptPath,
+) -> Result<Reply, Problem> {
     Ok(respond::json(200, &newest(host, workspace, path).await?.is_some()))
 }
 
@@ -142,7 +179,11 @@ fn entry(version: &Version) -> wire::HistoryEntry {
 }
 
 /// A path's versions, newest first.
-pub(crate) async fn history(host: &Host, workspace: &WorkspaceId, path: &ScriptPath) -> Result<Reply, Problem> {
+pub(crate) async fn history(
+    host: &Host,
+    workspace: &WorkspaceId,
+    path: &ScriptPath,
+) -> Result<Reply, Problem> {
     let versions = host.store.history(workspace, path, HISTORY).await.map_err(unavailable)?;
     if versions.is_empty() {
         return Err(no_script(workspace, path));
@@ -152,18 +193,34 @@ pub(crate) async fn history(host: &Host, workspace: &WorkspaceId, path: &ScriptP
 }
 
 /// The newest entry of the history, or `null`.
-pub(crate) async fn latest(host: &Host, workspace: &WorkspaceId, path: &ScriptPath) -> Result<Reply, Problem> {
+pub(crate) async fn latest(
+    host: &Host,
+    workspace: &WorkspaceId,
+    path: &ScriptPath,
+) -> Result<Reply, Problem> {
     Ok(respond::json(200, &newest(host, workspace, path).await?.as_ref().map(entry)))
 }
 
 /// Whether a version is ready: it is, once it is there.
-pub(crate) async fn deployment_status(host: &Host, caller: &Caller, workspace: &WorkspaceId, hash: VersionHash) -> Result<Reply, Problem> {
+pub(crate) async fn deployment_status(
+    host: &Host,
+    caller: &Caller,
+    workspace: &WorkspaceId,
+    hash: VersionHash,
+) -> Result<Reply, Problem> {
     find(host, caller, workspace, &Target::Hash(hash)).await?;
-    Ok(respond::json(200, &wire::DeploymentStatus { lock: "", lock_error_logs: None, job_id: None }))
+    Ok(respond::json(
+        200,
+        &wire::DeploymentStatus { lock: "", lock_error_logs: None, job_id: None },
+    ))
 }
 
 /// Archives a path: `/p/` no longer finds it, `/h/` still does.
-pub(crate) async fn archive(host: &Host, workspace: &WorkspaceId, path: &ScriptPath) -> Result<Reply, Problem> {
+pub(crate) async fn archive(
+    host: &Host,
+    workspace: &WorkspaceId,
+    path: &ScriptPath,
+) -> Result<Reply, Problem> {
     if !host.store.archive(workspace, path, clock::now()).await.map_err(unavailable)? {
         return Err(no_script(workspace, path));
     }
@@ -173,7 +230,12 @@ pub(crate) async fn archive(host: &Host, workspace: &WorkspaceId, path: &ScriptP
 }
 
 /// Archives the path that a version belongs to. The answer is the version.
-pub(crate) async fn archive_by_hash(host: &Host, caller: &Caller, workspace: &WorkspaceId, hash: VersionHash) -> Result<Reply, Problem> {
+pub(crate) async fn archive_by_hash(
+    host: &Host,
+    caller: &Caller,
+    workspace: &WorkspaceId,
+    hash: VersionHash,
+) -> Result<Reply, Problem> {
     let version = find(host, caller, workspace, &Target::Hash(hash)).await?;
     let path = &version.version.path;
     caller.require(workspace, &Need::one("scripts", Action::Write, path.as_str()))?;
@@ -194,7 +256,11 @@ pub(crate) async fn delete_version(
 }
 
 /// Deletes all versions of a path for ever. The answer is the path.
-pub(crate) async fn delete(host: &Arc<Host>, workspace: &WorkspaceId, path: &ScriptPath) -> Result<Reply, Problem> {
+pub(crate) async fn delete(
+    host: &Arc<Host>,
+    workspace: &WorkspaceId,
+    path: &ScriptPath,
+) -> Result<Reply, Problem> {
     let versions = host.store.history(workspace, path, u32::MAX).await.map_err(unavailable)?;
     if versions.iter().all(|version| version.deleted) {
         return Err(no_script(workspace, path));
@@ -206,7 +272,11 @@ pub(crate) async fn delete(host: &Arc<Host>, workspace: &WorkspaceId, path: &Scr
 }
 
 /// Deletes a version, and its module when no other version needs it.
-async fn erase(host: &Arc<Host>, workspace: &WorkspaceId, version: &Version) -> Result<(), Problem> {
+async fn erase(
+    host: &Arc<Host>,
+    workspace: &WorkspaceId,
+    version: &Version,
+) -> Result<(), Problem> {
     let (hash, module) = (version.version.hash, version.version.module);
     host.store.delete_version(workspace, &hash, clock::now()).await.map_err(unavailable)?;
     host.resolver.deleted(workspace, &version.version.path, hash);
@@ -215,10 +285,18 @@ async fn erase(host: &Arc<Host>, workspace: &WorkspaceId, version: &Version) -> 
 }
 
 /// The module's bytes, exactly as they were uploaded.
-pub(crate) async fn download(host: &Host, caller: &Caller, workspace: &WorkspaceId, target: &Target) -> Result<Reply, Problem> {
+pub(crate) async fn download(
+    host: &Host,
+    caller: &Caller,
+    workspace: &WorkspaceId,
+    target: &Target,
+) -> Result<Reply, Problem> {
     let version = find(host, caller, workspace, target).await?;
     if version.deleted {
-        return Err(Problem::new(Code::Gone, format!("The version {} was deleted, and its module with it", version.version.hash)));
+        return Err(Problem::new(
+            Code::Gone,
+            format!("The version {} was deleted, and its module with it", version.version.hash),
+        ));
     }
     let module = version.version.module;
     let bytes = host.blobs.get(module).await.map_err(unavailable)?.ok_or_else(|| {

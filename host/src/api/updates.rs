@@ -28,7 +28,9 @@ struct Wanted {
 
 impl Wanted {
     fn parse(query: &str) -> Result<Self, Problem> {
-        let switch = |name| typed_parameter::<bool>(query, name, "true or false").map(Option::unwrap_or_default);
+        let switch = |name| {
+            typed_parameter::<bool>(query, name, "true or false").map(Option::unwrap_or_default)
+        };
         Ok(Self {
             log_offset: typed_parameter(query, "log_offset", "a number of bytes")?.unwrap_or(0),
             only_result: switch("only_result")?,
@@ -37,7 +39,8 @@ impl Wanted {
     }
 }
 
-/// Log text after an offset. An offset within a character, which was never given out here, begins at the next one.
+/// Log text after an offset. An offset within a character, which was never given out here, begins
+/// at the next one.
 fn since(log: &str, offset: usize) -> &str {
     let at = (offset..=log.len()).find(|at| log.is_char_boundary(*at));
     at.and_then(|at| log.get(at..)).unwrap_or_default()
@@ -56,7 +59,11 @@ fn update(host: &Host, job: &Job, wanted: Wanted) -> Event {
             &*growing
         }
     };
-    let mut event = Event { running: Some(matches!(job.state, JobState::Running(_))), completed: Some(false), ..Event::default() };
+    let mut event = Event {
+        running: Some(matches!(job.state, JobState::Running(_))),
+        completed: Some(false),
+        ..Event::default()
+    };
     if !wanted.no_logs {
         let text = since(log, wanted.log_offset);
         event.new_logs = Some(text.to_owned()).filter(|text| !text.is_empty());
@@ -71,7 +78,13 @@ fn update(host: &Host, job: &Job, wanted: Wanted) -> Event {
 }
 
 /// What is new since `log_offset`. Query: `log_offset`, `only_result`, `no_logs`.
-pub(crate) async fn once(host: &Host, caller: &Caller, workspace: &WorkspaceId, id: JobId, query: &str) -> Result<Reply, Problem> {
+pub(crate) async fn once(
+    host: &Host,
+    caller: &Caller,
+    workspace: &WorkspaceId,
+    id: JobId,
+    query: &str,
+) -> Result<Reply, Problem> {
     let wanted = Wanted::parse(query)?;
     let job = find(host, caller, workspace, id).await?;
     if wanted.only_result {
@@ -91,7 +104,13 @@ pub(crate) async fn stream(
     let wanted = Wanted::parse(query)?;
     find(host, caller, workspace, id).await?;
     let (sender, events) = mpsc::channel(16);
-    let follower = Follower { host: host.clone(), caller: caller.clone(), workspace: workspace.clone(), id, sender };
+    let follower = Follower {
+        host: host.clone(),
+        caller: caller.clone(),
+        workspace: workspace.clone(),
+        id,
+        sender,
+    };
     tokio::spawn(async move {
         tokio::select! {
             () = follower.sender.closed() => {}
@@ -117,16 +136,29 @@ impl Follower {
         loop {
             let job = match find(&self.host, &self.caller, &self.workspace, self.id).await {
                 Ok(job) => job,
-                Err(problem) => return self.tell(Event { error: Some(problem.detail), ..Event::of("error") }).await,
+                Err(problem) => {
+                    return self
+                        .tell(Event { error: Some(problem.detail), ..Event::of("error") })
+                        .await;
+                }
             };
             let mut event = update(&self.host, &job, wanted);
             event.r#type = Some("update");
             wanted.log_offset = event.log_offset.unwrap_or(wanted.log_offset);
             if event.completed == Some(true) {
                 if let Err(problem) = read(&self.host, &self.workspace, &job).await {
-                    return self.tell(Event { error: Some(problem.detail), ..Event::of("error") }).await;
+                    return self
+                        .tell(Event { error: Some(problem.detail), ..Event::of("error") })
+                        .await;
                 }
-                event.job = serde_json::value::to_raw_value(&shown(&self.workspace, &job, &self.caller, true, Some(String::new()))).ok();
+                event.job = serde_json::value::to_raw_value(&shown(
+                    &self.workspace,
+                    &job,
+                    &self.caller,
+                    true,
+                    Some(String::new()),
+                ))
+                .ok();
                 return self.tell(event).await;
             }
             if event.new_logs.is_some() || event.running != running {
@@ -166,7 +198,14 @@ mod tests {
 
     #[test]
     fn offsets() {
-        for (log, offset, expected) in [("abc", 0, "abc"), ("abc", 2, "c"), ("abc", 3, ""), ("abc", 9, ""), ("aéb", 2, "b"), ("", 0, "")] {
+        for (log, offset, expected) in [
+            ("abc", 0, "abc"),
+            ("abc", 2, "c"),
+            ("abc", 3, ""),
+            ("abc", 9, ""),
+            ("aéb", 2, "b"),
+            ("", 0, ""),
+        ] {
             assert_eq!(since(log, offset), expected, "{log} {offset}");
         }
     }

@@ -15,7 +15,12 @@ pub(crate) fn whoami(caller: &Caller) -> Reply {
     respond::json(200, &global(&caller.user, &caller.email, caller.super_admin, workspace))
 }
 
-fn global(name: &str, email: &str, super_admin: bool, workspace_id: Option<String>) -> wire::GlobalUser {
+fn global(
+    name: &str,
+    email: &str,
+    super_admin: bool,
+    workspace_id: Option<String>,
+) -> wire::GlobalUser {
     wire::GlobalUser {
         email: email.to_owned(),
         username: name.to_owned(),
@@ -33,7 +38,8 @@ fn global(name: &str, email: &str, super_admin: bool, workspace_id: Option<Strin
 /// The host's users by name.
 pub(crate) async fn list(host: &Host) -> Result<Reply, Problem> {
     let users = host.store.list_users().await.map_err(unavailable)?;
-    let shown: Vec<_> = users.iter().map(|user| global(&user.name, &user.email, user.super_admin, None)).collect();
+    let shown: Vec<_> =
+        users.iter().map(|user| global(&user.name, &user.email, user.super_admin, None)).collect();
     Ok(respond::json(200, &shown))
 }
 
@@ -44,21 +50,39 @@ pub(crate) async fn create(host: &Host, asked: &wire::NewUser) -> Result<Reply, 
 }
 
 /// Makes a user under a name of its own.
-pub(super) async fn new(host: &Host, email: &str, name: Option<&str>, super_admin: bool) -> Result<User, Problem> {
-    let well_formed = email.len() <= 254 && email.split_once('@').is_some_and(|(who, at)| !who.is_empty() && !at.is_empty());
+pub(super) async fn new(
+    host: &Host,
+    email: &str,
+    name: Option<&str>,
+    super_admin: bool,
+) -> Result<User, Problem> {
+    let well_formed = email.len() <= 254
+        && email.split_once('@').is_some_and(|(who, at)| !who.is_empty() && !at.is_empty());
     if !well_formed || !email.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(Problem::bad_request(format!("email is {email:?}; it must be an address such as ann@example.com")));
+        return Err(Problem::bad_request(format!(
+            "email is {email:?}; it must be an address such as ann@example.com"
+        )));
     }
     let name = name.unwrap_or_else(|| email.split('@').next().unwrap_or_default());
-    let name: UserName = name.parse().map_err(|error| Problem::bad_request(format!("{name:?}: {error}; give one as username")))?;
+    let name: UserName = name.parse().map_err(|error| {
+        Problem::bad_request(format!("{name:?}: {error}; give one as username"))
+    })?;
     let users = host.store.list_users().await.map_err(unavailable)?;
     if users.iter().any(|user| user.name == name.as_str()) {
         return Err(Problem::new(Code::Conflict, format!("There is a user {name} already")));
     }
     if users.iter().any(|user| user.email == email) {
-        return Err(Problem::new(Code::Conflict, format!("There is a user with the address {email} already")));
+        return Err(Problem::new(
+            Code::Conflict,
+            format!("There is a user with the address {email} already"),
+        ));
     }
-    let user = User { name: name.to_string(), email: email.to_owned(), super_admin, created: clock::now() };
+    let user = User {
+        name: name.to_string(),
+        email: email.to_owned(),
+        super_admin,
+        created: clock::now(),
+    };
     host.store.put_user(&user).await.map_err(unavailable)?;
     tracing::info!(user = %name, super_admin, "user made");
     Ok(user)

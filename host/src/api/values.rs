@@ -9,7 +9,10 @@ use wasmill_store::PutMode;
 pub(super) fn check_description(text: &str) -> Result<(), Problem> {
     match text.len() {
         ..=DESCRIPTION_BYTES => Ok(()),
-        more => Err(Problem::new(Code::TooLarge, format!("A description has at most {DESCRIPTION_BYTES} bytes; this one has {more}"))),
+        more => Err(Problem::new(
+            Code::TooLarge,
+            format!("A description has at most {DESCRIPTION_BYTES} bytes; this one has {more}"),
+        )),
     }
 }
 

@@ -34,16 +34,28 @@ fn shown(workspace: &WorkspaceId, variable: Variable, value: Option<String>) -> 
 }
 
 /// The text as a JSON string.
-pub(crate) async fn get_value(host: &Host, workspace: &WorkspaceId, path: &ValuePath) -> Result<Reply, Problem> {
-    let (_, text) = variable(host, workspace, path.as_str()).await?.ok_or_else(|| missing(workspace, path))?;
+pub(crate) async fn get_value(
+    host: &Host,
+    workspace: &WorkspaceId,
+    path: &ValuePath,
+) -> Result<Reply, Problem> {
+    let (_, text) =
+        variable(host, workspace, path.as_str()).await?.ok_or_else(|| missing(workspace, path))?;
     Ok(respond::json(200, &text))
 }
 
-/// The whole variable. Query: `decrypt_secret` (true unless it is `false`), and for a secret that is then not decrypted
+/// The whole variable. Query: `decrypt_secret` (true unless it is `false`), and for a secret that
+/// is then not decrypted
 /// `include_encrypted`, which shows it sealed, in base64.
-pub(crate) async fn get(host: &Host, workspace: &WorkspaceId, path: &ValuePath, query: &str) -> Result<Reply, Problem> {
+pub(crate) async fn get(
+    host: &Host,
+    workspace: &WorkspaceId,
+    path: &ValuePath,
+    query: &str,
+) -> Result<Reply, Problem> {
     let switch = |name| typed_parameter::<bool>(query, name, "true or false");
-    let (decrypted, encrypted) = (switch("decrypt_secret")?.unwrap_or(true), switch("include_encrypted")?.unwrap_or(false));
+    let (decrypted, encrypted) =
+        (switch("decrypt_secret")?.unwrap_or(true), switch("include_encrypted")?.unwrap_or(false));
     let found = host.store.variable(workspace, path.as_str()).await.map_err(unavailable)?;
     let variable = found.ok_or_else(|| missing(workspace, path))?;
     let value = match (!variable.is_secret || decrypted, encrypted) {
@@ -55,18 +67,30 @@ pub(crate) async fn get(host: &Host, workspace: &WorkspaceId, path: &ValuePath, 
 }
 
 /// Whether there is one: `true` or `false`.
-pub(crate) async fn exists(host: &Host, workspace: &WorkspaceId, path: &ValuePath) -> Result<Reply, Problem> {
+pub(crate) async fn exists(
+    host: &Host,
+    workspace: &WorkspaceId,
+    path: &ValuePath,
+) -> Result<Reply, Problem> {
     let found = host.store.variable(workspace, path.as_str()).await.map_err(unavailable)?;
     Ok(respond::json(200, &found.is_some()))
 }
 
 /// Variables by path, secret ones without their text. Query: `path_start`, `page`, `per_page`.
-pub(crate) async fn list(host: &Host, workspace: &WorkspaceId, query: &str) -> Result<Reply, Problem> {
+pub(crate) async fn list(
+    host: &Host,
+    workspace: &WorkspaceId,
+    query: &str,
+) -> Result<Reply, Problem> {
     let start = parameter(query, "path_start").unwrap_or_default();
     let Page { number, limit } = page(query)?;
     let (mut found, mut after) = (Vec::new(), None::<String>);
     for _ in 0..number {
-        found = host.store.list_variables(workspace, &start, after.as_deref(), limit).await.map_err(unavailable)?;
+        found = host
+            .store
+            .list_variables(workspace, &start, after.as_deref(), limit)
+            .await
+            .map_err(unavailable)?;
         let Some(last) = found.last() else { break };
         after = Some(last.path.clone());
     }
@@ -81,20 +105,35 @@ pub(crate) async fn list(host: &Host, workspace: &WorkspaceId, query: &str) -> R
     Ok(respond::json(200, &listed))
 }
 
-/// The text that a request brings, out of its seal when it says `already_encrypted=true`: as `include_encrypted` shows it.
-fn given(host: &Host, workspace: &WorkspaceId, path: &str, text: String, query: &str) -> Result<String, Problem> {
+/// The text that a request brings, out of its seal when it says `already_encrypted=true`: as
+/// `include_encrypted` shows it.
+fn given(
+    host: &Host,
+    workspace: &WorkspaceId,
+    path: &str,
+    text: String,
+    query: &str,
+) -> Result<String, Problem> {
     let text = match typed_parameter::<bool>(query, "already_encrypted", "true or false")? {
         Some(true) => {
-            let refused = || Problem::bad_request(format!("The value was not encrypted by this host for the variable {path}"));
+            let refused = || {
+                Problem::bad_request(format!(
+                    "The value was not encrypted by this host for the variable {path}"
+                ))
+            };
             let bytes = seal::from_text(&text).ok_or_else(refused)?;
-            let plain = seal::open(&host.value_key, &variable_at(workspace, path), &bytes).map_err(|_| refused())?;
+            let plain = seal::open(&host.value_key, &variable_at(workspace, path), &bytes)
+                .map_err(|_| refused())?;
             String::from_utf8(plain).map_err(|_| refused())?
         }
         _ => text,
     };
     match text.len() {
         ..=VARIABLE_BYTES => Ok(text),
-        more => Err(Problem::new(Code::TooLarge, format!("A variable has at most {VARIABLE_BYTES} bytes; this one would have {more}"))),
+        more => Err(Problem::new(
+            Code::TooLarge,
+            format!("A variable has at most {VARIABLE_BYTES} bytes; this one would have {more}"),
+        )),
     }
 }
 
@@ -136,10 +175,13 @@ pub(crate) async fn update(
     caller.require(workspace, &Need::one("variables", Action::Write, new_path.as_str()))?;
     check_description(asked.description.as_deref().unwrap_or_default())?;
     let _alone = host.value_writes.lock().await;
-    let (present, old) = variable(host, workspace, path.as_str()).await?.ok_or_else(|| missing(workspace, path))?;
+    let (present, old) =
+        variable(host, workspace, path.as_str()).await?.ok_or_else(|| missing(workspace, path))?;
     if asked.value.is_none() && asked.is_secret.is_some_and(|secret| secret != present.is_secret) {
         // Who may write a secret need not be allowed to read it.
-        return Err(Problem::bad_request("is_secret cannot be changed without giving the value anew"));
+        return Err(Problem::bad_request(
+            "is_secret cannot be changed without giving the value anew",
+        ));
     }
     let text = match asked.value {
         Some(text) => given(host, workspace, path.as_str(), text, query)?,
@@ -155,12 +197,23 @@ pub(crate) async fn update(
     };
     host.store.put_variable(workspace, &changed, &mode).await.map_err(unavailable)?;
     tracing::info!(%workspace, %path, %new_path, user = caller.user, "variable updated");
-    Ok(respond::text(200, format!("variable {path} updated (npath: {new_path:?})", new_path = new_path.as_str())))
+    Ok(respond::text(
+        200,
+        format!("variable {path} updated (npath: {new_path:?})", new_path = new_path.as_str()),
+    ))
 }
 
 /// Deletes one.
-pub(crate) async fn delete(host: &Host, caller: &Caller, workspace: &WorkspaceId, path: &ValuePath) -> Result<Reply, Problem> {
-    host.store.delete_variable(workspace, path.as_str(), clock::now()).await.map_err(unavailable)?;
+pub(crate) async fn delete(
+    host: &Host,
+    caller: &Caller,
+    workspace: &WorkspaceId,
+    path: &ValuePath,
+) -> Result<Reply, Problem> {
+    host.store
+        .delete_variable(workspace, path.as_str(), clock::now())
+        .await
+        .map_err(unavailable)?;
     tracing::info!(%workspace, %path, user = caller.user, "variable deleted");
     Ok(respond::text(200, format!("variable {path} deleted")))
 }

@@ -14,21 +14,33 @@ use wasmill_core::scope::{Action, Need};
 use wasmill_core::{Problem, WorkspaceId, wire};
 use wasmill_store::{Attempt, DeliveryRecord, DeliveryState, EventId, Micros, Next, Role, Webhook};
 
-/// Sets the URL; none clears it. The signing secret is made with the first one and stays when the URL changes.
-pub(crate) async fn edit(host: &Host, caller: &Caller, workspace: &WorkspaceId, asked: wire::EditWebhook) -> Result<Reply, Problem> {
+/// Sets the URL; none clears it. The signing secret is made with the first one and stays when the
+/// URL changes.
+pub(crate) async fn edit(
+    host: &Host,
+    caller: &Caller,
+    workspace: &WorkspaceId,
+    asked: wire::EditWebhook,
+) -> Result<Reply, Problem> {
     match asked.webhook.as_deref().map(str::trim).filter(|url| !url.is_empty()) {
         None => {
             host.store.clear_webhook(workspace, clock::now()).await.map_err(unavailable)?;
             tracing::info!(%workspace, user = caller.user, "webhook cleared");
         }
         Some(url) => {
-            Target::parse(url, host.outbox.allow_private, &host.outbox.limits).map_err(Problem::bad_request)?;
+            Target::parse(url, host.outbox.allow_private, &host.outbox.limits)
+                .map_err(Problem::bad_request)?;
             let _alone = host.outbox.editing.lock().await;
             let secret = match host.store.webhook(workspace).await.map_err(unavailable)? {
                 Some(present) => present.secret,
                 None => keys::seal(host, workspace, &SigningKeys::new(new_secret()?))?,
             };
-            let webhook = Webhook { url: url.to_owned(), secret, changed_by: caller.user.clone(), changed: clock::now() };
+            let webhook = Webhook {
+                url: url.to_owned(),
+                secret,
+                changed_by: caller.user.clone(),
+                changed: clock::now(),
+            };
             host.store.set_webhook(workspace, &webhook).await.map_err(unavailable)?;
             tracing::info!(%workspace, user = caller.user, "webhook set");
         }
@@ -36,12 +48,17 @@ pub(crate) async fn edit(host: &Host, caller: &Caller, workspace: &WorkspaceId, 
     Ok(respond::text(200, format!("Edit webhook for workspace {workspace}")))
 }
 
-/// The workspace's settings: for its administrators with the webhook, and with its signing secret for a token that may
-/// change it. Who has the secret can tell the receiver anything.
-pub(crate) async fn settings(host: &Host, caller: &Caller, workspace: &WorkspaceId) -> Result<Reply, Problem> {
+/// The workspace's settings: for its administrators with the webhook, and with its signing secret
+/// for a token that may change it. Who has the secret can tell the receiver anything.
+pub(crate) async fn settings(
+    host: &Host,
+    caller: &Caller,
+    workspace: &WorkspaceId,
+) -> Result<Reply, Problem> {
     let workspaces = host.store.list_workspaces().await.map_err(unavailable)?;
     let found = workspaces.into_iter().find(|found| found.id == *workspace);
-    let name = found.ok_or_else(|| Problem::not_found(format!("There is no workspace {workspace}")))?.name;
+    let name =
+        found.ok_or_else(|| Problem::not_found(format!("There is no workspace {workspace}")))?.name;
     let decided = host.store.workspace_settings(workspace).await.map_err(unavailable)?;
     let mut settings = wire::WorkspaceSettings {
         workspace_id: workspace.to_string(),
@@ -55,14 +72,17 @@ pub(crate) async fn settings(host: &Host, caller: &Caller, workspace: &Workspace
     if caller.role(workspace)? == Role::Admin
         && let Some(webhook) = host.store.webhook(workspace).await.map_err(unavailable)?
     {
-        let may_change = caller.require_admin(workspace, &Need::all("workspaces", Action::Write)).is_ok();
+        let may_change =
+            caller.require_admin(workspace, &Need::all("workspaces", Action::Write)).is_ok();
         match keys::open(host, workspace, &webhook.secret) {
             Ok(_) if !may_change => {}
             Ok(keys) => {
                 settings.webhook_secret = Some(keys.current.reveal());
-                settings.previous_webhook_secret = keys
-                    .previous_at(clock::now())
-                    .map(|(secret, until)| wire::OldSecret { secret: secret.reveal(), until: wire::timestamp(*until) });
+                settings.previous_webhook_secret =
+                    keys.previous_at(clock::now()).map(|(secret, until)| wire::OldSecret {
+                        secret: secret.reveal(),
+                        until: wire::timestamp(*until),
+                    });
             }
             // The rest can still be shown, and the secret be rotated.
             Err(error) => tracing::error!(%workspace, error, "a signing secret cannot be read"),
@@ -72,12 +92,25 @@ pub(crate) async fn settings(host: &Host, caller: &Caller, workspace: &Workspace
     Ok(respond::json(200, &settings))
 }
 
-/// Makes a new signing secret. The old one is used beside it for a while, so that the receiver can change over.
-pub(crate) async fn rotate(host: &Host, caller: &Caller, workspace: &WorkspaceId, asked: wire::RotateSecret) -> Result<Reply, Problem> {
+/// Makes a new signing secret. The old one is used beside it for a while, so that the receiver can
+/// change over.
+pub(crate) async fn rotate(
+    host: &Host,
+    caller: &Caller,
+    workspace: &WorkspaceId,
+    asked: wire::RotateSecret,
+) -> Result<Reply, Problem> {
     let _alone = host.outbox.editing.lock().await;
-    let webhook = host.store.webhook(workspace).await.map_err(unavailable)?.ok_or_else(|| no_webhook(workspace))?;
+    let webhook = host
+        .store
+        .webhook(workspace)
+        .await
+        .map_err(unavailable)?
+        .ok_or_else(|| no_webhook(workspace))?;
     let now = clock::now();
-    let keep = asked.keep_old_for_secs.map_or(host.outbox.limits.old_secret, |seconds| Duration::from_secs(seconds.into()));
+    let keep = asked
+        .keep_old_for_secs
+        .map_or(host.outbox.limits.old_secret, |seconds| Duration::from_secs(seconds.into()));
     let keep = Micros::try_from(keep.as_micros()).unwrap_or(Micros::MAX);
     let keys = match keys::open(host, workspace, &webhook.secret) {
         Ok(old) if keep > 0 => old.rotated(new_secret()?, now.saturating_add(keep)),
@@ -89,25 +122,44 @@ pub(crate) async fn rotate(host: &Host, caller: &Caller, workspace: &WorkspaceId
     host.store.set_webhook(workspace, &webhook).await.map_err(unavailable)?;
     tracing::info!(%workspace, user = caller.user, "signing secret of the webhook rotated");
     let previous_until = keys.previous_at(now).map(|(_, until)| wire::timestamp(*until));
-    Ok(respond::json(200, &wire::RotatedSecret { webhook_secret: keys.current.reveal(), previous_until }))
+    Ok(respond::json(
+        200,
+        &wire::RotatedSecret { webhook_secret: keys.current.reveal(), previous_until },
+    ))
 }
 
 /// Tells a test event now, whatever waits, and answers how that went.
 pub(crate) async fn test(host: &Host, workspace: &WorkspaceId) -> Result<Reply, Problem> {
-    host.store.webhook(workspace).await.map_err(unavailable)?.ok_or_else(|| no_webhook(workspace))?;
+    host.store
+        .webhook(workspace)
+        .await
+        .map_err(unavailable)?
+        .ok_or_else(|| no_webhook(workspace))?;
     let delivery = host.store.begin_test(workspace, clock::now()).await.map_err(unavailable)?;
     let attempted = host.outbox.attempt(host, &delivery).await;
-    let next = if attempted.delivered { Next::Delivered } else { Next::GiveUp { before: Micros::MIN } };
+    let next =
+        if attempted.delivered { Next::Delivered } else { Next::GiveUp { before: Micros::MIN } };
     host.store.note_attempt(delivery.event, &attempted.attempt, next).await.map_err(unavailable)?;
     let Attempt { duration, status, error, answer, .. } = attempted.attempt;
     let delivered = attempted.delivered;
-    let shown = wire::TestedWebhook { delivered, status, error, duration_ms: millis(duration), answer, id: delivery.event };
+    let shown = wire::TestedWebhook {
+        delivered,
+        status,
+        error,
+        duration_ms: millis(duration),
+        answer,
+        id: delivery.event,
+    };
     tracing::debug!(%workspace, message = notice(&delivery).id(), delivered, "webhook tested");
     Ok(respond::json(200, &shown))
 }
 
 /// The delivery log, newest first. Query: `per_page`, `before` (an id).
-pub(crate) async fn deliveries(host: &Host, workspace: &WorkspaceId, query: &str) -> Result<Reply, Problem> {
+pub(crate) async fn deliveries(
+    host: &Host,
+    workspace: &WorkspaceId,
+    query: &str,
+) -> Result<Reply, Problem> {
     let before: Option<EventId> = typed_parameter(query, "before", "the id of a delivery")?;
     let limit = per_page(query)?.min(MAX_PAGE);
     let records = host.store.deliveries(workspace, before, limit).await.map_err(unavailable)?;
@@ -116,8 +168,16 @@ pub(crate) async fn deliveries(host: &Host, workspace: &WorkspaceId, query: &str
 }
 
 /// Tells an event of the log again, as if it had not been told.
-pub(crate) async fn redeliver(host: &Host, workspace: &WorkspaceId, event: EventId) -> Result<Reply, Problem> {
-    host.store.webhook(workspace).await.map_err(unavailable)?.ok_or_else(|| no_webhook(workspace))?;
+pub(crate) async fn redeliver(
+    host: &Host,
+    workspace: &WorkspaceId,
+    event: EventId,
+) -> Result<Reply, Problem> {
+    host.store
+        .webhook(workspace)
+        .await
+        .map_err(unavailable)?
+        .ok_or_else(|| no_webhook(workspace))?;
     host.store.redeliver(workspace, event, clock::now()).await.map_err(unavailable)?;
     Ok(respond::text(200, format!("delivery {event} is told again")))
 }

@@ -44,12 +44,18 @@ pub(crate) async fn mine(host: &Host, caller: &Caller) -> Result<Reply, Problem>
 }
 
 /// Makes a workspace, of which the caller becomes an administrator.
-pub(crate) async fn create(host: &Host, caller: &Caller, asked: &wire::NewWorkspace) -> Result<Reply, Problem> {
+pub(crate) async fn create(
+    host: &Host,
+    caller: &Caller,
+    asked: &wire::NewWorkspace,
+) -> Result<Reply, Problem> {
     let id: WorkspaceId = name(&asked.id)?;
     let title = asked.name.as_deref().unwrap_or(&asked.id);
     match host.store.create_workspace(&id, title, clock::now()).await {
         Ok(()) => {}
-        Err(StoreError::Conflict(_)) => return Err(Problem::new(Code::Conflict, format!("There is a workspace {id} already"))),
+        Err(StoreError::Conflict(_)) => {
+            return Err(Problem::new(Code::Conflict, format!("There is a workspace {id} already")));
+        }
         Err(error) => return Err(unavailable(error)),
     }
     host.store.put_member(&id, &caller.user, Role::Admin).await.map_err(unavailable)?;
@@ -65,7 +71,11 @@ pub(crate) async fn exists(host: &Host, asked: &wire::WorkspaceName) -> Result<R
 }
 
 /// Whether a user's name is taken in one of the caller's workspaces: `true` or `false`.
-pub(crate) async fn username_exists(host: &Host, caller: &Caller, asked: &wire::NameInWorkspace) -> Result<Reply, Problem> {
+pub(crate) async fn username_exists(
+    host: &Host,
+    caller: &Caller,
+    asked: &wire::NameInWorkspace,
+) -> Result<Reply, Problem> {
     let id: WorkspaceId = name(&asked.id)?;
     caller.role(&id)?;
     let members = host.store.list_members(&id).await.map_err(unavailable)?;

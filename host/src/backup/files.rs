@@ -63,10 +63,13 @@ fn pour(from: &mut impl Read, to: &mut impl Write) -> io::Result<Entry> {
 pub(super) fn empty_directory(directory: &Path, what: &str) -> Result<(), String> {
     let failed = |error: io::Error| format!("{} cannot be made: {error}", directory.display());
     DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
-    let mut entries = std::fs::read_dir(directory).map_err(|error| format!("{} cannot be read: {error}", directory.display()))?;
+    let mut entries = std::fs::read_dir(directory)
+        .map_err(|error| format!("{} cannot be read: {error}", directory.display()))?;
     match entries.next() {
         None => Ok(()),
-        Some(_) => Err(format!("{} is not empty; name a new directory for {what}", directory.display())),
+        Some(_) => {
+            Err(format!("{} is not empty; name a new directory for {what}", directory.display()))
+        }
     }
 }
 
@@ -83,12 +86,21 @@ pub(super) fn files_below(directory: &Path) -> Result<Vec<String>, String> {
         for entry in std::fs::read_dir(&here).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let name = entry.file_name();
-            let path = if inner.is_empty() { name.to_string_lossy().into_owned() } else { format!("{inner}/{}", name.to_string_lossy()) };
+            let path = if inner.is_empty() {
+                name.to_string_lossy().into_owned()
+            } else {
+                format!("{inner}/{}", name.to_string_lossy())
+            };
             let kind = entry.file_type().map_err(failed)?;
             match (kind.is_dir(), kind.is_file()) {
                 (true, _) => open.push(path),
                 (_, true) => found.push(path),
-                _ => return Err(format!("{} is neither a file nor a directory", directory.join(path).display())),
+                _ => {
+                    return Err(format!(
+                        "{} is neither a file nor a directory",
+                        directory.join(path).display()
+                    ));
+                }
             }
         }
     }

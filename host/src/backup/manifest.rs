@@ -1,5 +1,5 @@
-//! The list of what belongs to a backup, and the list's own digest. They are written last: a directory without them is no
-//! whole backup.
+//! The list of what belongs to a backup, and the list's own digest. They are written last: a
+//! directory without them is no whole backup.
 
 use super::files::{files_below, measure, write_new};
 use serde::{Deserialize, Serialize};
@@ -51,11 +51,16 @@ mod hex {
     use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
     use wasmill_core::Digest;
 
-    pub(super) fn serialize<S: Serializer>(digest: &Digest, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(
+        digest: &Digest,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&digest.to_hex())
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Digest, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Digest, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 }
@@ -63,7 +68,13 @@ mod hex {
 impl Manifest {
     /// One without files.
     pub(crate) fn new(begun: String, schema: u32) -> Self {
-        Self { format: FORMAT.into(), wasmill: env!("CARGO_PKG_VERSION").into(), begun, schema, files: BTreeMap::new() }
+        Self {
+            format: FORMAT.into(),
+            wasmill: env!("CARGO_PKG_VERSION").into(),
+            begun,
+            schema,
+            files: BTreeMap::new(),
+        }
     }
 
     /// Bytes of all files.
@@ -90,7 +101,8 @@ impl Manifest {
         let digest = digest_line(text.as_bytes());
         for (name, text) in [(NAME, text), (DIGEST, digest)] {
             let (scratch, file) = (directory.join(format!("{name}.new")), directory.join(name));
-            let written = write_new(&scratch, text.as_bytes()).and_then(|()| std::fs::rename(&scratch, &file));
+            let written = write_new(&scratch, text.as_bytes())
+                .and_then(|()| std::fs::rename(&scratch, &file));
             written.map_err(|error| format!("{} cannot be written: {error}", file.display()))?;
         }
         let synced = std::fs::File::open(directory).and_then(|directory| directory.sync_all());
@@ -105,20 +117,33 @@ impl Manifest {
         let manifest = Self::read(directory)?;
         for path in files_below(directory)? {
             if path != NAME && path != DIGEST && !manifest.files.contains_key(&path) {
-                return Err(format!("{} is not part of the backup: its {NAME} does not list it", directory.join(path).display()));
+                return Err(format!(
+                    "{} is not part of the backup: its {NAME} does not list it",
+                    directory.join(path).display()
+                ));
             }
         }
         let (mut checked, all) = (0, manifest.bytes());
         for (path, entry) in &manifest.files {
             tell("checking", checked, all);
             let file = directory.join(path);
-            let altered = |why: String| Err(format!("{} is not as it was when the backup was made: {why}", file.display()));
+            let altered = |why: String| {
+                Err(format!("{} is not as it was when the backup was made: {why}", file.display()))
+            };
             match measure(&file) {
                 Ok(found) if found == *entry => checked += entry.bytes,
                 Ok(found) if found.bytes != entry.bytes => {
-                    return altered(format!("it has {} bytes instead of {}", found.bytes, entry.bytes));
+                    return altered(format!(
+                        "it has {} bytes instead of {}",
+                        found.bytes, entry.bytes
+                    ));
                 }
-                Ok(found) => return altered(format!("its SHA-256 is {} instead of {}", found.sha256, entry.sha256)),
+                Ok(found) => {
+                    return altered(format!(
+                        "its SHA-256 is {} instead of {}",
+                        found.sha256, entry.sha256
+                    ));
+                }
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                     return Err(format!("{} is missing: the backup is not whole", file.display()));
                 }
@@ -144,17 +169,31 @@ impl Manifest {
         if size > LARGEST {
             return Err(format!("{} has {size} bytes: it is no manifest", file.display()));
         }
-        let text = std::fs::read(&file).map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
+        let text = std::fs::read(&file)
+            .map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
         let said = std::fs::read(directory.join(DIGEST));
-        let said =
-            said.map_err(|error| format!("{} cannot be read: {error}; the backup is not whole", directory.join(DIGEST).display()))?;
+        let said = said.map_err(|error| {
+            format!(
+                "{} cannot be read: {error}; the backup is not whole",
+                directory.join(DIGEST).display()
+            )
+        })?;
         if said != digest_line(&text).into_bytes() {
-            return Err(format!("{} or {DIGEST} beside it is not as it was when the backup was made", file.display()));
+            return Err(format!(
+                "{} or {DIGEST} beside it is not as it was when the backup was made",
+                file.display()
+            ));
         }
-        let damaged = |why: &dyn std::fmt::Display| format!("{} is not as it was when the backup was made: {why}", file.display());
+        let damaged = |why: &dyn std::fmt::Display| {
+            format!("{} is not as it was when the backup was made: {why}", file.display())
+        };
         let format: Format = serde_json::from_slice(&text).map_err(|error| damaged(&error))?;
         if format.format != FORMAT {
-            return Err(format!("{} is of the format {:?}; this program knows {FORMAT:?}", file.display(), format.format));
+            return Err(format!(
+                "{} is of the format {:?}; this program knows {FORMAT:?}",
+                file.display(),
+                format.format
+            ));
         }
         let manifest: Self = serde_json::from_slice(&text).map_err(|error| damaged(&error))?;
         match manifest.files.keys().find(|path| !is_plain(path)) {
@@ -176,7 +215,8 @@ struct Format {
 
 /// True for a path that stays below its directory.
 fn is_plain(path: &str) -> bool {
-    !path.is_empty() && Path::new(path).components().all(|part| matches!(part, Component::Normal(_)))
+    !path.is_empty()
+        && Path::new(path).components().all(|part| matches!(part, Component::Normal(_)))
 }
 
 #[cfg(test)]
@@ -186,7 +226,11 @@ mod tests {
     fn sample() -> (tempfile::TempDir, Manifest) {
         let dir = tempfile::tempdir().unwrap();
         let mut manifest = Manifest::new("2030-01-31T09:00:00.000000Z".into(), 3);
-        for (path, text) in [("wasmill.db", "database"), ("modules/sha256/ab/abc", "module"), ("keys/value-key", "key")] {
+        for (path, text) in [
+            ("wasmill.db", "database"),
+            ("modules/sha256/ab/abc", "module"),
+            ("keys/value-key", "key"),
+        ] {
             let file = dir.path().join(path);
             std::fs::create_dir_all(file.parent().unwrap()).unwrap();
             std::fs::write(&file, text).unwrap();
@@ -204,17 +248,36 @@ mod tests {
     fn a_whole_backup_is_whole() {
         let (dir, manifest) = sample();
         assert_eq!(check(dir.path()).unwrap(), manifest);
-        assert_eq!((manifest.bytes(), manifest.modules(), manifest.keys().collect::<Vec<_>>()), (17, 1, vec!["value-key"]));
+        assert_eq!(
+            (manifest.bytes(), manifest.modules(), manifest.keys().collect::<Vec<_>>()),
+            (17, 1, vec!["value-key"])
+        );
     }
 
     #[test]
     fn every_alteration_is_named() {
         type Alter = fn(&Path);
         let cases: [(Alter, &str, &str); 9] = [
-            (|dir| std::fs::write(dir.join("wasmill.db"), "Database").unwrap(), "wasmill.db", "SHA-256"),
-            (|dir| std::fs::write(dir.join("keys/value-key"), "keys").unwrap(), "keys/value-key", "4 bytes instead of 3"),
-            (|dir| std::fs::remove_file(dir.join("modules/sha256/ab/abc")).unwrap(), "sha256/ab/abc", "missing"),
-            (|dir| std::fs::write(dir.join("modules/more"), "").unwrap(), "modules/more", "not part"),
+            (
+                |dir| std::fs::write(dir.join("wasmill.db"), "Database").unwrap(),
+                "wasmill.db",
+                "SHA-256",
+            ),
+            (
+                |dir| std::fs::write(dir.join("keys/value-key"), "keys").unwrap(),
+                "keys/value-key",
+                "4 bytes instead of 3",
+            ),
+            (
+                |dir| std::fs::remove_file(dir.join("modules/sha256/ab/abc")).unwrap(),
+                "sha256/ab/abc",
+                "missing",
+            ),
+            (
+                |dir| std::fs::write(dir.join("modules/more"), "").unwrap(),
+                "modules/more",
+                "not part",
+            ),
             (|dir| std::fs::remove_file(dir.join(NAME)).unwrap(), NAME, "broken off"),
             (|dir| std::fs::write(dir.join(NAME), "{").unwrap(), NAME, "not as it was"),
             (|dir| std::fs::remove_file(dir.join(DIGEST)).unwrap(), DIGEST, "not whole"),

@@ -12,7 +12,8 @@ use wasmill_core::wire::timestamp;
 use wasmill_store::blobs::{Blobs, path_of};
 use wasmill_store::sqlite::{DatabaseFile, FILE};
 
-/// How often the database is copied anew because a module was deleted between the copy of the database and its own.
+/// How often the database is copied anew because a module was deleted between the copy of the
+/// database and its own.
 const ROUNDS: u32 = 10;
 /// Between two looks at how far the copy of the database has come.
 const LOOK: Duration = Duration::from_millis(200);
@@ -27,18 +28,23 @@ pub(crate) struct Source<'a> {
     pub(crate) keys: Vec<(&'static str, PathBuf)>,
 }
 
-/// Makes a backup in a directory, which is made when it is missing and must be empty. Without a manifest, which comes
-/// last, it is not one.
+/// Makes a backup in a directory, which is made when it is missing and must be empty. Without a
+/// manifest, which comes last, it is not one.
 ///
 /// # Errors
 /// A sentence. What was written until then is left there.
-pub(crate) async fn take(source: &Source<'_>, to: &Path, tell: Tell<'_>) -> Result<Manifest, String> {
+pub(crate) async fn take(
+    source: &Source<'_>,
+    to: &Path,
+    tell: Tell<'_>,
+) -> Result<Manifest, String> {
     let database = source.database;
     empty_directory(to, "the backup")?;
     let begun = timestamp(clock::now());
     let kept = Blobs::local(&to.join(MODULES)).map_err(|error| error.to_string())?;
     let mut modules = Modules { from: source.blobs, to: &kept, copied: BTreeSet::new() };
-    // Most of them, so that little is left to do after the database was copied. One that is missing was deleted just now.
+    // Most of them, so that little is left to do after the database was copied. One that is missing
+    // was deleted just now.
     modules.copy(&database.modules().map_err(|error| error.to_string())?, tell).await?;
     let copied = consistent_copy(database, to, &mut modules, tell).await?;
 
@@ -48,20 +54,23 @@ pub(crate) async fn take(source: &Source<'_>, to: &Path, tell: Tell<'_>) -> Resu
         kept.delete(*module).await.map_err(|error| error.to_string())?;
     }
     let mut manifest = Manifest::new(begun, copied.schema());
-    let mut paths: Vec<String> = needed.iter().map(|module| format!("{MODULES}/{}", path_of(module))).collect();
+    let mut paths: Vec<String> =
+        needed.iter().map(|module| format!("{MODULES}/{}", path_of(module))).collect();
     paths.push(FILE.into());
     if !source.keys.is_empty() {
         empty_directory(&to.join(KEYS), "the backup")?;
     }
     for (name, key) in &source.keys {
         let path = format!("{KEYS}/{name}");
-        copy(key, &to.join(&path)).map_err(|error| format!("the key {} cannot be copied: {error}", key.display()))?;
+        copy(key, &to.join(&path))
+            .map_err(|error| format!("the key {} cannot be copied: {error}", key.display()))?;
         paths.push(path);
     }
     for (done, path) in paths.iter().enumerate() {
         tell("measuring files", done as u64, paths.len() as u64);
         let file = to.join(path);
-        let entry = measure(&file).map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
+        let entry = measure(&file)
+            .map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
         manifest.files.insert(path.clone(), entry);
     }
     manifest.write(to)?;
@@ -69,7 +78,12 @@ pub(crate) async fn take(source: &Source<'_>, to: &Path, tell: Tell<'_>) -> Resu
 }
 
 /// Copies the database so that every module which the copy names has been copied too.
-async fn consistent_copy(database: &DatabaseFile, to: &Path, modules: &mut Modules<'_>, tell: Tell<'_>) -> Result<DatabaseFile, String> {
+async fn consistent_copy(
+    database: &DatabaseFile,
+    to: &Path,
+    modules: &mut Modules<'_>,
+    tell: Tell<'_>,
+) -> Result<DatabaseFile, String> {
     let file = to.join(FILE);
     for _ in 0..ROUNDS {
         copy_database(database, &file, tell)?;
@@ -83,10 +97,13 @@ async fn consistent_copy(database: &DatabaseFile, to: &Path, modules: &mut Modul
             }
             // They were deleted after the copy was made; the next copy does not name them.
             drop(copied);
-            std::fs::remove_file(&file).map_err(|error| format!("{} cannot be removed: {error}", file.display()))?;
+            std::fs::remove_file(&file)
+                .map_err(|error| format!("{} cannot be removed: {error}", file.display()))?;
             continue;
         };
-        return Err(format!("the module {lost} is missing where modules are kept; deploy it again, or delete the versions that have it"));
+        return Err(format!(
+            "the module {lost} is missing where modules are kept; deploy it again, or delete the versions that have it"
+        ));
     }
     Err("versions are deleted faster than the backup can follow; try again when fewer are".into())
 }
@@ -98,10 +115,16 @@ fn copy_database(database: &DatabaseFile, file: &Path, tell: Tell<'_>) -> Result
         threads.spawn(move || {
             // Until the sender is dropped.
             while ended.recv_timeout(LOOK) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
-                tell("copying the database", std::fs::metadata(file).map_or(0, |found| found.len()).min(size), size);
+                tell(
+                    "copying the database",
+                    std::fs::metadata(file).map_or(0, |found| found.len()).min(size),
+                    size,
+                );
             }
         });
-        let copied = database.copy_to(file).map_err(|error| format!("the database could not be copied: {error}"));
+        let copied = database
+            .copy_to(file)
+            .map_err(|error| format!("the database could not be copied: {error}"));
         drop(ending);
         copied
     })
@@ -116,7 +139,11 @@ struct Modules<'a> {
 
 impl Modules<'_> {
     /// Copies those that are not there yet, and returns those that are missing.
-    async fn copy(&mut self, wanted: &BTreeSet<Digest>, tell: Tell<'_>) -> Result<BTreeSet<Digest>, String> {
+    async fn copy(
+        &mut self,
+        wanted: &BTreeSet<Digest>,
+        tell: Tell<'_>,
+    ) -> Result<BTreeSet<Digest>, String> {
         let mut missing = BTreeSet::new();
         let ahead: Vec<Digest> = wanted.difference(&self.copied).copied().collect();
         for (done, module) in ahead.iter().enumerate() {
@@ -137,9 +164,13 @@ impl Modules<'_> {
         Ok(true)
     }
 
-    /// One of these that the database still names, although it is not there. One that was deployed again meanwhile is
-    /// there: a module is put before the version that names it.
-    async fn still_needed(&mut self, missing: &BTreeSet<Digest>, database: &DatabaseFile) -> Result<Option<Digest>, String> {
+    /// One of these that the database still names, although it is not there. One that was deployed
+    /// again meanwhile is there: a module is put before the version that names it.
+    async fn still_needed(
+        &mut self,
+        missing: &BTreeSet<Digest>,
+        database: &DatabaseFile,
+    ) -> Result<Option<Digest>, String> {
         for module in missing {
             let is_needed = || database.needs(module).map_err(|error| error.to_string());
             if is_needed()? && !self.copy_one(*module).await? && is_needed()? {

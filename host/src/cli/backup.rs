@@ -45,8 +45,13 @@ pub(crate) fn run(args: &Args) -> CliResult {
     let keys = if args.with_keys { keys::present(&args.data, &value_key)? } else { Vec::new() };
     let progress = Progress::new();
     let source = Source { database: &database, blobs: &blobs, keys };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
-    let manifest = runtime.block_on(take(&source, &args.directory, &|what, done, all| progress.tell(what, done, all)))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| error.to_string())?;
+    let manifest = runtime.block_on(take(&source, &args.directory, &|what, done, all| {
+        progress.tell(what, done, all)
+    }))?;
     drop(progress);
 
     let (directory, seconds) = (args.directory.display(), begun.elapsed().as_secs_f64());
@@ -68,7 +73,10 @@ pub(crate) fn run(args: &Args) -> CliResult {
         manifest.bytes().div_ceil(1 << 20)
     );
     if args.with_keys {
-        println!("It has the keys ({}): keep it as you keep secrets.", manifest.keys().collect::<Vec<_>>().join(", "));
+        println!(
+            "It has the keys ({}): keep it as you keep secrets.",
+            manifest.keys().collect::<Vec<_>>().join(", ")
+        );
     } else {
         println!(
             "It has no keys. Keep {} somewhere else: without it, variables, resources and the secrets of webhooks cannot be opened.",

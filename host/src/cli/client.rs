@@ -6,7 +6,8 @@ use serde::de::DeserializeOwned;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Where the host is, and by what right. Flags first, then the environment, then the file that `serve` wrote.
+/// Where the host is, and by what right. Flags first, then the environment, then the file that
+/// `serve` wrote.
 #[derive(Args, Debug, Clone)]
 pub(crate) struct Connection {
     /// Address of the host, such as http://127.0.0.1:8000
@@ -53,23 +54,34 @@ impl Connection {
             _ => config::read()?,
         };
         let url = self.url.clone().or_else(|| config.as_ref().map(|config| config.url.clone()));
-        let url =
-            url.ok_or("no host is known; give --url or WASMILL_URL, or start one with 'wasmill serve'")?.trim_end_matches('/').to_owned();
-        let workspace =
-            self.workspace.clone().or_else(|| config.as_ref().map(|config| config.workspace.clone())).unwrap_or_else(|| "main".into());
+        let url = url
+            .ok_or(
+                "no host is known; give --url or WASMILL_URL, or start one with 'wasmill serve'",
+            )?
+            .trim_end_matches('/')
+            .to_owned();
+        let workspace = self
+            .workspace
+            .clone()
+            .or_else(|| config.as_ref().map(|config| config.workspace.clone()))
+            .unwrap_or_else(|| "main".into());
         let (token, token_for_shell) = match (&self.token, config.map(|config| config.token_file)) {
             (Some(token), _) => (token.clone(), "$WASMILL_TOKEN".into()),
             (None, Some(file)) => (read_token(&file)?, format!("$(cat {})", file.display())),
             (None, None) => return Err("no token is known; give WASMILL_TOKEN or --token".into()),
         };
-        let agent: ureq::Agent =
-            ureq::Agent::config_builder().http_status_as_error(false).timeout_connect(Some(Duration::from_secs(10))).build().into();
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_connect(Some(Duration::from_secs(10)))
+            .build()
+            .into();
         Ok(Client { agent, url, workspace, token, token_for_shell })
     }
 }
 
 fn read_token(file: &PathBuf) -> Result<String, String> {
-    let text = std::fs::read_to_string(file).map_err(|error| format!("the token file {} cannot be read: {error}", file.display()))?;
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| format!("the token file {} cannot be read: {error}", file.display()))?;
     Ok(text.trim().to_owned())
 }
 
@@ -104,17 +116,33 @@ impl Client {
     ///
     /// # Errors
     /// As `get`.
-    pub(crate) fn post(&self, url: &str, content_type: &str, body: &[u8]) -> Result<Response, String> {
-        self.finish(self.agent.post(url).header("authorization", self.bearer()).header("content-type", content_type).send(body))
+    pub(crate) fn post(
+        &self,
+        url: &str,
+        content_type: &str,
+        body: &[u8],
+    ) -> Result<Response, String> {
+        self.finish(
+            self.agent
+                .post(url)
+                .header("authorization", self.bearer())
+                .header("content-type", content_type)
+                .send(body),
+        )
     }
 
     fn bearer(&self) -> String {
         format!("Bearer {}", self.token)
     }
 
-    fn finish(&self, answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<Response, String> {
-        let mut answer = answer.map_err(|error| format!("the host at {} cannot be reached: {error}", self.url))?;
-        let failed_run = answer.headers().get("x-wasmill-job-status").is_some_and(|status| status == "failure");
+    fn finish(
+        &self,
+        answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+    ) -> Result<Response, String> {
+        let mut answer = answer
+            .map_err(|error| format!("the host at {} cannot be reached: {error}", self.url))?;
+        let failed_run =
+            answer.headers().get("x-wasmill-job-status").is_some_and(|status| status == "failure");
         let body = answer
             .body_mut()
             .with_config()
@@ -135,10 +163,16 @@ impl Response {
             return Ok(self);
         }
         let problem = serde_json::from_slice::<serde_json::Value>(&self.body).ok();
-        let text = |key: &str| problem.as_ref().and_then(|problem| problem.get(key)).and_then(|value| value.as_str());
+        let text = |key: &str| {
+            problem.as_ref().and_then(|problem| problem.get(key)).and_then(|value| value.as_str())
+        };
         Err(match (text("title"), text("detail")) {
             (Some(title), Some(detail)) => format!("{title}: {detail} ({})", self.status),
-            _ => format!("the host answered {}: {}", self.status, String::from_utf8_lossy(&self.body)),
+            _ => format!(
+                "the host answered {}: {}",
+                self.status,
+                String::from_utf8_lossy(&self.body)
+            ),
         })
     }
 
@@ -147,6 +181,7 @@ impl Response {
     /// # Errors
     /// When it is not of that shape.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, String> {
-        serde_json::from_slice(&self.body).map_err(|error| format!("the host's answer is not what was expected: {error}"))
+        serde_json::from_slice(&self.body)
+            .map_err(|error| format!("the host's answer is not what was expected: {error}"))
     }
 }

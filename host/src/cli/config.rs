@@ -1,4 +1,5 @@
-//! The client's configuration file, which `serve` writes so that on one machine no flags are needed.
+//! The client's configuration file, which `serve` writes so that on one machine no flags are
+//! needed.
 
 use crate::files;
 use serde::{Deserialize, Serialize};
@@ -15,11 +16,14 @@ pub(crate) struct Config {
     pub(crate) token_file: PathBuf,
 }
 
-/// `$WASMILL_CONFIG`, else `wasmill/config.json` under `$XDG_CONFIG_HOME` or `~/.config`. `None` without a home.
+/// `$WASMILL_CONFIG`, else `wasmill/config.json` under `$XDG_CONFIG_HOME` or `~/.config`. `None`
+/// without a home.
 pub(crate) fn file() -> Option<PathBuf> {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let set =
+        |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     set("WASMILL_CONFIG").or_else(|| {
-        let base = set("XDG_CONFIG_HOME").or_else(|| set("HOME").map(|home| home.join(".config")))?;
+        let base =
+            set("XDG_CONFIG_HOME").or_else(|| set("HOME").map(|home| home.join(".config")))?;
         Some(base.join("wasmill").join("config.json"))
     })
 }
@@ -31,9 +35,9 @@ pub(crate) fn file() -> Option<PathBuf> {
 pub(crate) fn read() -> Result<Option<Config>, String> {
     let Some(path) = file() else { return Ok(None) };
     match std::fs::read_to_string(&path) {
-        Ok(text) => serde_json::from_str(&text)
-            .map(Some)
-            .map_err(|error| format!("{} cannot be read: {error}; delete it or start the host again", path.display())),
+        Ok(text) => serde_json::from_str(&text).map(Some).map_err(|error| {
+            format!("{} cannot be read: {error}; delete it or start the host again", path.display())
+        }),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(format!("{} cannot be read: {error}", path.display())),
     }

@@ -16,9 +16,11 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// Looks at the file without compiling it, then does what an upload would do. Fails when a host would refuse it.
+/// Looks at the file without compiling it, then does what an upload would do. Fails when a host
+/// would refuse it.
 pub(crate) fn run(args: &Args) -> CliResult {
-    let wasm = std::fs::read(&args.file).map_err(|error| format!("{} cannot be read: {error}", args.file.display()))?;
+    let wasm = std::fs::read(&args.file)
+        .map_err(|error| format!("{} cannot be read: {error}", args.file.display()))?;
     let bytes = wasm.len();
     let outline = inspect(&wasm, &HostLimits::default().compile);
     let admitted = match &outline {
@@ -35,12 +37,23 @@ pub(crate) fn run(args: &Args) -> CliResult {
 }
 
 fn admit(wasm: Vec<u8>) -> Result<Result<Admitted, Refusal>, String> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(|error| error.to_string())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(|error| error.to_string())?;
     let scratch = Scratch::new()?;
     let limits = HostLimits { concurrent_runs: 1, ..HostLimits::default() };
-    let compiler = std::env::current_exe().map_err(|error| format!("this program's own file is not known: {error}"))?;
-    let config =
-        SandboxConfig { limits, cache_dir: scratch.0.clone(), artefact_key: [0; 32], shelf: None, compiler, environment: Vec::new() };
+    let compiler = std::env::current_exe()
+        .map_err(|error| format!("this program's own file is not known: {error}"))?;
+    let config = SandboxConfig {
+        limits,
+        cache_dir: scratch.0.clone(),
+        artefact_key: [0; 32],
+        shelf: None,
+        compiler,
+        environment: Vec::new(),
+    };
     runtime.block_on(async {
         let sandbox = Sandbox::new(config).map_err(|error| error.to_string())?;
         Ok(sandbox.admit(wasm.into()).await)
@@ -54,7 +67,8 @@ impl Scratch {
     fn new() -> Result<Self, String> {
         let random = getrandom::u64().map_err(|error| error.to_string())?;
         let path = std::env::temp_dir().join(format!("wasmill-inspect-{random:016x}"));
-        std::fs::create_dir(&path).map_err(|error| format!("{} cannot be made: {error}", path.display()))?;
+        std::fs::create_dir(&path)
+            .map_err(|error| format!("{} cannot be made: {error}", path.display()))?;
         Ok(Self(path))
     }
 }
@@ -78,7 +92,9 @@ fn print_json(admitted: &Result<Admitted, Refusal>, bytes: usize) {
             "schema": found.schema,
             "result_schema": found.result_schema,
         }),
-        Err(refusal) => serde_json::json!({"accepted": false, "bytes": bytes, "code": refusal.code.as_str(), "reason": refusal.message}),
+        Err(refusal) => {
+            serde_json::json!({"accepted": false, "bytes": bytes, "code": refusal.code.as_str(), "reason": refusal.message})
+        }
     };
     println!("{object:#}");
 }
@@ -90,10 +106,16 @@ fn print(file: &Path, admitted: &Result<Admitted, Refusal>, bytes: usize) {
             println!("accepted  {}", found.kind);
             println!("module    sha256:{}", found.digest);
             println!("exports   {}", found.exports.join(", "));
-            println!("imports   {}", if found.imports.is_empty() { "nothing".into() } else { found.imports.join(", ") });
+            println!(
+                "imports   {}",
+                if found.imports.is_empty() { "nothing".into() } else { found.imports.join(", ") }
+            );
             println!(
                 "arguments {}",
-                found.schema.as_ref().map_or_else(|| "not described: any JSON object".into(), |schema| format!("{schema:#}"))
+                found.schema.as_ref().map_or_else(
+                    || "not described: any JSON object".into(),
+                    |schema| format!("{schema:#}")
+                )
             );
         }
         Err(refusal) => println!("refused   {} ({})", refusal.message, refusal.code),

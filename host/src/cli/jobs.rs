@@ -48,12 +48,15 @@ pub(crate) fn run(args: &Args) -> CliResult {
     if args.failed {
         query.append_pair("success", "false");
     }
-    let jobs: Vec<Value> = client.get(&client.in_workspace(&format!("jobs/list?{}", query.finish())))?.ok()?.json()?;
+    let jobs: Vec<Value> =
+        client.get(&client.in_workspace(&format!("jobs/list?{}", query.finish())))?.ok()?.json()?;
     if args.json {
         println!("{:#}", Value::Array(jobs));
         return Ok(ExitCode::SUCCESS);
     }
-    let text = |job: &Value, key: &str| job.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text = |job: &Value, key: &str| {
+        job.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
     let is = |job: &Value, key: &str| job.get(key).and_then(Value::as_bool).unwrap_or_default();
     let rows: Vec<[String; 5]> = jobs
         .iter()
@@ -65,8 +68,18 @@ pub(crate) fn run(args: &Args) -> CliResult {
                 _ if is(job, "success") => "success",
                 _ => "failure",
             };
-            let duration = job.get("duration_ms").and_then(Value::as_u64).map(|ms| format!("{ms} ms")).unwrap_or_default();
-            [text(job, "id"), state.to_owned(), duration, text(job, "created_at"), text(job, "script_path")]
+            let duration = job
+                .get("duration_ms")
+                .and_then(Value::as_u64)
+                .map(|ms| format!("{ms} ms"))
+                .unwrap_or_default();
+            [
+                text(job, "id"),
+                state.to_owned(),
+                duration,
+                text(job, "created_at"),
+                text(job, "script_path"),
+            ]
         })
         .collect();
     table::print(["JOB", "STATE", "TOOK", "CREATED", "SCRIPT"], &rows);

@@ -1,4 +1,5 @@
-//! The host's own keys: files of 64 hex digits in the data directory, for its owner only, made at the first start.
+//! The host's own keys: files of 64 hex digits in the data directory, for its owner only, made at
+//! the first start.
 
 use crate::{clock, files, random};
 use std::path::{Path, PathBuf};
@@ -6,7 +7,8 @@ use wasmill_core::Digest;
 use wasmill_core::seal::{SealedAt, SealedKind, ValueKey, open};
 use wasmill_store::{Micros, Store, StoreError};
 
-/// The secret that authenticates compiled scripts: the one in this file, or the host's own, which is made where there is none.
+/// The secret that authenticates compiled scripts: the one in this file, or the host's own, which
+/// is made where there is none.
 ///
 /// # Errors
 /// A sentence naming the file.
@@ -14,10 +16,14 @@ pub(crate) fn artefact_key(file: Option<&Path>, data: &Path) -> Result<[u8; 32],
     let own = data.join("host-secret");
     match (read(file.unwrap_or(&own))?, file) {
         (Some(Ok(secret)), _) => Ok(secret),
-        (Some(Err(why)), None) => {
-            Err(format!("{} is damaged: {why}; restore it or delete it, which makes the host compile every script again", own.display()))
-        }
-        (Some(Err(why)), Some(file)) => Err(format!("the artefact key {} is damaged: {why}; copy it from another host", file.display())),
+        (Some(Err(why)), None) => Err(format!(
+            "{} is damaged: {why}; restore it or delete it, which makes the host compile every script again",
+            own.display()
+        )),
+        (Some(Err(why)), Some(file)) => Err(format!(
+            "the artefact key {} is damaged: {why}; copy it from another host",
+            file.display()
+        )),
         (None, None) => make(&own),
         // One made here would be another one on every host, and nothing would be shared.
         (None, Some(file)) => Err(format!(
@@ -27,16 +33,21 @@ pub(crate) fn artefact_key(file: Option<&Path>, data: &Path) -> Result<[u8; 32],
     }
 }
 
-/// The key that variables and resources are sealed with. A new one is made only where there is nothing that it would not
-/// open.
+/// The key that variables and resources are sealed with. A new one is made only where there is
+/// nothing that it would not open.
 ///
 /// # Errors
-/// A sentence naming the file when it cannot be used, or when it is not the one that the store's values were sealed with.
+/// A sentence naming the file when it cannot be used, or when it is not the one that the store's
+/// values were sealed with.
 pub(crate) async fn value_key(file: &Path, store: &dyn Store) -> Result<ValueKey, String> {
-    let sealed = any_sealed(store).await.map_err(|error| format!("the stored variables and resources cannot be looked at: {error}"))?;
+    let sealed = any_sealed(store).await.map_err(|error| {
+        format!("the stored variables and resources cannot be looked at: {error}")
+    })?;
     let key = match read(file)? {
         Some(Ok(key)) => ValueKey::new(key),
-        Some(Err(why)) => return Err(format!("{} is damaged: {why}; restore it from a backup", file.display())),
+        Some(Err(why)) => {
+            return Err(format!("{} is damaged: {why}; restore it from a backup", file.display()));
+        }
         None if sealed.is_some() => {
             return Err(format!(
                 "the value key {} is missing, but there are variables or resources that were sealed with it; restore it from a \
@@ -55,13 +66,14 @@ pub(crate) async fn value_key(file: &Path, store: &dyn Store) -> Result<ValueKey
     }
 }
 
-/// Holds the key against those of the other nodes that share the store: what one seals the others have to open, also when
-/// nothing is sealed yet.
+/// Holds the key against those of the other nodes that share the store: what one seals the others
+/// have to open, also when nothing is sealed yet.
 ///
 /// # Errors
 /// A sentence naming the file when another key was there first.
 pub(crate) async fn agree(file: &Path, key: &ValueKey, store: &dyn Store) -> Result<(), String> {
-    // Whoever is first leads for ever, and leading again is no news: so all who have the same key succeed.
+    // Whoever is first leads for ever, and leading again is no news: so all who have the same key
+    // succeed.
     match store.lead("value-key", key.fingerprint(), clock::now(), Micros::MAX).await {
         Ok(true) => Ok(()),
         Ok(false) => Err(format!(
@@ -69,18 +81,27 @@ pub(crate) async fn agree(file: &Path, key: &ValueKey, store: &dyn Store) -> Res
              --value-key-file",
             file.display()
         )),
-        Err(error) => Err(format!("the value key cannot be compared with that of other hosts: {error}")),
+        Err(error) => {
+            Err(format!("the value key cannot be compared with that of other hosts: {error}"))
+        }
     }
 }
 
-/// The keys of a data directory that a backup takes along, by their names there: the value key, which may be kept elsewhere,
-/// and the first token. The secret that authenticates compiled scripts is made anew, as they are.
+/// The keys of a data directory that a backup takes along, by their names there: the value key,
+/// which may be kept elsewhere, and the first token. The secret that authenticates compiled scripts
+/// is made anew, as they are.
 ///
 /// # Errors
 /// A sentence when the value key is not there.
-pub(crate) fn present(data: &Path, value_key: &Path) -> Result<Vec<(&'static str, PathBuf)>, String> {
+pub(crate) fn present(
+    data: &Path,
+    value_key: &Path,
+) -> Result<Vec<(&'static str, PathBuf)>, String> {
     if !value_key.is_file() {
-        return Err(format!("there is no value key {}; name its file with --value-key-file", value_key.display()));
+        return Err(format!(
+            "there is no value key {}; name its file with --value-key-file",
+            value_key.display()
+        ));
     }
     let token = data.join("admin-token");
     let token = token.is_file().then_some(("admin-token", token));
@@ -97,7 +118,12 @@ struct Sealed {
 
 impl Sealed {
     fn opens(&self, key: &ValueKey) -> bool {
-        open(key, &SealedAt { workspace: &self.workspace, kind: self.kind, path: &self.path }, &self.value).is_ok()
+        open(
+            key,
+            &SealedAt { workspace: &self.workspace, kind: self.kind, path: &self.path },
+            &self.value,
+        )
+        .is_ok()
     }
 }
 
@@ -108,21 +134,34 @@ async fn any_sealed(store: &dyn Store) -> Result<Option<Sealed>, StoreError> {
         if let Some(listed) = store.list_variables(&workspace, "", None, 1).await?.pop()
             && let Some(found) = store.variable(&workspace, &listed.path).await?
         {
-            return Ok(Some(Sealed { workspace, kind: SealedKind::Variable, path: found.path, value: found.value }));
+            return Ok(Some(Sealed {
+                workspace,
+                kind: SealedKind::Variable,
+                path: found.path,
+                value: found.value,
+            }));
         }
         if let Some(listed) = store.list_resources(&workspace, &[], "", None, 1).await?.pop()
             && let Some(found) = store.resource(&workspace, &listed.path).await?
         {
-            return Ok(Some(Sealed { workspace, kind: SealedKind::Resource, path: found.path, value: found.value }));
+            return Ok(Some(Sealed {
+                workspace,
+                kind: SealedKind::Resource,
+                path: found.path,
+                value: found.value,
+            }));
         }
     }
     Ok(None)
 }
 
-/// The 32 bytes in a file; `None` when there is no file, the inner error when it holds something else.
+/// The 32 bytes in a file; `None` when there is no file, the inner error when it holds something
+/// else.
 fn read(file: &Path) -> Result<Option<Result<[u8; 32], String>>, String> {
     match std::fs::read_to_string(file) {
-        Ok(text) => Ok(Some(text.trim().parse::<Digest>().map(|bytes| bytes.0).map_err(|error| error.reason))),
+        Ok(text) => Ok(Some(
+            text.trim().parse::<Digest>().map(|bytes| bytes.0).map_err(|error| error.reason),
+        )),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(format!("{} cannot be read: {error}", file.display())),
     }
@@ -131,7 +170,8 @@ fn read(file: &Path) -> Result<Option<Result<[u8; 32], String>>, String> {
 /// Writes a file of 32 random bytes.
 fn make(file: &Path) -> Result<[u8; 32], String> {
     let bytes = random::bytes()?;
-    files::write_private(file, &Digest(bytes).to_hex()).map_err(|error| format!("{} cannot be written: {error}", file.display()))?;
+    files::write_private(file, &Digest(bytes).to_hex())
+        .map_err(|error| format!("{} cannot be written: {error}", file.display()))?;
     Ok(bytes)
 }
 
@@ -151,14 +191,24 @@ mod tests {
         let key = value_key(&file, &store).await.unwrap();
         let at = SealedAt { workspace: &main, kind: SealedKind::Variable, path: "u/a/b" };
         let value = seal(&key, [1; NONCE_BYTES], &at, b"secret");
-        let variable =
-            Variable { path: "u/a/b".into(), value, is_secret: true, description: String::new(), changed_by: "ann".into(), changed: 0 };
+        let variable = Variable {
+            path: "u/a/b".into(),
+            value,
+            is_secret: true,
+            description: String::new(),
+            changed_by: "ann".into(),
+            changed: 0,
+        };
         store.put_variable(&main, &variable, &PutMode::Create).await.unwrap();
         let again = value_key(&file, &store).await.unwrap();
         assert_eq!(open(&again, &at, &variable.value).unwrap(), b"secret");
 
         let text = std::fs::read_to_string(&file).unwrap();
-        for (wrong, said) in [("00".repeat(32), "is not the one"), ("zz".repeat(32), "damaged"), (String::new(), "damaged")] {
+        for (wrong, said) in [
+            ("00".repeat(32), "is not the one"),
+            ("zz".repeat(32), "damaged"),
+            (String::new(), "damaged"),
+        ] {
             std::fs::write(&file, wrong).unwrap();
             let error = value_key(&file, &store).await.unwrap_err();
             assert!(error.contains(said) && error.contains("value-key"), "{error}");
@@ -179,7 +229,11 @@ mod tests {
         for _ in 0..2 {
             agree(file, &first, &store).await.unwrap();
             let error = agree(file, &other, &store).await.unwrap_err();
-            assert!(error.contains("not the one of the other hosts") && error.contains("--value-key-file"), "{error}");
+            assert!(
+                error.contains("not the one of the other hosts")
+                    && error.contains("--value-key-file"),
+                "{error}"
+            );
         }
     }
 }

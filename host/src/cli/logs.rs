@@ -29,10 +29,13 @@ pub(crate) fn run(args: &Args) -> CliResult {
     loop {
         // Asked for first, so that nothing logged before the end is missed.
         let over = !args.follow || completed(&client, &args.id)?;
-        let log = client.get(&client.in_workspace(&format!("jobs_u/get_logs/{}", args.id)))?.ok()?.body;
+        let log =
+            client.get(&client.in_workspace(&format!("jobs_u/get_logs/{}", args.id)))?.ok()?.body;
         let mut out = std::io::stdout().lock();
         let new = log.get(printed..).unwrap_or_default();
-        out.write_all(new).and_then(|()| out.flush()).map_err(|error| format!("the log cannot be printed: {error}"))?;
+        out.write_all(new)
+            .and_then(|()| out.flush())
+            .map_err(|error| format!("the log cannot be printed: {error}"))?;
         printed = printed.max(log.len());
         if over {
             return Ok(ExitCode::SUCCESS);
@@ -42,6 +45,9 @@ pub(crate) fn run(args: &Args) -> CliResult {
 }
 
 fn completed(client: &Client, id: &str) -> Result<bool, String> {
-    let maybe: Value = client.get(&client.in_workspace(&format!("jobs_u/completed/get_result_maybe/{id}")))?.ok()?.json()?;
+    let maybe: Value = client
+        .get(&client.in_workspace(&format!("jobs_u/completed/get_result_maybe/{id}")))?
+        .ok()?
+        .json()?;
     Ok(maybe.get("completed").and_then(Value::as_bool).unwrap_or_default())
 }

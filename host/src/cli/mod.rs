@@ -63,7 +63,8 @@ enum Command {
 /// What a command failed with: a sentence for the person at the terminal.
 type CliResult = Result<ExitCode, String>;
 
-/// Runs the command that was asked for. Errors go to stderr as one sentence, with exit code 1; wrong usage is 2.
+/// Runs the command that was asked for. Errors go to stderr as one sentence, with exit code 1;
+/// wrong usage is 2.
 pub(crate) fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve(args) => serve::run(*args),
@@ -84,7 +85,8 @@ pub(crate) fn main() -> ExitCode {
     })
 }
 
-/// Starts logging to stderr: text on a terminal, JSON lines elsewhere. `WASMILL_LOG` chooses what, `info` unless set.
+/// Starts logging to stderr: text on a terminal, JSON lines elsewhere. `WASMILL_LOG` chooses what,
+/// `info` unless set.
 fn start_logging() {
     use std::io::IsTerminal as _;
     use tracing_subscriber::EnvFilter;

@@ -1,4 +1,5 @@
-//! How far long work has come, on stderr: one line that changes on a terminal, elsewhere a line now and then.
+//! How far long work has come, on stderr: one line that changes on a terminal, elsewhere a line now
+//! and then.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::{Mutex, PoisonError};
@@ -37,7 +38,11 @@ impl Progress {
         let percent = done.saturating_mul(100).checked_div(all).unwrap_or(100);
         // A stderr that is closed is no reason to stop.
         let mut err = std::io::stderr().lock();
-        let _ = if self.on_terminal { write!(err, "\r\x1b[K{what}: {percent} %") } else { writeln!(err, "{what}: {percent} %") };
+        let _ = if self.on_terminal {
+            write!(err, "\r\x1b[K{what}: {percent} %")
+        } else {
+            writeln!(err, "{what}: {percent} %")
+        };
     }
 }
 

@@ -25,7 +25,8 @@ pub(crate) struct Args {
     /// Memory of a run, MiB; never above the host's own limit
     #[arg(long)]
     memory: Option<u64>,
-    /// Never write arguments, result and log of synchronous runs; erase those of queued ones once the result was read
+    /// Never write arguments, result and log of synchronous runs; erase those of queued ones once
+    /// the result was read
     #[arg(long)]
     delete_after_use: bool,
     /// Erase arguments, result and log this many seconds after a run's end
@@ -34,7 +35,8 @@ pub(crate) struct Args {
     /// A synchronous run whose caller hangs up: cancel it, or let it continue as a job
     #[arg(long, value_name = "cancel|continue", default_value = "cancel")]
     on_hang_up: String,
-    /// A synchronous run that takes longer than its caller may wait: cancel it, or let it continue as a job
+    /// A synchronous run that takes longer than its caller may wait: cancel it, or let it continue
+    /// as a job
     #[arg(long, value_name = "cancel|continue", default_value = "cancel")]
     on_sync_timeout: String,
     #[command(flatten)]
@@ -55,7 +57,8 @@ pub(crate) struct Args {
 /// Uploads.
 pub(crate) fn run(args: &Args) -> CliResult {
     let client = args.connection.open()?;
-    let wasm = std::fs::read(&args.file).map_err(|error| format!("{} cannot be read: {error}", args.file.display()))?;
+    let wasm = std::fs::read(&args.file)
+        .map_err(|error| format!("{} cannot be read: {error}", args.file.display()))?;
     let mut query = form_urlencoded::Serializer::new(String::new());
     if !args.summary.is_empty() {
         query.append_pair("summary", &args.summary);
@@ -72,7 +75,9 @@ pub(crate) fn run(args: &Args) -> CliResult {
     if let Some(seconds) = args.delete_after_secs {
         query.append_pair("delete_after_secs", &seconds.to_string());
     }
-    for (name, setting) in [("on_hang_up", &args.on_hang_up), ("on_sync_timeout", &args.on_sync_timeout)] {
+    for (name, setting) in
+        [("on_hang_up", &args.on_hang_up), ("on_sync_timeout", &args.on_sync_timeout)]
+    {
         if setting != "cancel" {
             query.append_pair(name, setting);
         }
@@ -86,7 +91,11 @@ pub(crate) fn run(args: &Args) -> CliResult {
     if let Some(key) = &args.concurrency_key {
         query.append_pair("concurrency_key", key);
     }
-    let url = format!("{}?{}", client.in_workspace(&format!("scripts/upload/p/{}", args.path)), query.finish());
+    let url = format!(
+        "{}?{}",
+        client.in_workspace(&format!("scripts/upload/p/{}", args.path)),
+        query.finish()
+    );
     let uploaded: Uploaded = client.post(&url, "application/wasm", &wasm)?.ok()?.json()?;
     let urls = Urls::new(&client.url, &client.workspace, &uploaded.path, &uploaded.hash);
     if args.json {
@@ -94,8 +103,16 @@ pub(crate) fn run(args: &Args) -> CliResult {
         println!("{object:#}");
         return Ok(ExitCode::SUCCESS);
     }
-    let schema = uploaded.schema.as_ref().and_then(|schema| serde_json::from_str::<Value>(schema.0.get()).ok());
-    println!("{} {} ({})", if uploaded.created { "deployed" } else { "unchanged:" }, uploaded.path, uploaded.kind);
+    let schema = uploaded
+        .schema
+        .as_ref()
+        .and_then(|schema| serde_json::from_str::<Value>(schema.0.get()).ok());
+    println!(
+        "{} {} ({})",
+        if uploaded.created { "deployed" } else { "unchanged:" },
+        uploaded.path,
+        uploaded.kind
+    );
     println!("hash      {}", uploaded.hash);
     println!();
     println!("newest version    result  {}", urls.sync_path);
@@ -104,6 +121,9 @@ pub(crate) fn run(args: &Args) -> CliResult {
     println!("                  job id  {}", urls.async_hash);
     println!();
     let arguments = sample::arguments(schema.as_ref()).to_string().replace('\'', "'\\''");
-    println!("curl -H \"Authorization: Bearer {}\" --json '{arguments}' {}", client.token_for_shell, urls.sync_path);
+    println!(
+        "curl -H \"Authorization: Bearer {}\" --json '{arguments}' {}",
+        client.token_for_shell, urls.sync_path
+    );
     Ok(ExitCode::SUCCESS)
 }

@@ -35,8 +35,14 @@ pub(crate) fn run(args: &Args) -> CliResult {
         blobs.check().await.map_err(|error| error.to_string())?;
         Ok(blobs)
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
-    let restored = runtime.block_on(restore(&args.from, &args.data, place, &|what, done, all| progress.tell(what, done, all)))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| error.to_string())?;
+    let restored =
+        runtime.block_on(restore(&args.from, &args.data, place, &|what, done, all| {
+            progress.tell(what, done, all)
+        }))?;
     drop(progress);
 
     let (manifest, data) = (&restored.manifest, args.data.display());
@@ -54,7 +60,9 @@ pub(crate) fn run(args: &Args) -> CliResult {
     }
     println!("restored the database and {} modules to {data}", manifest.modules());
     if restored.needs_value_key {
-        println!("The backup has no keys, but variables, resources or webhooks: put the host's {VALUE_KEY} into {data} first.");
+        println!(
+            "The backup has no keys, but variables, resources or webhooks: put the host's {VALUE_KEY} into {data} first."
+        );
     }
     println!(
         "\nNext:\n  wasmill serve --data {data}{}",

@@ -21,7 +21,8 @@ pub(crate) struct Retry {
     /// Spread the waits of --retry-exponential by up to so many percent to either side
     #[arg(long, value_name = "PERCENT", default_value_t = 0, requires = "retry_exponential")]
     retry_random: u8,
-    /// The whole policy as JSON: {"constant": {"attempts", "seconds"}, "exponential": {"attempts", "multiplier", "seconds", "random_factor"}}
+    /// The whole policy as JSON: {"constant": {"attempts", "seconds"}, "exponential": {"attempts",
+    /// "multiplier", "seconds", "random_factor"}}
     #[arg(long, value_name = "JSON", conflicts_with = "retry_attempts")]
     retry: Option<String>,
 }
@@ -33,15 +34,28 @@ impl Retry {
     /// A sentence saying what is wrong with it.
     pub(crate) fn policy(&self) -> Result<Option<String>, String> {
         if let Some(text) = &self.retry {
-            return RetryPolicy::parse(text).map(|_| Some(text.clone())).map_err(|why| format!("--retry: {why}"));
+            return RetryPolicy::parse(text)
+                .map(|_| Some(text.clone()))
+                .map_err(|why| format!("--retry: {why}"));
         }
         let Some(attempts) = self.retry_attempts else { return Ok(None) };
         let seconds = self.retry_seconds;
         let policy = match self.retry_exponential {
-            false => RetryPolicy { constant: Some(ConstantRetry { attempts, seconds }), exponential: None },
+            false => RetryPolicy {
+                constant: Some(ConstantRetry { attempts, seconds }),
+                exponential: None,
+            },
             true => {
                 let (multiplier, random_factor) = (self.retry_multiplier, self.retry_random);
-                RetryPolicy { constant: None, exponential: Some(ExponentialRetry { attempts, multiplier, seconds, random_factor }) }
+                RetryPolicy {
+                    constant: None,
+                    exponential: Some(ExponentialRetry {
+                        attempts,
+                        multiplier,
+                        seconds,
+                        random_factor,
+                    }),
+                }
             }
         };
         serde_json::to_string(&policy.checked()?).map(Some).map_err(|error| error.to_string())
@@ -63,7 +77,9 @@ mod tests {
     fn flags() {
         let policy = |flags: &str| {
             let words = std::iter::once("x").chain(flags.split_whitespace());
-            Flags::try_parse_from(words).map_err(|error| error.to_string()).and_then(|flags| flags.retry.policy())
+            Flags::try_parse_from(words)
+                .map_err(|error| error.to_string())
+                .and_then(|flags| flags.retry.policy())
         };
         assert_eq!(policy(""), Ok(None));
         for (flags, expected) in [
@@ -73,7 +89,10 @@ mod tests {
                 "--retry-attempts 3 --retry-seconds 2 --retry-exponential --retry-multiplier 4 --retry-random 10",
                 r#"{"exponential":{"attempts":3,"multiplier":4,"seconds":2,"random_factor":10}}"#,
             ),
-            (r#"--retry {"constant":{"attempts":1,"seconds":1}}"#, r#"{"constant":{"attempts":1,"seconds":1}}"#),
+            (
+                r#"--retry {"constant":{"attempts":1,"seconds":1}}"#,
+                r#"{"constant":{"attempts":1,"seconds":1}}"#,
+            ),
         ] {
             assert_eq!(policy(flags), Ok(Some(expected.into())), "{flags}");
         }

@@ -15,15 +15,21 @@ fn of(schema: &Value, depth: usize) -> Value {
         return Value::Null;
     }
     let first = |key: &str| schema.get(key).and_then(Value::as_array).and_then(|list| list.first());
-    if let Some(constant) = schema.get("const").or_else(|| schema.get("default")).or_else(|| first("enum")).or_else(|| first("examples")) {
+    if let Some(constant) = schema
+        .get("const")
+        .or_else(|| schema.get("default"))
+        .or_else(|| first("enum"))
+        .or_else(|| first("examples"))
+    {
         return constant.clone();
     }
     if let Some(choice) = first("anyOf").or_else(|| first("oneOf")) {
         return of(choice, depth + 1);
     }
-    let kind = schema
-        .get("type")
-        .and_then(|kind| kind.as_str().or_else(|| kind.as_array().and_then(|kinds| kinds.first()).and_then(Value::as_str)));
+    let kind = schema.get("type").and_then(|kind| {
+        kind.as_str()
+            .or_else(|| kind.as_array().and_then(|kinds| kinds.first()).and_then(Value::as_str))
+    });
     match kind {
         Some("object") => {
             let required: Vec<&str> = schema
@@ -32,11 +38,20 @@ fn of(schema: &Value, depth: usize) -> Value {
                 .map(|names| names.iter().filter_map(Value::as_str).collect())
                 .unwrap_or_default();
             let properties = schema.get("properties").and_then(Value::as_object);
-            let members = properties.into_iter().flatten().filter(|(name, _)| required.contains(&name.as_str()));
-            Value::Object(members.map(|(name, property)| (name.clone(), of(property, depth + 1))).collect())
+            let members = properties
+                .into_iter()
+                .flatten()
+                .filter(|(name, _)| required.contains(&name.as_str()));
+            Value::Object(
+                members.map(|(name, property)| (name.clone(), of(property, depth + 1))).collect(),
+            )
         }
         Some("string") => json!("text"),
-        Some("integer" | "number") => schema.get("minimum").filter(|least| least.as_f64() > Some(1.0)).cloned().unwrap_or(json!(1)),
+        Some("integer" | "number") => schema
+            .get("minimum")
+            .filter(|least| least.as_f64() > Some(1.0))
+            .cloned()
+            .unwrap_or(json!(1)),
         Some("boolean") => json!(true),
         Some("array") => json!([]),
         _ => Value::Null,

@@ -43,8 +43,8 @@ pub(crate) struct Args {
     /// Where everything is kept
     #[arg(long, default_value = "data", env = "WASMILL_DATA")]
     data: PathBuf,
-    /// Database that several hosts share: postgres://user:password@address:5432/name. Unless set, a file in the data
-    /// directory keeps everything, for this host alone
+    /// Database that several hosts share: postgres://user:password@address:5432/name. Unless set, a
+    /// file in the data directory keeps everything, for this host alone
     #[arg(long, env = "WASMILL_DATABASE", hide_env_values = true)]
     database: Option<String>,
     /// What this host does: answer requests, run queued jobs, or both
@@ -104,7 +104,8 @@ pub(crate) struct Args {
     /// Jobs that may wait in one workspace; further ones are answered 429. 0 for any number
     #[arg(long, default_value_t = 1_000_000)]
     queue_limit: u64,
-    /// Days for which finished jobs are kept, 30 unless set; 0 for ever. Workspaces and scripts can have them kept shorter
+    /// Days for which finished jobs are kept, 30 unless set; 0 for ever. Workspaces and scripts can
+    /// have them kept shorter
     #[arg(long, value_name = "DAYS")]
     keep_runs: Option<u32>,
     /// The same in seconds
@@ -113,14 +114,16 @@ pub(crate) struct Args {
     /// The key that variables and resources are sealed with; <data>/value-key unless set
     #[arg(long, env = "WASMILL_VALUE_KEY_FILE")]
     value_key_file: Option<PathBuf>,
-    /// Where modules are kept: a directory, or s3://BUCKET/PREFIX?region=...&endpoint=...; <data>/modules unless set
+    /// Where modules are kept: a directory, or s3://BUCKET/PREFIX?region=...&endpoint=...;
+    /// <data>/modules unless set
     #[arg(long, value_name = "PLACE", env = "WASMILL_BLOBS")]
     blobs: Option<String>,
-    /// The key that authenticates compiled scripts: the same one on all hosts with the same --blobs, which then share what
-    /// they compile; <data>/host-secret unless set
+    /// The key that authenticates compiled scripts: the same one on all hosts with the same
+    /// --blobs, which then share what they compile; <data>/host-secret unless set
     #[arg(long, value_name = "FILE", env = "WASMILL_ARTEFACT_KEY_FILE")]
     artefact_key_file: Option<PathBuf>,
-    /// Compiled scripts kept ready in memory, MiB; those used longest ago are dropped, and loaded from disk when called
+    /// Compiled scripts kept ready in memory, MiB; those used longest ago are dropped, and loaded
+    /// from disk when called
     #[arg(long, value_name = "MIB", default_value_t = 1024)]
     warm_scripts: u64,
     /// Compiled scripts kept on disk, MiB; those used longest ago are removed
@@ -132,7 +135,8 @@ pub(crate) struct Args {
     /// Let workspaces' webhooks be on addresses that are not public: loopback, private networks
     #[arg(long)]
     allow_private_webhooks: bool,
-    /// Milliseconds between the first two attempts to tell a workspace's webhook; all later times scale with it
+    /// Milliseconds between the first two attempts to tell a workspace's webhook; all later times
+    /// scale with it
     #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
     webhook_retry_base: u64,
 }
@@ -200,16 +204,20 @@ pub(crate) fn run(args: Args) -> CliResult {
 async fn serve(args: Args) -> CliResult {
     let settings = args.settings();
     files::allow_many_open();
-    files::make_folder(&args.data).map_err(|error| format!("the data directory {} cannot be made: {error}", args.data.display()))?;
-    let data =
-        std::fs::canonicalize(&args.data).map_err(|error| format!("the data directory {} cannot be used: {error}", args.data.display()))?;
+    files::make_folder(&args.data).map_err(|error| {
+        format!("the data directory {} cannot be made: {error}", args.data.display())
+    })?;
+    let data = std::fs::canonicalize(&args.data).map_err(|error| {
+        format!("the data directory {} cannot be used: {error}", args.data.display())
+    })?;
     let opened = Opened::open(args.database.as_deref(), &data).await?;
     let store = opened.store();
     if opened.is_shared() && args.blobs.is_none() {
         return Err(NO_BLOBS.into());
     }
     let blobs = open_blobs(args.blobs.as_deref(), &data).await?;
-    let compiler = std::env::current_exe().map_err(|error| format!("this program's own file is not known: {error}"))?;
+    let compiler = std::env::current_exe()
+        .map_err(|error| format!("this program's own file is not known: {error}"))?;
     let sandbox = SandboxConfig {
         limits: settings.limits,
         cache_dir: data.join("artefacts"),
@@ -219,18 +227,27 @@ async fn serve(args: Args) -> CliResult {
         environment: Vec::new(),
     };
     let sandbox = Sandbox::new(sandbox).map_err(|error| error.to_string())?;
-    let listener = TcpListener::bind(&args.listen).await.map_err(|error| format!("{} cannot be listened on: {error}", args.listen))?;
+    let listener = TcpListener::bind(&args.listen)
+        .await
+        .map_err(|error| format!("{} cannot be listened on: {error}", args.listen))?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
-    let base_url = args.base_url.map_or_else(|| format!("http://{address}"), |url| url.trim_end_matches('/').to_owned());
+    let base_url = args
+        .base_url
+        .map_or_else(|| format!("http://{address}"), |url| url.trim_end_matches('/').to_owned());
 
     let token_file = data.join("admin-token");
-    let worker_id = getrandom::u64().map_err(|error| format!("the system has no randomness: {error}"))? as i64 & i64::MAX;
+    let worker_id =
+        getrandom::u64().map_err(|error| format!("the system has no randomness: {error}"))? as i64
+            & i64::MAX;
     let first = first_start(&*store, worker_id, opened.is_shared(), &token_file).await?;
     if !opened.is_shared() {
         // Nobody else has this directory: what runs according to it was cut off.
         let lost = store.rescue(clock::now(), true).await.map_err(|error| error.to_string())?;
         if lost > 0 {
-            tracing::warn!(jobs = lost, "jobs that were running when the host ended are queued again");
+            tracing::warn!(
+                jobs = lost,
+                "jobs that were running when the host ended are queued again"
+            );
         }
     }
     let value_key_file = args.value_key_file.unwrap_or_else(|| data.join("value-key"));
@@ -267,14 +284,16 @@ async fn serve(args: Args) -> CliResult {
         stop: Stop::default(),
         settings,
     });
-    let config = Config { url: base_url.clone(), workspace: "main".into(), token_file: token_file.clone() };
+    let config =
+        Config { url: base_url.clone(), workspace: "main".into(), token_file: token_file.clone() };
     if token_file.exists()
         && let Err(error) = config::write(&config)
     {
         tracing::warn!(%error, "the client's configuration file could not be written; give --url and --token to the other commands");
     }
     // Before anybody is told that the host is there: who has read that may stop it.
-    let signals = Signals::listen().map_err(|error| format!("signals cannot be listened to: {error}"))?;
+    let signals =
+        Signals::listen().map_err(|error| format!("signals cannot be listened to: {error}"))?;
     greet(address, &token_file, first);
 
     // Before the first claim: a worker without a lease counts as one that went away.
@@ -302,7 +321,10 @@ async fn serve(args: Args) -> CliResult {
 }
 
 /// What goes on beside requests and jobs until both have ended.
-fn spawn<F: Future<Output = ()> + Send + 'static>(host: &Arc<Host>, task: impl FnOnce(Arc<Host>) -> F) -> JoinHandle<()> {
+fn spawn<F: Future<Output = ()> + Send + 'static>(
+    host: &Arc<Host>,
+    task: impl FnOnce(Arc<Host>) -> F,
+) -> JoinHandle<()> {
     tokio::spawn(task(host.clone()))
 }
 
@@ -325,14 +347,21 @@ async fn open_blobs(place: Option<&str>, data: &Path) -> Result<Blobs, String> {
     Ok(blobs)
 }
 
-/// Where compiled scripts are shared: beside modules that are not this host's alone, given a key that isn't either.
+/// Where compiled scripts are shared: beside modules that are not this host's alone, given a key
+/// that isn't either.
 fn shelf(args: &Args, blobs: &Blobs) -> Option<Arc<dyn ArtefactShelf>> {
     let (_, _) = (args.blobs.as_ref()?, args.artefact_key_file.as_ref()?);
     Some(Arc::new(Shelf(blobs.clone())))
 }
 
-/// Waits for a signal or the store's death, then stops in two phases. A second signal ends the process at once.
-async fn wait_for_end(host: &Arc<Host>, opened: &Opened, mut signals: Signals, tasks: [JoinHandle<()>; 3]) -> ExitCode {
+/// Waits for a signal or the store's death, then stops in two phases. A second signal ends the
+/// process at once.
+async fn wait_for_end(
+    host: &Arc<Host>,
+    opened: &Opened,
+    mut signals: Signals,
+    tasks: [JoinHandle<()>; 3],
+) -> ExitCode {
     let code = tokio::select! {
         () = signals.next() => ExitCode::SUCCESS,
         reason = opened.failed() => {
@@ -340,7 +369,10 @@ async fn wait_for_end(host: &Arc<Host>, opened: &Opened, mut signals: Signals, t
             ExitCode::FAILURE
         }
     };
-    tracing::info!(grace_seconds = host.settings.limits.stop_grace.as_secs(), "stopping: nothing new is taken");
+    tracing::info!(
+        grace_seconds = host.settings.limits.stop_grace.as_secs(),
+        "stopping: nothing new is taken"
+    );
     host.stop.draining.cancel();
     let ending = host.clone();
     let grace = tokio::spawn(async move {
@@ -370,25 +402,44 @@ const FIRST_START: &str = "first start";
 
 /// Makes workspace, user and token where there are none. True when this is the first start.
 ///
-/// The token's row is written before its file, so a start that was cut off between them makes another token. Where the
-/// store is shared only a token that nobody has at all is made: the file may be on another machine.
-async fn first_start(store: &dyn Store, node: WorkerId, shared: bool, token_file: &Path) -> Result<bool, String> {
+/// The token's row is written before its file, so a start that was cut off between them makes
+/// another token. Where the store is shared only a token that nobody has at all is made: the file
+/// may be on another machine.
+async fn first_start(
+    store: &dyn Store,
+    node: WorkerId,
+    shared: bool,
+    token_file: &Path,
+) -> Result<bool, String> {
     let failed = |error: wasmill_store::StoreError| format!("the first start failed: {error}");
     // Long enough for two rows and a file, short enough to wait for.
-    while !store.lead(FIRST_START, node, clock::now(), clock::now() + 5_000_000).await.map_err(failed)? {
+    while !store
+        .lead(FIRST_START, node, clock::now(), clock::now() + 5_000_000)
+        .await
+        .map_err(failed)?
+    {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let known = !store.list_workspaces().await.map_err(failed)?.is_empty();
-    if known && (token_file.exists() || (shared && !store.list_tokens("admin").await.map_err(failed)?.is_empty())) {
+    if known
+        && (token_file.exists()
+            || (shared && !store.list_tokens("admin").await.map_err(failed)?.is_empty()))
+    {
         return Ok(false);
     }
-    let workspace: WorkspaceId = "main".parse().map_err(|error: wasmill_core::InvalidName| error.to_string())?;
+    let workspace: WorkspaceId =
+        "main".parse().map_err(|error: wasmill_core::InvalidName| error.to_string())?;
     let now = clock::now();
     match store.create_workspace(&workspace, "Main", now).await {
         Ok(()) | Err(wasmill_store::StoreError::Conflict(_)) => {}
         Err(error) => return Err(failed(error)),
     }
-    let admin = User { name: "admin".into(), email: "admin@localhost".into(), super_admin: true, created: now };
+    let admin = User {
+        name: "admin".into(),
+        email: "admin@localhost".into(),
+        super_admin: true,
+        created: now,
+    };
     store.put_user(&admin).await.map_err(failed)?;
     store.put_member(&workspace, &admin.name, wasmill_store::Role::Admin).await.map_err(failed)?;
     let token = PlainToken::from_random(&random::bytes()?);
@@ -403,7 +454,8 @@ async fn first_start(store: &dyn Store, node: WorkerId, shared: bool, token_file
         expires: None,
     };
     store.put_token(&stored).await.map_err(failed)?;
-    files::write_private(token_file, token.reveal()).map_err(|error| format!("{} cannot be written: {error}", token_file.display()))?;
+    files::write_private(token_file, token.reveal())
+        .map_err(|error| format!("{} cannot be written: {error}", token_file.display()))?;
     Ok(true)
 }
 

@@ -18,10 +18,15 @@ impl Opened {
     /// Opens the database at a `postgres://` address; without one, the file in the data directory.
     ///
     /// # Errors
-    /// A sentence: the address is none, the database cannot be reached, the directory is another process's, ...
-    pub(crate) async fn open(database: Option<&str>, data: &Path) -> std::result::Result<Self, String> {
+    /// A sentence: the address is none, the database cannot be reached, the directory is another
+    /// process's, ...
+    pub(crate) async fn open(
+        database: Option<&str>,
+        data: &Path,
+    ) -> std::result::Result<Self, String> {
         let Some(address) = database else {
-            let store = SqliteStore::open(data, Options::default()).map_err(|error| error.to_string())?;
+            let store =
+                SqliteStore::open(data, Options::default()).map_err(|error| error.to_string())?;
             return Ok(Opened::Sqlite(Arc::new(store)));
         };
         let options = postgres::Options::from_url(address).map_err(|error| error.to_string())?;
@@ -42,7 +47,8 @@ impl Opened {
         matches!(self, Opened::Postgres(_))
     }
 
-    /// Resolves with the reason when the store can be used no more, which a restart mends. A database that is away comes back.
+    /// Resolves with the reason when the store can be used no more, which a restart mends. A
+    /// database that is away comes back.
     pub(crate) async fn failed(&self) -> String {
         match self {
             Opened::Sqlite(store) => store.failed().await,

@@ -21,7 +21,8 @@ enum Command {
         /// For people
         #[arg(long, default_value = "")]
         label: String,
-        /// A right, such as jobs:run:scripts:f/folder/*; may be given several times. None: all of yours
+        /// A right, such as jobs:run:scripts:f/folder/*; may be given several times. None: all of
+        /// yours
         #[arg(long = "scope")]
         scopes: Vec<String>,
         /// When it stops working, such as 2030-01-31T09:00:00Z
@@ -56,7 +57,9 @@ pub(crate) fn run(args: &Args) -> CliResult {
                 workspace_id: only.clone(),
             };
             let body = serde_json::to_vec(&asked).map_err(|error| error.to_string())?;
-            let response = client.post(&client.outside("users/tokens/create"), "application/json", &body)?.ok()?;
+            let response = client
+                .post(&client.outside("users/tokens/create"), "application/json", &body)?
+                .ok()?;
             println!("{}", String::from_utf8_lossy(&response.body));
         }
         Command::List { json } => {
@@ -83,7 +86,8 @@ pub(crate) fn run(args: &Args) -> CliResult {
             table::print(["PREFIX", "LABEL", "SCOPES", "WORKSPACE", "EXPIRES", "LAST USED"], &rows);
         }
         Command::Revoke { prefix } => {
-            let response = client.delete(&client.outside(&format!("users/tokens/delete/{prefix}")))?.ok()?;
+            let response =
+                client.delete(&client.outside(&format!("users/tokens/delete/{prefix}")))?.ok()?;
             println!("{}", String::from_utf8_lossy(&response.body));
         }
     }

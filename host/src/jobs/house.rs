@@ -1,5 +1,6 @@
-//! What is done now and then: tokens' last uses are written, expired idempotency keys deleted, payloads erased and finished
-//! jobs forgotten whose time has come, modules that nothing needs deleted, and the store is given time for its own upkeep. Of the nodes that share a store one
+//! What is done now and then: tokens' last uses are written, expired idempotency keys deleted,
+//! payloads erased and finished jobs forgotten whose time has come, modules that nothing needs
+//! deleted, and the store is given time for its own upkeep. Of the nodes that share a store one
 //! does it, except for what each knows by itself.
 
 use super::lead::Lead;
@@ -39,7 +40,8 @@ pub(crate) async fn keep(host: Arc<Host>) {
     tokio::join!(tidy(&host), erase(&host), retention::keep(&host), upkeep(&host), sweep(&host));
 }
 
-/// Ends it: what this process knows is written, and the house is left to others. To be called once nothing keeps it any more.
+/// Ends it: what this process knows is written, and the house is left to others. To be called once
+/// nothing keeps it any more.
 pub(crate) async fn close(host: &Host) {
     write_uses(host).await;
     host.house.leave(host).await;
@@ -64,7 +66,9 @@ async fn erase(host: &Host) {
                 // There may be more.
                 Ok(erased) if erased == u64::from(ERASED) => continue,
                 Ok(_) => {}
-                Err(error) => tracing::warn!(%error, "arguments, results and logs whose time has come could not be erased"),
+                Err(error) => {
+                    tracing::warn!(%error, "arguments, results and logs whose time has come could not be erased")
+                }
             }
         }
         sleep(ERASE_PERIOD).await;
@@ -77,7 +81,8 @@ async fn upkeep(host: &Host) {
         if !is_ours(host).await {
             continue;
         }
-        if let Err(error) = host.store.maintain(clock::now(), host.settings.limits.keep_runs).await {
+        if let Err(error) = host.store.maintain(clock::now(), host.settings.limits.keep_runs).await
+        {
             tracing::warn!(%error, "the store's upkeep could not be done");
         }
         sleep(UPKEEP).await;
@@ -94,7 +99,9 @@ async fn sweep(host: &Host) {
         match modules::sweep(host).await {
             Ok(0) => {}
             Ok(deleted) => tracing::info!(deleted, "modules that nothing needs were deleted"),
-            Err(error) => tracing::warn!(%error, "modules that nothing needs could not be looked for"),
+            Err(error) => {
+                tracing::warn!(%error, "modules that nothing needs could not be looked for")
+            }
         }
         sleep(SWEEP.0).await;
     }

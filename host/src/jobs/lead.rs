@@ -6,7 +6,8 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use wasmill_store::Micros;
 
-/// For how long a node leads without saying so again: as long as nobody does the task when that node went away.
+/// For how long a node leads without saying so again: as long as nobody does the task when that
+/// node went away.
 const LEASE: Duration = Duration::from_secs(10);
 /// How often is asked.
 const ASKED: Duration = Duration::from_secs(5);
@@ -57,7 +58,8 @@ impl Lead {
     pub(crate) async fn leave(&self, host: &Host) {
         let now = clock::now();
         if std::mem::take(&mut *self.known.lock().await).leads
-            && let Err(error) = host.store.lead(self.task, host.worker, now, now.saturating_sub(1)).await
+            && let Err(error) =
+                host.store.lead(self.task, host.worker, now, now.saturating_sub(1)).await
         {
             tracing::warn!(%error, task = self.task, "a task could not be left to others");
         }

@@ -1,7 +1,8 @@
 //! The worker's lease: what makes its jobs its own, and what it does when it has lost it.
 //!
-//! A worker that cannot show that it lives must take it that others have its jobs. It then ends its runs before the lease
-//! does, and says nothing about them; whatever it said would be refused, for the attempt is another one by then.
+//! A worker that cannot show that it lives must take it that others have its jobs. It then ends its
+//! runs before the lease does, and says nothing about them; whatever it said would be refused, for
+//! the attempt is another one by then.
 
 use crate::clock;
 use crate::host::Host;
@@ -26,8 +27,8 @@ impl Lease {
         Self { length, until: AtomicI64::new(0) }
     }
 
-    /// True while there is time enough to claim jobs, and to say what became of them. A fifth before the end it is over:
-    /// runs take a moment to end.
+    /// True while there is time enough to claim jobs, and to say what became of them. A fifth
+    /// before the end it is over: runs take a moment to end.
     pub(crate) fn holds(&self) -> bool {
         let margin = (self.length / 5).as_micros() as Micros;
         clock::now() < self.until.load(Ordering::Acquire).saturating_sub(margin)
@@ -54,11 +55,16 @@ pub(crate) async fn extend(host: &Host) {
 fn lose(host: &Host, why: &str) {
     let jobs = host.running.lose();
     if jobs > 0 {
-        tracing::error!(jobs, why, "the worker's lease is lost; its runs are ended, and what becomes of them is for others to say");
+        tracing::error!(
+            jobs,
+            why,
+            "the worker's lease is lost; its runs are ended, and what becomes of them is for others to say"
+        );
     }
 }
 
-/// Keeps the lease, and gives back to the queue what those held who have lost theirs, until it is dropped.
+/// Keeps the lease, and gives back to the queue what those held who have lost theirs, until it is
+/// dropped.
 pub(crate) async fn keep(host: &Host) {
     tokio::join!(beat(host), watch(host));
 }
@@ -82,7 +88,8 @@ async fn beat(host: &Host) {
     }
 }
 
-/// Ends the runs of a lease that is about to end. A host that is alone with its store has nobody to give way to.
+/// Ends the runs of a lease that is about to end. A host that is alone with its store has nobody to
+/// give way to.
 async fn watch(host: &Host) {
     if !host.shared {
         return;

@@ -16,8 +16,18 @@ use wasmill_store::{Micros, RunEnd, RunStatus};
 pub(crate) fn end_of(run: Run, started: Micros, log: Bytes) -> RunEnd {
     let (status, result) = match run.outcome {
         Outcome::Success(result) => (RunStatus::Success, result),
-        Outcome::Failure(failure) if failure.name == FailureName::Canceled => (RunStatus::Canceled, failure.to_result()),
+        Outcome::Failure(failure) if failure.name == FailureName::Canceled => {
+            (RunStatus::Canceled, failure.to_result())
+        }
         Outcome::Failure(failure) => (RunStatus::Failure, failure.to_result()),
     };
-    RunEnd { status, started, duration: run.usage.wall, memory_peak_bytes: run.usage.memory_peak_bytes, result, log, deleted: false }
+    RunEnd {
+        status,
+        started,
+        duration: run.usage.wall,
+        memory_peak_bytes: run.usage.memory_peak_bytes,
+        result,
+        log,
+        deleted: false,
+    }
 }

@@ -1,4 +1,5 @@
-//! Finished jobs are forgotten when their time is over: the shortest of what the host, the workspace and the script say.
+//! Finished jobs are forgotten when their time is over: the shortest of what the host, the
+//! workspace and the script say.
 
 use super::house;
 use crate::clock;
@@ -22,7 +23,9 @@ pub(super) async fn keep(host: &Host) {
     loop {
         let wait = match house::is_ours(host).await {
             // A tenth of the shortest time, so that nothing is kept for much longer than asked for.
-            true => round(host).await.map_or(PERIOD.1, |shortest| (shortest / 10).clamp(PERIOD.0, PERIOD.1)),
+            true => round(host)
+                .await
+                .map_or(PERIOD.1, |shortest| (shortest / 10).clamp(PERIOD.0, PERIOD.1)),
             false => OTHERS,
         };
         tokio::select! {
@@ -42,7 +45,9 @@ async fn round(host: &Host) -> Option<Duration> {
     for workspace in workspaces {
         match of_workspace(host, &workspace.id).await {
             Ok(kept) => shortest = shorter(shortest, kept),
-            Err(error) => tracing::warn!(%error, workspace = %workspace.id, "finished jobs could not be forgotten"),
+            Err(error) => {
+                tracing::warn!(%error, workspace = %workspace.id, "finished jobs could not be forgotten")
+            }
         }
     }
     shortest
@@ -52,7 +57,10 @@ fn shorter(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
     one.into_iter().chain(other).min()
 }
 
-async fn of_workspace(host: &Host, workspace: &WorkspaceId) -> Result<Option<Duration>, StoreError> {
+async fn of_workspace(
+    host: &Host,
+    workspace: &WorkspaceId,
+) -> Result<Option<Duration>, StoreError> {
     let settings = host.store.workspace_settings(workspace).await?;
     let all = shorter(host.settings.limits.keep_runs, settings.keep_runs);
     let mut shortest = all;
@@ -69,8 +77,14 @@ async fn of_workspace(host: &Host, workspace: &WorkspaceId) -> Result<Option<Dur
     Ok(shortest)
 }
 
-async fn forget(host: &Host, workspace: &WorkspaceId, path: Option<&ScriptPath>, time: Duration) -> Result<(), StoreError> {
-    let before = clock::now().saturating_sub(Micros::try_from(time.as_micros()).unwrap_or(Micros::MAX));
+async fn forget(
+    host: &Host,
+    workspace: &WorkspaceId,
+    path: Option<&ScriptPath>,
+    time: Duration,
+) -> Result<(), StoreError> {
+    let before =
+        clock::now().saturating_sub(Micros::try_from(time.as_micros()).unwrap_or(Micros::MAX));
     let mut total = 0;
     loop {
         let forgotten = host.store.purge_runs(workspace, path, before, BATCH).await?;
@@ -94,7 +108,13 @@ mod tests {
     fn the_shorter_one_counts() {
         let (one, two) = (Some(Duration::from_secs(1)), Some(Duration::from_secs(2)));
         assert_eq!(
-            [shorter(one, two), shorter(two, one), shorter(None, two), shorter(one, None), shorter(None, None)],
+            [
+                shorter(one, two),
+                shorter(two, one),
+                shorter(None, two),
+                shorter(one, None),
+                shorter(None, None)
+            ],
             [one, one, two, one, None]
         );
     }

@@ -1,4 +1,5 @@
-//! The jobs that this process runs right now: their logs can be read while they grow, and they can be stopped.
+//! The jobs that this process runs right now: their logs can be read while they grow, and they can
+//! be stopped.
 
 use dashmap::DashMap;
 use std::sync::Arc;
@@ -27,8 +28,16 @@ pub(crate) struct RunningJobs(DashMap<JobId, Running>);
 impl RunningJobs {
     /// Notes a started job, and returns what stops it. `end` takes the note back.
     /// `ending` stops it as well.
-    pub(crate) fn begin(&self, id: JobId, log: Arc<LogBuffer>, ending: &CancellationToken) -> CancellationToken {
-        let mut running = self.0.entry(id).or_insert_with(|| Running { stop: ending.child_token(), ..Running::default() });
+    pub(crate) fn begin(
+        &self,
+        id: JobId,
+        log: Arc<LogBuffer>,
+        ending: &CancellationToken,
+    ) -> CancellationToken {
+        let mut running = self
+            .0
+            .entry(id)
+            .or_insert_with(|| Running { stop: ending.child_token(), ..Running::default() });
         running.log = Some(log);
         running.stop.clone()
     }
@@ -47,8 +56,8 @@ impl RunningJobs {
         running.stop.cancel();
     }
 
-    /// Stops everything that is held, for the lease is over; returns how many jobs that are. What becomes of those runs is
-    /// no longer this process's to say.
+    /// Stops everything that is held, for the lease is over; returns how many jobs that are. What
+    /// becomes of those runs is no longer this process's to say.
     pub(crate) fn lose(&self) -> usize {
         let held = self.0.iter_mut().filter(|running| running.held.is_some() && !running.lost);
         held.map(|mut running| {
@@ -74,7 +83,8 @@ impl RunningJobs {
         self.0.get(&id)?.canceled.clone()
     }
 
-    /// Takes the note back. To be called after the job's end was stored, so that its log is always found somewhere.
+    /// Takes the note back. To be called after the job's end was stored, so that its log is always
+    /// found somewhere.
     pub(crate) fn end(&self, id: JobId) {
         self.0.remove(&id);
     }

@@ -1,7 +1,7 @@
 //! The worker: claims queued jobs under a lease, runs them, and moves them to the run records.
 //!
-//! At least once: a job whose process went away is claimed again. What a run ended with counts only under the claim it was
-//! started with, so a run that lost its lease changes nothing.
+//! At least once: a job whose process went away is claimed again. What a run ended with counts only
+//! under the claim it was started with, so a run that lost its lease changes nothing.
 
 use super::end_of;
 use crate::clock;
@@ -41,22 +41,26 @@ pub(crate) struct Held {
     pub(crate) started: Micros,
 }
 
-/// Runs jobs until draining begins, then finishes those that were begun, or gives them back when the grace period ends.
+/// Runs jobs until draining begins, then finishes those that were begun, or gives them back when
+/// the grace period ends.
 pub(crate) async fn work(host: Arc<Host>) {
     let places = Arc::new(Semaphore::new(host.settings.workers as usize));
     let tasks = TaskTracker::new();
     while !host.stop.draining.is_cancelled() {
-        let free = if host.lease.holds() { (places.available_permits() as u32).min(CLAIM) } else { 0 };
+        let free =
+            if host.lease.holds() { (places.available_permits() as u32).min(CLAIM) } else { 0 };
         let claimed = match free {
             0 => Vec::new(),
-            free => match host.store.claim(host.worker, clock::now(), free, &host.settings.tags).await {
-                Ok(claimed) => claimed,
-                Err(error) => {
-                    tracing::error!(%error, "queued jobs cannot be claimed");
-                    pause(&host).await;
-                    continue;
+            free => {
+                match host.store.claim(host.worker, clock::now(), free, &host.settings.tags).await {
+                    Ok(claimed) => claimed,
+                    Err(error) => {
+                        tracing::error!(%error, "queued jobs cannot be claimed");
+                        pause(&host).await;
+                        continue;
+                    }
                 }
-            },
+            }
         };
         let more = !claimed.is_empty();
         for job in claimed {
@@ -89,7 +93,9 @@ async fn pause(host: &Host) {
 /// How long nothing is due.
 async fn until_next(host: &Host) -> Duration {
     match host.store.next_due(&host.settings.tags).await {
-        Ok(Some(due)) => Duration::from_micros(due.saturating_sub(clock::now()).max(10_000) as u64).min(POLL),
+        Ok(Some(due)) => {
+            Duration::from_micros(due.saturating_sub(clock::now()).max(10_000) as u64).min(POLL)
+        }
         _ => POLL,
     }
 }
@@ -106,8 +112,8 @@ async fn run(host: &Arc<Host>, claimed: ClaimedJob) {
     host.running.end(id);
 }
 
-/// Moves a run that has ended under a claim to the run records, or back to the queue when it is tried again or was cut off
-/// by a shutdown.
+/// Moves a run that has ended under a claim to the run records, or back to the queue when it is
+/// tried again or was cut off by a shutdown.
 pub(crate) async fn finish(host: &Host, held: Held, run: Run, log: &LogBuffer) {
     let Held { claim, job, failures, started } = held;
     let id = claim.id;
@@ -158,8 +164,9 @@ enum End {
     Again(Retry),
 }
 
-/// Stores what became of a run, however often that has to be tried, as long as the job is this process's own. Doing it
-/// twice is the same as doing it once: the second time the job is no longer held.
+/// Stores what became of a run, however often that has to be tried, as long as the job is this
+/// process's own. Doing it twice is the same as doing it once: the second time the job is no longer
+/// held.
 async fn store(host: &Host, id: JobId, end: &End) {
     let mut told = false;
     loop {
@@ -169,7 +176,9 @@ async fn store(host: &Host, id: JobId, end: &End) {
         };
         match stored {
             Ok(held) if held.first() == Some(&true) => return,
-            Ok(_) => return tracing::warn!(job = %id, "the job was no longer held; this attempt's result is dropped"),
+            Ok(_) => {
+                return tracing::warn!(job = %id, "the job was no longer held; this attempt's result is dropped");
+            }
             Err(error) if host.running.is_lost(id) || host.stop.ending.is_cancelled() => {
                 return tracing::error!(%error, job = %id, "a job's end could not be stored; it runs again when its lease has ended");
             }
@@ -183,12 +192,19 @@ async fn store(host: &Host, id: JobId, end: &End) {
     }
 }
 
-/// The version and its compiled script. While the store or the modules cannot be reached it is waited for them: that is
-/// nothing which the job did. `None`: it was stopped meanwhile.
-async fn made_ready(host: &Host, job: &NewJob, cancel: &CancellationToken) -> Result<(Arc<Deployment>, Arc<Prepared>), Option<Problem>> {
+/// The version and its compiled script. While the store or the modules cannot be reached it is
+/// waited for them: that is nothing which the job did. `None`: it was stopped meanwhile.
+async fn made_ready(
+    host: &Host,
+    job: &NewJob,
+    cancel: &CancellationToken,
+) -> Result<(Arc<Deployment>, Arc<Prepared>), Option<Problem>> {
     loop {
         let ready = async {
-            let version = host.resolver.resolve(&*host.store, &job.workspace, &Target::Hash(job.version)).await?;
+            let version = host
+                .resolver
+                .resolve(&*host.store, &job.workspace, &Target::Hash(job.version))
+                .await?;
             let script = host.prepared(&version).await?;
             Ok((version, script))
         };
@@ -214,7 +230,12 @@ fn ended(failure: Failure) -> Run {
     Run { outcome: Outcome::Failure(failure), usage: Usage::default(), saturated: false }
 }
 
-async fn outcome(host: &Arc<Host>, job: &NewJob, log: Arc<LogBuffer>, cancel: &CancellationToken) -> Run {
+async fn outcome(
+    host: &Arc<Host>,
+    job: &NewJob,
+    log: Arc<LogBuffer>,
+    cancel: &CancellationToken,
+) -> Run {
     let failed = |message: String| ended(Failure::new(FailureName::Internal, message));
     let (version, script) = match made_ready(host, job, cancel).await {
         Ok(ready) => ready,

@@ -1,7 +1,8 @@
-//! What a node does because others may share its store: it hears what they tell, looks whether what it remembers still
-//! holds, and waits for the ends of jobs that others run.
+//! What a node does because others may share its store: it hears what they tell, looks whether what
+//! it remembers still holds, and waits for the ends of jobs that others run.
 //!
-//! Signals are hints. All that they tell of is also looked for now and then, so that a lost one costs time and nothing else.
+//! Signals are hints. All that they tell of is also looked for now and then, so that a lost one
+//! costs time and nothing else.
 
 pub(crate) mod waiters;
 
@@ -65,6 +66,8 @@ async fn forget_what_changed(host: &Host, generation: &mut Option<i64>) {
             host.tokens.forget_all();
         }
         // What was remembered stays good to run; nobody can change it while the store is away.
-        Err(error) => tracing::warn!(%error, "whether scripts or tokens have changed cannot be seen"),
+        Err(error) => {
+            tracing::warn!(%error, "whether scripts or tokens have changed cannot be seen")
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Those who wait on this node for the end of a job, wherever that runs.
 //!
-//! They are told by the worker of this process, by the signals of others, and by one question to the store for all of them
-//! together, asked every 20 ms at first and every half a second at most.
+//! They are told by the worker of this process, by the signals of others, and by one question to
+//! the store for all of them together, asked every 20 ms at first and every half a second at most.
 
 use crate::host::Host;
 use dashmap::DashMap;
@@ -28,8 +28,8 @@ pub(crate) struct Waiters {
 struct Waiting {
     workspace: WorkspaceId,
     over: watch::Sender<bool>,
-    /// The store may be asked about it. It takes a job that it does not know for one that is over, and one that is only about to
-    /// be queued it does not know yet.
+    /// The store may be asked about it. It takes a job that it does not know for one that is over,
+    /// and one that is only about to be queued it does not know yet.
     queued: bool,
 }
 
@@ -41,16 +41,22 @@ pub(crate) struct Waiter {
 }
 
 impl Waiters {
-    /// Begins to wait for a job that there is. To be called before it is looked at: an end before that is not told.
+    /// Begins to wait for a job that there is. To be called before it is looked at: an end before
+    /// that is not told.
     pub(crate) fn wait(self: &Arc<Self>, workspace: &WorkspaceId, id: JobId) -> Waiter {
         let waiter = self.wait_for_new(workspace, id);
         waiter.queued();
         waiter
     }
 
-    /// Begins to wait for a job that is not queued yet. [`Waiter::queued`] is to be called when it is.
+    /// Begins to wait for a job that is not queued yet. [`Waiter::queued`] is to be called when it
+    /// is.
     pub(crate) fn wait_for_new(self: &Arc<Self>, workspace: &WorkspaceId, id: JobId) -> Waiter {
-        let new = || Waiting { workspace: workspace.clone(), over: watch::Sender::new(false), queued: false };
+        let new = || Waiting {
+            workspace: workspace.clone(),
+            over: watch::Sender::new(false),
+            queued: false,
+        };
         let over = self.waiting.entry(id).or_insert_with(new).over.subscribe();
         Waiter { waiters: self.clone(), id, over }
     }
@@ -148,7 +154,8 @@ mod tests {
         assert_eq!(waiters.asked(), [(main, id(3))]);
     }
 
-    /// The store takes a job that it does not know for one that is over: a call whose job was just being queued was answered 500.
+    /// The store takes a job that it does not know for one that is over: a call whose job was just
+    /// being queued was answered 500.
     #[tokio::test]
     async fn the_store_is_not_asked_about_jobs_that_are_not_queued_yet() {
         let (waiters, main) = (Arc::new(Waiters::default()), "main".parse().unwrap());

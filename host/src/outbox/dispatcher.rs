@@ -1,5 +1,5 @@
-//! The task that tells: each workspace one event at a time, many workspaces at once, so that a receiver which is slow or
-//! dead holds up its own workspace only.
+//! The task that tells: each workspace one event at a time, many workspaces at once, so that a
+//! receiver which is slow or dead holds up its own workspace only.
 
 use super::Attempted;
 use crate::clock;
@@ -12,10 +12,11 @@ use tokio::task::{Id, JoinError, JoinSet};
 use wasmill_core::WorkspaceId;
 use wasmill_store::{Delivery, Next};
 
-/// Looked for due events at least so often, should the clock be set or another node not tell of its changes; and so often it
-/// is said that this node still tells.
+/// Looked for due events at least so often, should the clock be set or another node not tell of its
+/// changes; and so often it is said that this node still tells.
 const POLL: Duration = Duration::from_secs(4);
-/// What the one of several nodes does that tells events: each workspace's by one at a time, or their order would be lost.
+/// What the one of several nodes does that tells events: each workspace's by one at a time, or
+/// their order would be lost.
 const TASK: &str = "outbox";
 /// Between two looks for what the log has kept for long enough.
 const PURGE: Duration = Duration::from_secs(600);
@@ -24,8 +25,8 @@ const PURGED: u32 = 10_000;
 /// Wait after a failure of the store.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// Tells events until draining begins, then finishes what is under way, or leaves it when the grace period ends: what was
-/// not noted is told again.
+/// Tells events until draining begins, then finishes what is under way, or leaves it when the grace
+/// period ends: what was not noted is told again.
 pub(crate) async fn run(host: Arc<Host>) {
     let lead = Lead::of(TASK);
     let mut changes = host.store.outbox_changes();
@@ -67,7 +68,8 @@ struct Flights {
 }
 
 impl Flights {
-    /// Starts what is due, as far as there is room. Returns how long nothing else can be started, unless something changes.
+    /// Starts what is due, as far as there is room. Returns how long nothing else can be started,
+    /// unless something changes.
     async fn depart(&mut self, host: &Arc<Host>) -> Duration {
         let room = (host.outbox.limits.concurrent as usize).saturating_sub(self.tasks.len());
         if room == 0 {
@@ -83,7 +85,9 @@ impl Flights {
             }
         };
         let now = clock::now();
-        let waiting = deliveries.into_iter().filter(|delivery| !self.workspaces.values().any(|busy| *busy == delivery.workspace));
+        let waiting = deliveries
+            .into_iter()
+            .filter(|delivery| !self.workspaces.values().any(|busy| *busy == delivery.workspace));
         let mut room = room;
         for delivery in waiting.collect::<Vec<_>>() {
             if delivery.due > now {
@@ -115,7 +119,8 @@ impl Flights {
 
 async fn purge(host: &Host) {
     let kept = i64::try_from(host.outbox.limits.log.as_micros()).unwrap_or(i64::MAX);
-    if let Err(error) = host.store.purge_deliveries(clock::now().saturating_sub(kept), PURGED).await {
+    if let Err(error) = host.store.purge_deliveries(clock::now().saturating_sub(kept), PURGED).await
+    {
         tracing::warn!(%error, "old deliveries could not be deleted");
     }
 }

@@ -1,4 +1,5 @@
-//! The signing keys of webhooks between their use and their rest: here alone they are sealed and opened.
+//! The signing keys of webhooks between their use and their rest: here alone they are sealed and
+//! opened.
 
 use crate::host::Host;
 use crate::values;
@@ -6,7 +7,8 @@ use wasmill_core::outbox::SigningKeys;
 use wasmill_core::seal::{self, SealedAt, SealedKind};
 use wasmill_core::{Problem, WorkspaceId};
 
-/// Where the keys of a workspace are kept: it has no more than one webhook, so that there is nothing to tell apart.
+/// Where the keys of a workspace are kept: it has no more than one webhook, so that there is
+/// nothing to tell apart.
 fn place(workspace: &WorkspaceId) -> SealedAt<'_> {
     SealedAt { workspace, kind: SealedKind::WebhookSecret, path: "" }
 }
@@ -15,7 +17,11 @@ fn place(workspace: &WorkspaceId) -> SealedAt<'_> {
 ///
 /// # Errors
 /// 500 when the system has no randomness to give.
-pub(crate) fn seal(host: &Host, workspace: &WorkspaceId, keys: &SigningKeys) -> Result<Vec<u8>, Problem> {
+pub(crate) fn seal(
+    host: &Host,
+    workspace: &WorkspaceId,
+    keys: &SigningKeys,
+) -> Result<Vec<u8>, Problem> {
     values::sealed(host, &place(workspace), keys.to_text().as_bytes())
 }
 
@@ -23,8 +29,14 @@ pub(crate) fn seal(host: &Host, workspace: &WorkspaceId, keys: &SigningKeys) -> 
 ///
 /// # Errors
 /// When it was sealed with another key or is damaged, in words for an administrator.
-pub(crate) fn open(host: &Host, workspace: &WorkspaceId, sealed: &[u8]) -> Result<SigningKeys, String> {
-    let opened = seal::open(&host.value_key, &place(workspace), sealed).ok().and_then(|plain| String::from_utf8(plain).ok());
+pub(crate) fn open(
+    host: &Host,
+    workspace: &WorkspaceId,
+    sealed: &[u8],
+) -> Result<SigningKeys, String> {
+    let opened = seal::open(&host.value_key, &place(workspace), sealed)
+        .ok()
+        .and_then(|plain| String::from_utf8(plain).ok());
     let keys = opened.as_deref().and_then(SigningKeys::from_text);
     keys.ok_or_else(|| format!("The signing secret of the webhook of {workspace} cannot be opened; rotate it, which makes a new one"))
 }

@@ -1,4 +1,5 @@
-//! Telling workspaces' webhooks of changes: where it may go, one attempt, and the task that makes them.
+//! Telling workspaces' webhooks of changes: where it may go, one attempt, and the task that makes
+//! them.
 
 mod client;
 pub(crate) mod dispatcher;
@@ -44,20 +45,39 @@ pub(crate) struct Attempted {
 impl Outbox {
     /// One that calls nobody yet.
     pub(crate) fn new(allow_private: bool, backoff: Backoff, limits: DeliveryLimits) -> Self {
-        Self { client: Client::new(allow_private), allow_private, backoff, limits, editing: Mutex::default() }
+        Self {
+            client: Client::new(allow_private),
+            allow_private,
+            backoff,
+            limits,
+            editing: Mutex::default(),
+        }
     }
 
     /// Tries once to tell an event.
     pub(crate) async fn attempt(&self, host: &Host, delivery: &Delivery) -> Attempted {
         let (at, begun) = (clock::now(), Instant::now());
         let received = match self.message(host, delivery, at) {
-            Ok((target, headers, body)) => self.client.post(target, headers, body, &self.limits).await,
+            Ok((target, headers, body)) => {
+                self.client.post(target, headers, body, &self.limits).await
+            }
             Err(why) => Err(why),
         };
         let ended = clock::now();
-        let attempt = |status, error, answer| Attempt { at, duration: begun.elapsed(), status, error, answer };
+        let attempt = |status, error, answer| Attempt {
+            at,
+            duration: begun.elapsed(),
+            status,
+            error,
+            answer,
+        };
         match received {
-            Err(why) => Attempted { attempt: attempt(None, Some(why), String::new()), delivered: false, gone: false, wish: None },
+            Err(why) => Attempted {
+                attempt: attempt(None, Some(why), String::new()),
+                delivered: false,
+                gone: false,
+                wish: None,
+            },
             Ok(Received { status, retry_after, answer }) => {
                 let error = match status {
                     200..300 => None,
@@ -75,8 +95,14 @@ impl Outbox {
         }
     }
 
-    /// Where it goes and what is sent. The event is the same at every attempt; the time and so the signature are not.
-    fn message(&self, host: &Host, delivery: &Delivery, now: Micros) -> Result<(Target, HeaderMap, String), String> {
+    /// Where it goes and what is sent. The event is the same at every attempt; the time and so the
+    /// signature are not.
+    fn message(
+        &self,
+        host: &Host,
+        delivery: &Delivery,
+        now: Micros,
+    ) -> Result<(Target, HeaderMap, String), String> {
         let target = Target::parse(&delivery.webhook.url, self.allow_private, &self.limits)?;
         let keys = keys::open(host, &delivery.workspace, &delivery.webhook.secret)?;
         let notice = notice(delivery);
@@ -89,7 +115,8 @@ impl Outbox {
             ("webhook-id", id),
         ];
         for (name, value) in signed.into_iter().chain(notice.headers(&host.base_url)) {
-            let value = HeaderValue::try_from(value).map_err(|error| format!("the header {name} cannot be sent: {error}"))?;
+            let value = HeaderValue::try_from(value)
+                .map_err(|error| format!("the header {name} cannot be sent: {error}"))?;
             headers.insert(HeaderName::from_static(name), value);
         }
         Ok((target, headers, body))
@@ -101,11 +128,14 @@ impl Outbox {
             return Next::Delivered;
         }
         let ended = attempted.attempt.at.saturating_add(micros(attempted.attempt.duration));
-        let age = Duration::from_micros(u64::try_from(ended.saturating_sub(delivery.at)).unwrap_or(0));
-        let wait = self.backoff.next(delivery.attempts.saturating_add(1), age, attempted.wish, random);
+        let age =
+            Duration::from_micros(u64::try_from(ended.saturating_sub(delivery.at)).unwrap_or(0));
+        let wait =
+            self.backoff.next(delivery.attempts.saturating_add(1), age, attempted.wish, random);
         match wait.filter(|_| !attempted.gone) {
             Some(wait) => Next::Retry(ended.saturating_add(micros(wait))),
-            // Whatever else waits for so long would not be tried again after its first failure either.
+            // Whatever else waits for so long would not be tried again after its first failure
+            // either.
             None => Next::GiveUp { before: ended.saturating_sub(micros(self.backoff.horizon())) },
         }
     }
@@ -113,7 +143,12 @@ impl Outbox {
 
 /// An event as it is told.
 pub(crate) fn notice(delivery: &Delivery) -> Notice<'_> {
-    Notice { workspace: &delivery.workspace, number: delivery.event, at: delivery.at, change: &delivery.change }
+    Notice {
+        workspace: &delivery.workspace,
+        number: delivery.event,
+        at: delivery.at,
+        change: &delivery.change,
+    }
 }
 
 fn micros(duration: Duration) -> Micros {
@@ -127,12 +162,31 @@ mod tests {
     use wasmill_store::Webhook;
 
     fn delivery(attempts: u32, at: Micros) -> Delivery {
-        let webhook = Webhook { url: String::new(), secret: Vec::new(), changed_by: String::new(), changed: 0 };
-        Delivery { event: 1, workspace: "main".parse().unwrap(), change: Change::Test, at, attempts, due: at, webhook }
+        let webhook = Webhook {
+            url: String::new(),
+            secret: Vec::new(),
+            changed_by: String::new(),
+            changed: 0,
+        };
+        Delivery {
+            event: 1,
+            workspace: "main".parse().unwrap(),
+            change: Change::Test,
+            at,
+            attempts,
+            due: at,
+            webhook,
+        }
     }
 
     fn failed(at: Micros, gone: bool, wish: Option<Duration>) -> Attempted {
-        let attempt = Attempt { at, duration: Duration::from_secs(1), status: None, error: None, answer: String::new() };
+        let attempt = Attempt {
+            at,
+            duration: Duration::from_secs(1),
+            status: None,
+            error: None,
+            answer: String::new(),
+        };
         Attempted { attempt, delivered: false, gone, wish }
     }
 
@@ -141,7 +195,9 @@ mod tests {
         const SECOND: Micros = 1_000_000;
         let outbox = Outbox::new(false, Backoff::default(), DeliveryLimits::default());
         let horizon = micros(outbox.backoff.horizon());
-        let next = |delivery: &Delivery, attempted: &Attempted| outbox.next(delivery, attempted, u32::MAX / 2);
+        let next = |delivery: &Delivery, attempted: &Attempted| {
+            outbox.next(delivery, attempted, u32::MAX / 2)
+        };
         let wait = |next: Next| match next {
             Next::Retry(at) => Some((at - 11 * SECOND + SECOND / 2) / SECOND),
             _ => None,
@@ -149,7 +205,10 @@ mod tests {
         let (first, later) = (delivery(0, 0), delivery(4, 0));
         assert_eq!(wait(next(&first, &failed(10 * SECOND, false, None))), Some(5));
         assert_eq!(wait(next(&later, &failed(10 * SECOND, false, None))), Some(3_600));
-        assert_eq!(wait(next(&first, &failed(10 * SECOND, false, Some(Duration::from_secs(90))))), Some(90));
+        assert_eq!(
+            wait(next(&first, &failed(10 * SECOND, false, Some(Duration::from_secs(90))))),
+            Some(90)
+        );
         let given_up = Next::GiveUp { before: 11 * SECOND - horizon };
         assert_eq!(next(&first, &failed(10 * SECOND, true, None)), given_up);
         assert_eq!(next(&delivery(10, 0), &failed(10 * SECOND, false, None)), given_up);

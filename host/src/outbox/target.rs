@@ -14,18 +14,31 @@ impl Target {
     ///
     /// # Errors
     /// A sentence that says why it cannot be a webhook's URL.
-    pub(crate) fn parse(url: &str, allow_private: bool, limits: &DeliveryLimits) -> Result<Self, String> {
+    pub(crate) fn parse(
+        url: &str,
+        allow_private: bool,
+        limits: &DeliveryLimits,
+    ) -> Result<Self, String> {
         if url.len() > limits.url_bytes as usize {
-            return Err(format!("The URL has {} bytes; at most {} are allowed", url.len(), limits.url_bytes));
+            return Err(format!(
+                "The URL has {} bytes; at most {} are allowed",
+                url.len(),
+                limits.url_bytes
+            ));
         }
         if url.contains('#') {
             return Err("The URL has a fragment (#...), which is never sent; leave it away".into());
         }
-        let uri: Uri = url.parse().map_err(|error| format!("This is not a URL: {error}; names with other letters must be in punycode"))?;
+        let uri: Uri = url.parse().map_err(|error| {
+            format!("This is not a URL: {error}; names with other letters must be in punycode")
+        })?;
         if !uri.scheme().is_some_and(|scheme| *scheme == Scheme::HTTP || *scheme == Scheme::HTTPS) {
             return Err("The URL must begin with https:// or http://".into());
         }
-        let (authority, host) = (uri.authority().map_or("", |authority| authority.as_str()), uri.host().unwrap_or_default());
+        let (authority, host) = (
+            uri.authority().map_or("", |authority| authority.as_str()),
+            uri.host().unwrap_or_default(),
+        );
         if authority.contains('@') {
             return Err("The URL has a user name or a password in it, which is not sent; check the signature instead".into());
         }
@@ -38,7 +51,10 @@ impl Target {
         if host.is_empty() || (address.is_none() && !host.bytes().all(in_name)) {
             return Err("The URL's host is neither a name nor an address".into());
         }
-        if !allow_private && (address::is_localhost(host) || address.is_some_and(|address| !address::is_public(address))) {
+        if !allow_private
+            && (address::is_localhost(host)
+                || address.is_some_and(|address| !address::is_public(address)))
+        {
             return Err(not_public(host));
         }
         Ok(Self(uri))
@@ -52,7 +68,9 @@ impl Target {
 
 /// What is said of a host that leads where nobody but the operator may send the host.
 pub(super) fn not_public(host: &str) -> String {
-    format!("{host} is not an address on the public internet; the operator can allow such ones by serve --allow-private-webhooks")
+    format!(
+        "{host} is not an address on the public internet; the operator can allow such ones by serve --allow-private-webhooks"
+    )
 }
 
 #[cfg(test)]
@@ -72,7 +90,11 @@ mod tests {
             "https://[2606:4700:4700::1111]:8443/x",
             "http://10.example.com/",
         ] {
-            assert_eq!(parse(url, false).map(|target| target.uri().clone()), Ok(url.parse().unwrap()), "{url}");
+            assert_eq!(
+                parse(url, false).map(|target| target.uri().clone()),
+                Ok(url.parse().unwrap()),
+                "{url}"
+            );
         }
         for (url, said) in [
             ("receiver.example/x", "URL"),
@@ -107,7 +129,11 @@ mod tests {
         ] {
             assert!(parse(url, true).is_err() && parse(url, false).is_err(), "{url}");
         }
-        assert!(parse(&format!("https://receiver.example/{}", "x".repeat(2_048)), true).unwrap_err().contains("2048"));
+        assert!(
+            parse(&format!("https://receiver.example/{}", "x".repeat(2_048)), true)
+                .unwrap_err()
+                .contains("2048")
+        );
     }
 
     #[test]

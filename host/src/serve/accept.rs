@@ -31,7 +31,8 @@ pub(crate) async fn serve(host: Arc<Host>, listener: TcpListener) {
         let stream = match accepted {
             Ok((stream, _)) => stream,
             Err(error) => {
-                // Out of descriptors, or a connection that was gone before it was taken: never a reason to leave the loop.
+                // Out of descriptors, or a connection that was gone before it was taken: never a
+                // reason to leave the loop.
                 tracing::warn!(%error, "accept failed");
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
@@ -45,8 +46,14 @@ pub(crate) async fn serve(host: Arc<Host>, listener: TcpListener) {
             let host = host.clone();
             async move { Ok::<_, Infallible>(pipeline::handle(host, Incoming::of(request)).await) }
         });
-        let connection =
-            graceful.watch(builder.serve_connection(TokioIo::new(Greeting::new(stream, limits.header_timeout)), service).into_owned());
+        let connection = graceful.watch(
+            builder
+                .serve_connection(
+                    TokioIo::new(Greeting::new(stream, limits.header_timeout)),
+                    service,
+                )
+                .into_owned(),
+        );
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "connection ended");

@@ -1,4 +1,5 @@
-//! How much is done at once. What cannot be taken is refused before work is done, never queued without a bound.
+//! How much is done at once. What cannot be taken is refused before work is done, never queued
+//! without a bound.
 
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -16,7 +17,11 @@ pub(crate) struct Admission {
 impl Admission {
     /// As many places as the host's limits say.
     pub(crate) fn new(limits: &HostLimits) -> Self {
-        Self { runs: Arc::new(Semaphore::new(limits.concurrent_runs as usize)), wait: limits.admit_wait, places: limits.concurrent_runs }
+        Self {
+            runs: Arc::new(Semaphore::new(limits.concurrent_runs as usize)),
+            wait: limits.admit_wait,
+            places: limits.concurrent_runs,
+        }
     }
 
     /// A place for a synchronous run, given back when dropped.
@@ -31,13 +36,17 @@ impl Admission {
             Ok(Ok(permit)) => Ok(permit),
             _ => Err(Problem::new(
                 Code::Unavailable,
-                format!("All {} places for running scripts are taken; nothing was started", self.places),
+                format!(
+                    "All {} places for running scripts are taken; nothing was started",
+                    self.places
+                ),
             )
             .retry_after(1)),
         }
     }
 
-    /// A place for a queued job, waited for without a bound: the job is safe in the queue meanwhile. `None` when stopping.
+    /// A place for a queued job, waited for without a bound: the job is safe in the queue
+    /// meanwhile. `None` when stopping.
     pub(crate) async fn enter_queued(&self) -> Option<OwnedSemaphorePermit> {
         self.runs.clone().acquire_owned().await.ok()
     }

@@ -1,7 +1,7 @@
 //! From a request's token to its caller, and what that caller may do.
 //!
-//! Known tokens are kept in memory under their SHA-256; revoking one forgets it at once. An unknown, a revoked and an
-//! expired token get the same answer.
+//! Known tokens are kept in memory under their SHA-256; revoking one forgets it at once. An
+//! unknown, a revoked and an expired token get the same answer.
 
 use crate::clock;
 use crate::resolve::unavailable;
@@ -36,7 +36,8 @@ pub(crate) struct Caller {
     pub(crate) super_admin: bool,
     roles: Vec<(WorkspaceId, Role)>,
     expires: Option<Micros>,
-    /// Last use that is not written down yet; 0 for none. Here, so that using a token locks nothing.
+    /// Last use that is not written down yet; 0 for none. Here, so that using a token locks
+    /// nothing.
     used: AtomicI64,
 }
 
@@ -65,7 +66,10 @@ impl Caller {
         match self.roles.iter().find(|(id, _)| id == workspace) {
             Some((_, role)) if own => Ok(*role),
             _ if own && self.super_admin => Ok(Role::Admin),
-            _ => Err(Problem::new(Code::Forbidden, format!("The token gives no access to a workspace {workspace}"))),
+            _ => Err(Problem::new(
+                Code::Forbidden,
+                format!("The token gives no access to a workspace {workspace}"),
+            )),
         }
     }
 
@@ -78,7 +82,10 @@ impl Caller {
         self.require_scope(need)?;
         // An operator starts and stops jobs; what runs, and with which values, others decide.
         if role == Role::Operator && need.action == Action::Write && need.domain != "jobs" {
-            let detail = format!("An operator of {workspace} may run scripts, but not change {}", need.domain);
+            let detail = format!(
+                "An operator of {workspace} may run scripts, but not change {}",
+                need.domain
+            );
             return Err(Problem::new(Code::Forbidden, detail));
         }
         Ok(())
@@ -88,15 +95,23 @@ impl Caller {
     ///
     /// # Errors
     /// 403 naming the role or the scope that is missing.
-    pub(crate) fn require_admin(&self, workspace: &WorkspaceId, need: &Need<'_>) -> Result<(), Problem> {
+    pub(crate) fn require_admin(
+        &self,
+        workspace: &WorkspaceId,
+        need: &Need<'_>,
+    ) -> Result<(), Problem> {
         self.require(workspace, need)?;
         match self.role(workspace)? {
             Role::Admin => Ok(()),
-            _ => Err(Problem::new(Code::Forbidden, format!("This takes an administrator of {workspace}"))),
+            _ => Err(Problem::new(
+                Code::Forbidden,
+                format!("This takes an administrator of {workspace}"),
+            )),
         }
     }
 
-    /// Asks for an administrator of the whole host, by a token that works in all workspaces, and for a right.
+    /// Asks for an administrator of the whole host, by a token that works in all workspaces, and
+    /// for a right.
     ///
     /// # Errors
     /// 403 naming what is missing.
@@ -104,7 +119,10 @@ impl Caller {
         self.require_scope(need)?;
         match self.super_admin && self.workspace.is_none() {
             true => Ok(()),
-            false => Err(Problem::new(Code::Forbidden, "This takes an administrator of the host, and a token of all workspaces")),
+            false => Err(Problem::new(
+                Code::Forbidden,
+                "This takes an administrator of the host, and a token of all workspaces",
+            )),
         }
     }
 
@@ -115,7 +133,10 @@ impl Caller {
     pub(crate) fn require_scope(&self, need: &Need<'_>) -> Result<(), Problem> {
         match self.scopes.allows(need) {
             true => Ok(()),
-            false => Err(Problem::new(Code::Forbidden, format!("The token's scopes do not include {need}"))),
+            false => Err(Problem::new(
+                Code::Forbidden,
+                format!("The token's scopes do not include {need}"),
+            )),
         }
     }
 }
@@ -126,7 +147,8 @@ pub(crate) struct Tokens {
     known: DashMap<[u8; 32], Arc<Caller>>,
     /// Uses of tokens that were forgotten before those were written down.
     unwritten: DashMap<[u8; 32], Micros>,
-    /// Counts what was forgotten, so that a look-up can tell whether something was while it was reading.
+    /// Counts what was forgotten, so that a look-up can tell whether something was while it was
+    /// reading.
     changes: AtomicU64,
 }
 
@@ -135,9 +157,15 @@ impl Tokens {
     ///
     /// # Errors
     /// 401 with one text for no, an unknown, a revoked and an expired token.
-    pub(crate) async fn identify(&self, store: &dyn Store, request: &request::Parts) -> Result<Arc<Caller>, Problem> {
+    pub(crate) async fn identify(
+        &self,
+        store: &dyn Store,
+        request: &request::Parts,
+    ) -> Result<Arc<Caller>, Problem> {
         let query = request.uri.query().unwrap_or_default();
-        let Some(token) = credential(&request.headers, query).and_then(|text| PlainToken::parse(&text)) else {
+        let Some(token) =
+            credential(&request.headers, query).and_then(|text| PlainToken::parse(&text))
+        else {
             return Err(unauthorized());
         };
         let digest = token.digest();
@@ -155,14 +183,16 @@ impl Tokens {
 
     async fn load(&self, store: &dyn Store, digest: [u8; 32]) -> Result<Arc<Caller>, Problem> {
         let seen = self.changes.load(Ordering::Acquire);
-        let owner = store.find_token(&digest).await.map_err(unavailable)?.ok_or_else(unauthorized)?;
+        let owner =
+            store.find_token(&digest).await.map_err(unavailable)?.ok_or_else(unauthorized)?;
         let caller = Caller::new(owner).map_err(|error| {
             tracing::error!(%error, "a stored token has a scope that cannot be read");
             unauthorized()
         })?;
         let caller = Arc::new(caller);
-        // Kept unless something was forgotten meanwhile. The check is under the entry's lock and changes are counted
-        // before anything is removed, so that what was read before a change is never found after it.
+        // Kept unless something was forgotten meanwhile. The check is under the entry's lock and
+        // changes are counted before anything is removed, so that what was read before a change is
+        // never found after it.
         let entry = self.known.entry(digest);
         if self.changes.load(Ordering::Acquire) == seen {
             entry.or_insert_with(|| caller.clone());
@@ -170,7 +200,8 @@ impl Tokens {
         Ok(caller)
     }
 
-    /// Forgets revoked or changed tokens. To be called after the change's commit and before it is answered.
+    /// Forgets revoked or changed tokens. To be called after the change's commit and before it is
+    /// answered.
     pub(crate) fn forget(&self, digests: &[[u8; 32]]) {
         self.changes.fetch_add(1, Ordering::AcqRel);
         for digest in digests {
@@ -178,13 +209,15 @@ impl Tokens {
         }
     }
 
-    /// Forgets all tokens of a user whose rights have changed. To be called after the change's commit and before it is answered.
+    /// Forgets all tokens of a user whose rights have changed. To be called after the change's
+    /// commit and before it is answered.
     pub(crate) fn forget_user(&self, user: &str) {
         self.changes.fetch_add(1, Ordering::AcqRel);
         self.known.retain(|_, caller| caller.user != user);
     }
 
-    /// Forgets all tokens, for somebody else changed some; those uses of them that are not written down yet are kept.
+    /// Forgets all tokens, for somebody else changed some; those uses of them that are not written
+    /// down yet are kept.
     pub(crate) fn forget_all(&self) {
         self.changes.fetch_add(1, Ordering::AcqRel);
         let uses = self.take_uses();
@@ -196,7 +229,8 @@ impl Tokens {
 
     /// Takes the uses noted since the last time, to be written to the store.
     pub(crate) fn take_uses(&self) -> Vec<([u8; 32], Micros)> {
-        let uses = self.known.iter().map(|entry| (*entry.key(), entry.used.swap(0, Ordering::Relaxed)));
+        let uses =
+            self.known.iter().map(|entry| (*entry.key(), entry.used.swap(0, Ordering::Relaxed)));
         let mut uses: Vec<_> = uses.filter(|(_, at)| *at != 0).collect();
         self.unwritten.retain(|digest, at| {
             uses.push((*digest, *at));
@@ -213,12 +247,16 @@ fn unauthorized() -> Problem {
     )
 }
 
-/// The token text: the bearer header's, else the query's. Another scheme in the header does not hide the query's.
+/// The token text: the bearer header's, else the query's. Another scheme in the header does not
+/// hide the query's.
 fn credential<'a>(headers: &'a HeaderMap, query: &'a str) -> Option<Cow<'a, str>> {
     if let Some(token) = bearer(headers) {
         return Some(token.into());
     }
-    form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key == "token").last().map(|(_, value)| value)
+    form_urlencoded::parse(query.as_bytes())
+        .filter(|(key, _)| key == "token")
+        .last()
+        .map(|(_, value)| value)
 }
 
 /// The bearer token of the header, when there is one.
@@ -241,10 +279,19 @@ mod tests {
         builder.body(()).unwrap().into_parts().0
     }
 
-    async fn store_with(scopes: Option<Vec<String>>, expires: Option<Micros>, role: Role) -> (MemoryStore, PlainToken) {
+    async fn store_with(
+        scopes: Option<Vec<String>>,
+        expires: Option<Micros>,
+        role: Role,
+    ) -> (MemoryStore, PlainToken) {
         let (store, main) = (MemoryStore::new(), "main".parse::<WorkspaceId>().unwrap());
         store.create_workspace(&main, "Main", 0).await.unwrap();
-        let user = User { name: "ann".into(), email: "ann@localhost".into(), super_admin: false, created: 0 };
+        let user = User {
+            name: "ann".into(),
+            email: "ann@localhost".into(),
+            super_admin: false,
+            created: 0,
+        };
         store.put_user(&user).await.unwrap();
         store.put_member(&main, "ann", role).await.unwrap();
         let token = PlainToken::from_random(&[9; 32]);
@@ -306,7 +353,8 @@ mod tests {
 
     #[tokio::test]
     async fn rights() {
-        let (main, other): (WorkspaceId, WorkspaceId) = ("main".parse().unwrap(), "other".parse().unwrap());
+        let (main, other): (WorkspaceId, WorkspaceId) =
+            ("main".parse().unwrap(), "other".parse().unwrap());
         let write = Need::one("scripts", Action::Write, "u/ann/x");
         for (scopes, role, deploys, runs) in [
             (None, Role::Developer, true, true),
@@ -321,12 +369,19 @@ mod tests {
             let run = caller.require(&main, &Need::run_script("u/ann/x"));
             assert_eq!(run.is_ok(), runs, "{scopes:?} {role:?}");
             if let Err(problem) = run {
-                assert!(problem.detail.contains("jobs:run:scripts:u/ann/x"), "names the missing scope: {problem}");
+                assert!(
+                    problem.detail.contains("jobs:run:scripts:u/ann/x"),
+                    "names the missing scope: {problem}"
+                );
             }
             assert_eq!(caller.role(&other).unwrap_err().code, Code::Forbidden);
             assert!(caller.require_super(&Need::all("users", Action::Write)).is_err());
             let admin = scopes.is_none() && role == Role::Admin;
-            assert_eq!(caller.require_admin(&main, &Need::all("workspaces", Action::Write)).is_ok(), admin, "{scopes:?} {role:?}");
+            assert_eq!(
+                caller.require_admin(&main, &Need::all("workspaces", Action::Write)).is_ok(),
+                admin,
+                "{scopes:?} {role:?}"
+            );
         }
     }
 

@@ -19,11 +19,13 @@ const DRAIN_TIME: Duration = Duration::from_secs(10);
 
 /// The body of a request, which may be dropped unread.
 ///
-/// A sender that is still sending when its connection is closed sees a broken connection and not the answer. So the rest of
-/// a dropped body is read, within bounds, while the answer goes out; then the connection is good for the next request.
+/// A sender that is still sending when its connection is closed sees a broken connection and not
+/// the answer. So the rest of a dropped body is read, within bounds, while the answer goes out;
+/// then the connection is good for the next request.
 pub(crate) struct Incoming {
     body: Option<hyper::body::Incoming>,
-    /// Whether reading on makes sense: not for whoever waits for a `100 Continue` and has sent nothing yet.
+    /// Whether reading on makes sense: not for whoever waits for a `100 Continue` and has sent
+    /// nothing yet.
     drained: bool,
 }
 
@@ -44,7 +46,10 @@ impl Body for Incoming {
     type Data = Bytes;
     type Error = hyper::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let Some(body) = &mut self.body else { return Poll::Ready(None) };
         let frame = Pin::new(body).poll_frame(context);
         if matches!(frame, Poll::Ready(None | Some(Err(_)))) {
@@ -83,12 +88,27 @@ async fn drain(mut body: hyper::body::Incoming) {
 /// Reads a whole body.
 ///
 /// # Errors
-/// 413 above `limit` bytes, 408 when it takes longer than `within`, 415 when it is compressed, 400 when it breaks off.
-pub(crate) async fn read(headers: &HeaderMap, mut body: Incoming, limit: u64, within: Duration) -> Result<Bytes, Problem> {
-    if headers.get(CONTENT_ENCODING).is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
-        return Err(Problem::new(Code::UnsupportedMedia, "Compressed bodies are not accepted; send it without Content-Encoding"));
+/// 413 above `limit` bytes, 408 when it takes longer than `within`, 415 when it is compressed, 400
+/// when it breaks off.
+pub(crate) async fn read(
+    headers: &HeaderMap,
+    mut body: Incoming,
+    limit: u64,
+    within: Duration,
+) -> Result<Bytes, Problem> {
+    if headers
+        .get(CONTENT_ENCODING)
+        .is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
+    {
+        return Err(Problem::new(
+            Code::UnsupportedMedia,
+            "Compressed bodies are not accepted; send it without Content-Encoding",
+        ));
     }
-    let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()).and_then(|length| length.parse::<u64>().ok());
+    let announced = headers
+        .get(CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok())
+        .and_then(|length| length.parse::<u64>().ok());
     if announced.is_some_and(|announced| announced > limit) {
         return Err(too_large(limit));
     }
@@ -96,7 +116,10 @@ pub(crate) async fn read(headers: &HeaderMap, mut body: Incoming, limit: u64, wi
         Ok(read) => read,
         Err(_) => {
             body.give_up();
-            Err(Problem::new(Code::RequestTimeout, format!("The body did not arrive within {} s", within.as_secs())))
+            Err(Problem::new(
+                Code::RequestTimeout,
+                format!("The body did not arrive within {} s", within.as_secs()),
+            ))
         }
     }
 }
@@ -106,7 +129,8 @@ async fn whole(body: &mut Incoming, limit: u64) -> Result<Bytes, Problem> {
     let mut gathered = Gathered::default();
     while !body.is_end_stream() {
         let Some(frame) = body.frame().await else { break };
-        let frame = frame.map_err(|error| Problem::bad_request(format!("The body broke off: {error}")))?;
+        let frame =
+            frame.map_err(|error| Problem::bad_request(format!("The body broke off: {error}")))?;
         // Trailers are nothing to a script.
         let Ok(piece) = frame.into_data() else { continue };
         gathered.add(piece);
@@ -122,8 +146,8 @@ const WORTH: usize = 4 << 10;
 /// Bytes of small pieces that are put together.
 const TOGETHER: usize = 64 << 10;
 
-/// The pieces of a body. Most have one, which is never copied. Small ones are put together as they come: each would take more
-/// memory to keep than it has bytes.
+/// The pieces of a body. Most have one, which is never copied. Small ones are put together as they
+/// come: each would take more memory to keep than it has bytes.
 #[derive(Default)]
 struct Gathered {
     pieces: Vec<Bytes>,
@@ -173,9 +197,17 @@ mod tests {
 
     #[test]
     fn pieces_of_all_sizes_are_joined() {
-        for sizes in
-            [&[][..], &[0], &[5], &[0, 5], &[5, 0], &[5, 1, 1], &[5_000, 1, 5_000, 4_096, 4_095, 1], &[1; 100_000], &[70_000, 70_000]]
-        {
+        for sizes in [
+            &[][..],
+            &[0],
+            &[5],
+            &[0, 5],
+            &[5, 0],
+            &[5, 1, 1],
+            &[5_000, 1, 5_000, 4_096, 4_095, 1],
+            &[1; 100_000],
+            &[70_000, 70_000],
+        ] {
             let (mut gathered, mut whole) = (Gathered::default(), Vec::new());
             for (number, size) in sizes.iter().enumerate() {
                 let piece = vec![number as u8; *size];
@@ -183,7 +215,11 @@ mod tests {
                 gathered.add(piece.into());
             }
             assert_eq!(gathered.length, whole.len());
-            assert!(gathered.pieces.len() <= 1 + whole.len() / 1_000, "{} pieces of {sizes:?}", gathered.pieces.len());
+            assert!(
+                gathered.pieces.len() <= 1 + whole.len() / 1_000,
+                "{} pieces of {sizes:?}",
+                gathered.pieces.len()
+            );
             assert!(gathered.join() == whole, "{} pieces", sizes.len());
         }
     }

@@ -1,4 +1,5 @@
-//! The messages of event streams: one `data:` line each, a JSON object whose `type` says what it is.
+//! The messages of event streams: one `data:` line each, a JSON object whose `type` says what it
+//! is.
 
 use bytes::Bytes;
 use schemars::JsonSchema;
@@ -6,13 +7,15 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use std::time::Duration;
 
-/// After so long without a message a `ping` is sent, so that nobody in between takes the stream for dead.
+/// After so long without a message a `ping` is sent, so that nobody in between takes the stream for
+/// dead.
 pub(crate) const PING: Duration = Duration::from_secs(5);
 
 /// One message. Keys without a value are left out.
 #[derive(Debug, Default, Serialize, JsonSchema)]
 pub(crate) struct Event {
-    /// `update`, `ping`, `timeout`, `notfound` or `error`; absent where an update is answered by itself.
+    /// `update`, `ping`, `timeout`, `notfound` or `error`; absent where an update is answered by
+    /// itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) r#type: Option<&'static str>,
     /// What went wrong, with `error`.
@@ -53,9 +56,12 @@ impl Event {
     }
 }
 
-/// A message on the wire. JSON has no line breaks outside of its own escapes, so one `data:` line holds it.
+/// A message on the wire. JSON has no line breaks outside of its own escapes, so one `data:` line
+/// holds it.
 pub(crate) fn piece(event: &Event) -> Bytes {
-    let json = serde_json::to_string(event).unwrap_or_else(|_| "{\"type\":\"error\",\"error\":\"the event could not be written\"}".into());
+    let json = serde_json::to_string(event).unwrap_or_else(|_| {
+        "{\"type\":\"error\",\"error\":\"the event could not be written\"}".into()
+    });
     Bytes::from(format!("data: {json}\n\n"))
 }
 
@@ -65,8 +71,15 @@ mod tests {
 
     #[test]
     fn one_line_each() {
-        let event = Event { new_logs: Some("a\nb\r\n\ndata: x".into()), log_offset: Some(3), ..Event::update() };
+        let event = Event {
+            new_logs: Some("a\nb\r\n\ndata: x".into()),
+            log_offset: Some(3),
+            ..Event::update()
+        };
         let text = String::from_utf8(piece(&event).to_vec()).unwrap();
-        assert_eq!(text, "data: {\"type\":\"update\",\"new_logs\":\"a\\nb\\r\\n\\ndata: x\",\"log_offset\":3}\n\n");
+        assert_eq!(
+            text,
+            "data: {\"type\":\"update\",\"new_logs\":\"a\\nb\\r\\n\\ndata: x\",\"log_offset\":3}\n\n"
+        );
     }
 }

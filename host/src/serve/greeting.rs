@@ -1,7 +1,8 @@
 //! A limit on how long a connection may stay silent before its first request.
 //!
-//! The protocol of a connection is found out from its first bytes, and the timers of either protocol begin to count only
-//! then. Without this, a peer that connects and says nothing would keep its place for ever.
+//! The protocol of a connection is found out from its first bytes, and the timers of either
+//! protocol begin to count only then. Without this, a peer that connects and says nothing would
+//! keep its place for ever.
 
 use std::io;
 use std::pin::Pin;
@@ -34,7 +35,11 @@ impl<S> Greeting<S> {
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Greeting<S> {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let before = buffer.filled().len();
         let read = Pin::new(&mut this.stream).poll_read(context, buffer);
@@ -49,11 +54,19 @@ impl<S: AsyncRead + Unpin> AsyncRead for Greeting<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Greeting<S> {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
-    fn poll_write_vectored(mut self: Pin<&mut Self>, context: &mut Context<'_>, parts: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write_vectored(context, parts)
     }
 
@@ -83,7 +96,9 @@ mod tests {
             server.read_exact(&mut vec![0; part.len()]).await.unwrap();
         }
         // A connection that was let through is silent for longer than a greeting may be.
-        tokio::time::timeout(Duration::from_millis(120), server.read(&mut [0; 8])).await.unwrap_or(Ok(usize::MAX))
+        tokio::time::timeout(Duration::from_millis(120), server.read(&mut [0; 8]))
+            .await
+            .unwrap_or(Ok(usize::MAX))
     }
 
     #[tokio::test]

@@ -18,7 +18,8 @@ use wasmill_core::scope::Need;
 pub(crate) async fn handle(host: Arc<Host>, request: Request<Incoming>) -> Reply {
     let watched = tracing::enabled!(target: "wasmill::request", tracing::Level::DEBUG);
     // The path without its query: a token may stand there.
-    let seen = watched.then(|| (Instant::now(), request.method().clone(), request.uri().path().to_owned()));
+    let seen = watched
+        .then(|| (Instant::now(), request.method().clone(), request.uri().path().to_owned()));
     let reply = answer(&host, request).await.unwrap_or_else(|problem| respond::problem(&problem));
     if let Some((begun, method, path)) = seen {
         let micros = begun.elapsed().as_micros() as u64;
@@ -30,12 +31,14 @@ pub(crate) async fn handle(host: Arc<Host>, request: Request<Incoming>) -> Reply
 /// What a host is told that asks a worker for something.
 const WORKER: &str = "This host runs queued jobs only (--role worker); send requests to one of the role front or all";
 
-/// What is seldom done is in boxes of its own: a future is as large as the largest that it may wait for, and this one is moved
-/// for each request.
+/// What is seldom done is in boxes of its own: a future is as large as the largest that it may wait
+/// for, and this one is moved for each request.
 async fn answer(host: &Arc<Host>, request: Request<Incoming>) -> Result<Reply, Problem> {
     let (parts, incoming) = request.into_parts();
     let (workspace, mode, target) = match route::parse(&parts.method, parts.uri.path())? {
-        Route::Api(found) if found.row.right == Right::Open => return Box::pin(api::answer(host, found, &parts, incoming)).await,
+        Route::Api(found) if found.row.right == Right::Open => {
+            return Box::pin(api::answer(host, found, &parts, incoming)).await;
+        }
         _ if host.settings.role == Role::Worker => return Err(Problem::not_found(WORKER)),
         Route::Run { workspace, mode, target } => (workspace, mode, target),
         Route::Preflight(methods) => return Ok(webhook::preflight(&parts.headers, &methods)),
@@ -49,9 +52,18 @@ async fn answer(host: &Arc<Host>, request: Request<Incoming>) -> Result<Reply, P
     let body = body::read(&parts.headers, incoming, limits.body_bytes, limits.body_timeout).await?;
     let arguments = webhook::arguments(&host.settings, &parts, &body)?;
     values::require(&caller, &workspace, arguments.as_str())?;
-    let invocation = Invocation::new(host, workspace, version, caller, arguments, parts.uri.query().unwrap_or_default())?;
+    let invocation = Invocation::new(
+        host,
+        workspace,
+        version,
+        caller,
+        arguments,
+        parts.uri.query().unwrap_or_default(),
+    )?;
     match mode {
-        Mode::Queued => Box::pin(webhook::queued::enqueue(host, &target, &parts.headers, invocation)).await,
+        Mode::Queued => {
+            Box::pin(webhook::queued::enqueue(host, &target, &parts.headers, invocation)).await
+        }
         Mode::Sync => webhook::sync::run(host, invocation).await,
         Mode::Stream => Box::pin(webhook::stream::open(host, invocation)).await,
         Mode::Probe => Ok(webhook::probe(&invocation)),

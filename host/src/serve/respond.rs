@@ -35,10 +35,15 @@ impl HttpBody for Body {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         match self.get_mut() {
             Body::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Body::Stream(pieces) => pieces.poll_recv(context).map(|piece| piece.map(|piece| Ok(Frame::data(piece)))),
+            Body::Stream(pieces) => {
+                pieces.poll_recv(context).map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
+            }
         }
     }
 
@@ -48,7 +53,9 @@ impl HttpBody for Body {
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Body::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Body::Whole(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
             Body::Stream(_) => SizeHint::default(),
         }
     }
@@ -88,7 +95,9 @@ pub(crate) fn problem(problem: &Problem) -> Reply {
     if problem.code == Code::Unauthorized {
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
-    if let Some(allow) = problem.allow.as_deref().and_then(|allow| HeaderValue::from_str(allow).ok()) {
+    if let Some(allow) =
+        problem.allow.as_deref().and_then(|allow| HeaderValue::from_str(allow).ok())
+    {
         headers.insert(ALLOW, allow);
     }
     if let Some(seconds) = problem.retry_after {
@@ -97,22 +106,31 @@ pub(crate) fn problem(problem: &Problem) -> Reply {
     reply
 }
 
-/// A run's answer. Its headers were checked when it was built; one that the HTTP library refuses all the same makes it a problem.
+/// A run's answer. Its headers were checked when it was built; one that the HTTP library refuses
+/// all the same makes it a problem.
 pub(crate) fn answer(answer: Answer) -> Reply {
     let mut reply = Response::new(Body::whole(answer.body));
-    *reply.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *reply.status_mut() =
+        StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     // Those of the answer, those that every run's answer carries, and the two of the connection.
     reply.headers_mut().reserve(answer.headers.len() + 8);
     for (name, value) in answer.headers {
         let value = match value {
-            Cow::Borrowed(value) => HeaderValue::from_maybe_shared(Bytes::from_static(value.as_bytes())),
+            Cow::Borrowed(value) => {
+                HeaderValue::from_maybe_shared(Bytes::from_static(value.as_bytes()))
+            }
             Cow::Owned(value) => HeaderValue::try_from(value),
         };
         match (HeaderName::from_bytes(name.as_bytes()), value) {
             (Ok(name), Ok(value)) => {
                 reply.headers_mut().append(name, value);
             }
-            _ => return problem(&Problem::new(Code::InvalidAnswer, format!("The script set the header {name:?}, which cannot be sent"))),
+            _ => {
+                return problem(&Problem::new(
+                    Code::InvalidAnswer,
+                    format!("The script set the header {name:?}, which cannot be sent"),
+                ));
+            }
         }
     }
     reply

@@ -40,19 +40,29 @@ pub(crate) enum Mode {
 }
 
 /// The words that begin a webhook's address, after the workspace.
-pub(crate) const MODES: [(&str, Mode); 3] =
-    [("jobs/run/", Mode::Queued), ("jobs/run_wait_result/", Mode::Sync), ("jobs/run_and_stream/", Mode::Stream)];
+pub(crate) const MODES: [(&str, Mode); 3] = [
+    ("jobs/run/", Mode::Queued),
+    ("jobs/run_wait_result/", Mode::Sync),
+    ("jobs/run_and_stream/", Mode::Stream),
+];
 
 /// Finds the route.
 ///
 /// # Errors
-/// 404 for an unknown address or a malformed name in it, 405 naming the methods that the address has.
+/// 404 for an unknown address or a malformed name in it, 405 naming the methods that the address
+/// has.
 pub(crate) fn parse(method: &Method, path: &str) -> Result<Route, Problem> {
     // Decoded once, here: what is left of a '%' afterwards is refused by the grammar of names.
-    let decoded = percent_decode_str(path).decode_utf8().map_err(|_| Problem::not_found("The address is not UTF-8 text"))?;
+    let decoded = percent_decode_str(path)
+        .decode_utf8()
+        .map_err(|_| Problem::not_found("The address is not UTF-8 text"))?;
     let address = decoded.strip_prefix("/api/").ok_or_else(unknown)?;
-    if let Some((workspace, rest)) = address.strip_prefix("w/").and_then(|rest| rest.split_once('/')) {
-        let called = MODES.iter().find_map(|(words, mode)| rest.strip_prefix(words).map(|what| (*mode, what)));
+    if let Some((workspace, rest)) =
+        address.strip_prefix("w/").and_then(|rest| rest.split_once('/'))
+    {
+        let called = MODES
+            .iter()
+            .find_map(|(words, mode)| rest.strip_prefix(words).map(|what| (*mode, what)));
         // A script's address says how it is named: what has one word only is no call.
         if let Some((mode, what)) = called.filter(|(_, what)| what.contains('/')) {
             return run(method, workspace.parse().map_err(named)?, mode, what);
@@ -79,7 +89,9 @@ fn run(method: &Method, workspace: WorkspaceId, mode: Mode, what: &str) -> Resul
         Mode::Queued | Mode::Probe => "POST, HEAD, OPTIONS",
     };
     match (method, mode) {
-        (&Method::POST, _) | (&Method::GET, Mode::Sync | Mode::Stream) => Ok(Route::Run { workspace, mode, target }),
+        (&Method::POST, _) | (&Method::GET, Mode::Sync | Mode::Stream) => {
+            Ok(Route::Run { workspace, mode, target })
+        }
         (&Method::HEAD, _) => Ok(Route::Run { workspace, mode: Mode::Probe, target }),
         (&Method::OPTIONS, _) => Ok(Route::Preflight(allowed.to_owned())),
         _ => Err(not_allowed(allowed)),
@@ -103,7 +115,10 @@ fn unknown() -> Problem {
 
 fn not_allowed(allow: impl Into<Cow<'static, str>>) -> Problem {
     let allow = allow.into();
-    Problem { allow: Some(allow.clone()), ..Problem::new(Code::MethodNotAllowed, format!("This address takes {allow}")) }
+    Problem {
+        allow: Some(allow.clone()),
+        ..Problem::new(Code::MethodNotAllowed, format!("This address takes {allow}"))
+    }
 }
 
 /// A name that cannot exist is answered like one that does not.
@@ -125,18 +140,37 @@ mod tests {
         let main: WorkspaceId = "main".parse().unwrap();
         let path = Target::Path("u/admin/a/b".parse().unwrap());
         let is = |route: Result<Route, Problem>, wanted: Mode, of: &Target| match route {
-            Ok(Route::Run { workspace, mode, target }) => workspace == main && mode == wanted && target == *of,
+            Ok(Route::Run { workspace, mode, target }) => {
+                workspace == main && mode == wanted && target == *of
+            }
             _ => false,
         };
         assert!(is(at("POST", "/api/w/main/jobs/run/p/u/admin/a/b"), Mode::Queued, &path));
-        assert!(is(at("GET", "/api/w/main/jobs/run_and_stream/p/u/admin/a/b"), Mode::Stream, &path));
+        assert!(is(
+            at("GET", "/api/w/main/jobs/run_and_stream/p/u/admin/a/b"),
+            Mode::Stream,
+            &path
+        ));
         let hash = "ab".repeat(32);
         let target = Target::Hash(hash.parse().unwrap());
-        assert!(is(at("GET", &format!("/api/w/main/jobs/run_wait_result/h/{hash}")), Mode::Sync, &target));
-        assert!(matches!(at("HEAD", "/api/w/main/jobs/run/p/u/a/b"), Ok(Route::Run { mode: Mode::Probe, .. })));
+        assert!(is(
+            at("GET", &format!("/api/w/main/jobs/run_wait_result/h/{hash}")),
+            Mode::Sync,
+            &target
+        ));
+        assert!(matches!(
+            at("HEAD", "/api/w/main/jobs/run/p/u/a/b"),
+            Ok(Route::Run { mode: Mode::Probe, .. })
+        ));
         assert!(matches!(at("OPTIONS", "/api/w/main/jobs/run/p/u/a/b"), Ok(Route::Preflight(_))));
-        assert_eq!(at("GET", "/api/w/main/jobs/run/p/u/a/b").unwrap_err().allow.as_deref(), Some("POST, HEAD, OPTIONS"));
-        assert_eq!(at("DELETE", "/api/w/main/jobs/run_wait_result/p/u/a/b").unwrap_err().code, Code::MethodNotAllowed);
+        assert_eq!(
+            at("GET", "/api/w/main/jobs/run/p/u/a/b").unwrap_err().allow.as_deref(),
+            Some("POST, HEAD, OPTIONS")
+        );
+        assert_eq!(
+            at("DELETE", "/api/w/main/jobs/run_wait_result/p/u/a/b").unwrap_err().code,
+            Code::MethodNotAllowed
+        );
     }
 
     #[test]
@@ -164,7 +198,11 @@ mod tests {
         ] {
             assert_eq!(at("POST", path).unwrap_err().code, Code::NotFound, "{path}");
         }
-        for path in ["/api/w/main/jobs/get/not-a-uuid", "/api/w/main/scripts/exists/h/x", "/api/w/main/scripts/get/u/a/b"] {
+        for path in [
+            "/api/w/main/jobs/get/not-a-uuid",
+            "/api/w/main/scripts/exists/h/x",
+            "/api/w/main/scripts/get/u/a/b",
+        ] {
             assert_eq!(at("GET", path).unwrap_err().code, Code::NotFound, "{path}");
         }
         // A slash that was escaped is a slash: decoded once, then the grammar.
@@ -178,15 +216,25 @@ mod tests {
         let preflight = at("OPTIONS", &format!("/api/w/main/jobs_u/get/{id}"));
         assert!(matches!(preflight, Ok(Route::Preflight(methods)) if methods == "GET, OPTIONS"));
         assert!(at("OPTIONS", "/api/w/main/jobs_u/nothing").is_err());
-        assert!(at("OPTIONS", "/api/w/main/scripts/list").is_err(), "pages of other origins have no business there");
+        assert!(
+            at("OPTIONS", "/api/w/main/scripts/list").is_err(),
+            "pages of other origins have no business there"
+        );
     }
 
     #[test]
     fn jobs_by_either_address() {
         let id = "01937f4e-0000-7000-8000-000000000000";
-        for address in ["jobs_u/get_result_maybe", "jobs_u/completed/get_result_maybe", "jobs/completed/get_result_maybe"] {
+        for address in [
+            "jobs_u/get_result_maybe",
+            "jobs_u/completed/get_result_maybe",
+            "jobs/completed/get_result_maybe",
+        ] {
             let found = at("GET", &format!("/api/w/main/{address}/{id}"));
-            assert!(matches!(found, Ok(Route::Api(found)) if found.row.name == operations::Name::GetResultMaybe), "{address}");
+            assert!(
+                matches!(found, Ok(Route::Api(found)) if found.row.name == operations::Name::GetResultMaybe),
+                "{address}"
+            );
         }
     }
 

@@ -1,4 +1,5 @@
-//! Variables and resources as they are used: sealed on their way into the store, opened on their way out.
+//! Variables and resources as they are used: sealed on their way into the store, opened on their
+//! way out.
 
 mod references;
 
@@ -44,15 +45,27 @@ pub(crate) fn resource_at<'a>(workspace: &'a WorkspaceId, path: &'a str) -> Seal
 }
 
 /// A variable with its text in clear, if there is one.
-pub(crate) async fn variable(host: &Host, workspace: &WorkspaceId, path: &str) -> Result<Option<(Variable, String)>, Problem> {
-    let Some(variable) = host.store.variable(workspace, path).await.map_err(unavailable)? else { return Ok(None) };
+pub(crate) async fn variable(
+    host: &Host,
+    workspace: &WorkspaceId,
+    path: &str,
+) -> Result<Option<(Variable, String)>, Problem> {
+    let Some(variable) = host.store.variable(workspace, path).await.map_err(unavailable)? else {
+        return Ok(None);
+    };
     let text = opened(host, &variable_at(workspace, path), &variable.value)?;
     Ok(Some((variable, text)))
 }
 
 /// A resource with its JSON text in clear, if there is one.
-pub(crate) async fn resource(host: &Host, workspace: &WorkspaceId, path: &str) -> Result<Option<(Resource, String)>, Problem> {
-    let Some(resource) = host.store.resource(workspace, path).await.map_err(unavailable)? else { return Ok(None) };
+pub(crate) async fn resource(
+    host: &Host,
+    workspace: &WorkspaceId,
+    path: &str,
+) -> Result<Option<(Resource, String)>, Problem> {
+    let Some(resource) = host.store.resource(workspace, path).await.map_err(unavailable)? else {
+        return Ok(None);
+    };
     let text = opened(host, &resource_at(workspace, path), &resource.value)?;
     Ok(Some((resource, text)))
 }

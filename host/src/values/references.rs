@@ -1,14 +1,17 @@
 //! References to variables and resources: the right to make them, and what they are replaced by.
 //!
-//! Rights are asked for when a call comes in, the values are put in when its run starts: what is stored of a call keeps
-//! the reference. Whoever may read a resource may read what it refers to, so the right to that is asked of who writes it.
+//! Rights are asked for when a call comes in, the values are put in when its run starts: what is
+//! stored of a call keeps the reference. Whoever may read a resource may read what it refers to, so
+//! the right to that is asked of who writes it.
 
 use super::{resource, variable};
 use crate::host::Host;
 use crate::serve::auth::Caller;
 use std::borrow::Cow;
 use std::collections::HashMap;
-use wasmill_core::args::interpolate::{BadReference, InterpolateError, Reference, interpolate, may_refer, references};
+use wasmill_core::args::interpolate::{
+    BadReference, InterpolateError, Reference, interpolate, may_refer, references,
+};
 use wasmill_core::limits::REFERENCES;
 use wasmill_core::problem::Code;
 use wasmill_core::{Failure, FailureName, Problem, WorkspaceId};
@@ -26,7 +29,8 @@ pub(crate) fn require(caller: &Caller, workspace: &WorkspaceId, json: &str) -> R
 
 /// Why a text's references could not be replaced.
 pub(crate) enum Unfilled {
-    /// It will not do: `InvalidArguments` naming what is missing or cannot be put in, `Internal` for a damaged value.
+    /// It will not do: `InvalidArguments` naming what is missing or cannot be put in, `Internal`
+    /// for a damaged value.
     Failed(Failure),
     /// The store cannot be reached now.
     Away(String),
@@ -41,11 +45,17 @@ impl From<Unfilled> for Failure {
     }
 }
 
-/// The JSON text with its references replaced; the text itself when it has none. The result has at most `limit` bytes.
+/// The JSON text with its references replaced; the text itself when it has none. The result has at
+/// most `limit` bytes.
 ///
 /// # Errors
 /// When something is missing, cannot be put in or cannot be read now.
-pub(crate) async fn fill<'j>(host: &Host, workspace: &WorkspaceId, json: &'j str, limit: u64) -> Result<Cow<'j, str>, Unfilled> {
+pub(crate) async fn fill<'j>(
+    host: &Host,
+    workspace: &WorkspaceId,
+    json: &'j str,
+    limit: u64,
+) -> Result<Cow<'j, str>, Unfilled> {
     if !may_refer(json) {
         return Ok(Cow::Borrowed(json));
     }
@@ -56,11 +66,19 @@ pub(crate) async fn fill<'j>(host: &Host, workspace: &WorkspaceId, json: &'j str
 }
 
 fn invalid(error: &InterpolateError) -> Failure {
-    Failure::new(FailureName::InvalidArguments, format!("the arguments refer to variables or resources that cannot be put in: {error}"))
+    Failure::new(
+        FailureName::InvalidArguments,
+        format!("the arguments refer to variables or resources that cannot be put in: {error}"),
+    )
 }
 
 /// Everything that the text refers to, by way of resources included, as JSON texts.
-async fn gather(host: &Host, workspace: &WorkspaceId, json: &str, limit: usize) -> Result<HashMap<Reference, String>, Unfilled> {
+async fn gather(
+    host: &Host,
+    workspace: &WorkspaceId,
+    json: &str,
+    limit: usize,
+) -> Result<HashMap<Reference, String>, Unfilled> {
     let bad = |error: BadReference| Unfilled::Failed(invalid(&InterpolateError::Bad(error)));
     let failed = |problem: Problem| match problem.code {
         Code::Unavailable => Unfilled::Away(problem.detail),
@@ -77,12 +95,18 @@ async fn gather(host: &Host, workspace: &WorkspaceId, json: &str, limit: usize) 
             return Err(bad(BadReference::TooMany));
         }
         let found = match &reference {
-            Reference::Variable(path) => {
-                variable(host, workspace, path.as_str()).await.map_err(failed)?.map(|(_, text)| serde_json::Value::from(text).to_string())
-            }
-            Reference::Resource(path) => resource(host, workspace, path.as_str()).await.map_err(failed)?.map(|(_, text)| text),
+            Reference::Variable(path) => variable(host, workspace, path.as_str())
+                .await
+                .map_err(failed)?
+                .map(|(_, text)| serde_json::Value::from(text).to_string()),
+            Reference::Resource(path) => resource(host, workspace, path.as_str())
+                .await
+                .map_err(failed)?
+                .map(|(_, text)| text),
         };
-        let value = found.ok_or_else(|| Unfilled::Failed(invalid(&InterpolateError::Missing(reference.clone()))))?;
+        let value = found.ok_or_else(|| {
+            Unfilled::Failed(invalid(&InterpolateError::Missing(reference.clone())))
+        })?;
         bytes = bytes.saturating_add(value.len());
         if bytes > limit {
             return Err(Unfilled::Failed(invalid(&InterpolateError::TooLarge(limit))));

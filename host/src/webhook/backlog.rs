@@ -1,4 +1,5 @@
-//! How much may wait in a workspace's queue before calls are refused. Looked at before anything is started or queued.
+//! How much may wait in a workspace's queue before calls are refused. Looked at before anything is
+//! started or queued.
 
 use crate::clock;
 use crate::host::Host;
@@ -15,13 +16,16 @@ const RETRY_AFTER: u32 = 5;
 /// 429 with `Retry-After`.
 pub(crate) async fn room(host: &Host, workspace: &WorkspaceId) -> Result<(), Problem> {
     let limit = host.settings.limits.queued_jobs;
-    // Running ones are counted with them here, which costs nothing; only near the bound it is looked at closely.
+    // Running ones are counted with them here, which costs nothing; only near the bound it is
+    // looked at closely.
     if limit == 0 || host.store.queue_depth(workspace).await.map_err(unavailable)? < limit {
         return Ok(());
     }
     let waiting = host.store.counts(workspace).await.map_err(unavailable)?.queued;
     match waiting >= limit {
-        true => Err(refused(format!("{waiting} jobs wait in the workspace {workspace}; nothing was queued"))),
+        true => Err(refused(format!(
+            "{waiting} jobs wait in the workspace {workspace}; nothing was queued"
+        ))),
         false => Ok(()),
     }
 }
@@ -30,16 +34,24 @@ pub(crate) async fn room(host: &Host, workspace: &WorkspaceId) -> Result<(), Pro
 ///
 /// # Errors
 /// 429 with `Retry-After`.
-pub(super) async fn short_enough(host: &Host, workspace: &WorkspaceId, limit: Option<u64>) -> Result<(), Problem> {
+pub(super) async fn short_enough(
+    host: &Host,
+    workspace: &WorkspaceId,
+    limit: Option<u64>,
+) -> Result<(), Problem> {
     let Some(limit) = limit else { return Ok(()) };
     if host.store.queue_depth(workspace).await.map_err(unavailable)? <= limit {
         return Ok(());
     }
-    let due = host.store.queue_position(workspace, clock::now().saturating_add(1)).await.map_err(unavailable)?;
+    let due = host
+        .store
+        .queue_position(workspace, clock::now().saturating_add(1))
+        .await
+        .map_err(unavailable)?;
     match due > limit {
-        true => {
-            Err(refused(format!("{due} jobs of the workspace {workspace} are due and wait, more than queue_limit; nothing was started")))
-        }
+        true => Err(refused(format!(
+            "{due} jobs of the workspace {workspace} are due and wait, more than queue_limit; nothing was started"
+        ))),
         false => Ok(()),
     }
 }

@@ -1,8 +1,8 @@
 //! One run within a request: a place, the script, the sandbox, and a record of it whatever happens.
 //!
-//! The run lives in the request's own future. A caller that hangs up drops that future, and with it the sandbox; the
-//! guard in here then records the run as canceled. Runs of scripts that may go on without their caller live in a task of
-//! their own: see `unattended`.
+//! The run lives in the request's own future. A caller that hangs up drops that future, and with it
+//! the sandbox; the guard in here then records the run as canceled. Runs of scripts that may go on
+//! without their caller live in a task of their own: see `unattended`.
 
 use super::{Invocation, environment, unattended};
 use crate::host::Host;
@@ -105,21 +105,32 @@ impl Admitted {
         }
     }
 
-    /// Puts together what is run: what the arguments refer to is put in now, and never written anywhere.
+    /// Puts together what is run: what the arguments refer to is put in now, and never written
+    /// anywhere.
     pub(super) async fn begin(self, host: &Arc<Host>, cancel: CancellationToken) -> Begun {
         let Admitted { invocation, script, log, waited, place } = self;
         let Invocation { id, workspace, version, arguments, options, .. } = &*invocation;
-        let limits = options.timeout.map_or(version.limits, |timeout| version.limits.within(timeout));
-        let call = fill(host, workspace, arguments.as_str(), limits.args_bytes).await.map_err(Failure::from).map(|args| Call {
-            confidential: matches!(args, Cow::Owned(_)),
-            args: args.into(),
-            environment: environment(host, workspace, version, *id),
-            limits,
-            log: log.clone(),
-            cancel,
-        });
+        let limits =
+            options.timeout.map_or(version.limits, |timeout| version.limits.within(timeout));
+        let call = fill(host, workspace, arguments.as_str(), limits.args_bytes)
+            .await
+            .map_err(Failure::from)
+            .map(|args| Call {
+                confidential: matches!(args, Cow::Owned(_)),
+                args: args.into(),
+                environment: environment(host, workspace, version, *id),
+                limits,
+                log: log.clone(),
+                cancel,
+            });
         let unkept = version.settings.delete_after_use;
-        let record = Record { host: host.clone(), job: Some(Box::new(invocation.into_job())), log, begun: Instant::now(), unkept };
+        let record = Record {
+            host: host.clone(),
+            job: Some(Box::new(invocation.into_job())),
+            log,
+            begun: Instant::now(),
+            unkept,
+        };
         Begun { record, waited, script, call, _place: place }
     }
 }
@@ -127,12 +138,19 @@ impl Admitted {
 impl Begun {
     /// Runs it; to be called once.
     pub(super) fn run(&mut self, host: &Arc<Host>) -> impl Future<Output = Run> + Send + 'static {
-        let call = std::mem::replace(&mut self.call, Err(Failure::new(FailureName::Internal, "the run was started before")));
+        let call = std::mem::replace(
+            &mut self.call,
+            Err(Failure::new(FailureName::Internal, "the run was started before")),
+        );
         let (host, script) = (host.clone(), self.script.clone());
         async move {
             match call {
                 Ok(call) => host.sandbox.invoke(&script, call).await,
-                Err(failure) => Run { outcome: Outcome::Failure(failure), usage: Usage::default(), saturated: false },
+                Err(failure) => Run {
+                    outcome: Outcome::Failure(failure),
+                    usage: Usage::default(),
+                    saturated: false,
+                },
             }
         }
     }
@@ -144,7 +162,11 @@ impl Begun {
     pub(super) fn over(mut self, run: Run) -> Result<Execution, Problem> {
         if run.saturated {
             self.record.job = None;
-            return Err(Problem::new(Code::Unavailable, "All places for running scripts are taken; nothing was started").retry_after(1));
+            return Err(Problem::new(
+                Code::Unavailable,
+                "All places for running scripts are taken; nothing was started",
+            )
+            .retry_after(1));
         }
         Ok(Execution { run, wait: Wait::Ended, waited: self.waited, record: self.record })
     }
@@ -157,13 +179,17 @@ impl Begun {
 
 /// What a caller is told whose longest wait was over before the run.
 pub(super) fn late(record: Record, how: Wait, waited: Duration, wait: Duration) -> Execution {
-    let message = format!("The caller's longest wait of {} s was over; the run was cancelled", wait.as_secs());
+    let message = format!(
+        "The caller's longest wait of {} s was over; the run was cancelled",
+        wait.as_secs()
+    );
     let run = ended(FailureName::Timeout, message, record.begun.elapsed());
     Execution { run, wait: how, waited, record }
 }
 
 impl Execution {
-    /// Records the run, unless it goes on. Its caller waits for the disk only where the operator wants it so.
+    /// Records the run, unless it goes on. Its caller waits for the disk only where the operator
+    /// wants it so.
     pub(crate) async fn record(mut self) {
         let Some(job) = self.record.job.take() else { return };
         let end = self.record.end(self.run, &job);
@@ -178,7 +204,11 @@ impl Execution {
 }
 
 fn ended(name: FailureName, message: impl Into<String>, wall: Duration) -> Run {
-    Run { outcome: Outcome::Failure(Failure::new(name, message)), usage: Usage { wall, ..Usage::default() }, saturated: false }
+    Run {
+        outcome: Outcome::Failure(Failure::new(name, message)),
+        usage: Usage { wall, ..Usage::default() },
+        saturated: false,
+    }
 }
 
 /// Holds what a record needs. Dropped with the job still in it, the caller has hung up.
@@ -207,7 +237,11 @@ impl Record {
 impl Drop for Record {
     fn drop(&mut self) {
         let Some(job) = self.job.take() else { return };
-        let run = ended(FailureName::Canceled, "The caller hung up before the run ended", self.begun.elapsed());
+        let run = ended(
+            FailureName::Canceled,
+            "The caller hung up before the run ended",
+            self.begun.elapsed(),
+        );
         let mut end = self.end(run, &job);
         end.status = RunStatus::Canceled;
         self.host.store.record(RunRecord { job: *job, end });

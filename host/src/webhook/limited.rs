@@ -1,7 +1,8 @@
-//! Synchronous calls of scripts with a concurrency limit: they wait their turn in the queue, and their callers for their end.
+//! Synchronous calls of scripts with a concurrency limit: they wait their turn in the queue, and
+//! their callers for their end.
 //!
-//! What runs beside what is decided where jobs are claimed, in one transaction for all nodes. So these calls are jobs, the
-//! first in their workspace's queue, and their answers are read back.
+//! What runs beside what is decided where jobs are claimed, in one transaction for all nodes. So
+//! these calls are jobs, the first in their workspace's queue, and their answers are read back.
 
 use super::{Invocation, backlog, labelled};
 use crate::api::cancel;
@@ -35,14 +36,19 @@ pub(super) fn applies(version: &Deployment) -> bool {
 ///
 /// # Errors
 /// 429 when too many jobs wait, 503 when the store cannot take it. Nothing was queued then.
-pub(super) async fn enqueue(host: &Arc<Host>, invocation: Box<Invocation>) -> Result<Waiting, Problem> {
+pub(super) async fn enqueue(
+    host: &Arc<Host>,
+    invocation: Box<Invocation>,
+) -> Result<Waiting, Problem> {
     backlog::short_enough(host, &invocation.workspace, invocation.options.queue_limit).await?;
     backlog::room(host, &invocation.workspace).await?;
-    let (id, workspace, version) = (invocation.id, invocation.workspace.clone(), invocation.version.clone());
+    let (id, workspace, version) =
+        (invocation.id, invocation.workspace.clone(), invocation.version.clone());
     let waiter = host.waiters.wait_for_new(&workspace, id);
     let mut job = invocation.into_job();
     job.awaited = true;
-    // Who waits does not wait for what nobody waits for, nor is the call tried again behind the caller's back.
+    // Who waits does not wait for what nobody waits for, nor is the call tried again behind the
+    // caller's back.
     job.priority = job.priority.max(super::PART_PRIORITY);
     job.retry = None;
     host.store.enqueue(vec![job]).await.map_err(unavailable)?;
@@ -52,8 +58,8 @@ pub(super) async fn enqueue(host: &Arc<Host>, invocation: Box<Invocation>) -> Re
 }
 
 impl Waiting {
-    /// Waits for the job's end as long as a caller may wait. `None`: it was not over by then, and was cancelled unless it
-    /// goes on.
+    /// Waits for the job's end as long as a caller may wait. `None`: it was not over by then, and
+    /// was cancelled unless it goes on.
     ///
     /// # Errors
     /// 503 when its end cannot be read.
@@ -70,7 +76,13 @@ impl Waiting {
             Err(_) => {
                 self.left = true;
                 if !self.goes_on(true) {
-                    stop(&self.host, &self.workspace, self.id, "the caller's longest wait was over").await;
+                    stop(
+                        &self.host,
+                        &self.workspace,
+                        self.id,
+                        "the caller's longest wait was over",
+                    )
+                    .await;
                 }
                 Ok(None)
             }
@@ -89,7 +101,9 @@ impl Drop for Waiting {
             return;
         }
         let (host, workspace, id) = (self.host.clone(), self.workspace.clone(), self.id);
-        self.host.unattended.spawn(async move { stop(&host, &workspace, id, "the caller hung up").await });
+        self.host
+            .unattended
+            .spawn(async move { stop(&host, &workspace, id, "the caller hung up").await });
     }
 }
 
@@ -110,13 +124,18 @@ pub(super) async fn run(host: &Arc<Host>, invocation: Box<Invocation>) -> Result
     let late = |detail: String| respond::problem(&Problem::new(Code::GatewayTimeout, detail));
     let Some(end) = waiting.end().await? else {
         let reply = match waiting.goes_on(true) {
-            true => late(format!("The run did not end within {wait} s; it goes on as the job {id}, and its result can be read there")),
-            false => late(format!("The run did not end within {wait} s and was cancelled; start it with /jobs/run/ to let it take longer")),
+            true => late(format!(
+                "The run did not end within {wait} s; it goes on as the job {id}, and its result can be read there"
+            )),
+            false => late(format!(
+                "The run did not end within {wait} s and was cancelled; start it with /jobs/run/ to let it take longer"
+            )),
         };
         return Ok(labelled(reply, id, &version));
     };
     let success = end.status == RunStatus::Success;
-    let answered = wasmill_core::answer::answer_stored(&end.result, !success, &host.settings.answers);
+    let answered =
+        wasmill_core::answer::answer_stored(&end.result, !success, &host.settings.answers);
     let reply = answered.map_or_else(|problem| respond::problem(&problem), respond::answer);
     let mut reply = labelled(reply, id, &version);
     respond::with(&mut reply, "x-wasmill-job-status", if success { "success" } else { "failure" });

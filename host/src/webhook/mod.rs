@@ -1,4 +1,5 @@
-//! What all webhook calls have in common: their arguments, the invocation they become, probes and preflights.
+//! What all webhook calls have in common: their arguments, the invocation they become, probes and
+//! preflights.
 
 pub(crate) mod backlog;
 mod execute;
@@ -25,14 +26,15 @@ use wasmill_core::{JobId, Problem, WorkspaceId};
 use wasmill_sandbox::Environment;
 use wasmill_store::{DEFAULT_TAG, Erasure, Micros, NewJob, Trigger};
 
-/// How often a queued job is started at most. A run that ends in an error is an answer and is not repeated; this counts
-/// runs whose process went away.
+/// How often a queued job is started at most. A run that ends in an error is an answer and is not
+/// repeated; this counts runs whose process went away.
 const MAX_ATTEMPTS: u32 = 5;
 
 /// Priority of a job that is part of another.
 const PART_PRIORITY: i16 = 2;
 
-/// A version plus arguments plus where they came from: what the front end builds and a runner takes.
+/// A version plus arguments plus where they came from: what the front end builds and a runner
+/// takes.
 pub(crate) struct Invocation {
     /// The id of the run, and of its job.
     pub(crate) id: JobId,
@@ -54,7 +56,8 @@ impl Invocation {
     /// Gives a call its id, and reads from its query how it is to be run.
     ///
     /// # Errors
-    /// 400 for a query parameter that cannot be what it is, 500 when the system has no randomness to give.
+    /// 400 for a query parameter that cannot be what it is, 500 when the system has no randomness
+    /// to give.
     pub(crate) fn new(
         host: &Host,
         workspace: WorkspaceId,
@@ -83,13 +86,25 @@ impl Invocation {
             timeout: options.timeout,
             tag: options.tag.unwrap_or_else(|| DEFAULT_TAG.into()),
             // What others wait for goes first.
-            priority: if options.parent.is_some() || options.root.is_some() { PART_PRIORITY } else { 0 },
+            priority: if options.parent.is_some() || options.root.is_some() {
+                PART_PRIORITY
+            } else {
+                0
+            },
             parent: options.parent,
             root: options.root,
             retry: options.retry.or(version.settings.retry).filter(|retry| retry.retries() > 0),
             concurrency: version.concurrency(&workspace, &args),
             erasure: version.erasure(),
-            ..NewJob::new(id, workspace, version.hash, caller.user.clone(), Trigger::Webhook, created, args)
+            ..NewJob::new(
+                id,
+                workspace,
+                version.hash,
+                caller.user.clone(),
+                Trigger::Webhook,
+                created,
+                args,
+            )
         }
     }
 }
@@ -104,12 +119,23 @@ impl Deployment {
     /// Of how many others its jobs with these arguments may run beside.
     pub(crate) fn concurrency(&self, workspace: &WorkspaceId, args: &str) -> Option<Concurrency> {
         let limit = self.settings.concurrent_limit?;
-        Some(Concurrency::new(workspace, &self.path, self.settings.concurrency_key.as_deref(), limit, args))
+        Some(Concurrency::new(
+            workspace,
+            &self.path,
+            self.settings.concurrency_key.as_deref(),
+            limit,
+            args,
+        ))
     }
 }
 
 /// What a script is told about its run, as environment variables.
-pub(crate) fn environment(host: &Arc<Host>, workspace: &WorkspaceId, version: &Arc<Deployment>, id: JobId) -> Environment {
+pub(crate) fn environment(
+    host: &Arc<Host>,
+    workspace: &WorkspaceId,
+    version: &Arc<Deployment>,
+    id: JobId,
+) -> Environment {
     let (host, workspace, version) = (host.clone(), workspace.clone(), version.clone());
     Environment::new(move || {
         vec![
@@ -126,14 +152,19 @@ pub(crate) fn environment(host: &Arc<Host>, workspace: &WorkspaceId, version: &A
 ///
 /// # Errors
 /// 400, when the body, the query or an event's headers are wrong.
-pub(crate) fn arguments(settings: &Settings, request: &request::Parts, body: &[u8]) -> Result<Arguments, Problem> {
+pub(crate) fn arguments(
+    settings: &Settings,
+    request: &request::Parts,
+    body: &[u8],
+) -> Result<Arguments, Problem> {
     let headers = &request.headers;
     let header = |name: &str| {
         // The caller's credential is never handed to a script.
         if name == AUTHORIZATION.as_str() && bearer(headers).is_some() {
             return None;
         }
-        // A value that is not visible ASCII reads as an empty string, as callers of the older host know it.
+        // A value that is not visible ASCII reads as an empty string, as callers of the older host
+        // know it.
         headers.get(name).map(|value| Cow::Borrowed(value.to_str().unwrap_or_default()))
     };
     let event_headers: Vec<(&str, &[u8])> = headers
@@ -143,7 +174,9 @@ pub(crate) fn arguments(settings: &Settings, request: &request::Parts, body: &[u
         .collect();
     let parts = Parts {
         get: request.method == Method::GET,
-        content_type: headers.get(http::header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or("?")),
+        content_type: headers
+            .get(http::header::CONTENT_TYPE)
+            .map(|value| value.to_str().unwrap_or("?")),
         query: request.uri.query().unwrap_or_default(),
         header: &header,
         event_headers: &event_headers,
@@ -169,15 +202,17 @@ pub(crate) fn probe(invocation: &Invocation) -> Reply {
     reply
 }
 
-/// OPTIONS on an address with these methods: the browser's preflight, and the handshake by which senders of CloudEvents ask for
-/// consent (CloudEvents HTTP webhook 1.0, section 4).
+/// OPTIONS on an address with these methods: the browser's preflight, and the handshake by which
+/// senders of CloudEvents ask for consent (CloudEvents HTTP webhook 1.0, section 4).
 pub(crate) fn preflight(headers: &HeaderMap, methods: &str) -> Reply {
     let mut reply = respond::text(200, "");
     respond::with(&mut reply, "access-control-allow-origin", "*");
     respond::with(&mut reply, "access-control-allow-methods", methods);
     respond::with(&mut reply, "access-control-allow-headers", "Content-Type, Authorization");
     respond::with(&mut reply, "allow", methods);
-    if let Some(origin) = headers.get("webhook-request-origin").and_then(|origin| origin.to_str().ok()) {
+    if let Some(origin) =
+        headers.get("webhook-request-origin").and_then(|origin| origin.to_str().ok())
+    {
         respond::with(&mut reply, "webhook-allowed-origin", origin);
         respond::with(&mut reply, "webhook-allowed-rate", "*");
     }

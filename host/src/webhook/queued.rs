@@ -17,16 +17,23 @@ const KEY_CHARS: usize = 255;
 /// Queues the call.
 ///
 /// # Errors
-/// 400 when the id that was asked for is taken, 422 when the idempotency key was used with another body, 429 when too many
-/// jobs wait, 503 when the store cannot take it. Nothing was queued then.
-pub(crate) async fn enqueue(host: &Host, target: &Target, headers: &HeaderMap, mut invocation: Box<Invocation>) -> Result<Reply, Problem> {
+/// 400 when the id that was asked for is taken, 422 when the idempotency key was used with another
+/// body, 429 when too many jobs wait, 503 when the store cannot take it. Nothing was queued then.
+pub(crate) async fn enqueue(
+    host: &Host,
+    target: &Target,
+    headers: &HeaderMap,
+    mut invocation: Box<Invocation>,
+) -> Result<Reply, Problem> {
     let key = idempotency_key(headers, target, &invocation)?;
     backlog::room(host, &invocation.workspace).await?;
     let asked = invocation.options.job_id;
     invocation.id = asked.unwrap_or(invocation.id);
     let (id, version) = (invocation.id, invocation.version.clone());
     let taken = |error| match (error, asked) {
-        (StoreError::Conflict(_), Some(id)) => Problem::bad_request(format!("Job with id {id} already exists")),
+        (StoreError::Conflict(_), Some(id)) => {
+            Problem::bad_request(format!("Job with id {id} already exists"))
+        }
         (error, _) => unavailable(error),
     };
     let queued = match key {
@@ -50,11 +57,20 @@ pub(crate) async fn enqueue(host: &Host, target: &Target, headers: &HeaderMap, m
     }
 }
 
-/// What makes this call the same as another: the caller's key, the runnable as it is addressed, and what it is given.
-fn idempotency_key(headers: &HeaderMap, target: &Target, invocation: &Invocation) -> Result<Option<IdempotencyKey>, Problem> {
+/// What makes this call the same as another: the caller's key, the runnable as it is addressed, and
+/// what it is given.
+fn idempotency_key(
+    headers: &HeaderMap,
+    target: &Target,
+    invocation: &Invocation,
+) -> Result<Option<IdempotencyKey>, Problem> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
-    let Some(key) = value.to_str().ok().map(str::trim).filter(|key| !key.is_empty() && key.len() <= KEY_CHARS) else {
-        return Err(Problem::bad_request(format!("The Idempotency-Key must have 1 to {KEY_CHARS} visible ASCII characters")));
+    let Some(key) =
+        value.to_str().ok().map(str::trim).filter(|key| !key.is_empty() && key.len() <= KEY_CHARS)
+    else {
+        return Err(Problem::bad_request(format!(
+            "The Idempotency-Key must have 1 to {KEY_CHARS} visible ASCII characters"
+        )));
     };
     let runnable = match target {
         Target::Path(path) => format!("p/{path}"),

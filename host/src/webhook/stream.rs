@@ -1,4 +1,5 @@
-//! A call that is answered as it goes: log lines as they come, then the result, as server-sent events.
+//! A call that is answered as it goes: log lines as they come, then the result, as server-sent
+//! events.
 
 use super::execute::{Admitted, Wait, admit};
 use super::limited::{self, Waiting};
@@ -12,10 +13,12 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use wasmill_core::{Outcome, Problem};
 
-/// Events on their way to a caller that reads slowly; a run whose caller does not read waits for nobody and is told of later.
+/// Events on their way to a caller that reads slowly; a run whose caller does not read waits for
+/// nobody and is told of later.
 const EVENTS: usize = 16;
 
-/// Starts the run and answers with its events. A caller that hangs up ends it, unless the script says otherwise.
+/// Starts the run and answers with its events. A caller that hangs up ends it, unless the script
+/// says otherwise.
 ///
 /// # Errors
 /// 429 when more jobs wait than the caller says, 503 when no place is free.
@@ -94,7 +97,8 @@ async fn follow(host: Arc<Host>, admitted: Admitted, sender: mpsc::Sender<Bytes>
         tokio::select! {
             biased;
             done = &mut run => break done,
-            // Dropping the run on the way out of here cancels and records it, or lets it go on as a job.
+            // Dropping the run on the way out of here cancels and records it, or lets it go on as a
+            // job.
             () = sender.closed() => return,
             () = log.grown(offset) => {
                 let (text, next) = log.read_from(offset);

@@ -26,25 +26,35 @@ pub(crate) async fn run(host: &Arc<Host>, invocation: Box<Invocation>) -> Result
     let wait = host.settings.limits.sync_wait.as_secs();
     let late = |detail: String| respond::problem(&Problem::new(Code::GatewayTimeout, detail));
     let reply = match execution.wait {
-        Wait::Ended => {
-            answer(&execution.run.outcome, &host.settings.answers).map_or_else(|problem| respond::problem(&problem), respond::answer)
-        }
-        Wait::Late => {
-            late(format!("The run did not end within {wait} s and was cancelled; start it with /jobs/run/ to let it take longer"))
-        }
-        Wait::GoesOn => late(format!("The run did not end within {wait} s; it goes on as the job {id}, and its result can be read there")),
+        Wait::Ended => answer(&execution.run.outcome, &host.settings.answers)
+            .map_or_else(|problem| respond::problem(&problem), respond::answer),
+        Wait::Late => late(format!(
+            "The run did not end within {wait} s and was cancelled; start it with /jobs/run/ to let it take longer"
+        )),
+        Wait::GoesOn => late(format!(
+            "The run did not end within {wait} s; it goes on as the job {id}, and its result can be read there"
+        )),
     };
     let mut reply = labelled(reply, id, &version);
     if execution.wait != Wait::GoesOn {
-        respond::with(&mut reply, "x-wasmill-job-status", if execution.run.outcome.is_success() { "success" } else { "failure" });
+        respond::with(
+            &mut reply,
+            "x-wasmill-job-status",
+            if execution.run.outcome.is_success() { "success" } else { "failure" },
+        );
     }
-    let timing = format!("queue;dur={}, run;dur={}", Millis(execution.waited), Millis(execution.run.usage.wall));
+    let timing = format!(
+        "queue;dur={}, run;dur={}",
+        Millis(execution.waited),
+        Millis(execution.run.usage.wall)
+    );
     respond::with(&mut reply, "server-timing", &timing);
     execution.record().await;
     Ok(reply)
 }
 
-/// Milliseconds with three decimals, rounded down. Written as whole numbers, which is cheaper than writing a float.
+/// Milliseconds with three decimals, rounded down. Written as whole numbers, which is cheaper than
+/// writing a float.
 struct Millis(Duration);
 
 impl fmt::Display for Millis {

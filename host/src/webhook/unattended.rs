@@ -1,7 +1,8 @@
 //! Runs that may go on without their caller: each in a task of its own, which its caller watches.
 //!
-//! When the caller hangs up or its longest wait is over, the run becomes a job of this host's worker while it is running:
-//! from then on it is found, followed, cancelled, fenced and rescued like any other. Until then nothing of it is stored.
+//! When the caller hangs up or its longest wait is over, the run becomes a job of this host's
+//! worker while it is running: from then on it is found, followed, cancelled, fenced and rescued
+//! like any other. Until then nothing of it is stored.
 
 use super::execute::{Admitted, Begun, Execution, Wait, late};
 use crate::host::Host;
@@ -36,7 +37,8 @@ impl Drop for Noted<'_> {
 }
 
 async fn attend(host: Arc<Host>, admitted: Admitted, mut caller: Caller) {
-    let (on_sync_timeout, on_hang_up) = (admitted.version().settings.on_sync_timeout, admitted.version().settings.on_hang_up);
+    let (on_sync_timeout, on_hang_up) =
+        (admitted.version().settings.on_sync_timeout, admitted.version().settings.on_hang_up);
     let cancel = host.running.begin(admitted.id(), admitted.log().clone(), &host.stop.ending);
     let _noted = Noted(&host, admitted.id());
     let mut begun = admitted.begin(&host, cancel).await;

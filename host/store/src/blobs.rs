@@ -1,11 +1,13 @@
-//! Module bytes, content-addressed: a blob's name is the SHA-256 of what it holds, so a blob is never changed.
+//! Module bytes, content-addressed: a blob's name is the SHA-256 of what it holds, so a blob is
+//! never changed.
 //!
-//! They are files below a directory, or objects of a bucket that many hosts share. Every read checks the digest, because
-//! what is read here is compiled and run. A write is durable before it counts, for the version that names the module is
-//! durable too: on disk it is synced together with
+//! They are files below a directory, or objects of a bucket that many hosts share. Every read
+//! checks the digest, because what is read here is compiled and run. A write is durable before it
+//! counts, for the version that names the module is durable too: on disk it is synced together with
 //! the directories that its name is in, and a bucket's service does the like.
 //!
-//! Reads are rare, since hosts keep what they compile, and so a bucket's blobs are not kept a second time on disk.
+//! Reads are rare, since hosts keep what they compile, and so a bucket's blobs are not kept a
+//! second time on disk.
 
 mod artefacts;
 mod place;
@@ -46,14 +48,17 @@ pub struct Listed {
 }
 
 impl Blobs {
-    /// Blobs at a place as operators write it: a directory, which is made when it is missing, as a path or as `file:///...`;
-    /// or `s3://bucket/prefix?region=...&endpoint=...&path_style=true`, with credentials from the variables `AWS_...`.
-    /// Unencrypted HTTP is spoken to an endpoint that begins with `http://` only. Nothing is asked of a bucket yet.
+    /// Blobs at a place as operators write it: a directory, which is made when it is missing, as a
+    /// path or as `file:///...`; or `s3://bucket/prefix?region=...&endpoint=...&path_style=true`,
+    /// with credentials from the variables `AWS_...`. Unencrypted HTTP is spoken to an endpoint
+    /// that begins with `http://` only. Nothing is asked of a bucket yet.
     ///
     /// # Errors
     /// `Unavailable` with a sentence when the place is not understood or cannot be used.
     pub fn open(place: &str) -> Result<Self> {
-        let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+        let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        };
         Self::open_with(place, std::env::vars_os().filter_map(text))
     }
 
@@ -72,49 +77,72 @@ impl Blobs {
     /// # Errors
     /// `Unavailable` when the directory cannot be made or read.
     pub fn local(dir: &Path) -> Result<Self> {
-        let failed = |error: &dyn std::fmt::Display| StoreError::Unavailable(format!("the directory {}: {error}", dir.display()));
+        let failed = |error: &dyn std::fmt::Display| {
+            StoreError::Unavailable(format!("the directory {}: {error}", dir.display()))
+        };
         std::fs::create_dir_all(dir.join(SHELF)).map_err(|error| failed(&error))?;
         // Also those that a process made which was killed before it came to this.
-        for folder in [Some(dir), dir.parent().filter(|above| !above.as_os_str().is_empty())].into_iter().flatten() {
+        for folder in [Some(dir), dir.parent().filter(|above| !above.as_os_str().is_empty())]
+            .into_iter()
+            .flatten()
+        {
             sync(folder).map_err(|error| failed(&error))?;
         }
         let files = LocalFileSystem::new_with_prefix(dir).map_err(|error| failed(&error))?;
-        Ok(Self { objects: Arc::new(files.with_fsync(true)), place: Arc::new(Place::Directory(dir.to_owned())) })
+        Ok(Self {
+            objects: Arc::new(files.with_fsync(true)),
+            place: Arc::new(Place::Directory(dir.to_owned())),
+        })
     }
 
     /// Finds out whether blobs can be listed and written there, by doing both.
     ///
     /// # Errors
-    /// `Unavailable` with a sentence that says what to do: no such bucket, no or wrong credentials, nobody at that address.
+    /// `Unavailable` with a sentence that says what to do: no such bucket, no or wrong credentials,
+    /// nobody at that address.
     pub async fn check(&self) -> Result<()> {
         if let Some(Err(error)) = self.objects.list(Some(&Key::from(SHELF))).next().await {
             return Err(self.failed(error));
         }
         if matches!(*self.place, Place::Bucket(_)) {
-            let note = Bytes::from_static(b"A wasmill host writes this at its start, to find out whether it may.\n");
-            self.objects.put(&Key::from("wasmill-check"), note.into()).await.map_err(|error| self.failed(error))?;
+            let note = Bytes::from_static(
+                b"A wasmill host writes this at its start, to find out whether it may.\n",
+            );
+            self.objects
+                .put(&Key::from("wasmill-check"), note.into())
+                .await
+                .map_err(|error| self.failed(error))?;
         }
         Ok(())
     }
 
-    /// Keeps these bytes under their digest; durable on return. Putting the same bytes again, later or at the same time from
-    /// other hosts, changes nothing, except that a damaged blob is replaced: deploying again is how its owner mends it.
+    /// Keeps these bytes under their digest; durable on return. Putting the same bytes again, later
+    /// or at the same time from other hosts, changes nothing, except that a damaged blob is
+    /// replaced: deploying again is how its owner mends it.
     ///
     /// # Errors
     /// `Corrupt` when the bytes have another digest.
     pub async fn put(&self, digest: Digest, bytes: Bytes) -> Result<()> {
         let actual = digest_of(bytes.clone()).await?;
         if actual != digest {
-            return Err(StoreError::Corrupt(format!("the bytes given as module {digest} have the digest {actual}")));
+            return Err(StoreError::Corrupt(format!(
+                "the bytes given as module {digest} have the digest {actual}"
+            )));
         }
         let key = key(&digest);
         if let Place::Directory(dir) = &*self.place {
-            // Also when it is there already: a process may have put it there that was killed before it was durable.
-            self.write(&key, bytes, PutMode::Overwrite).await.map_err(|error| self.failed(error))?;
-            // A shelf that was there already may have been made a moment ago, and its name not be synced.
+            // Also when it is there already: a process may have put it there that was killed before
+            // it was durable.
+            self.write(&key, bytes, PutMode::Overwrite)
+                .await
+                .map_err(|error| self.failed(error))?;
+            // A shelf that was there already may have been made a moment ago, and its name not be
+            // synced.
             let shelves = dir.join(SHELF);
             let synced = blocking("syncing a directory of modules", move || sync(&shelves)).await?;
-            return synced.map_err(|error| StoreError::Unavailable(format!("syncing a directory of modules: {error}")));
+            return synced.map_err(|error| {
+                StoreError::Unavailable(format!("syncing a directory of modules: {error}"))
+            });
         }
         match self.get(digest).await {
             Ok(Some(_)) => return Ok(()),
@@ -122,9 +150,12 @@ impl Blobs {
             Err(error) => return Err(error),
             Ok(None) => match self.write(&key, bytes.clone(), PutMode::Create).await {
                 Ok(()) => return Ok(()),
-                Err(error @ (Error::PermissionDenied { .. } | Error::Unauthenticated { .. })) => return Err(self.failed(error)),
-                // Another host was faster, as some services say by breaking the connection off. Or it failed, and is tried
-                // once more in the way that every service knows and that may be repeated.
+                Err(error @ (Error::PermissionDenied { .. } | Error::Unauthenticated { .. })) => {
+                    return Err(self.failed(error));
+                }
+                // Another host was faster, as some services say by breaking the connection off. Or
+                // it failed, and is tried once more in the way that every service knows and that
+                // may be repeated.
                 Err(_) if matches!(self.get(digest).await, Ok(Some(_))) => return Ok(()),
                 Err(_) => {}
             },
@@ -144,7 +175,10 @@ impl Blobs {
         };
         let size = found.meta.size;
         if size > LARGEST {
-            return Err(StoreError::Corrupt(format!("{key} in {} has {size} bytes; no module is that large", self.place)));
+            return Err(StoreError::Corrupt(format!(
+                "{key} in {} has {size} bytes; no module is that large",
+                self.place
+            )));
         }
         let bytes = found.bytes().await.map_err(|error| self.failed(error))?;
         let actual = digest_of(bytes.clone()).await?;
@@ -177,17 +211,23 @@ impl Blobs {
         self.remove(&key(&digest)).await
     }
 
-    /// All blobs, in no order, page by page as they are asked for. Objects that are no blobs are passed over.
+    /// All blobs, in no order, page by page as they are asked for. Objects that are no blobs are
+    /// passed over.
     pub fn list(&self) -> BoxStream<'static, Result<Listed>> {
         let blobs = self.clone();
         let listed = move |meta: std::result::Result<ObjectMeta, Error>| match meta {
-            Ok(meta) => meta.location.filename().and_then(|name| name.parse::<Digest>().ok()).map(|digest| {
-                let put = meta.last_modified.timestamp_micros();
-                Ok(Listed { digest, bytes: meta.size, put })
-            }),
+            Ok(meta) => meta.location.filename().and_then(|name| name.parse::<Digest>().ok()).map(
+                |digest| {
+                    let put = meta.last_modified.timestamp_micros();
+                    Ok(Listed { digest, bytes: meta.size, put })
+                },
+            ),
             Err(error) => Some(Err(blobs.failed(error))),
         };
-        self.objects.list(Some(&Key::from(SHELF))).filter_map(move |meta| std::future::ready(listed(meta))).boxed()
+        self.objects
+            .list(Some(&Key::from(SHELF)))
+            .filter_map(move |meta| std::future::ready(listed(meta)))
+            .boxed()
     }
 
     /// The names of all blobs that were put before a moment.
@@ -205,7 +245,12 @@ impl Blobs {
         Ok(found)
     }
 
-    async fn write(&self, key: &Key, bytes: Bytes, mode: PutMode) -> std::result::Result<(), Error> {
+    async fn write(
+        &self,
+        key: &Key,
+        bytes: Bytes,
+        mode: PutMode,
+    ) -> std::result::Result<(), Error> {
         let (objects, key) = (self.objects.clone(), key.clone());
         let put = async move {
             let options = PutOptions { mode, ..PutOptions::default() };
@@ -248,7 +293,8 @@ impl Blobs {
 /// The first part of every blob's key: the algorithm that names it.
 const SHELF: &str = "sha256";
 
-/// Where a blob is below its place, whatever kind of place that is: `sha256/<first 2 hex digits>/<64 hex digits>`.
+/// Where a blob is below its place, whatever kind of place that is: `sha256/<first 2 hex
+/// digits>/<64 hex digits>`.
 pub fn path_of(digest: &Digest) -> String {
     key(digest).to_string()
 }
@@ -269,8 +315,13 @@ async fn digest_of(bytes: Bytes) -> Result<Digest> {
     blocking("hashing a module", move || Digest::of(&bytes)).await
 }
 
-async fn blocking<T: Send + 'static>(what: &str, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| StoreError::Unavailable(format!("{what}: {error}")))
+async fn blocking<T: Send + 'static>(
+    what: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| StoreError::Unavailable(format!("{what}: {error}")))
 }
 
 /// Makes the names in a directory durable.

@@ -1,5 +1,5 @@
-//! Changes as rows keep them: a number of their kind, and what that kind has of paths and hashes. One form for every back
-//! end.
+//! Changes as rows keep them: a number of their kind, and what that kind has of paths and hashes.
+//! One form for every back end.
 
 use crate::{Result, StoreError};
 use wasmill_core::outbox::Change;
@@ -44,9 +44,12 @@ fn of_value<'a>(kind: i64, path: &'a str, old_path: Option<&'a str>) -> Columns<
 /// # Errors
 /// `Corrupt` when no change has such columns.
 pub(crate) fn from_columns(columns: &Columns<'_>) -> Result<Change> {
-    let corrupt = |column: &str, detail: &dyn std::fmt::Display| StoreError::Corrupt(format!("event.{column}: {detail}"));
+    let corrupt = |column: &str, detail: &dyn std::fmt::Display| {
+        StoreError::Corrupt(format!("event.{column}: {detail}"))
+    };
     let path = || columns.path.map(str::to_owned).ok_or_else(|| corrupt("path", &"it is missing"));
-    let old_path = || columns.old_path.map(str::to_owned).ok_or_else(|| corrupt("old_path", &"it is missing"));
+    let old_path =
+        || columns.old_path.map(str::to_owned).ok_or_else(|| corrupt("old_path", &"it is missing"));
     let script_path = || path()?.parse::<ScriptPath>().map_err(|error| corrupt("path", &error));
     let script = || -> Result<(ScriptPath, VersionHash)> {
         Ok((script_path()?, Digest(columns.hash.ok_or_else(|| corrupt("hash", &"it is missing"))?)))

@@ -1,5 +1,5 @@
-//! The ends that no worker reports: of a job that was cancelled while nobody ran it, and of one whose every attempt ended
-//! with its process, which fails so that it doesn't loop for ever.
+//! The ends that no worker reports: of a job that was cancelled while nobody ran it, and of one
+//! whose every attempt ended with its process, which fails so that it doesn't loop for ever.
 
 use crate::{Cancellation, Micros, RunEnd, RunStatus};
 use bytes::Bytes;
@@ -7,10 +7,13 @@ use serde_json::value::{RawValue, to_raw_value};
 use std::time::Duration;
 use wasmill_core::{Failure, FailureName};
 
-/// The end of a job that was started `attempts` times, the last time at `started`, and found without its worker at `now`.
+/// The end of a job that was started `attempts` times, the last time at `started`, and found
+/// without its worker at `now`.
 pub(crate) fn exhausted(attempts: u32, started: Micros, now: Micros) -> RunEnd {
     let times = if attempts == 1 { "time" } else { "times" };
-    let message = format!("the process that was running this job ended before it had finished, {attempts} {times}; it is not tried again");
+    let message = format!(
+        "the process that was running this job ended before it had finished, {attempts} {times}; it is not tried again"
+    );
     RunEnd {
         status: RunStatus::Failure,
         started,
@@ -25,11 +28,19 @@ pub(crate) fn exhausted(attempts: u32, started: Micros, now: Micros) -> RunEnd {
 /// The end of an attempt whose worker went away: started at `started`, and found so at `now`.
 pub(crate) fn lost(started: Micros, now: Micros) -> RunEnd {
     let message = "the process that was running this job went away; it was queued again";
-    RunEnd { result: Failure::new(FailureName::Internal, message).to_result(), ..exhausted(1, started, now) }
+    RunEnd {
+        result: Failure::new(FailureName::Internal, message).to_result(),
+        ..exhausted(1, started, now)
+    }
 }
 
-/// The end of a job that was cancelled and is not running at `now`. `started` is `None` when it was waiting.
-pub(crate) fn canceled(cancellation: &Cancellation, started: Option<Micros>, now: Micros) -> RunEnd {
+/// The end of a job that was cancelled and is not running at `now`. `started` is `None` when it was
+/// waiting.
+pub(crate) fn canceled(
+    cancellation: &Cancellation,
+    started: Option<Micros>,
+    now: Micros,
+) -> RunEnd {
     let started = started.unwrap_or(now);
     RunEnd {
         status: RunStatus::Canceled,

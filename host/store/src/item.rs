@@ -28,7 +28,8 @@ impl From<Item<bool>> for Variable {
 
 impl From<Resource> for Item<String> {
     fn from(resource: Resource) -> Self {
-        let Resource { path, value, resource_type: kind, description, changed_by, changed } = resource;
+        let Resource { path, value, resource_type: kind, description, changed_by, changed } =
+            resource;
         Self { path, value, kind, description, changed_by, changed }
     }
 }

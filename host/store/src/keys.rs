@@ -1,10 +1,11 @@
 //! Which integer key a job gets when its id cannot give it one.
 //!
-//! An id made by this host carries its own key. One that a caller chose may not be a UUID of version 7 at all, may claim
-//! a time far from the present, or the key of another job: such a job gets the first free key at or after the moment it
-//! was created, and the back end remembers which id that key stands for. So keys are never far from their jobs'
-//! creation, and a list of what was created within some time is a range of keys. The rules are here because every back
-//! end must order lists alike.
+//! An id made by this host carries its own key. One that a caller chose may not be a UUID of
+//! version 7 at all, may claim a time far from the present, or the key of another job: such a job
+//! gets the first free key at or after the moment it was created, and the back end remembers which
+//! id that key stands for. So keys are never far from their jobs' creation, and a list of what was
+//! created within some time is a range of keys. The rules are here because every back end must
+//! order lists alike.
 
 use crate::{Micros, Span};
 use wasmill_core::JobId;
@@ -16,20 +17,24 @@ const MAX_MILLIS: i64 = (1 << 48) - 1;
 /// Middle of the counters of a millisecond: a generator that counts from zero seldom gets that far.
 const MIDDLE: i64 = 1 << (COUNTER_BITS - 1);
 
-/// How far the time within an id may lie from the job's creation at most, for the id to give it its key.
+/// How far the time within an id may lie from the job's creation at most, for the id to give it its
+/// key.
 const DRIFT: i64 = 2_000;
 
-/// The key that an id gives its job, unless it is foreign or would put the job out of the order of creation.
+/// The key that an id gives its job, unless it is foreign or would put the job out of the order of
+/// creation.
 pub(crate) fn own_key(id: &JobId, created: Micros) -> Option<i64> {
     let drift = id.millis().abs_diff(u64::try_from(millis(created)).unwrap_or(0));
     (id.is_native() && drift <= DRIFT.unsigned_abs()).then(|| id.key())
 }
 
-/// Keys between which, ends excluded, all jobs created within the span are. Others may be there too.
+/// Keys between which, ends excluded, all jobs created within the span are. Others may be there
+/// too.
 pub(crate) fn bounds(created: &Span) -> (i64, i64) {
     let low = created.after.map_or(i64::MIN, |after| ((millis(after) - DRIFT) << COUNTER_BITS) - 1);
     // One more, for the search for a free key may end in the next millisecond.
-    let high = created.before.map_or(i64::MAX, |before| (millis(before) + DRIFT + 2) << COUNTER_BITS);
+    let high =
+        created.before.map_or(i64::MAX, |before| (millis(before) + DRIFT + 2) << COUNTER_BITS);
     (low, high)
 }
 

@@ -1,7 +1,7 @@
 //! The store on plain maps under one lock: the specification in its simplest form.
 //!
-//! What a verb means is decided here, as plainly as it can be written; the other back ends are compared with this one
-//! over random sequences of verbs. Nothing survives the process.
+//! What a verb means is decided here, as plainly as it can be written; the other back ends are
+//! compared with this one over random sequences of verbs. Nothing survives the process.
 
 mod accounts;
 mod fits;
@@ -13,8 +13,8 @@ mod scripts;
 mod values;
 
 use crate::{
-    EventId, IdempotencyKey, Job, JobAttempt, Micros, NewToken, NewVersion, Resource, Role, Signal, StoreError, User, Variable, WorkerId,
-    Workspace, WorkspaceSettings,
+    EventId, IdempotencyKey, Job, JobAttempt, Micros, NewToken, NewVersion, Resource, Role, Signal,
+    StoreError, User, Variable, WorkerId, Workspace, WorkspaceSettings,
 };
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -33,7 +33,11 @@ pub struct MemoryStore {
 
 impl Default for MemoryStore {
     fn default() -> Self {
-        Self { state: Mutex::default(), outbox: watch::Sender::default(), signals: broadcast::Sender::new(64) }
+        Self {
+            state: Mutex::default(),
+            outbox: watch::Sender::default(),
+            signals: broadcast::Sender::new(64),
+        }
     }
 }
 
@@ -100,7 +104,8 @@ impl MemoryStore {
         self.state().shares = Shares::default();
     }
 
-    /// No verb leaves the maps half changed, so a panic elsewhere under the lock is no reason to stop.
+    /// No verb leaves the maps half changed, so a panic elsewhere under the lock is no reason to
+    /// stop.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -3,8 +3,9 @@
 use crate::{Result, StoreError};
 use rustls::crypto::{CryptoProvider, ring};
 
-/// Makes sure that the process has a provider of cryptography for TLS, which is chosen once for all: ring, unless the
-/// program has chosen another one before. Clients that are built without it panic.
+/// Makes sure that the process has a provider of cryptography for TLS, which is chosen once for
+/// all: ring, unless the program has chosen another one before. Clients that are built without it
+/// panic.
 ///
 /// # Errors
 /// `Unavailable` when there is none even so.

@@ -7,14 +7,16 @@ use wasmill_guest::{Reply, ScriptError, reply};
 /// Makes a CSV file of rows.
 #[wasmill_guest::main]
 fn main(
-    /// The rows, each an object. The columns are their keys, in the order in which they first occur.
+    /// The rows, each an object. The columns are their keys, in the order in which they first
+    /// occur.
     rows: Vec<Map<String, Value>>,
     /// The name under which a browser saves the file.
     file_name: Option<String>,
 ) -> Result<Reply, ScriptError> {
     let columns = columns(&rows);
     println!("{} rows of {} columns", rows.len(), columns.len());
-    let text = table(&columns, &rows).map_err(|error| ScriptError::new("CsvError", error.to_string()))?;
+    let text =
+        table(&columns, &rows).map_err(|error| ScriptError::new("CsvError", error.to_string()))?;
 
     let mut answer = reply(200).content_type("text/csv; charset=utf-8").body(text);
     if let Some(name) = file_name {
@@ -34,7 +36,10 @@ fn columns(rows: &[Map<String, Value>]) -> Vec<&str> {
     columns
 }
 
-fn table(columns: &[&str], rows: &[Map<String, Value>]) -> Result<String, Box<dyn std::error::Error>> {
+fn table(
+    columns: &[&str],
+    rows: &[Map<String, Value>],
+) -> Result<String, Box<dyn std::error::Error>> {
     // Without a column there is no line to write: the writer would make a quoted empty field of it.
     if columns.is_empty() {
         return Ok(String::new());

@@ -2,7 +2,8 @@
 
 use serde_json::value::RawValue;
 
-/// Returns the arguments as they are. Control keys among them steer the answer, as those of any result do.
+/// Returns the arguments as they are. Control keys among them steer the answer, as those of any
+/// result do.
 #[wasmill_guest::main(args)]
 fn main(arguments: Box<RawValue>) -> Box<RawValue> {
     println!("{} bytes of arguments", arguments.get().len());

@@ -1,15 +1,16 @@
 //! Answers GitHub's push webhook, after checking that it came from GitHub.
 //!
-//! GitHub signs the exact bytes of the body. So the webhook's URL ends with `?raw=true&include_header=X-Hub-Signature-256`,
-//! which adds the arguments `raw_string` and `x_hub_signature_256` to those of the body.
+//! GitHub signs the exact bytes of the body. So the webhook's URL ends with
+//! `?raw=true&include_header=X-Hub-Signature-256`, which adds the arguments `raw_string` and
+//! `x_hub_signature_256` to those of the body.
 
 use hmac::{Hmac, KeyInit, Mac};
 use serde::Deserialize;
 use sha2::Sha256;
 use wasmill_guest::{Reply, Schema, reply};
 
-/// The secret that is also entered in the repository's webhook settings. Put your own here before you build the script: who
-/// knows it can sign.
+/// The secret that is also entered in the repository's webhook settings. Put your own here before
+/// you build the script: who knows it can sign.
 const SECRET: &str = "It's a Secret to Everybody";
 
 /// What of a push is looked at.
@@ -45,10 +46,16 @@ struct Pusher {
 #[wasmill_guest::main(args)]
 fn main(push: Push) -> Reply {
     let (Some(body), Some(signature)) = (&push.raw_string, &push.x_hub_signature_256) else {
-        return text(401, "no signature: call this script with ?raw=true&include_header=X-Hub-Signature-256");
+        return text(
+            401,
+            "no signature: call this script with ?raw=true&include_header=X-Hub-Signature-256",
+        );
     };
     if !is_signed(body, signature) {
-        return text(401, "the signature does not fit the body; does the webhook have the same secret as the script?");
+        return text(
+            401,
+            "the signature does not fit the body; does the webhook have the same secret as the script?",
+        );
     }
 
     for commit in &push.commits {
@@ -70,7 +77,8 @@ fn is_signed(body: &str, signature: &str) -> bool {
     let Some(claimed) = signature.strip_prefix("sha256=").and_then(bytes) else { return false };
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()) else { return false };
     mac.update(body.as_bytes());
-    // Takes the same time whichever byte is wrong, so that nobody can find a signature byte by byte.
+    // Takes the same time whichever byte is wrong, so that nobody can find a signature byte by
+    // byte.
     mac.verify_slice(&claimed).is_ok()
 }
 
@@ -79,5 +87,8 @@ fn bytes(digits: &str) -> Option<Vec<u8>> {
     if !digits.is_ascii() || !digits.len().is_multiple_of(2) {
         return None;
     }
-    (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok()).collect()
+    (0..digits.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok())
+        .collect()
 }

@@ -1,4 +1,5 @@
-//! A typed script: the signature in `wit/hello.wit` is its interface, and nothing of wasmill is needed to build it.
+//! A typed script: the signature in `wit/hello.wit` is its interface, and nothing of wasmill is
+//! needed to build it.
 
 wit_bindgen::generate!();
 
@@ -13,8 +14,11 @@ impl Guest for Hello {
         if times > 100 {
             return Err(format!("{times} times is too often; 100 is the most"));
         }
-        let word =
-            if cfg!(feature = "loud") { format!("HELLO {}!", name.to_uppercase()) } else { format!("Hello {name}!") };
+        let word = if cfg!(feature = "loud") {
+            format!("HELLO {}!", name.to_uppercase())
+        } else {
+            format!("Hello {name}!")
+        };
         Ok(Greeting { greeting: vec![word; times as usize].join(" "), times })
     }
 }

@@ -19,7 +19,8 @@ pub fn size(file: &[u8]) -> Result<Size, String> {
     found.ok_or_else(|| "the file ends, or is damaged, before its size".to_owned())
 }
 
-/// The signature and the length of the first chunk (8 bytes each with its name), then width and height.
+/// The signature and the length of the first chunk (8 bytes each with its name), then width and
+/// height.
 fn png(reader: &mut Reader<'_>) -> Option<Size> {
     reader.skip(12)?;
     if reader.take(4)? != b"IHDR" {
@@ -76,7 +77,8 @@ fn webp(reader: &mut Reader<'_>) -> Option<Size> {
     reader.skip(4)?;
     let (width, height) = match kind {
         b"VP8 " => {
-            // The frame's tag and start code; the two highest bits of a side say how it is to be scaled.
+            // The frame's tag and start code; the two highest bits of a side say how it is to be
+            // scaled.
             reader.skip(3)?;
             if reader.take(3)? != b"\x9d\x01\x2a" {
                 return None;
@@ -134,13 +136,25 @@ mod tests {
 
     #[test]
     fn each_format_is_read() {
-        assert_eq!(found(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x02\x80\0\0\x01\xe0"), Some(("png", 640, 480)));
+        assert_eq!(
+            found(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x02\x80\0\0\x01\xe0"),
+            Some(("png", 640, 480))
+        );
         assert_eq!(found(b"GIF89a\x80\x02\xe0\x01"), Some(("gif", 640, 480)));
         let jpeg = b"\xff\xd8\xff\xe0\0\x04ab\xff\xff\xc2\0\x11\x08\x01\xe0\x02\x80";
         assert_eq!(found(jpeg), Some(("jpeg", 640, 480)));
-        assert_eq!(found(b"RIFF\0\0\0\0WEBPVP8 \0\0\0\0abc\x9d\x01\x2a\x80\x42\xe0\x41"), Some(("webp", 640, 480)));
-        assert_eq!(found(b"RIFF\0\0\0\0WEBPVP8L\0\0\0\0\x2f\x7f\xc2\x77\0"), Some(("webp", 640, 480)));
-        assert_eq!(found(b"RIFF\0\0\0\0WEBPVP8X\0\0\0\0\0\0\0\0\x7f\x02\0\xdf\x01\0"), Some(("webp", 640, 480)));
+        assert_eq!(
+            found(b"RIFF\0\0\0\0WEBPVP8 \0\0\0\0abc\x9d\x01\x2a\x80\x42\xe0\x41"),
+            Some(("webp", 640, 480))
+        );
+        assert_eq!(
+            found(b"RIFF\0\0\0\0WEBPVP8L\0\0\0\0\x2f\x7f\xc2\x77\0"),
+            Some(("webp", 640, 480))
+        );
+        assert_eq!(
+            found(b"RIFF\0\0\0\0WEBPVP8X\0\0\0\0\0\0\0\0\x7f\x02\0\xdf\x01\0"),
+            Some(("webp", 640, 480))
+        );
     }
 
     #[test]

@@ -25,9 +25,9 @@ fn main(
         Some((_, digits)) => digits,
         None => image.as_str(),
     };
-    let file = STANDARD
-        .decode(digits.trim())
-        .map_err(|error| ScriptError::new("InvalidArguments", format!("image is not base64: {error}")))?;
+    let file = STANDARD.decode(digits.trim()).map_err(|error| {
+        ScriptError::new("InvalidArguments", format!("image is not base64: {error}"))
+    })?;
     println!("{} bytes", file.len());
     header::size(&file).map_err(|reason| ScriptError::new("UnknownImage", reason))
 }

@@ -1,4 +1,5 @@
-//! Logs a line a second, to watch a run while it goes on, to cancel it, or to see it reach its time limit.
+//! Logs a line a second, to watch a run while it goes on, to cancel it, or to see it reach its time
+//! limit.
 
 use std::thread::sleep;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! Folders for servers' data, named by the process that they belong to, so that the next one can tell which are left over
-//! from a machine's sudden end.
+//! Folders for servers' data, named by the process that they belong to, so that the next one can
+//! tell which are left over from a machine's sudden end.
 
 use rustix::process::{Pid, test_kill_process};
 use std::os::unix::process::CommandExt;
@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 const PREFIX: &str = "wasmill-servers-";
 
-/// What removes a folder once its owner is gone, which it knows by its input's end. The server may still be writing.
+/// What removes a folder once its owner is gone, which it knows by its input's end. The server may
+/// still be writing.
 const JANITOR: &str = "read _; for n in 1 2 3 4 5 6 7 8 9; do sleep 1; rm -rf \"$0\" && exit; done";
 
 /// A temporary folder that goes when it is dropped, and also when the process ends without that.
@@ -26,7 +27,8 @@ impl Folder {
         static SWEPT: Once = Once::new();
         static COUNT: AtomicU32 = AtomicU32::new(0);
         SWEPT.call_once(sweep);
-        let name = format!("{PREFIX}{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let name =
+            format!("{PREFIX}{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let path = std::env::temp_dir().join(name);
         // One of this name is of an earlier process that had the same number.
         let _ = std::fs::remove_dir_all(&path);
@@ -34,7 +36,12 @@ impl Folder {
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let mut command = Command::new("sh");
-        command.args(["-c", JANITOR]).arg(&path).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+            .args(["-c", JANITOR])
+            .arg(&path)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         // Out of reach of what ends this process with all that it started.
         command.process_group(0);
         let janitor = command.spawn().expect("a shell");

@@ -1,8 +1,8 @@
-//! Servers of others that tests and benchmarks start for themselves, each on a free port of the loopback with its data in
-//! a temporary folder.
+//! Servers of others that tests and benchmarks start for themselves, each on a free port of the
+//! loopback with its data in a temporary folder.
 //!
-//! None outlives the process that started it: dropping one stops it, and should the process end without that, the kernel
-//! tells the server to stop, and its folder is removed.
+//! None outlives the process that started it: dropping one stops it, and should the process end
+//! without that, the kernel tells the server to stop, and its folder is removed.
 
 mod folder;
 mod moto;
@@ -17,7 +17,8 @@ pub use s3s::S3s;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Looks again and again until something is there; panics naming it when that takes longer than `within` seconds.
+/// Looks again and again until something is there; panics naming it when that takes longer than
+/// `within` seconds.
 fn eventually<T>(what: &str, within: u64, mut look: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + Duration::from_secs(within);
     loop {
@@ -43,7 +44,8 @@ fn is_listening(port: u16) -> bool {
 /// A program that `cargo xtask peers` installs.
 fn installed(name: &str) -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let root = here.ancestors().nth(2).expect("this crate lies two folders below the repository's root");
+    let root =
+        here.ancestors().nth(2).expect("this crate lies two folders below the repository's root");
     let file = root.join("target/peers").join(name);
     assert!(file.exists(), "there is no {}; install it by `cargo xtask peers`", file.display());
     file

@@ -1,5 +1,5 @@
-//! Moto, a model of AWS's services in Python: what it knows of S3 is close to the original. Everything is in its memory,
-//! and any credentials are good.
+//! Moto, a model of AWS's services in Python: what it knows of S3 is close to the original.
+//! Everything is in its memory, and any credentials are good.
 
 use crate::folder::Folder;
 use crate::process::Process;
@@ -36,22 +36,33 @@ impl Moto {
             let port = free_port();
             let mut command = Command::new("setpriv");
             command.args(["--pdeathsig", "KILL"]).arg(installed("python/bin/python"));
-            command.args(["-m", "moto.server", "--host", "127.0.0.1", "--port"]).arg(port.to_string());
+            command
+                .args(["-m", "moto.server", "--host", "127.0.0.1", "--port"])
+                .arg(port.to_string());
             // Nothing of the surroundings: no proxies, no credentials.
-            command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).current_dir(folder.path());
+            command
+                .env_clear()
+                .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+                .current_dir(folder.path());
             let mut process = Process::start(command, &log, Signal::KILL);
             let runs = eventually("moto listens or ends", 60, || match process.is_running() {
                 false => Some(false),
                 true => is_listening(port).then_some(true),
             });
             if runs {
-                return Self { port, buckets: AtomicU32::new(0), _process: process, _folder: folder };
+                return Self {
+                    port,
+                    buckets: AtomicU32::new(0),
+                    _process: process,
+                    _folder: folder,
+                };
             }
         }
         panic!("moto does not start:\n{}", std::fs::read_to_string(log).unwrap_or_default());
     }
 
-    /// One server for all tests of this process that only need buckets of their own. It ends with the last that has it.
+    /// One server for all tests of this process that only need buckets of their own. It ends with
+    /// the last that has it.
     pub fn shared() -> Arc<Self> {
         static SHARED: Mutex<Weak<Moto>> = Mutex::new(Weak::new());
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);

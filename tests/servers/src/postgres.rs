@@ -1,4 +1,5 @@
-//! PostgreSQL as Debian installs it: a cluster of its own, reached as its superuser without a password.
+//! PostgreSQL as Debian installs it: a cluster of its own, reached as its superuser without a
+//! password.
 
 use crate::folder::Folder;
 use crate::process::Process;
@@ -22,7 +23,8 @@ const TRIES: usize = 5;
 /// How a server is set up.
 #[derive(Debug, Clone, Default)]
 pub struct PostgresOptions {
-    /// Whether commits are synced to the disk. Without it the server is faster, and a power cut destroys it.
+    /// Whether commits are synced to the disk. Without it the server is faster, and a power cut
+    /// destroys it.
     pub fsync: bool,
     /// Whether connections can be encrypted, under a certificate of the server's own.
     pub tls: bool,
@@ -52,13 +54,21 @@ impl Postgres {
         let (folder, programs) = (Folder::new(), programs());
         if geteuid().is_root() {
             let (user, group) = (id("-u"), id("-g"));
-            std::os::unix::fs::chown(folder.path(), Some(user), Some(group)).expect("the server's folder given to its user");
+            std::os::unix::fs::chown(folder.path(), Some(user), Some(group))
+                .expect("the server's folder given to its user");
         }
         initialise(&programs, &folder.path().join("data"));
         if options.tls {
             certify(folder.path());
         }
-        let mut server = Self { process: Mutex::default(), programs, port: 0, options, databases: AtomicU32::new(0), folder };
+        let mut server = Self {
+            process: Mutex::default(),
+            programs,
+            port: 0,
+            options,
+            databases: AtomicU32::new(0),
+            folder,
+        };
         for _ in 0..TRIES {
             server.port = free_port();
             if server.run() {
@@ -75,10 +85,15 @@ impl Postgres {
 
     /// The address of one of its databases by the server's socket.
     pub fn socket_url(&self, database: &str) -> String {
-        format!("postgres://{USER}@/{database}?host={}&port={}", self.folder.path().display(), self.port)
+        format!(
+            "postgres://{USER}@/{database}?host={}&port={}",
+            self.folder.path().display(),
+            self.port
+        )
     }
 
-    /// The certificate of a server with TLS: a file in PEM form, which is to be trusted as an authority.
+    /// The certificate of a server with TLS: a file in PEM form, which is to be trusted as an
+    /// authority.
     pub fn certificate(&self) -> PathBuf {
         self.folder.path().join(CERTIFICATE)
     }
@@ -93,7 +108,8 @@ impl Postgres {
         self.copy_database("template0")
     }
 
-    /// Makes a database that begins as another one is, which nobody may be connected to, and returns its name.
+    /// Makes a database that begins as another one is, which nobody may be connected to, and
+    /// returns its name.
     pub fn copy_database(&self, original: &str) -> String {
         let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
         self.sql("postgres", &format!("CREATE DATABASE {name} TEMPLATE {original}"));
@@ -105,15 +121,28 @@ impl Postgres {
         self.sql("postgres", &format!("DROP DATABASE {name} WITH (FORCE)"));
     }
 
-    /// Runs a statement as the superuser and returns what it prints: a line a row, columns between bars.
+    /// Runs a statement as the superuser and returns what it prints: a line a row, columns between
+    /// bars.
     ///
     /// # Panics
     /// When it fails.
     pub fn sql(&self, database: &str, statement: &str) -> String {
         let mut psql = Command::new(self.programs.join("psql"));
-        psql.args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1", "--command", statement]);
+        psql.args([
+            "--no-psqlrc",
+            "--quiet",
+            "--tuples-only",
+            "--no-align",
+            "--set=ON_ERROR_STOP=1",
+            "--command",
+            statement,
+        ]);
         let output = psql.arg(self.url(database)).output().expect("psql");
-        assert!(output.status.success(), "{statement}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{statement}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
     }
 
@@ -122,7 +151,8 @@ impl Postgres {
         self.end(Signal::QUIT);
     }
 
-    /// Kills the server's first process. Returns when the others have found out and ended themselves.
+    /// Kills the server's first process. Returns when the others have found out and ended
+    /// themselves.
     pub fn kill(&self) {
         self.end(Signal::KILL);
         let data = self.folder.path().join("data");
@@ -144,7 +174,9 @@ impl Postgres {
     }
 
     fn end(&self, signal: Signal) {
-        if let Some(mut process) = self.process.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(mut process) =
+            self.process.lock().unwrap_or_else(PoisonError::into_inner).take()
+        {
             process.end(signal);
         }
     }
@@ -169,7 +201,8 @@ impl Postgres {
             ("max_connections", "300"),
             ("shared_buffers", "64MB"),
         ];
-        let chosen = self.options.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let chosen =
+            self.options.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         for (name, value) in fixed.into_iter().chain(chosen) {
             command.arg("-c").arg(format!("{name}={value}"));
         }
@@ -191,7 +224,8 @@ impl Postgres {
     }
 }
 
-/// One server without syncs for all tests of this process that only need databases of their own. It ends with the process.
+/// One server without syncs for all tests of this process that only need databases of their own. It
+/// ends with the process.
 pub fn shared() -> &'static Postgres {
     static SHARED: OnceLock<Postgres> = OnceLock::new();
     SHARED.get_or_init(|| Postgres::start(PostgresOptions::default()))
@@ -200,15 +234,20 @@ pub fn shared() -> &'static Postgres {
 /// True while a process has this as its working folder.
 fn works_in(folder: &Path) -> bool {
     let processes = Path::new("/proc").read_dir().into_iter().flatten().flatten();
-    let mut working = processes.filter_map(|process| std::fs::read_link(process.path().join("cwd")).ok());
+    let mut working =
+        processes.filter_map(|process| std::fs::read_link(process.path().join("cwd")).ok());
     working.any(|cwd| cwd == folder)
 }
 
-/// The folder with the server's programs: the newest that Debian installed, or what the search path has.
+/// The folder with the server's programs: the newest that Debian installed, or what the search path
+/// has.
 fn programs() -> PathBuf {
     let installed = Path::new("/usr/lib/postgresql").read_dir().into_iter().flatten().flatten();
-    let mut folders: Vec<(u32, PathBuf)> =
-        installed.filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin")))).collect();
+    let mut folders: Vec<(u32, PathBuf)> = installed
+        .filter_map(|entry| {
+            Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin")))
+        })
+        .collect();
     folders.sort();
     let path = std::env::var_os("PATH").unwrap_or_default();
     let in_path: Vec<PathBuf> = std::env::split_paths(&path).collect();
@@ -219,10 +258,18 @@ fn programs() -> PathBuf {
         .expect("PostgreSQL is not installed: neither /usr/lib/postgresql/*/bin nor PATH has initdb; install Debian's postgresql-15")
 }
 
-/// Makes a cluster. Its own order of text is that of a language, so that statements that need another one must say so.
+/// Makes a cluster. Its own order of text is that of a language, so that statements that need
+/// another one must say so.
 fn initialise(programs: &Path, data: &Path) {
     let mut command = as_user(&programs.join("initdb"), None);
-    command.arg("--pgdata").arg(data).args(["--username", USER, "--auth=trust", "--encoding=UTF8", "--no-sync", "--no-instructions"]);
+    command.arg("--pgdata").arg(data).args([
+        "--username",
+        USER,
+        "--auth=trust",
+        "--encoding=UTF8",
+        "--no-sync",
+        "--no-instructions",
+    ]);
     command.args(["--locale=C", "--locale-provider=icu", "--icu-locale=en-US"]);
     let output = command.output().expect("initdb");
     assert!(output.status.success(), "initdb: {}", String::from_utf8_lossy(&output.stderr));
@@ -231,7 +278,17 @@ fn initialise(programs: &Path, data: &Path) {
 /// Makes a key, and a certificate for it that is its own authority.
 fn certify(folder: &Path) {
     let mut command = as_user(Path::new("openssl"), None);
-    command.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]);
+    command.args([
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-days",
+        "2",
+    ]);
     command.args(["-subj", "/CN=wasmill tests", "-addext", "subjectAltName=IP:127.0.0.1"]);
     command.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
     command.arg("-keyout").arg(folder.join(KEY)).arg("-out").arg(folder.join(CERTIFICATE));
@@ -239,7 +296,8 @@ fn certify(folder: &Path) {
     assert!(output.status.success(), "openssl: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// A program run as a user whom the server accepts, which gets `signal` when the thread that started it ends.
+/// A program run as a user whom the server accepts, which gets `signal` when the thread that
+/// started it ends.
 fn as_user(program: &Path, signal: Option<&str>) -> Command {
     let mut command = Command::new("setpriv");
     if geteuid().is_root() {
@@ -256,7 +314,9 @@ fn as_user(program: &Path, signal: Option<&str>) -> Command {
 fn id(which: &str) -> u32 {
     let output = Command::new("id").args([which, USER]).output().expect("id");
     let text = String::from_utf8_lossy(&output.stdout);
-    text.trim().parse().unwrap_or_else(|_| panic!("there is no user {USER}; install Debian's postgresql-15"))
+    text.trim()
+        .parse()
+        .unwrap_or_else(|_| panic!("there is no user {USER}; install Debian's postgresql-15"))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Processes that end with this one, whatever ends it.
 //!
-//! The kernel signals a child when the *thread* that started it ends, so all of them are started by one thread that lives as
-//! long as the process.
+//! The kernel signals a child when the *thread* that started it ends, so all of them are started by
+//! one thread that lives as long as the process.
 
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::File;
@@ -23,9 +23,16 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts a command with its output appended to a file. `stop` is what ends it, also at the end of this process.
+    /// Starts a command with its output appended to a file. `stop` is what ends it, also at the end
+    /// of this process.
     pub(crate) fn start(mut command: Command, log: &Path, stop: Signal) -> Self {
-        let open = || File::options().create(true).append(true).open(log).unwrap_or_else(|error| panic!("{}: {error}", log.display()));
+        let open = || {
+            File::options()
+                .create(true)
+                .append(true)
+                .open(log)
+                .unwrap_or_else(|error| panic!("{}: {error}", log.display()))
+        };
         command.stdin(Stdio::null()).stdout(open()).stderr(open());
         let program = command.get_program().to_owned();
         let child = spawn(command).unwrap_or_else(|error| panic!("{}: {error}", program.display()));
@@ -75,6 +82,10 @@ fn spawn(command: Command) -> std::io::Result<Child> {
         Mutex::new(sender)
     });
     let (reply, answer) = mpsc::channel();
-    keeper.lock().unwrap_or_else(PoisonError::into_inner).send((command, reply)).expect("the thread that starts servers");
+    keeper
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .send((command, reply))
+        .expect("the thread that starts servers");
     answer.recv().expect("the thread that starts servers")
 }

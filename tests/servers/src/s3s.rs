@@ -1,4 +1,5 @@
-//! s3s-fs, a small S3 server in Rust: buckets are folders, so that its data outlive a restart, and it knows its one user.
+//! s3s-fs, a small S3 server in Rust: buckets are folders, so that its data outlive a restart, and
+//! it knows its one user.
 
 use crate::folder::Folder;
 use crate::process::Process;
@@ -36,7 +37,8 @@ impl S3s {
     pub fn start() -> Self {
         let folder = Folder::new();
         std::fs::create_dir(folder.path().join("data")).expect("a folder for the server's data");
-        let mut server = Self { process: Mutex::default(), port: 0, buckets: AtomicU32::new(0), folder };
+        let mut server =
+            Self { process: Mutex::default(), port: 0, buckets: AtomicU32::new(0), folder };
         for _ in 0..TRIES {
             server.port = free_port();
             if server.run() {
@@ -84,9 +86,21 @@ impl S3s {
     /// Starts the process and waits until it listens; false when it ended instead.
     fn run(&self) -> bool {
         let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL"]).arg(installed("cargo/bin/s3s-fs")).args(["--host", "127.0.0.1", "--port"]);
-        command.arg(self.port.to_string()).args(["--access-key", Self::ACCESS_KEY, "--secret-key", Self::SECRET_KEY]);
-        command.arg(self.folder.path().join("data")).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.args(["--pdeathsig", "KILL"]).arg(installed("cargo/bin/s3s-fs")).args([
+            "--host",
+            "127.0.0.1",
+            "--port",
+        ]);
+        command.arg(self.port.to_string()).args([
+            "--access-key",
+            Self::ACCESS_KEY,
+            "--secret-key",
+            Self::SECRET_KEY,
+        ]);
+        command
+            .arg(self.folder.path().join("data"))
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default());
         let mut process = Process::start(command, &self.folder.path().join("log"), Signal::KILL);
         let runs = eventually("s3s-fs listens or ends", 30, || match process.is_running() {
             false => Some(false),

@@ -1,8 +1,9 @@
 //! What a power cut leaves of what was done to files.
 //!
-//! A file's bytes and a folder's names are kept apart, and each is on the disk only up to what a sync of it found there: a
-//! file that was synced is gone all the same when the folder with its name was not. That is less than what file systems
-//! promise each by itself, and what all of them promise together.
+//! A file's bytes and a folder's names are kept apart, and each is on the disk only up to what a
+//! sync of it found there: a file that was synced is gone all the same when the folder with its
+//! name was not. That is less than what file systems promise each by itself, and what all of them
+//! promise together.
 
 use super::Note;
 use super::durable::{Apply as _, Change, Cut, Durable, Names, Renaming, sectors, whole};
@@ -33,7 +34,12 @@ impl Disk {
     /// An empty folder that is itself on the disk.
     pub fn new(path: &Path, inode: u64) -> Self {
         let root = Object::Folder { names: Names::new(), durable: Durable::new() };
-        Self { path: path.to_owned(), objects: vec![root], inodes: HashMap::from([(inode, 0)]), syncs: HashMap::new() }
+        Self {
+            path: path.to_owned(),
+            objects: vec![root],
+            inodes: HashMap::from([(inode, 0)]),
+            syncs: HashMap::new(),
+        }
     }
 
     /// The empty folder that is there.
@@ -48,9 +54,15 @@ impl Disk {
         match note {
             Note::Created { inode, path } => self.make(inode, &path, Object::File(Durable::new())),
             Note::Folder { inode, path } => {
-                self.make(inode, &path, Object::Folder { names: Names::new(), durable: Durable::new() });
+                self.make(
+                    inode,
+                    &path,
+                    Object::Folder { names: Names::new(), durable: Durable::new() },
+                );
             }
-            Note::Written { inode, offset, bytes } => self.change(inode, Change::Write { offset: offset as usize, bytes }),
+            Note::Written { inode, offset, bytes } => {
+                self.change(inode, Change::Write { offset: offset as usize, bytes })
+            }
             Note::Resized { inode, length } => self.change(inode, Change::Resize(length as usize)),
             Note::SyncBegun { inode, number } => {
                 let object = self.inodes[&inode];
@@ -61,7 +73,8 @@ impl Disk {
                 self.syncs.insert(number, (object, total));
             }
             Note::Synced { number, .. } => {
-                let (object, total) = self.syncs.remove(&number).expect("a sync ends that has begun");
+                let (object, total) =
+                    self.syncs.remove(&number).expect("a sync ends that has begun");
                 match &mut self.objects[object] {
                     Object::File(file) => file.sync(total),
                     Object::Folder { durable, .. } => durable.sync(total),
@@ -84,8 +97,9 @@ impl Disk {
         }
     }
 
-    /// A process has ended, perhaps in the middle of a call: what it did and did not come to note is taken from the folder.
-    /// Names at the top for which `ignored` holds are left out. Returns how much was missing.
+    /// A process has ended, perhaps in the middle of a call: what it did and did not come to note
+    /// is taken from the folder. Names at the top for which `ignored` holds are left out. Returns
+    /// how much was missing.
     pub fn catch_up(&mut self, ignored: impl Fn(&str) -> bool) -> usize {
         self.syncs.clear();
         let root = self.path.clone();
@@ -104,7 +118,13 @@ impl Disk {
         }
     }
 
-    fn compare(&self, folder: usize, path: &Path, ignored: &dyn Fn(&str) -> bool, missing: &mut Vec<Note>) {
+    fn compare(
+        &self,
+        folder: usize,
+        path: &Path,
+        ignored: &dyn Fn(&str) -> bool,
+        missing: &mut Vec<Note>,
+    ) {
         let Object::Folder { names, .. } = &self.objects[folder] else { return };
         let mut there = Vec::new();
         for entry in std::fs::read_dir(path).expect("a folder") {
@@ -116,7 +136,8 @@ impl Disk {
             let (path, inode) = (entry.path(), entry.metadata().expect("a file").ino());
             there.push(name.clone());
             // A name that means something else now has been given anew.
-            let known = names.get(&name).filter(|object| self.inodes.get(&inode) == Some(*object)).copied();
+            let known =
+                names.get(&name).filter(|object| self.inodes.get(&inode) == Some(*object)).copied();
             if path.is_dir() {
                 match known {
                     Some(object) => self.compare(object, &path, ignored, missing),
@@ -152,7 +173,8 @@ impl Disk {
 
     fn write(&self, object: usize, cut: Cut, random: &mut Random, target: &Path) {
         match &self.objects[object] {
-            Object::File(file) => std::fs::write(target, file.after(cut, random, sectors)).expect("the file can be written"),
+            Object::File(file) => std::fs::write(target, file.after(cut, random, sectors))
+                .expect("the file can be written"),
             Object::Folder { durable, .. } => {
                 if !target.is_dir() {
                     std::fs::create_dir(target).expect("the folder can be made");
@@ -172,7 +194,8 @@ impl Disk {
     }
 
     fn change(&mut self, inode: u64, change: Change) {
-        let object = self.inodes.get(&inode).unwrap_or_else(|| panic!("the file {inode} was never made"));
+        let object =
+            self.inodes.get(&inode).unwrap_or_else(|| panic!("the file {inode} was never made"));
         match &mut self.objects[*object] {
             Object::File(file) => file.pending.push(change),
             Object::Folder { .. } => panic!("bytes are written into a folder"),
@@ -182,18 +205,22 @@ impl Disk {
     /// Changes the folder that a path is in.
     fn rename(&mut self, path: &Path, change: Renaming) {
         let folder = self.found(path.parent().expect("a folder"));
-        let Object::Folder { names, durable } = &mut self.objects[folder] else { panic!("{} is in no folder", path.display()) };
+        let Object::Folder { names, durable } = &mut self.objects[folder] else {
+            panic!("{} is in no folder", path.display())
+        };
         names.apply(&change);
         durable.pending.push(change);
     }
 
     /// What a path means now.
     fn found(&self, path: &Path) -> usize {
-        let below = path.strip_prefix(&self.path).unwrap_or_else(|_| panic!("{} is elsewhere", path.display()));
+        let below = path
+            .strip_prefix(&self.path)
+            .unwrap_or_else(|_| panic!("{} is elsewhere", path.display()));
         below.components().fold(0, |folder, name| match &self.objects[folder] {
-            Object::Folder { names, .. } => {
-                *names.get(&*name.as_os_str().to_string_lossy()).unwrap_or_else(|| panic!("{} was never made", path.display()))
-            }
+            Object::Folder { names, .. } => *names
+                .get(&*name.as_os_str().to_string_lossy())
+                .unwrap_or_else(|| panic!("{} was never made", path.display())),
             Object::File(_) => panic!("{} is below a file", path.display()),
         })
     }

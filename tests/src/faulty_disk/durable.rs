@@ -1,4 +1,5 @@
-//! What is on the disk of one file or folder, what was done to it since, and what a power cut leaves of that.
+//! What is on the disk of one file or folder, what was done to it since, and what a power cut
+//! leaves of that.
 
 use crate::Random;
 use std::collections::BTreeMap;
@@ -90,14 +91,22 @@ impl<T: Apply<C> + Clone + Default, C: Clone> Durable<T, C> {
         self.count += new;
     }
 
-    /// What a cut leaves. `torn` says what is left of a change that reaches the disk, perhaps in parts.
-    pub(super) fn after(&self, cut: Cut, random: &mut Random, torn: impl Fn(&C, &mut Random) -> Vec<C>) -> T {
+    /// What a cut leaves. `torn` says what is left of a change that reaches the disk, perhaps in
+    /// parts.
+    pub(super) fn after(
+        &self,
+        cut: Cut,
+        random: &mut Random,
+        torn: impl Fn(&C, &mut Random) -> Vec<C>,
+    ) -> T {
         let mut left = self.synced.clone();
         let mut kept = Vec::new();
         match cut {
             Cut::Nothing => {}
             Cut::Everything => kept.clone_from(&self.pending),
-            Cut::Prefix(_) => kept.extend_from_slice(&self.pending[..random.below(self.pending.len() as u64 + 1) as usize]),
+            Cut::Prefix(_) => kept.extend_from_slice(
+                &self.pending[..random.below(self.pending.len() as u64 + 1) as usize],
+            ),
             Cut::Subset(_) => {
                 for change in &self.pending {
                     if random.once_in(2) {
@@ -122,7 +131,10 @@ pub(super) fn sectors(change: &Change, random: &mut Random) -> Vec<Change> {
             while at < bytes.len() {
                 let end = bytes.len().min(at + SECTOR - (offset + at) % SECTOR);
                 if random.once_in(2) {
-                    kept.push(Change::Write { offset: offset + at, bytes: bytes[at..end].to_vec() });
+                    kept.push(Change::Write {
+                        offset: offset + at,
+                        bytes: bytes[at..end].to_vec(),
+                    });
                 }
                 at = end;
             }

@@ -1,7 +1,8 @@
 //! A disk that fails on demand, and forgets what was not synced when its power is cut.
 //!
-//! A host runs with a library between it and its disk (`tests/faulty-disk/shim.c`), which notes what is done to its files
-//! and makes calls fail as it is told. From the notes, a [`Disk`] knows what a power cut might leave.
+//! A host runs with a library between it and its disk (`tests/faulty-disk/shim.c`), which notes
+//! what is done to its files and makes calls fail as it is told. From the notes, a [`Disk`] knows
+//! what a power cut might leave.
 
 mod disk;
 mod durable;

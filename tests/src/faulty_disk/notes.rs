@@ -73,7 +73,8 @@ pub enum Note {
 /// The bytes of a note before its paths and data.
 const HEAD: usize = 1 + 8 + 8 + 8 + 2 + 2;
 
-/// Reads the log of one life of a process. Its last note may have been cut off by the process's end.
+/// Reads the log of one life of a process. Its last note may have been cut off by the process's
+/// end.
 pub fn read_notes(log: &Path) -> Vec<Note> {
     let bytes = std::fs::read(log).unwrap_or_else(|error| panic!("{}: {error}", log.display()));
     let mut notes = Vec::new();

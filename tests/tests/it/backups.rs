@@ -37,16 +37,24 @@ fn restored(from: &Path) -> Home {
 
 fn serves(host: &Host) {
     let answer = host.call("u/tests/hello", &json!({"name": "Ann"}));
-    assert_eq!((answer.status, answer.json()["greeting"].as_str()), (200, Some("Hello Ann!")), "{answer:?}\n{}", host.log());
+    assert_eq!(
+        (answer.status, answer.json()["greeting"].as_str()),
+        (200, Some("Hello Ann!")),
+        "{answer:?}\n{}",
+        host.log()
+    );
 }
 
 /// A small module that nothing else is like.
 fn module(number: usize) -> Vec<u8> {
-    wasmill_tests::command(&format!(r#"(memory (export "memory") 1) (data (i32.const 64) "module {number}") (func (export "_start"))"#))
+    wasmill_tests::command(&format!(
+        r#"(memory (export "memory") 1) (data (i32.const 64) "module {number}") (func (export "_start"))"#
+    ))
 }
 
-/// While scripts are deployed and deleted and jobs are queued and run, three backups are made, one after the other. Each is
-/// whole, has all that was acknowledged before it was begun, and every version in it can be called.
+/// While scripts are deployed and deleted and jobs are queued and run, three backups are made, one
+/// after the other. Each is whole, has all that was acknowledged before it was begun, and every
+/// version in it can be called.
 #[test]
 fn under_load() {
     let home = Home::new();
@@ -59,9 +67,17 @@ fn under_load() {
             let (host, stop) = (&host, &stop);
             threads.spawn(move || {
                 for number in (0..).take_while(|_| !stop.load(Ordering::Relaxed)) {
-                    let deployed = host.push(&format!("u/load/s{writer}-{}", number % 7), &module(writer * 100_000 + number));
+                    let deployed = host.push(
+                        &format!("u/load/s{writer}-{}", number % 7),
+                        &module(writer * 100_000 + number),
+                    );
                     if number % 3 > 0 {
-                        let deleted = host.request("POST", &format!("/api/w/main/scripts/delete/h/{}", deployed.hash)).send();
+                        let deleted = host
+                            .request(
+                                "POST",
+                                &format!("/api/w/main/scripts/delete/h/{}", deployed.hash),
+                            )
+                            .send();
                         assert_eq!(deleted.status, 200, "{deleted:?}");
                     }
                 }
@@ -75,7 +91,9 @@ fn under_load() {
         let ending = Ending(&stop);
         let backups: Vec<(PathBuf, Vec<String>)> = (0..3)
             .map(|number| {
-                let hello = (0..20).map(|n| host.queue("u/tests/hello", &json!({"name": format!("before {number}, {n}")})));
+                let hello = (0..20).map(|n| {
+                    host.queue("u/tests/hello", &json!({"name": format!("before {number}, {n}")}))
+                });
                 let slow = (0..4).map(|_| host.queue("u/tests/slow", &json!({"seconds": 1})));
                 let before: Vec<String> = hello.chain(slow).collect();
                 let to = home.path(&format!("backup-{number}"));
@@ -100,11 +118,20 @@ fn under_load() {
         let scripts = scripts.as_array().expect("a list");
         assert!(scripts.len() > 2, "{scripts:?}");
         for script in scripts {
-            let versions = host.get(&format!("/api/w/main/scripts/history/p/{}", script["path"].as_str().expect("a path"))).json();
+            let versions = host
+                .get(&format!(
+                    "/api/w/main/scripts/history/p/{}",
+                    script["path"].as_str().expect("a path")
+                ))
+                .json();
             for version in versions.as_array().expect("a list") {
                 let hash = version["script_hash"].as_str().expect("a hash");
                 let answer = host.call_hash(hash, &json!({"name": "Ann", "seconds": 0}));
-                assert!(matches!(answer.status, 200 | 204 | 410), "{version}: {answer:?}\n{}", host.log());
+                assert!(
+                    matches!(answer.status, 200 | 204 | 410),
+                    "{version}: {answer:?}\n{}",
+                    host.log()
+                );
             }
         }
         host.still_serves();
@@ -121,7 +148,8 @@ impl Drop for Ending<'_> {
 }
 
 fn set_variable(host: &Host, value: &str) {
-    let variable = json!({"path": "u/tests/key", "value": value, "is_secret": true, "description": ""});
+    let variable =
+        json!({"path": "u/tests/key", "value": value, "is_secret": true, "description": ""});
     let answer = host.request("POST", "/api/w/main/variables/create").json(&variable).send();
     assert_eq!(answer.status, 201, "{answer:?}");
 }
@@ -135,13 +163,19 @@ fn keys_come_along_only_when_asked_for() {
     let without = home.path("without");
     let printed = backup(&home, &without, &[]);
     assert_eq!(printed.code, 0, "{printed:?}");
-    assert!(printed.out.contains("It has no keys") && printed.out.contains("value-key"), "{printed:?}");
+    assert!(
+        printed.out.contains("It has no keys") && printed.out.contains("value-key"),
+        "{printed:?}"
+    );
     let key = std::fs::read_to_string(home.data().join("value-key")).expect("the key");
     for secret in [key.trim(), &host.token] {
         assert_eq!(found_below(&without, secret), [""; 0], "a secret is in the backup");
     }
     let with = home.path("with");
-    assert_eq!(backed_up(&home, &with, &["--with-keys"])["keys"], json!(["admin-token", "value-key"]));
+    assert_eq!(
+        backed_up(&home, &with, &["--with-keys"])["keys"],
+        json!(["admin-token", "value-key"])
+    );
     assert!(!found_below(&with, key.trim()).is_empty());
     assert_eq!(found_below(&with, "hidden text"), [""; 0]);
     drop(host);
@@ -149,16 +183,28 @@ fn keys_come_along_only_when_asked_for() {
     let restored_home = restored(&with);
     let host = restored_home.start(&[]);
     serves(&host);
-    assert_eq!(host.get("/api/w/main/variables/get_value/u/tests/key").json(), json!("hidden text"));
+    assert_eq!(
+        host.get("/api/w/main/variables/get_value/u/tests/key").json(),
+        json!("hidden text")
+    );
     drop(host);
 
     let (bare, printed) = restore(&without);
-    assert!(printed.out.contains("The backup has no keys") && printed.out.contains("value-key"), "{printed:?}");
+    assert!(
+        printed.out.contains("The backup has no keys") && printed.out.contains("value-key"),
+        "{printed:?}"
+    );
     let refused = bare.cli(&["serve", "--listen", "127.0.0.1:0", "--data"]).arg(bare.data()).run();
-    assert!(refused.code == 1 && refused.err.contains("value key") && refused.err.contains("missing"), "{refused:?}");
+    assert!(
+        refused.code == 1 && refused.err.contains("value key") && refused.err.contains("missing"),
+        "{refused:?}"
+    );
     std::fs::write(bare.data().join("value-key"), key).expect("the key is put there");
     let host = bare.start(&[]);
-    assert_eq!(host.get("/api/w/main/variables/get_value/u/tests/key").json(), json!("hidden text"));
+    assert_eq!(
+        host.get("/api/w/main/variables/get_value/u/tests/key").json(),
+        json!("hidden text")
+    );
     // There was no first token either; the start has made another.
     assert_eq!(host.get("/api/w/main/users/whoami").status, 200);
 }
@@ -255,7 +301,12 @@ fn a_module_that_is_lost_is_named() {
     let digest = file.file_name().expect("a name").to_str().expect("text").to_owned();
     std::fs::remove_file(home.data().join("modules").join(file)).expect("it is removed");
     let refused = backup(&home, &home.path("backup"), &[]);
-    assert!(refused.code == 1 && refused.err.contains(&digest) && refused.err.contains("deploy it again"), "{refused:?}");
+    assert!(
+        refused.code == 1
+            && refused.err.contains(&digest)
+            && refused.err.contains("deploy it again"),
+        "{refused:?}"
+    );
     let (_, unusable) = restore(&home.path("backup"));
     assert!(unusable.code == 1 && unusable.err.contains("broken off"), "{unusable:?}");
     // Which is what it takes.
@@ -267,7 +318,8 @@ fn a_module_that_is_lost_is_named() {
 fn out_of_a_bucket_and_into_one() {
     let (server, home) = (S3s::start(), Home::new());
     let place = |bucket: &str| format!("s3://{bucket}?endpoint={}", server.endpoint());
-    let credentials = [("AWS_ACCESS_KEY_ID", S3s::ACCESS_KEY), ("AWS_SECRET_ACCESS_KEY", S3s::SECRET_KEY)];
+    let credentials =
+        [("AWS_ACCESS_KEY_ID", S3s::ACCESS_KEY), ("AWS_SECRET_ACCESS_KEY", S3s::SECRET_KEY)];
     let (first, second) = (server.create_bucket(), server.create_bucket());
     let host = home.start_with(&["--blobs", &place(&first)], &credentials);
     host.push("u/tests/hello", &guest("hello"));
@@ -282,7 +334,13 @@ fn out_of_a_bucket_and_into_one() {
     };
     with(home.cli(&["backup", "--blobs", &place(&first)]).arg(&to).arg("--data").arg(home.data()));
     let other = Home::new();
-    let said = with(other.cli(&["restore", "--blobs", &place(&second)]).arg(&to).arg("--data").arg(other.data()));
+    let said = with(
+        other
+            .cli(&["restore", "--blobs", &place(&second)])
+            .arg(&to)
+            .arg("--data")
+            .arg(other.data()),
+    );
     assert!(said.contains(&format!("--blobs '{}'", place(&second))), "{said}");
     assert!(!other.data().join("modules").exists());
     let host = other.start_with(&["--blobs", &place(&second)], &credentials);

@@ -5,8 +5,15 @@ use wasmill_tests::{Host, guest, shared};
 
 fn posted(body: &str) -> String {
     let host = shared();
-    let detail = host.calling("p/u/tests/hello").body("application/json", body.as_bytes()).send().problem(400);
-    let queued = host.request("POST", "/api/w/main/jobs/run/p/u/tests/hello").body("application/json", body.as_bytes()).send();
+    let detail = host
+        .calling("p/u/tests/hello")
+        .body("application/json", body.as_bytes())
+        .send()
+        .problem(400);
+    let queued = host
+        .request("POST", "/api/w/main/jobs/run/p/u/tests/hello")
+        .body("application/json", body.as_bytes())
+        .send();
     assert_eq!(queued.problem(400), detail, "both kinds of calls refuse it in the same words");
     host.still_serves();
     detail
@@ -31,7 +38,11 @@ fn too_deep() {
 #[test]
 fn not_utf8() {
     let host = shared();
-    let detail = host.calling("p/u/tests/hello").body("application/json", b"{\"name\":\"\xff\"}").send().problem(400);
+    let detail = host
+        .calling("p/u/tests/hello")
+        .body("application/json", b"{\"name\":\"\xff\"}")
+        .send()
+        .problem(400);
     assert!(detail.contains("UTF-8") && detail.contains("byte 9"), "{detail}");
     host.still_serves();
 }
@@ -41,10 +52,18 @@ fn too_large() {
     let host = Host::start(&["--body-limit", "1"]);
     host.push("u/tests/hello", &guest("hello"));
     let body = format!("{{\"name\":\"{}\"}}", "x".repeat(1 << 20));
-    let detail = host.calling("p/u/tests/hello").body("application/json", body.as_bytes()).send().problem(413);
+    let detail = host
+        .calling("p/u/tests/hello")
+        .body("application/json", body.as_bytes())
+        .send()
+        .problem(413);
     assert!(detail.contains("1048576"), "{detail}");
     let fits = format!("{{\"name\":\"{}\"}}", "x".repeat((1 << 20) - 11));
-    assert_eq!(host.calling("p/u/tests/hello").body("application/json", fits.as_bytes()).send().status, 200, "a body of exactly the limit");
+    assert_eq!(
+        host.calling("p/u/tests/hello").body("application/json", fits.as_bytes()).send().status,
+        200,
+        "a body of exactly the limit"
+    );
     host.still_serves();
 }
 
@@ -66,7 +85,11 @@ fn compressed() {
         .header("content-encoding", "gzip")
         .send();
     upload.problem(415);
-    let plain = host.calling("p/u/tests/hello").json(&json!({"name": "Ann"})).header("content-encoding", "identity").send();
+    let plain = host
+        .calling("p/u/tests/hello")
+        .json(&json!({"name": "Ann"}))
+        .header("content-encoding", "identity")
+        .send();
     assert_eq!(plain.status, 200);
     host.still_serves();
 }
@@ -89,8 +112,9 @@ fn arguments_of_the_wrong_type() {
     host.still_serves();
 }
 
-/// Senders of webhooks add keys when they like. So an argument that `main` does not take is no error, but the run's log
-/// says so; and where one is missing, the message names what was given instead.
+/// Senders of webhooks add keys when they like. So an argument that `main` does not take is no
+/// error, but the run's log says so; and where one is missing, the message names what was given
+/// instead.
 #[test]
 fn unknown_arguments() {
     let host = shared();

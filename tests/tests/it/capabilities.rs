@@ -1,11 +1,16 @@
-//! What a script has: its arguments, its variables, a clock, randomness. And nothing of anybody else's.
+//! What a script has: its arguments, its variables, a clock, randomness. And nothing of anybody
+//! else's.
 
 use serde_json::{Value, json};
 use wasmill_tests::{Home, guest, shared};
 
 fn asked(op: &str) -> Value {
     let answer = shared().call("u/tests/misbehave", &json!({"op": op}));
-    assert_eq!((answer.status, answer.header("x-wasmill-job-status")), (200, "success"), "{answer:?}");
+    assert_eq!(
+        (answer.status, answer.header("x-wasmill-job-status")),
+        (200, "success"),
+        "{answer:?}"
+    );
     answer.json()
 }
 
@@ -26,7 +31,10 @@ fn no_network() {
     let error = error.as_str().expect("a text").to_lowercase();
     // Refused by the sandbox. "Connection refused" would mean that somebody had been asked.
     assert!(!error.contains("connected") && !error.contains("connection refused"), "{error}");
-    assert!(error.contains("permission") || error.contains("not permitted") || error.contains("denied"), "{error}");
+    assert!(
+        error.contains("permission") || error.contains("not permitted") || error.contains("denied"),
+        "{error}"
+    );
     host.still_serves();
 }
 
@@ -47,7 +55,8 @@ fn no_preopened_folders_and_no_arguments_for_a_core_module() {
 
 #[test]
 fn the_environment_is_the_runs_own() {
-    let host = Home::new().start_with(&[], &[("SECRET_OF_THE_HOST", "do not show"), ("WM_SECRET", "do not show")]);
+    let host = Home::new()
+        .start_with(&[], &[("SECRET_OF_THE_HOST", "do not show"), ("WM_SECRET", "do not show")]);
     let deployed = host.push("u/tests/misbehave", &guest("misbehave"));
     let answer = host.call("u/tests/misbehave", &json!({"op": "env"}));
     let environment = answer.json();
@@ -72,7 +81,10 @@ fn randomness_is_fresh() {
 fn memory_of_a_former_run_is_gone() {
     for round in 0..20 {
         let written = asked("secret-write");
-        assert!(written.as_u64().is_some_and(|count| count > 10_000), "nothing was written: {written}");
+        assert!(
+            written.as_u64().is_some_and(|count| count > 10_000),
+            "nothing was written: {written}"
+        );
         assert_eq!(asked("secret-scan"), json!(0), "in round {round}");
     }
 }

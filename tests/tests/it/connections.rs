@@ -24,7 +24,10 @@ fn one_connection_many_requests() {
         wire.send(hello(&host));
         let answer = wire.answer(10).expect("the connection stays open");
         assert_eq!(answer.status, 200, "{answer:?}");
-        assert_eq!(serde_json::from_slice::<Value>(&answer.body).expect("JSON")["greeting"], "Hello Bo!");
+        assert_eq!(
+            serde_json::from_slice::<Value>(&answer.body).expect("JSON")["greeting"],
+            "Hello Bo!"
+        );
     }
     // Also after a refusal, whose body is not needed.
     wire.send("GET /api/nothing HTTP/1.1\r\nhost: x\r\n\r\n");
@@ -38,7 +41,8 @@ fn one_connection_many_requests() {
 #[test]
 fn http2_by_prior_knowledge() {
     let host = shared();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let stream = tokio::net::TcpStream::connect(host.address).await.expect("the host listens");
         let (client, connection) = h2::client::handshake(stream).await.expect("HTTP/2 is spoken");
@@ -47,13 +51,17 @@ fn http2_by_prior_knowledge() {
         // Several at once on the one connection.
         for name in ["Ann", "Bo", "Cy"] {
             let mut client = client.clone().ready().await.expect("a stream");
-            let request = http::Request::post(format!("{}/api/w/main/jobs/run_wait_result/p/u/tests/hello", host.url()))
-                .header("authorization", format!("Bearer {}", host.token))
-                .header("content-type", "application/json")
-                .body(())
-                .expect("a request");
+            let request = http::Request::post(format!(
+                "{}/api/w/main/jobs/run_wait_result/p/u/tests/hello",
+                host.url()
+            ))
+            .header("authorization", format!("Bearer {}", host.token))
+            .header("content-type", "application/json")
+            .body(())
+            .expect("a request");
             let (answer, mut body) = client.send_request(request, false).expect("a stream");
-            body.send_data(bytes::Bytes::from(json!({"name": name}).to_string()), true).expect("it is sent");
+            body.send_data(bytes::Bytes::from(json!({"name": name}).to_string()), true)
+                .expect("it is sent");
             answers.push((name, answer));
         }
         for (name, answer) in answers {
@@ -64,7 +72,10 @@ fn http2_by_prior_knowledge() {
             while let Some(piece) = stream.data().await {
                 body.extend_from_slice(&piece.expect("data"));
             }
-            assert_eq!(serde_json::from_slice::<Value>(&body).expect("JSON")["greeting"], format!("Hello {name}!"));
+            assert_eq!(
+                serde_json::from_slice::<Value>(&body).expect("JSON")["greeting"],
+                format!("Hello {name}!")
+            );
         }
         drop(client);
         connection.abort();
@@ -75,12 +86,16 @@ fn http2_by_prior_knowledge() {
 fn silence_is_not_waited_for() {
     let host = shared();
     // Nothing at all, and the beginning that both versions of HTTP have in common.
-    let wires: Vec<(&str, Wire)> = ["", "P", "PRI * HTTP"].map(|begun| (begun, Wire::open(host.address))).into();
+    let wires: Vec<(&str, Wire)> =
+        ["", "P", "PRI * HTTP"].map(|begun| (begun, Wire::open(host.address))).into();
     for (begun, mut wire) in wires {
         wire.send(begun);
         let silence = wire.closed(HEADER_TIMEOUT + 5);
         // Each is looked at after the one before it, which may have taken all the time.
-        assert!(!begun.is_empty() || silence > Duration::from_secs(1), "closed at once: {silence:?}");
+        assert!(
+            !begun.is_empty() || silence > Duration::from_secs(1),
+            "closed at once: {silence:?}"
+        );
     }
     host.still_serves();
 }
@@ -91,9 +106,13 @@ fn slow_headers_are_not_waited_for() {
     let mut wire = Wire::open(host.address);
     wire.send("GET /api/version HTTP/1.1\r\nhost: x\r\nx-slow: ");
     let begun = Instant::now();
-    // A byte now and then must not buy more time. The pause is the attack, not a wait for something.
+    // A byte now and then must not buy more time. The pause is the attack, not a wait for
+    // something.
     while wire.send("x") {
-        assert!(begun.elapsed() < Duration::from_secs(HEADER_TIMEOUT + 5), "headers are waited for without an end");
+        assert!(
+            begun.elapsed() < Duration::from_secs(HEADER_TIMEOUT + 5),
+            "headers are waited for without an end"
+        );
         std::thread::sleep(Duration::from_millis(300));
     }
     host.still_serves();
@@ -113,7 +132,10 @@ fn idle_connections_are_closed() {
 fn too_large_headers() {
     let host = shared();
     let mut wire = Wire::open(host.address);
-    wire.send(format!("GET /api/version HTTP/1.1\r\nhost: x\r\nx-long: {}\r\n\r\n", "y".repeat(60_000)));
+    wire.send(format!(
+        "GET /api/version HTTP/1.1\r\nhost: x\r\nx-long: {}\r\n\r\n",
+        "y".repeat(60_000)
+    ));
     assert_eq!(wire.answer(10).map(|answer| answer.status), Some(431));
     for count in [150, 1_000] {
         let many: String = (0..count).map(|number| format!("x-{number}: y\r\n")).collect();
@@ -143,7 +165,8 @@ fn malformed_requests() {
     host.still_serves();
 }
 
-/// Two lengths for one body are how requests are smuggled past a proxy. Whatever follows must not be taken for a request.
+/// Two lengths for one body are how requests are smuggled past a proxy. Whatever follows must not
+/// be taken for a request.
 #[test]
 fn length_and_chunks_at_once() {
     let host = shared();
@@ -162,7 +185,12 @@ fn length_and_chunks_at_once() {
         }
         // Refused, or closed after the one answer: in no case is the version told.
         assert!(answers.len() <= 1, "{framing:?}: {answers:?}");
-        assert!(answers.iter().all(|answer| !String::from_utf8_lossy(&answer.body).contains("wasmill v")), "{framing:?}: {answers:?}");
+        assert!(
+            answers
+                .iter()
+                .all(|answer| !String::from_utf8_lossy(&answer.body).contains("wasmill v")),
+            "{framing:?}: {answers:?}"
+        );
     }
     host.still_serves();
 }
@@ -176,7 +204,10 @@ fn a_body_that_breaks_off() {
     wire.hang_up();
     // Half a body starts nothing: one call is all that there was, and it is the one made here.
     let served = host.call("u/tests/hello", &json!({"name": "Ann"}));
-    let jobs = eventually("the call is recorded", 10, || Some(host.get("/api/w/main/jobs/list").json()).filter(|jobs| jobs[0].is_object()));
-    let ids: Vec<&str> = jobs.as_array().expect("a list").iter().filter_map(|job| job["id"].as_str()).collect();
+    let jobs = eventually("the call is recorded", 10, || {
+        Some(host.get("/api/w/main/jobs/list").json()).filter(|jobs| jobs[0].is_object())
+    });
+    let ids: Vec<&str> =
+        jobs.as_array().expect("a list").iter().filter_map(|job| job["id"].as_str()).collect();
     assert_eq!(ids, [served.header("x-wasmill-job-id")]);
 }

@@ -21,8 +21,10 @@ fn telling(ending: &str) -> Vec<u8> {
     ))
 }
 
-/// Everything that becomes of synchronous runs, with a secret for each, told by body, query and header.
-const SYNC: [&str; 7] = ["success", "failure", "invalid", "late", "hung-up", "stream", "stream-hung-up"];
+/// Everything that becomes of synchronous runs, with a secret for each, told by body, query and
+/// header.
+const SYNC: [&str; 7] =
+    ["success", "failure", "invalid", "late", "hung-up", "stream", "stream-hung-up"];
 
 fn secrets(of: &str, how: &str) -> [String; 3] {
     ["body", "query", "header"].map(|place| format!("S3cr3t-{of}-{how}-{place}-qZ7xW2"))
@@ -40,7 +42,10 @@ fn script(how: &str) -> &str {
 /// The call's address and headers, and its body.
 fn call(folder: &str, verb: &str, how: &str) -> (String, String, Value) {
     let [body, query, header] = secrets(folder, how);
-    let path = format!("/api/w/main/jobs/{verb}/p/u/{folder}/{}?include_query=asked&asked={query}&include_header=x-told", script(how));
+    let path = format!(
+        "/api/w/main/jobs/{verb}/p/u/{folder}/{}?include_query=asked&asked={query}&include_header=x-told",
+        script(how)
+    );
     (path, header, json!({"name": body, "times": body}))
 }
 
@@ -82,21 +87,30 @@ fn run_all(host: &Host, folder: &str) {
             "stream-hung-up" => hang_up(host, folder, "run_and_stream", how),
             "stream" => {
                 let told = ask(host, folder, "run_and_stream", how).text();
-                assert!([&body, &query, &header].iter().all(|secret| told.contains(*secret)), "{told}");
+                assert!(
+                    [&body, &query, &header].iter().all(|secret| told.contains(*secret)),
+                    "{told}"
+                );
             }
             "late" => {
                 ask(host, folder, "run_wait_result", how).problem(504);
             }
             how => {
                 let told = ask(host, folder, "run_wait_result", how);
-                assert_eq!(told.header("x-wasmill-job-status"), if how == "success" { "success" } else { "failure" }, "{told:?}");
+                assert_eq!(
+                    told.header("x-wasmill-job-status"),
+                    if how == "success" { "success" } else { "failure" },
+                    "{told:?}"
+                );
                 assert!(how != "success" || told.text().contains(&body), "{told:?}");
             }
         }
     }
     // All of them are recorded; those of hung-up callers a moment later.
     eventually(&format!("the runs of {folder} are recorded"), 20, || {
-        let listed = host.get(&format!("/api/w/main/jobs/completed/list?script_path_start=u/{folder}/")).json();
+        let listed = host
+            .get(&format!("/api/w/main/jobs/completed/list?script_path_start=u/{folder}/"))
+            .json();
         (listed.as_array().expect("a list").len() == SYNC.len()).then_some(())
     });
 }
@@ -105,14 +119,20 @@ fn run_all(host: &Host, folder: &str) {
 fn synchronous_runs_leave_nothing() {
     let home = Home::new();
     // As much is logged as an operator may ask for.
-    let mut host = home.start_with(&["--sync-timeout", "2", "--stop-grace", "1"], &[("WASMILL_LOG", "info,wasmill=debug")]);
+    let mut host = home.start_with(
+        &["--sync-timeout", "2", "--stop-grace", "1"],
+        &[("WASMILL_LOG", "info,wasmill=debug")],
+    );
     push_all(&host, "gone", "delete_after_use=true");
     push_all(&host, "kept", "");
     for folder in ["gone", "kept"] {
         run_all(&host, folder);
     }
-    let listed = host.get("/api/w/main/jobs/completed/list?script_path_start=u/gone/&include_args=true").json();
-    let statuses: Vec<&Value> = listed.as_array().expect("a list").iter().map(|job| &job["success"]).collect();
+    let listed = host
+        .get("/api/w/main/jobs/completed/list?script_path_start=u/gone/&include_args=true")
+        .json();
+    let statuses: Vec<&Value> =
+        listed.as_array().expect("a list").iter().map(|job| &job["success"]).collect();
     assert_eq!(statuses.iter().filter(|status| ***status == json!(true)).count(), 2, "{listed}");
     for job in listed.as_array().expect("a list") {
         assert_eq!((&job["deleted"], job.get("args")), (&json!(true), None), "{job}");
@@ -137,7 +157,9 @@ fn synchronous_runs_leave_nothing() {
 /// Waits for a job's end without looking at its result.
 fn over(host: &Host, id: &str) {
     eventually(&format!("job {id} is over"), 20, || {
-        (host.get(&format!("/api/w/main/jobs_u/getupdate/{id}?no_logs=true")).json()["completed"] == true).then_some(())
+        (host.get(&format!("/api/w/main/jobs_u/getupdate/{id}?no_logs=true")).json()["completed"]
+            == true)
+            .then_some(())
     });
 }
 
@@ -148,12 +170,22 @@ fn queued_runs_are_erased_once_their_result_was_read() {
     push_all(&host, "gone", "delete_after_use=true");
     type Read = fn(&Host, &str) -> String;
     let reads: [(&str, Read); 6] = [
-        ("get_result", |host, id| host.get(&format!("/api/w/main/jobs_u/completed/get_result/{id}")).text()),
-        ("get_result_maybe", |host, id| host.get(&format!("/api/w/main/jobs_u/completed/get_result_maybe/{id}")).text()),
+        ("get_result", |host, id| {
+            host.get(&format!("/api/w/main/jobs_u/completed/get_result/{id}")).text()
+        }),
+        ("get_result_maybe", |host, id| {
+            host.get(&format!("/api/w/main/jobs_u/completed/get_result_maybe/{id}")).text()
+        }),
         ("get", |host, id| host.get(&format!("/api/w/main/jobs_u/get/{id}")).text()),
-        ("completed/get", |host, id| host.get(&format!("/api/w/main/jobs_u/completed/get/{id}")).text()),
-        ("getupdate", |host, id| host.get(&format!("/api/w/main/jobs_u/getupdate/{id}?only_result=true")).text()),
-        ("getupdate_sse", |host, id| host.get(&format!("/api/w/main/jobs_u/getupdate_sse/{id}")).text()),
+        ("completed/get", |host, id| {
+            host.get(&format!("/api/w/main/jobs_u/completed/get/{id}")).text()
+        }),
+        ("getupdate", |host, id| {
+            host.get(&format!("/api/w/main/jobs_u/getupdate/{id}?only_result=true")).text()
+        }),
+        ("getupdate_sse", |host, id| {
+            host.get(&format!("/api/w/main/jobs_u/getupdate_sse/{id}")).text()
+        }),
     ];
     for (name, read) in reads {
         let [secret, ..] = secrets("gone", "queued");
@@ -165,12 +197,18 @@ fn queued_runs_are_erased_once_their_result_was_read() {
         assert_ne!(found_below(&home.data(), secret), [""; 0], "{name}: until then it is there");
         // Neither a list nor the log is the result.
         host.job_log(&id);
-        assert_eq!(host.get("/api/w/main/jobs/completed/list").json()[0]["deleted"], json!(false), "{name}");
+        assert_eq!(
+            host.get("/api/w/main/jobs/completed/list").json()[0]["deleted"],
+            json!(false),
+            "{name}"
+        );
         assert!(read(&host, &id).contains(secret), "{name}");
         assert_eq!(host.job(&id)["deleted"], json!(true), "{name}");
         assert!(!read(&host, &id).contains(secret), "{name}");
         // Also out of the database's log, within its time, while the host goes on.
-        eventually(&format!("what {name} read is in no file"), 20, || found_below(&home.data(), secret).is_empty().then_some(()));
+        eventually(&format!("what {name} read is in no file"), 20, || {
+            found_below(&home.data(), secret).is_empty().then_some(())
+        });
     }
 }
 
@@ -188,15 +226,26 @@ fn payloads_are_erased_in_their_time() {
     assert!(answer.text().contains(&synced), "{answer:?}");
     let waiting = {
         let (path, header, body) = call("short", "run", "queued");
-        host.request("POST", &format!("{path}&scheduled_in_secs=3600")).header("x-told", &header).json(&body).send().text()
+        host.request("POST", &format!("{path}&scheduled_in_secs=3600"))
+            .header("x-told", &header)
+            .json(&body)
+            .send()
+            .text()
     };
     // A job that never ran has an end too.
-    assert_eq!(host.request("POST", &format!("/api/w/main/jobs_u/queue/cancel/{waiting}")).send().status, 200);
+    assert_eq!(
+        host.request("POST", &format!("/api/w/main/jobs_u/queue/cancel/{waiting}")).send().status,
+        200
+    );
     for id in [&queued, &waiting, answer.header("x-wasmill-job-id")] {
-        eventually(&format!("{id} is erased"), 20, || (host.job(id)["deleted"] == true).then_some(()));
+        eventually(&format!("{id} is erased"), 20, || {
+            (host.job(id)["deleted"] == true).then_some(())
+        });
     }
     for secret in [secret, synced] {
-        eventually("it is in no file", 20, || found_below(&home.data(), &secret).is_empty().then_some(()));
+        eventually("it is in no file", 20, || {
+            found_below(&home.data(), &secret).is_empty().then_some(())
+        });
     }
 }
 
@@ -206,9 +255,16 @@ fn settings_are_shown_and_make_a_version() {
     let plain = host.push("u/deletion/x", &guest("hello"));
     let gone = host.push("u/deletion/x?delete_after_use=true", &guest("hello"));
     assert_ne!(plain.hash, gone.hash);
-    assert_eq!(host.push("u/deletion/x?delete_after_secs=0", &guest("hello")).hash, gone.hash, "the same by another name");
+    assert_eq!(
+        host.push("u/deletion/x?delete_after_secs=0", &guest("hello")).hash,
+        gone.hash,
+        "the same by another name"
+    );
     let shown = host.get("/api/w/main/scripts/get/p/u/deletion/x").json();
-    assert_eq!((&shown["delete_after_secs"], &shown["settings"]), (&json!(0), &json!({"delete_after_use": true})));
+    assert_eq!(
+        (&shown["delete_after_secs"], &shown["settings"]),
+        (&json!(0), &json!({"delete_after_use": true}))
+    );
     assert_eq!(host.push("u/deletion/x", &guest("hello")).hash, plain.hash);
     let shown = host.get("/api/w/main/scripts/get/p/u/deletion/x").json();
     assert_eq!((shown.get("delete_after_secs"), &shown["settings"]), (None, &json!({})));

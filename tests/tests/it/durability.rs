@@ -8,15 +8,23 @@ fn acknowledged_jobs_survive_a_crash() {
     let home = Home::new();
     let host = home.start(&["--workers", "1"]);
     let deployed = host.push("u/tests/hello", &guest("hello"));
-    let ids: Vec<String> = (0..200).map(|number| host.queue("u/tests/hello", &json!({"name": format!("N{number}")}))).collect();
+    let ids: Vec<String> = (0..200)
+        .map(|number| host.queue("u/tests/hello", &json!({"name": format!("N{number}")})))
+        .collect();
     let home = host.kill();
 
     let host = home.start(&[]);
     for (number, id) in ids.iter().enumerate() {
         assert_eq!(host.wait(id, 60)["result"]["greeting"], format!("Hello N{number}!"));
     }
-    assert_eq!(host.get("/api/w/main/scripts/history/p/u/tests/hello").json()[0]["script_hash"], deployed.hash);
-    assert_eq!(host.call_hash(&deployed.hash, &json!({"name": "Ann"})).json()["greeting"], "Hello Ann!");
+    assert_eq!(
+        host.get("/api/w/main/scripts/history/p/u/tests/hello").json()[0]["script_hash"],
+        deployed.hash
+    );
+    assert_eq!(
+        host.call_hash(&deployed.hash, &json!({"name": "Ann"})).json()["greeting"],
+        "Hello Ann!"
+    );
     host.still_serves();
 }
 
@@ -29,13 +37,18 @@ fn jobs_in_the_middle_of_an_acknowledgement() {
     let (sender, acknowledged) = std::sync::mpsc::channel();
     let clients: Vec<_> = (0..4)
         .map(|_| {
-            let request = || host.request("POST", "/api/w/main/jobs/run/p/u/tests/hello").json(&json!({"name": "Ann"}));
+            let request = || {
+                host.request("POST", "/api/w/main/jobs/run/p/u/tests/hello")
+                    .json(&json!({"name": "Ann"}))
+            };
             let requests: Vec<_> = (0..500).map(|_| request()).collect();
             let sender = sender.clone();
             std::thread::spawn(move || {
                 for request in requests {
                     match request.try_send() {
-                        Ok(answer) if answer.status == 201 => sender.send(answer.text()).expect("the test listens"),
+                        Ok(answer) if answer.status == 201 => {
+                            sender.send(answer.text()).expect("the test listens")
+                        }
                         _ => return,
                     }
                 }
@@ -83,7 +96,11 @@ fn a_stop_gives_running_jobs_back() {
 
     let waiting = home.start(&["--workers", "0"]);
     let job = waiting.job(&id);
-    assert_eq!((&job["type"], &job["running"], &job["attempt"]), (&json!("QueuedJob"), &json!(false), &json!(0)), "{job}");
+    assert_eq!(
+        (&job["type"], &job["running"], &job["attempt"]),
+        (&json!("QueuedJob"), &json!(false), &json!(0)),
+        "{job}"
+    );
     drop(waiting);
     let host = home.start(&[]);
     assert_eq!(host.wait(&id, 30)["result"], json!({"slept": 4}));
@@ -98,7 +115,8 @@ fn a_stop_waits_for_short_jobs_and_callers() {
     let request = host.calling("p/u/tests/slow").json(&json!({"seconds": 3}));
     let caller = std::thread::spawn(move || request.send());
     let id = host.queue("u/tests/slow", &json!({"seconds": 2}));
-    // Of a synchronous run nothing is seen before its end; it was begun a second before this is logged.
+    // Of a synchronous run nothing is seen before its end; it was begun a second before this is
+    // logged.
     eventually("both run", 20, || host.job_log(&id).contains("1 of 2").then_some(()));
     host.terminate();
     let answer = caller.join().expect("a caller");
@@ -121,7 +139,8 @@ fn one_process_for_one_folder() {
     assert_eq!((second.code, second.out.as_str()), (1, ""), "{second:?}");
     let canonical = std::fs::canonicalize(&data).expect("a folder");
     assert!(
-        second.err.contains("in use by another wasmill process") && second.err.contains(canonical.to_str().expect("text")),
+        second.err.contains("in use by another wasmill process")
+            && second.err.contains(canonical.to_str().expect("text")),
         "{second:?}"
     );
     host.still_serves();
@@ -133,12 +152,27 @@ fn tokens_and_archives_survive() {
     let host = home.start(&[]);
     host.push("u/tests/hello", &guest("hello"));
     host.push("u/tests/gone", &guest("hello"));
-    assert_eq!(host.request("POST", "/api/w/main/scripts/archive/p/u/tests/gone").send().status, 200);
-    let token = |label: &str| host.request("POST", "/api/users/tokens/create").json(&json!({"label": label})).send().text();
+    assert_eq!(
+        host.request("POST", "/api/w/main/scripts/archive/p/u/tests/gone").send().status,
+        200
+    );
+    let token = |label: &str| {
+        host.request("POST", "/api/users/tokens/create")
+            .json(&json!({"label": label}))
+            .send()
+            .text()
+    };
     let (kept, revoked) = (token("kept"), token("revoked"));
-    assert_eq!(host.request("DELETE", &format!("/api/users/tokens/delete/{}", &revoked[..10])).send().status, 200);
+    assert_eq!(
+        host.request("DELETE", &format!("/api/users/tokens/delete/{}", &revoked[..10]))
+            .send()
+            .status,
+        200
+    );
     let host = host.kill().start(&[]);
-    let call = |token: &str, path: &str| host.calling(&format!("p/{path}")).token(token).json(&json!({"name": "Ann"})).send().status;
+    let call = |token: &str, path: &str| {
+        host.calling(&format!("p/{path}")).token(token).json(&json!({"name": "Ann"})).send().status
+    };
     assert_eq!(call(&kept, "u/tests/hello"), 200);
     assert_eq!(call(&revoked, "u/tests/hello"), 401);
     assert_eq!(call(&kept, "u/tests/gone"), 404);
@@ -166,6 +200,7 @@ fn damaged_artefacts_are_compiled_again() {
 }
 
 fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
-    let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    let entries =
+        std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
     entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
 }

@@ -72,12 +72,25 @@ fn a_hundred_calls_beside_four_that_never_end() {
     let wires: Vec<Wire> = (0..4).map(|_| spinning(&host)).collect();
     eventually("they compute", 20, || (busy(&host) > 30).then_some(()));
     std::thread::scope(|scope| {
-        let calls: Vec<_> =
-            (0..100).map(|number| (number, host.calling("p/u/tests/hello").json(&json!({"name": format!("N{number}")})))).collect();
-        let calls: Vec<_> = calls.into_iter().map(|(number, call)| (number, scope.spawn(move || call.send()))).collect();
+        let calls: Vec<_> = (0..100)
+            .map(|number| {
+                (
+                    number,
+                    host.calling("p/u/tests/hello").json(&json!({"name": format!("N{number}")})),
+                )
+            })
+            .collect();
+        let calls: Vec<_> = calls
+            .into_iter()
+            .map(|(number, call)| (number, scope.spawn(move || call.send())))
+            .collect();
         for (number, call) in calls {
             let answer = call.join().expect("an answer");
-            assert_eq!((answer.status, answer.json()["greeting"].clone()), (200, json!(format!("Hello N{number}!"))), "{answer:?}");
+            assert_eq!(
+                (answer.status, answer.json()["greeting"].clone()),
+                (200, json!(format!("Hello N{number}!"))),
+                "{answer:?}"
+            );
         }
     });
     for wire in wires {

@@ -24,7 +24,8 @@ impl Setup {
     }
 }
 
-const CREDENTIALS: [(&str, &str); 2] = [("AWS_ACCESS_KEY_ID", S3s::ACCESS_KEY), ("AWS_SECRET_ACCESS_KEY", S3s::SECRET_KEY)];
+const CREDENTIALS: [(&str, &str); 2] =
+    [("AWS_ACCESS_KEY_ID", S3s::ACCESS_KEY), ("AWS_SECRET_ACCESS_KEY", S3s::SECRET_KEY)];
 
 /// The files below a folder.
 fn files(folder: &Path) -> Vec<PathBuf> {
@@ -41,11 +42,17 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 
 fn greets(host: &Host) {
     let answer = host.call("u/tests/hello", &json!({"name": "Ann"}));
-    assert_eq!((answer.status, answer.json()["greeting"].as_str()), (200, Some("Hello Ann!")), "{answer:?}\n{}", host.log());
+    assert_eq!(
+        (answer.status, answer.json()["greeting"].as_str()),
+        (200, Some("Hello Ann!")),
+        "{answer:?}\n{}",
+        host.log()
+    );
 }
 
 fn remove(folder: PathBuf) {
-    std::fs::remove_dir_all(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    std::fs::remove_dir_all(&folder)
+        .unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
 }
 
 #[test]
@@ -59,8 +66,10 @@ fn modules_are_in_the_bucket() {
     assert_eq!(files(&modules).len(), 1, "{:?}", files(&modules));
     assert!(!home.data().join("modules").exists());
     greets(&host);
-    // The last version that has it takes the module along, as soon as the upload is not a matter of this moment any more.
-    let deleted = host.request("POST", &format!("/api/w/main/scripts/delete/h/{}", deployed.hash)).send();
+    // The last version that has it takes the module along, as soon as the upload is not a matter of
+    // this moment any more.
+    let deleted =
+        host.request("POST", &format!("/api/w/main/scripts/delete/h/{}", deployed.hash)).send();
     assert_eq!(deleted.status, 200, "{deleted:?}");
     eventually("the module is deleted", 20, || files(&modules).is_empty().then_some(()));
     let shared = server.bucket(&bucket).join("hooks/artefact");
@@ -71,10 +80,12 @@ fn modules_are_in_the_bucket() {
 fn what_was_compiled_is_shared_and_never_trusted() {
     let (server, home) = (S3s::start(), Home::new());
     let bucket = server.create_bucket();
-    let (setup, folder) = (Setup::new(&server, &bucket, &home), server.bucket(&bucket).join("hooks"));
+    let (setup, folder) =
+        (Setup::new(&server, &bucket, &home), server.bucket(&bucket).join("hooks"));
     let host = setup.start(&home);
     host.push("u/tests/hello", &guest("hello"));
-    let artefact = eventually("the compiled script is shared", 20, || files(&folder.join("artefact")).pop());
+    let artefact =
+        eventually("the compiled script is shared", 20, || files(&folder.join("artefact")).pop());
     let name = artefact.file_name().expect("a name");
     let module = files(&folder.join("sha256")).pop().expect("the module");
     assert_eq!(Some(name), module.file_name(), "both are named by the module's digest");
@@ -102,7 +113,9 @@ fn what_was_compiled_is_shared_and_never_trusted() {
     // With the module it is made anew, and shared again.
     std::fs::rename(&away, &module).expect("the module is back");
     greets(&host);
-    eventually("the altered one is replaced", 20, || (std::fs::read(&artefact).ok()? != altered).then_some(()));
+    eventually("the altered one is replaced", 20, || {
+        (std::fs::read(&artefact).ok()? != altered).then_some(())
+    });
 
     // Nor is that of hosts with another key.
     let home = host.kill();
@@ -120,7 +133,9 @@ fn a_service_that_is_away_takes_nothing_down() {
     let setup = Setup::new(&server, &bucket, &home);
     let host = setup.start(&home);
     host.push("u/tests/hello", &guest("hello"));
-    eventually("the compiled script is shared", 20, || files(&server.bucket(&bucket).join("hooks/artefact")).pop());
+    eventually("the compiled script is shared", 20, || {
+        files(&server.bucket(&bucket).join("hooks/artefact")).pop()
+    });
     server.stop();
     // What is on the host's own disk runs, also after a start of its own.
     greets(&host);
@@ -154,16 +169,27 @@ fn a_start_says_what_is_wrong_with_the_place() {
     let place = |bucket: &str, endpoint: &str| format!("s3://{bucket}?endpoint={endpoint}");
     let wrong = [("AWS_ACCESS_KEY_ID", "someone-else"), ("AWS_SECRET_ACCESS_KEY", "x")];
     for (place, variables, said) in [
-        (place("there-is-none", &moto.endpoint()), &CREDENTIALS, "there is no bucket there-is-none"),
+        (
+            place("there-is-none", &moto.endpoint()),
+            &CREDENTIALS,
+            "there is no bucket there-is-none",
+        ),
         (place(&bucket, &endpoint), &wrong, "the credentials are refused"),
-        (place(&bucket, "http://127.0.0.1:1"), &CREDENTIALS, "http://127.0.0.1:1/ cannot be reached"),
+        (
+            place(&bucket, "http://127.0.0.1:1"),
+            &CREDENTIALS,
+            "http://127.0.0.1:1/ cannot be reached",
+        ),
         ("gs://bucket".to_owned(), &CREDENTIALS, "gs:// is not supported"),
     ] {
         let error = refused(&home, &["--blobs", &place], variables);
         assert!(error.contains(said), "{said}: {error}");
     }
     let missing = refused(&home, &["--artefact-key-file", "/nowhere/key"], &CREDENTIALS);
-    assert!(missing.contains("/nowhere/key") && missing.contains("openssl rand -hex 32"), "{missing}");
+    assert!(
+        missing.contains("/nowhere/key") && missing.contains("openssl rand -hex 32"),
+        "{missing}"
+    );
     // And with all of it right it starts, here at a service that takes any credentials.
     let place = place(&moto.create_bucket(), &moto.endpoint());
     let host = home.start_with(&["--blobs", &place], &CREDENTIALS);
@@ -174,7 +200,8 @@ fn a_start_says_what_is_wrong_with_the_place() {
 #[test]
 fn another_directory() {
     let home = Home::new();
-    let place = format!("file://{}", home.path("modules of all").display().to_string().replace(' ', "%20"));
+    let place =
+        format!("file://{}", home.path("modules of all").display().to_string().replace(' ', "%20"));
     let host = home.start(&["--blobs", &place]);
     host.push("u/tests/hello", &guest("hello"));
     greets(&host);

@@ -1,5 +1,6 @@
-//! The host as others know it: the official clients of Windmill's API and the SDKs of CloudEvents and Standard Webhooks,
-//! unmodified. What each of them does with the host is in the program of its name in `tests/peers`.
+//! The host as others know it: the official clients of Windmill's API and the SDKs of CloudEvents
+//! and Standard Webhooks, unmodified. What each of them does with the host is in the program of its
+//! name in `tests/peers`.
 
 use serde_json::{Value, json};
 use wasmill_tests::{Host, Receiver, Told, guest, peer, shared};
@@ -86,20 +87,33 @@ fn schemathesis_finds_the_api_as_described() {
 fn standardwebhooks_verifies_what_a_workspace_webhook_is_told() {
     let host = Host::start(&["--allow-private-webhooks"]);
     let receiver = Receiver::agreeing();
-    let set = host.request("POST", "/api/w/main/workspaces/edit_webhook").json(&json!({"webhook": receiver.url()})).send();
+    let set = host
+        .request("POST", "/api/w/main/workspaces/edit_webhook")
+        .json(&json!({"webhook": receiver.url()}))
+        .send();
     assert_eq!(set.status, 200, "{set:?}");
     let verified = |count: usize| {
         let told = receiver.wait(count, 20);
         let Told { headers, body, .. } = told.last().expect("a delivery");
         let secret = &host.get("/api/w/main/workspaces/get_settings").json()["webhook_secret"];
         let delivery = json!({"secret": secret, "headers": headers, "body": body});
-        serde_json::from_str::<Value>(&peer(&host, "standard_webhooks.py").input(&delivery.to_string()).ok()).expect("JSON")
+        serde_json::from_str::<Value>(
+            &peer(&host, "standard_webhooks.py").input(&delivery.to_string()).ok(),
+        )
+        .expect("JSON")
     };
     host.push("u/peers/told", &guest("hello"));
     let told = verified(1);
-    assert_eq!((&told["type"], &told["path"]), (&json!("CreateScript"), &json!("u/peers/told")), "{told}");
+    assert_eq!(
+        (&told["type"], &told["path"]),
+        (&json!("CreateScript"), &json!("u/peers/told")),
+        "{told}"
+    );
     // A new secret signs what is told from then on.
-    let rotated = host.request("POST", "/api/w/main/workspaces/rotate_webhook_secret").json(&json!({})).send();
+    let rotated = host
+        .request("POST", "/api/w/main/workspaces/rotate_webhook_secret")
+        .json(&json!({}))
+        .send();
     assert_eq!(rotated.status, 200, "{rotated:?}");
     let archived = host.request("POST", "/api/w/main/scripts/archive/p/u/peers/told").send();
     assert_eq!(archived.status, 200, "{archived:?}");

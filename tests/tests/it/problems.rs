@@ -21,9 +21,14 @@ fn explained(problem: &Answer) -> String {
     let host = shared();
     let json = problem.json();
     let answer = host.request("GET", json["type"].as_str().expect("a type")).anonymous().send();
-    assert_eq!((answer.status, answer.header("content-type")), (200, "text/markdown; charset=utf-8"), "{answer:?}");
+    assert_eq!(
+        (answer.status, answer.header("content-type")),
+        (200, "text/markdown; charset=utf-8"),
+        "{answer:?}"
+    );
     let page = answer.text();
-    let begin = format!("# {}\n\nStatus {}.\n", json["title"].as_str().expect("a title"), problem.status);
+    let begin =
+        format!("# {}\n\nStatus {}.\n", json["title"].as_str().expect("a title"), problem.status);
     assert!(page.starts_with(&begin), "{problem:?} leads to {page}");
     page
 }
@@ -36,7 +41,11 @@ fn every_page_is_served() {
     for (slug, page) in pages {
         let address = format!("/api/problems/{slug}");
         let answer = host.request("GET", &address).anonymous().send();
-        assert_eq!((answer.status, answer.header("content-type")), (200, "text/markdown; charset=utf-8"), "{slug}");
+        assert_eq!(
+            (answer.status, answer.header("content-type")),
+            (200, "text/markdown; charset=utf-8"),
+            "{slug}"
+        );
         assert_eq!(answer.text(), page, "{slug}");
         let head = host.request("HEAD", &address).anonymous().send();
         assert_eq!((head.status, head.body.len()), (200, 0), "{slug}");
@@ -46,7 +55,11 @@ fn every_page_is_served() {
 #[test]
 fn what_is_answered_leads_to_its_page() {
     let host = shared();
-    let narrow = host.request("POST", "/api/users/tokens/create").json(&json!({"scopes": ["jobs:read"]})).send().text();
+    let narrow = host
+        .request("POST", "/api/users/tokens/create")
+        .json(&json!({"scopes": ["jobs:read"]}))
+        .send()
+        .text();
     let run = "/api/w/main/jobs/run_wait_result/p/u/tests/hello";
     let answers = [
         (400, "bad-request", host.request("POST", run).body("application/json", b"{oops").send()),
@@ -55,7 +68,14 @@ fn what_is_answered_leads_to_its_page() {
         (403, "forbidden", host.request("GET", "/api/w/main/scripts/list").token(&narrow).send()),
         (404, "not-found", host.get("/api/problems/none")),
         (405, "method-not-allowed", host.request("PUT", run).send()),
-        (415, "unsupported-media-type", host.request("POST", run).header("content-encoding", "gzip").body("text/plain", b"x").send()),
+        (
+            415,
+            "unsupported-media-type",
+            host.request("POST", run)
+                .header("content-encoding", "gzip")
+                .body("text/plain", b"x")
+                .send(),
+        ),
     ];
     for (status, slug, answer) in answers {
         answer.problem(status);

@@ -3,10 +3,12 @@
 use serde_json::{Value, json};
 use wasmill_tests::{Home, guest, shared};
 
-/// What a POST to the echoing script turns into, as text: key order and the digits of numbers count.
+/// What a POST to the echoing script turns into, as text: key order and the digits of numbers
+/// count.
 fn echoed(query: &str, content_type: &str, body: &str, headers: &[(&str, &str)]) -> String {
     let host = shared();
-    let mut request = host.calling(&format!("p/u/tests/misbehave{query}")).body(content_type, body.as_bytes());
+    let mut request =
+        host.calling(&format!("p/u/tests/misbehave{query}")).body(content_type, body.as_bytes());
     for (name, value) in headers {
         request = request.header(name, value);
     }
@@ -26,7 +28,8 @@ fn wrapped_and_unwrapped() {
     // The echo needs its `op` at the top, which a query can give.
     let list = echoed("?include_query=op&op=echo", "application/json", " [1,2,3]", &[]);
     assert_eq!(list, r#"{"body":[1,2,3],"op":"echo"}"#);
-    let wrapped = echoed("?include_query=op&op=echo&wrap_body=true", "application/json", r#"{"a":1}"#, &[]);
+    let wrapped =
+        echoed("?include_query=op&op=echo&wrap_body=true", "application/json", r#"{"a":1}"#, &[]);
     assert_eq!(wrapped, r#"{"body":{"a":1},"op":"echo"}"#);
     let once = echoed("?include_query=op&op=echo&wrap_body=true", "application/json", "[1]", &[]);
     assert_eq!(once, r#"{"body":[1],"op":"echo"}"#);
@@ -44,27 +47,44 @@ fn raw_headers_and_query_by_rank() {
         &[("X-Sign", "s3"), ("Foo", "bar")],
     );
     let echo: Value = serde_json::from_str(&text).expect("JSON");
-    assert_eq!(echo, json!({"op": "echo", "raw_string": body, "x_sign": "s3", "foo": "bar", "a": "1 2"}));
+    assert_eq!(
+        echo,
+        json!({"op": "echo", "raw_string": body, "x_sign": "s3", "foo": "bar", "a": "1 2"})
+    );
 }
 
 #[test]
 fn forms_texts_and_bytes() {
-    let form: Value =
-        serde_json::from_str(&echoed("", "application/x-www-form-urlencoded", "op=echo&a=1&a=2&b=%C3%A4+x", &[])).expect("JSON");
+    let form: Value = serde_json::from_str(&echoed(
+        "",
+        "application/x-www-form-urlencoded",
+        "op=echo&a=1&a=2&b=%C3%A4+x",
+        &[],
+    ))
+    .expect("JSON");
     assert_eq!(form, json!({"op": "echo", "a": "2", "b": "ä x"}));
-    let text: Value = serde_json::from_str(&echoed("?include_query=op&op=echo", "text/csv", "a;b\r\n", &[])).expect("JSON");
+    let text: Value =
+        serde_json::from_str(&echoed("?include_query=op&op=echo", "text/csv", "a;b\r\n", &[]))
+            .expect("JSON");
     assert_eq!(text, json!({"op": "echo", "raw_string": "a;b\r\n"}));
-    let bytes: Value = serde_json::from_str(&echoed("?include_query=op&op=echo", "image/png", "\u{1}", &[])).expect("JSON");
+    let bytes: Value =
+        serde_json::from_str(&echoed("?include_query=op&op=echo", "image/png", "\u{1}", &[]))
+            .expect("JSON");
     assert_eq!(bytes, json!({"op": "echo", "raw_base64": "AQ==", "content_type": "image/png"}));
-    let nothing: Value = serde_json::from_str(&echoed("?include_query=op&op=echo", "application/json", "", &[])).expect("JSON");
+    let nothing: Value =
+        serde_json::from_str(&echoed("?include_query=op&op=echo", "application/json", "", &[]))
+            .expect("JSON");
     assert_eq!(nothing, json!({"op": "echo"}));
 }
 
 #[test]
 fn get_with_payload() {
     let host = shared();
-    let get = |payload: &str| host.get(&format!("/api/w/main/jobs/run_wait_result/p/u/tests/hello{payload}"));
-    // {"name":"Zo??"} in the standard alphabet, padded and escaped, and in the URL-safe one without padding.
+    let get = |payload: &str| {
+        host.get(&format!("/api/w/main/jobs/run_wait_result/p/u/tests/hello{payload}"))
+    };
+    // {"name":"Zo??"} in the standard alphabet, padded and escaped, and in the URL-safe one without
+    // padding.
     for payload in ["eyJuYW1lIjoiWm8%2FPyJ9", "eyJuYW1lIjoiWm8_PyJ9"] {
         let answer = get(&format!("?payload={payload}"));
         assert_eq!(answer.json()["greeting"], "Hello Zo??!", "{answer:?}");
@@ -94,7 +114,10 @@ fn headers_that_the_operator_includes() {
 #[test]
 fn a_token_is_not_given_to_scripts() {
     let host = shared();
-    let answer = host.calling("p/u/tests/misbehave?include_header=authorization").json(&json!({"op": "echo"})).send();
+    let answer = host
+        .calling("p/u/tests/misbehave?include_header=authorization")
+        .json(&json!({"op": "echo"}))
+        .send();
     assert_eq!(answer.json(), json!({"op": "echo"}), "{answer:?}");
 }
 
@@ -102,7 +125,11 @@ fn a_token_is_not_given_to_scripts() {
 fn switches_are_true_or_false() {
     let host = shared();
     for query in ["raw=1", "wrap_body=yes"] {
-        let detail = host.calling(&format!("p/u/tests/hello?{query}")).json(&json!({"name": "Ann"})).send().problem(400);
+        let detail = host
+            .calling(&format!("p/u/tests/hello?{query}"))
+            .json(&json!({"name": "Ann"}))
+            .send()
+            .problem(400);
         let name = query.split('=').next().expect("a name");
         assert!(detail.contains(name) && detail.contains("true"), "{detail}");
     }

@@ -34,7 +34,9 @@ fn gone(host: &Host, ids: &[String]) {
 }
 
 fn completed(host: &Host) -> u64 {
-    host.get("/api/w/main/jobs/completed/count").json()["database_length"].as_u64().expect("a number")
+    host.get("/api/w/main/jobs/completed/count").json()["database_length"]
+        .as_u64()
+        .expect("a number")
 }
 
 #[test]
@@ -73,9 +75,17 @@ fn as_long_as_a_workspace_or_a_script_says() {
     }
     let (x, y) = (run(&host, "u/retention/x"), run(&host, "u/retention/y"));
     set_well(&host, "scripts/retention/p/u/retention/x", &json!({"keep_runs_secs": 2}));
-    assert_eq!(host.get("/api/w/main/scripts/get/p/u/retention/x").json()["keep_runs_secs"], json!(2));
+    assert_eq!(
+        host.get("/api/w/main/scripts/get/p/u/retention/x").json()["keep_runs_secs"],
+        json!(2)
+    );
     let listed = host.get("/api/w/main/scripts/list").json();
-    let shown: Vec<Option<&Value>> = listed.as_array().expect("a list").iter().map(|script| script.get("keep_runs_secs")).collect();
+    let shown: Vec<Option<&Value>> = listed
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|script| script.get("keep_runs_secs"))
+        .collect();
     assert_eq!(shown, [Some(&json!(2)), None]);
     gone(&host, &x);
     assert!(y.iter().all(|id| is_there(&host, id)), "another script's are kept");
@@ -84,7 +94,10 @@ fn as_long_as_a_workspace_or_a_script_says() {
     gone(&host, &run(&host, "u/retention/x"));
 
     set_well(&host, "scripts/retention/p/u/retention/x", &json!({"keep_runs_secs": null}));
-    assert_eq!(host.get("/api/w/main/scripts/get/p/u/retention/x").json().get("keep_runs_secs"), None);
+    assert_eq!(
+        host.get("/api/w/main/scripts/get/p/u/retention/x").json().get("keep_runs_secs"),
+        None
+    );
     let settings = || host.get("/api/w/main/workspaces/get_settings").json();
     assert_eq!((settings().get("keep_runs_secs"), &settings()["weight"]), (None, &json!(100)));
     set_well(&host, "workspaces/edit_retention", &json!({"keep_runs_secs": 2}));

@@ -1,16 +1,19 @@
-//! Every operation of the API with every kind of caller, against a table. The operations are those that the host
-//! describes: one without a row here fails the test, and so does a row without an operation.
+//! Every operation of the API with every kind of caller, against a table. The operations are those
+//! that the host describes: one without a row here fails the test, and so does a row without an
+//! operation.
 
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use wasmill_tests::{Host, Request, guest};
 
 /// The kinds of callers, in the order of the table's columns.
-const CALLERS: [&str; 9] = ["none", "unknown", "expired", "other", "operator", "narrow", "scoped", "developer", "admin"];
+const CALLERS: [&str; 9] =
+    ["none", "unknown", "expired", "other", "operator", "narrow", "scoped", "developer", "admin"];
 
 const TABLE: &str = include_str!("rights.txt");
 
-/// What a caller gets: `401`, `403` and `404` as they are, `ok` for everything that lies behind the guard.
+/// What a caller gets: `401`, `403` and `404` as they are, `ok` for everything that lies behind the
+/// guard.
 fn verdict(status: u16) -> String {
     match status {
         401 | 403 | 404 => status.to_string(),
@@ -28,16 +31,37 @@ fn make(host: &Host, address: &str, body: &Value) -> String {
 /// The tokens of the callers.
 fn callers(host: &Host) -> Vec<Option<String>> {
     make(host, "/api/workspaces/create", &json!({"id": "elsewhere"}));
-    make(host, "/api/w/elsewhere/workspaces/add_user", &json!({"email": "other@example.com", "is_admin": true}));
-    make(host, "/api/w/main/workspaces/add_user", &json!({"email": "operator@example.com", "operator": true}));
+    make(
+        host,
+        "/api/w/elsewhere/workspaces/add_user",
+        &json!({"email": "other@example.com", "is_admin": true}),
+    );
+    make(
+        host,
+        "/api/w/main/workspaces/add_user",
+        &json!({"email": "operator@example.com", "operator": true}),
+    );
     make(host, "/api/w/main/workspaces/add_user", &json!({"email": "developer@example.com"}));
-    let of =
-        |email: &str, scopes: Value| make(host, "/api/users/tokens/impersonate", &json!({"impersonate_email": email, "scopes": scopes}));
+    let of = |email: &str, scopes: Value| {
+        make(
+            host,
+            "/api/users/tokens/impersonate",
+            &json!({"impersonate_email": email, "scopes": scopes}),
+        )
+    };
     let mut unknown = host.token.clone();
     unknown.replace_range(20..21, if &unknown[20..21] == "A" { "B" } else { "A" });
-    let expired = make(host, "/api/users/tokens/create", &json!({"expiration": "2020-01-01T00:00:00Z"}));
-    let narrow = make(host, "/api/users/tokens/create", &json!({"scopes": ["jobs:run:scripts:u/rights/x"], "workspace_id": "main"}));
-    let scoped = of("developer@example.com", json!(["jobs:read", "scripts:read:u/rights/*", "variables:read", "resources:read"]));
+    let expired =
+        make(host, "/api/users/tokens/create", &json!({"expiration": "2020-01-01T00:00:00Z"}));
+    let narrow = make(
+        host,
+        "/api/users/tokens/create",
+        &json!({"scopes": ["jobs:run:scripts:u/rights/x"], "workspace_id": "main"}),
+    );
+    let scoped = of(
+        "developer@example.com",
+        json!(["jobs:read", "scripts:read:u/rights/*", "variables:read", "resources:read"]),
+    );
     vec![
         None,
         Some(unknown),
@@ -51,8 +75,8 @@ fn callers(host: &Host) -> Vec<Option<String>> {
     ]
 }
 
-/// What stands in an address in place of its names. All of it is there before each request, whatever the one before
-/// it did away with.
+/// What stands in an address in place of its names. All of it is there before each request,
+/// whatever the one before it did away with.
 struct Furniture<'a> {
     host: &'a Host,
     wasm: Vec<u8>,
@@ -70,7 +94,10 @@ impl Furniture<'_> {
             // Already there, as a rule.
             self.host.request("POST", &format!("/api/w/main/{room}/create")).json(&body).send();
         }
-        self.host.request("POST", "/api/w/main/workspaces/add_user").json(&json!({"email": "member@example.com"})).send();
+        self.host
+            .request("POST", "/api/w/main/workspaces/add_user")
+            .json(&json!({"email": "member@example.com"}))
+            .send();
         let filled = address
             .replace("{workspace}", "main")
             .replace("{path}", "u/rights/x")
@@ -137,10 +164,16 @@ fn every_operation_with_every_caller() {
         .chain(found.keys().filter(|id| !expected.contains_key(*id)))
         .filter(|id| expected.get(*id) != found.get(*id))
         .map(|id| {
-            let row = found.get(id).map_or("is not there".to_owned(), |row| row.split(' ').map(|v| format!("{v:<9}")).collect());
+            let row = found.get(id).map_or("is not there".to_owned(), |row| {
+                row.split(' ').map(|v| format!("{v:<9}")).collect()
+            });
             format!("{id:<32} {row}")
         })
         .collect();
-    assert!(differences.is_empty(), "these are not as the table has them ({CALLERS:?}):\n{}", differences.join("\n"));
+    assert!(
+        differences.is_empty(),
+        "these are not as the table has them ({CALLERS:?}):\n{}",
+        differences.join("\n")
+    );
     host.still_serves_at("u/rights/x");
 }

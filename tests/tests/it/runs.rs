@@ -36,8 +36,14 @@ fn loops() {
 fn loops_in_the_start_function() {
     let host = shared();
     let spin = r#"(func $spin (loop (br 0))) (start $spin)"#;
-    host.push("u/runs/start-typed?timeout_s=1", &typed(&format!(r#"{spin} (func (export "main"))"#)));
-    host.push("u/runs/start-core?timeout_s=1", &command(&format!(r#"{spin} (func (export "_start"))"#)));
+    host.push(
+        "u/runs/start-typed?timeout_s=1",
+        &typed(&format!(r#"{spin} (func (export "main"))"#)),
+    );
+    host.push(
+        "u/runs/start-core?timeout_s=1",
+        &command(&format!(r#"{spin} (func (export "_start"))"#)),
+    );
     for path in ["u/runs/start-typed", "u/runs/start-core"] {
         assert_eq!(failing(path, &json!({})).0, "Timeout", "{path}");
     }
@@ -71,7 +77,8 @@ fn grows() {
 fn many_memories_are_summed() {
     let host = shared();
     // Four instances with 96 MiB each: none is over the limit of a run by itself.
-    let instances: String = (0..4).map(|number| format!("(core instance $i{number} (instantiate $m))")).collect();
+    let instances: String =
+        (0..4).map(|number| format!("(core instance $i{number} (instantiate $m))")).collect();
     let wasm = component(&format!(
         r#"(core module $m (memory 1536) (func (export "main")))
            {instances}
@@ -94,20 +101,32 @@ fn recurses_on_the_stack_of_wasm() {
 fn recurses_on_a_stack_in_memory() {
     let (name, message, answer) = misbehaving("recurse");
     assert_eq!(name, "StackOverflow", "{message}");
-    assert!(answer.json()["error"]["stack"].as_str().is_some_and(|stack| stack.contains("recurse")), "{answer:?}");
+    assert!(
+        answer.json()["error"]["stack"].as_str().is_some_and(|stack| stack.contains("recurse")),
+        "{answer:?}"
+    );
 }
 
 #[test]
 fn traps_in_the_start_function() {
     let host = shared();
-    host.push("u/runs/trap", &typed(r#"(func $bad unreachable) (start $bad) (func (export "main"))"#));
+    host.push(
+        "u/runs/trap",
+        &typed(r#"(func $bad unreachable) (start $bad) (func (export "main"))"#),
+    );
     let (name, message, _) = failing("u/runs/trap", &json!({}));
     assert_eq!(name, "Trap");
     assert!(message.contains("unreachable"), "{message}");
-    host.push("u/runs/divide", &typed(r#"(func (export "main") (drop (i32.div_u (i32.const 1) (i32.const 0))))"#));
+    host.push(
+        "u/runs/divide",
+        &typed(r#"(func (export "main") (drop (i32.div_u (i32.const 1) (i32.const 0))))"#),
+    );
     let (name, message, _) = failing("u/runs/divide", &json!({}));
     assert!(name == "Trap" && message.contains("divide by zero"), "{name}: {message}");
-    host.push("u/runs/bounds", &typed(r#"(memory 1) (func (export "main") (drop (i32.load (i32.const 65536))))"#));
+    host.push(
+        "u/runs/bounds",
+        &typed(r#"(memory 1) (func (export "main") (drop (i32.load (i32.const 65536))))"#),
+    );
     let (name, message, _) = failing("u/runs/bounds", &json!({}));
     assert!(name == "Trap" && message.contains("out of bounds"), "{name}: {message}");
 }
@@ -131,12 +150,20 @@ fn panics() {
 fn exits() {
     // A component can only tell that it failed: `wasi:cli/exit` takes a result and no number.
     let (name, message, answer) = misbehaving("exit");
-    assert_eq!((name.as_str(), &answer.json()["error"]["exit_code"]), ("ScriptError", &json!(1)), "{message}");
+    assert_eq!(
+        (name.as_str(), &answer.json()["error"]["exit_code"]),
+        ("ScriptError", &json!(1)),
+        "{message}"
+    );
     let host = shared();
     let exit = r#"(import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32))) (memory (export "memory") 1) (func (export "_start") (call $exit (i32.const 3)))"#;
     host.push("u/runs/exit", &command(exit));
     let (name, message, answer) = failing("u/runs/exit", &json!({}));
-    assert_eq!((name.as_str(), &answer.json()["error"]["exit_code"]), ("ScriptError", &json!(3)), "{message}");
+    assert_eq!(
+        (name.as_str(), &answer.json()["error"]["exit_code"]),
+        ("ScriptError", &json!(3)),
+        "{message}"
+    );
     host.push("u/runs/words", &guest("word-count"));
     let (name, message, answer) = failing("u/runs/words", &json!({}));
     assert_eq!((name.as_str(), &answer.json()["error"]["exit_code"]), ("ScriptError", &json!(2)));
@@ -155,7 +182,8 @@ fn prints_a_gigabyte() {
     assert!((1 << 20..(1 << 20) + 1000).contains(&log.len()), "{} bytes of log", log.len());
     let last = log.lines().last().expect("a line");
     assert!(last.contains("log is full") && last.contains("dropped"), "{last}");
-    // Other tests run on this host at the same time, two of them with all the memory that a run may have.
+    // Other tests run on this host at the same time, two of them with all the memory that a run may
+    // have.
     let grown = host.resident_kib().saturating_sub(before) / 1024;
     assert!(grown < 600, "{grown} MiB more");
     host.still_serves();
@@ -165,10 +193,12 @@ fn prints_a_gigabyte() {
 fn returns_a_gigabyte() {
     // More than the memory of a run, and then more than a result may have.
     assert_eq!(misbehaving("result").0, "OutOfMemory");
-    let (name, message, _) = failing("u/tests/misbehave", &json!({"op": "result", "bytes": 20 << 20}));
+    let (name, message, _) =
+        failing("u/tests/misbehave", &json!({"op": "result", "bytes": 20 << 20}));
     assert_eq!(name, "ResultTooLarge");
     assert!(message.contains("16 MiB"), "{message}");
-    let fits = shared().call("u/tests/misbehave", &json!({"op": "result", "bytes": (16 << 20) - 2}));
+    let fits =
+        shared().call("u/tests/misbehave", &json!({"op": "result", "bytes": (16 << 20) - 2}));
     assert_eq!((fits.status, fits.body.len()), (200, 16 << 20), "exactly the limit");
 }
 
@@ -191,8 +221,14 @@ fn returns_broken_json() {
     let host = shared();
     host.push("u/runs/intact", &entry_answering(r#"{"a": [1, 2.50]}"#));
     let intact = host.call("u/runs/intact", &json!({}));
-    assert_eq!((intact.status, intact.text().as_str()), (200, r#"{"a": [1, 2.50]}"#), "the module itself is right: {intact:?}");
-    for (number, text) in [r#"{"a": oops}"#, "", "1 2", "{'a': 1}", "NaN", r#""unfinished"#].iter().enumerate() {
+    assert_eq!(
+        (intact.status, intact.text().as_str()),
+        (200, r#"{"a": [1, 2.50]}"#),
+        "the module itself is right: {intact:?}"
+    );
+    for (number, text) in
+        [r#"{"a": oops}"#, "", "1 2", "{'a': 1}", "NaN", r#""unfinished"#].iter().enumerate()
+    {
         let path = format!("u/runs/broken-{number}");
         host.push(&path, &entry_answering(text));
         let (name, message, _) = failing(&path, &json!({}));
@@ -204,7 +240,10 @@ fn returns_broken_json() {
 #[test]
 fn returns_json_that_is_too_deep() {
     let host = shared();
-    host.push("u/runs/nested", &entry_answering(&format!("{}{}", "[".repeat(20_000), "]".repeat(20_000))));
+    host.push(
+        "u/runs/nested",
+        &entry_answering(&format!("{}{}", "[".repeat(20_000), "]".repeat(20_000))),
+    );
     let (name, message, _) = failing("u/runs/nested", &json!({}));
     assert_eq!(name, "InvalidResult");
     assert!(message.contains("128 levels"), "{message}");

@@ -42,7 +42,10 @@ fn a_late_run_goes_on() {
     host.push(&format!("u/on/slow?{BOTH}"), &guest("slow"));
     let id = late(&host, "u/on/slow", &json!({"seconds": 4}));
     let job = host.job(&id);
-    assert_eq!((&job["type"], &job["running"], &job["args"]), (&json!("QueuedJob"), &json!(true), &json!({"seconds": 4})));
+    assert_eq!(
+        (&job["type"], &job["running"], &job["args"]),
+        (&json!("QueuedJob"), &json!(true), &json!({"seconds": 4}))
+    );
     assert_eq!(host.get("/api/w/main/jobs/queue/list?running=true").json()[0]["id"], json!(id));
     // Followed while it runs.
     eventually("its log grows", 20, || host.job_log(&id).contains("2 of 4").then_some(()));
@@ -54,9 +57,14 @@ fn a_late_run_goes_on() {
     assert!(host.job_log(&id).contains("4 of 4"));
     // Quick runs of the same script are answered as ever.
     let quick = host.call("u/on/slow", &json!({"seconds": 0}));
-    assert_eq!((quick.status, quick.header("x-wasmill-job-status"), quick.json()), (200, "success", json!({"slept": 0})));
+    assert_eq!(
+        (quick.status, quick.header("x-wasmill-job-status"), quick.json()),
+        (200, "success", json!({"slept": 0}))
+    );
     eventually("it is recorded", 10, || {
-        (host.get(&format!("/api/w/main/jobs_u/get/{}", quick.header("x-wasmill-job-id"))).status == 200).then_some(())
+        (host.get(&format!("/api/w/main/jobs_u/get/{}", quick.header("x-wasmill-job-id"))).status
+            == 200)
+            .then_some(())
     });
 }
 
@@ -65,7 +73,10 @@ fn it_can_be_cancelled() {
     let host = Host::start(&["--sync-timeout", "1"]);
     host.push(&format!("u/on/misbehave?{BOTH}"), &guest("misbehave"));
     let id = late(&host, "u/on/misbehave", &json!({"op": "spin"}));
-    let answer = host.request("POST", &format!("/api/w/main/jobs_u/queue/cancel/{id}")).json(&json!({"reason": "enough"})).send();
+    let answer = host
+        .request("POST", &format!("/api/w/main/jobs_u/queue/cancel/{id}"))
+        .json(&json!({"reason": "enough"}))
+        .send();
     assert_eq!(answer.text(), id);
     assert_eq!(host.wait(&id, 20)["result"]["error"]["message"], "Job canceled: enough by admin");
     host.push(&format!("u/on/brief?timeout_s=2&{BOTH}"), &guest("misbehave"));
@@ -83,7 +94,11 @@ fn a_run_whose_caller_hung_up_goes_on() {
         hang_up(&host, verb, &path, &json!({"seconds": 3}));
         let job = only_job(&host, &path);
         assert_eq!((&job["type"], &job["running"]), (&json!("QueuedJob"), &json!(true)), "{verb}");
-        assert_eq!(host.wait(job["id"].as_str().expect("an id"), 20)["result"], json!({"slept": 3}), "{verb}");
+        assert_eq!(
+            host.wait(job["id"].as_str().expect("an id"), 20)["result"],
+            json!({"slept": 3}),
+            "{verb}"
+        );
     }
 }
 
@@ -122,26 +137,49 @@ fn a_shutdown_gives_it_back_and_a_crash_counts() {
 fn what_may_wait() {
     let host = Host::start(&["--workers", "0", "--queue-limit", "3"]);
     host.push("u/on/hello", &guest("hello"));
-    let queue =
-        |query: &str| host.request("POST", &format!("/api/w/main/jobs/run/p/u/on/hello{query}")).json(&json!({"name": "Ann"})).send();
-    let sync = |limit: u32| host.calling(&format!("p/u/on/hello?queue_limit={limit}")).json(&json!({"name": "Ann"})).send();
+    let queue = |query: &str| {
+        host.request("POST", &format!("/api/w/main/jobs/run/p/u/on/hello{query}"))
+            .json(&json!({"name": "Ann"}))
+            .send()
+    };
+    let sync = |limit: u32| {
+        host.calling(&format!("p/u/on/hello?queue_limit={limit}"))
+            .json(&json!({"name": "Ann"}))
+            .send()
+    };
     assert_eq!(sync(0).status, 200);
     for query in ["", "", "?scheduled_in_secs=3600"] {
         assert_eq!(queue(query).status, 201);
     }
     let full = queue("");
-    assert!(full.problem(429).contains("3 jobs wait") && full.header("retry-after") == "5", "{full:?}");
+    assert!(
+        full.problem(429).contains("3 jobs wait") && full.header("retry-after") == "5",
+        "{full:?}"
+    );
     assert_eq!(host.get("/api/w/main/jobs/queue/count").json()["database_length"], 3);
     // For a synchronous call those that are due count, and only when it asks.
     assert_eq!(sync(2).status, 200);
     let long = sync(1);
     assert!(long.problem(429).contains("2 jobs") && long.header("retry-after") == "5", "{long:?}");
-    let stream = host.request("POST", "/api/w/main/jobs/run_and_stream/p/u/on/hello?queue_limit=1").json(&json!({"name": "Ann"})).send();
+    let stream = host
+        .request("POST", "/api/w/main/jobs/run_and_stream/p/u/on/hello?queue_limit=1")
+        .json(&json!({"name": "Ann"}))
+        .send();
     stream.problem(429);
     assert_eq!(host.calling("p/u/on/hello").json(&json!({"name": "Ann"})).send().status, 200);
-    assert!(host.calling("p/u/on/hello?queue_limit=many").json(&json!({})).send().problem(400).contains("queue_limit"));
+    assert!(
+        host.calling("p/u/on/hello?queue_limit=many")
+            .json(&json!({}))
+            .send()
+            .problem(400)
+            .contains("queue_limit")
+    );
     // Others come in as those that wait are cancelled.
-    let first = host.get("/api/w/main/jobs/queue/list").json()[0]["id"].as_str().expect("an id").to_owned();
-    assert_eq!(host.request("POST", &format!("/api/w/main/jobs_u/queue/cancel/{first}")).send().status, 200);
+    let first =
+        host.get("/api/w/main/jobs/queue/list").json()[0]["id"].as_str().expect("an id").to_owned();
+    assert_eq!(
+        host.request("POST", &format!("/api/w/main/jobs_u/queue/cancel/{first}")).send().status,
+        200
+    );
     assert_eq!(queue("").status, 201);
 }

@@ -3,13 +3,19 @@
 use serde_json::json;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use wasmill_tests::{Bomb, Host, Wire, command, component, guest, many_functions, many_locals, shared, typed};
+use wasmill_tests::{
+    Bomb, Host, Wire, command, component, guest, many_functions, many_locals, shared, typed,
+};
 
 /// The detail of the refusal; the host must be as good as before.
 fn refused(path: &str, wasm: &[u8], status: u16) -> String {
     let host = shared();
     let detail = host.upload(path, wasm).problem(status);
-    assert_eq!(host.get(&format!("/api/w/main/scripts/exists/p/{path}")).json(), json!(false), "{path} is there all the same");
+    assert_eq!(
+        host.get(&format!("/api/w/main/scripts/exists/p/{path}")).json(),
+        json!(false),
+        "{path} is there all the same"
+    );
     host.still_serves();
     detail
 }
@@ -24,7 +30,10 @@ fn says(detail: &str, words: &[&str]) {
 fn not_wasm() {
     says(&refused("u/uploads/text", b"#!/bin/sh\necho hello\n", 400), &["not a WebAssembly file"]);
     says(&refused("u/uploads/empty", b"", 400), &["empty"]);
-    says(&refused("u/uploads/elf", b"\x7fELF\x02\x01\x01", 400), &["machine code", "compiled here"]);
+    says(
+        &refused("u/uploads/elf", b"\x7fELF\x02\x01\x01", 400),
+        &["machine code", "compiled here"],
+    );
     says(&refused("u/uploads/gzip", b"\x1f\x8b\x08\0", 400), &["compressed"]);
     says(&refused("u/uploads/wat", b"(module)", 400), &["text form"]);
 }
@@ -35,7 +44,9 @@ fn truncated() {
     for length in [5, 8, 100, wasm.len() / 2, wasm.len() - 1] {
         let detail = refused("u/uploads/truncated", &wasm[..length], 400);
         assert!(
-            ["damaged", "unknown version", "does not compile", "nothing that can be called"].iter().any(|words| detail.contains(words)),
+            ["damaged", "unknown version", "does not compile", "nothing that can be called"]
+                .iter()
+                .any(|words| detail.contains(words)),
             "{length}: {detail}"
         );
     }
@@ -43,7 +54,8 @@ fn truncated() {
 
 #[test]
 fn invalid_code() {
-    let mut wasm = command(r#"(func (export "_start") (drop (i32.add (i32.const 1) (i32.const 2))))"#);
+    let mut wasm =
+        command(r#"(func (export "_start") (drop (i32.add (i32.const 1) (i32.const 2))))"#);
     // The addition becomes one of 64 bits, whose operands these are not.
     let at = wasm.windows(2).rposition(|two| two == [0x6a, 0x1a]).expect("the addition");
     wasm[at] = 0x7c;
@@ -55,8 +67,13 @@ fn core_module_with_unknown_imports() {
     let wasm = command(
         r#"(import "env" "launch" (func)) (import "wasi_snapshot_preview1" "proc_exit" (func (param i32))) (func (export "_start"))"#,
     );
-    says(&refused("u/uploads/imports", &wasm, 400), &["env#launch", "not offered", "wasi_snapshot_preview1"]);
-    let wasm = command(r#"(import "wasi_snapshot_preview1" "path_remote_open" (func)) (func (export "_start"))"#);
+    says(
+        &refused("u/uploads/imports", &wasm, 400),
+        &["env#launch", "not offered", "wasi_snapshot_preview1"],
+    );
+    let wasm = command(
+        r#"(import "wasi_snapshot_preview1" "path_remote_open" (func)) (func (export "_start"))"#,
+    );
     says(&refused("u/uploads/imports", &wasm, 400), &["path_remote_open", "not offered"]);
 }
 
@@ -65,8 +82,14 @@ fn component_with_nothing_to_call() {
     let wasm = component(
         r#"(core module $m (func (export "f"))) (core instance $i (instantiate $m)) (func (export "other") (canon lift (core func $i "f")))"#,
     );
-    says(&refused("u/uploads/nothing", &wasm, 400), &["nothing that can be called", "other", "\"main\"", "wasmill:script/entry"]);
-    says(&refused("u/uploads/nothing", &command(r#"(func (export "run"))"#), 400), &["nothing that can be called", "run", "_start"]);
+    says(
+        &refused("u/uploads/nothing", &wasm, 400),
+        &["nothing that can be called", "other", "\"main\"", "wasmill:script/entry"],
+    );
+    says(
+        &refused("u/uploads/nothing", &command(r#"(func (export "run"))"#), 400),
+        &["nothing that can be called", "run", "_start"],
+    );
 }
 
 #[test]
@@ -144,7 +167,10 @@ fn a_huge_upload_is_not_held_in_memory() {
 #[test]
 fn more_functions_than_allowed() {
     let begun = Instant::now();
-    says(&refused("u/uploads/functions", &many_functions(900_000), 422), &["too complex", "functions"]);
+    says(
+        &refused("u/uploads/functions", &many_functions(900_000), 422),
+        &["too complex", "functions"],
+    );
     // Counted, not compiled: that would take a minute and gigabytes.
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
 }
@@ -191,13 +217,18 @@ fn compile_bomb() {
     host.still_serves();
 }
 
-/// What was pushed and queued before a series of hostile uploads and runs is there after it, and after a crash on top.
+/// What was pushed and queued before a series of hostile uploads and runs is there after it, and
+/// after a crash on top.
 #[test]
 fn attacks_leave_everything_as_it_was() {
     let host = Host::start(&["--workers", "0"]);
     let before = host.push("u/tests/hello", &guest("hello"));
     let id = host.queue("u/tests/hello", &json!({"name": "Ann"}));
-    for (wasm, status) in [(&b"no wasm"[..], 400), (&typed("(func (export \"main\"))")[..9], 400), (&many_functions(300_000), 422)] {
+    for (wasm, status) in [
+        (&b"no wasm"[..], 400),
+        (&typed("(func (export \"main\"))")[..9], 400),
+        (&many_functions(300_000), 422),
+    ] {
         host.upload("u/tests/hello", wasm).problem(status);
     }
     host.push("u/tests/misbehave?timeout_s=1", &guest("misbehave"));
@@ -211,6 +242,9 @@ fn attacks_leave_everything_as_it_was() {
     host.still_serves();
     let host = host.kill().start(&[]);
     assert_eq!(host.wait(&id, 20)["result"]["greeting"], "Hello Ann!");
-    assert_eq!(host.call_hash(&before.hash, &json!({"name": "Ann"})).json()["greeting"], "Hello Ann!");
+    assert_eq!(
+        host.call_hash(&before.hash, &json!({"name": "Ann"})).json()["greeting"],
+        "Hello Ann!"
+    );
     assert!(host.get("/api/w/main/scripts/raw/p/u/tests/hello").body == guest("hello"));
 }

@@ -4,11 +4,19 @@ use serde_json::{Value, json};
 use wasmill_tests::{guest, shared};
 
 fn greeting(answer: &wasmill_tests::Answer) -> String {
-    answer.json()["greeting"].as_str().unwrap_or_else(|| panic!("no greeting: {answer:?}")).to_owned()
+    answer.json()["greeting"]
+        .as_str()
+        .unwrap_or_else(|| panic!("no greeting: {answer:?}"))
+        .to_owned()
 }
 
 fn hashes(history: &Value) -> Vec<String> {
-    history.as_array().expect("a list").iter().map(|entry| entry["script_hash"].as_str().expect("a hash").to_owned()).collect()
+    history
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|entry| entry["script_hash"].as_str().expect("a hash").to_owned())
+        .collect()
 }
 
 #[test]
@@ -23,7 +31,10 @@ fn an_overwrite_moves_the_path_and_not_the_hash() {
     assert_eq!(greeting(&host.call(&new.path, &ann)), "HELLO ANN!");
     assert_eq!(greeting(&host.call_hash(&old.hash, &ann)), "Hello Ann!");
     assert_eq!(greeting(&host.call_hash(&new.hash, &ann)), "HELLO ANN!");
-    assert_eq!(hashes(&host.get("/api/w/main/scripts/history/p/u/versions/moved").json()), [new.hash, old.hash]);
+    assert_eq!(
+        hashes(&host.get("/api/w/main/scripts/history/p/u/versions/moved").json()),
+        [new.hash, old.hash]
+    );
 }
 
 #[test]
@@ -32,8 +43,14 @@ fn the_same_bytes_again_are_the_same_version() {
     let first = host.push("u/versions/again", &guest("hello"));
     let answer = host.upload("u/versions/again", &guest("hello"));
     assert_eq!(answer.status, 200, "{answer:?}");
-    assert_eq!((&answer.json()["hash"], &answer.json()["created"]), (&json!(first.hash), &json!(false)));
-    assert_eq!(hashes(&host.get("/api/w/main/scripts/history/p/u/versions/again").json()), [first.hash]);
+    assert_eq!(
+        (&answer.json()["hash"], &answer.json()["created"]),
+        (&json!(first.hash), &json!(false))
+    );
+    assert_eq!(
+        hashes(&host.get("/api/w/main/scripts/history/p/u/versions/again").json()),
+        [first.hash]
+    );
 }
 
 #[test]
@@ -50,12 +67,18 @@ fn other_limits_make_another_version() {
 fn an_archived_path_answers_by_hash_only() {
     let host = shared();
     let deployed = host.push("u/versions/archived", &guest("hello"));
-    assert_eq!(host.request("POST", "/api/w/main/scripts/archive/p/u/versions/archived").send().status, 200);
+    assert_eq!(
+        host.request("POST", "/api/w/main/scripts/archive/p/u/versions/archived").send().status,
+        200
+    );
     let detail = host.call("u/versions/archived", &json!({"name": "Ann"})).problem(404);
     assert!(detail.contains("u/versions/archived"), "{detail}");
     // It can still be looked at.
     assert_eq!(host.get("/api/w/main/scripts/exists/p/u/versions/archived").json(), json!(true));
-    assert_eq!(host.get("/api/w/main/scripts/get/p/u/versions/archived").json()["archived"], json!(true));
+    assert_eq!(
+        host.get("/api/w/main/scripts/get/p/u/versions/archived").json()["archived"],
+        json!(true)
+    );
     assert_eq!(greeting(&host.call_hash(&deployed.hash, &json!({"name": "Ann"}))), "Hello Ann!");
     // Deployed again, it is back.
     host.push("u/versions/archived", &guest("hello"));
@@ -67,14 +90,16 @@ fn a_deleted_version_is_gone() {
     let host = shared();
     let first = host.push("u/versions/deleted", &guest("hello"));
     let second = host.push("u/versions/deleted", &guest("greet"));
-    let delete = |what: &str| host.request("POST", &format!("/api/w/main/scripts/delete/{what}")).send();
+    let delete =
+        |what: &str| host.request("POST", &format!("/api/w/main/scripts/delete/{what}")).send();
     let left = delete(&format!("h/{}", second.hash)).json();
     assert_eq!((&left["deleted"], &left["hash"]), (&json!(true), &json!(second.hash)));
     // The one before it is the newest again.
     assert_eq!(greeting(&host.call("u/versions/deleted", &json!({"name": "Ann"}))), "Hello Ann!");
     let detail = host.call_hash(&second.hash, &json!({"name": "Ann"})).problem(410);
     assert!(detail.contains(&second.hash), "{detail}");
-    // Its module went with it; nobody else needed that one under this path, and others have their own.
+    // Its module went with it; nobody else needed that one under this path, and others have their
+    // own.
     host.get(&format!("/api/w/main/scripts/raw/h/{}", second.hash)).problem(410);
     assert_eq!(delete("p/u/versions/deleted").json(), json!("u/versions/deleted"));
     host.call("u/versions/deleted", &json!({"name": "Ann"})).problem(404);
@@ -92,9 +117,17 @@ fn a_module_comes_back_byte_by_byte() {
     let host = shared();
     let wasm = guest("word-count");
     let deployed = host.push("u/versions/bytes", &wasm);
-    for address in [format!("h/{}.wasm", deployed.hash), format!("h/{}", deployed.hash), "p/u/versions/bytes".to_owned()] {
+    for address in [
+        format!("h/{}.wasm", deployed.hash),
+        format!("h/{}", deployed.hash),
+        "p/u/versions/bytes".to_owned(),
+    ] {
         let answer = host.get(&format!("/api/w/main/scripts/raw/{address}"));
-        assert_eq!((answer.status, answer.header("content-type")), (200, "application/wasm"), "{address}");
+        assert_eq!(
+            (answer.status, answer.header("content-type")),
+            (200, "application/wasm"),
+            "{address}"
+        );
         assert!(answer.body == wasm, "{address}: other bytes came back");
     }
 }
@@ -121,7 +154,10 @@ fn an_unknown_workspace_has_nothing() {
     let host = shared();
     let deployed = host.push("u/versions/here", &guest("hello"));
     for target in [format!("h/{}", deployed.hash), "p/u/versions/here".to_owned()] {
-        let answer = host.request("POST", &format!("/api/w/elsewhere/jobs/run_wait_result/{target}")).json(&json!({"name": "Ann"})).send();
+        let answer = host
+            .request("POST", &format!("/api/w/elsewhere/jobs/run_wait_result/{target}"))
+            .json(&json!({"name": "Ann"}))
+            .send();
         let detail = answer.problem(404);
         assert!(detail.contains("elsewhere"), "{detail}");
     }
@@ -133,7 +169,13 @@ fn scripts_are_listed_and_shown() {
     let host = shared();
     let deployed = host.push("u/versions/listed?summary=says%20hello", &guest("hello"));
     let list = host.get("/api/w/main/scripts/list").json();
-    let entry = list.as_array().expect("a list").iter().find(|entry| entry["path"] == "u/versions/listed").expect("it is listed").clone();
+    let entry = list
+        .as_array()
+        .expect("a list")
+        .iter()
+        .find(|entry| entry["path"] == "u/versions/listed")
+        .expect("it is listed")
+        .clone();
     assert_eq!(
         (&entry["hash"], &entry["summary"], &entry["kind_of_module"]),
         (&json!(deployed.hash), &json!("says hello"), &json!("typed"))

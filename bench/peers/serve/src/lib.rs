@@ -1,8 +1,11 @@
-//! What `scripts/hello` does, as a component of `wasi:http`: JSON in, JSON out, a fresh instance for each request.
+//! What `scripts/hello` does, as a component of `wasi:http`: JSON in, JSON out, a fresh instance
+//! for each request.
 
 use serde::{Deserialize, Serialize};
 use wasip2::exports::http::incoming_handler::Guest;
-use wasip2::http::types::{Fields, IncomingRequest, OutgoingBody, OutgoingResponse, ResponseOutparam};
+use wasip2::http::types::{
+    Fields, IncomingRequest, OutgoingBody, OutgoingResponse, ResponseOutparam,
+};
 use wasip2::io::streams::StreamError;
 
 #[derive(Deserialize)]

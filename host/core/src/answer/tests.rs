@@ -20,25 +20,59 @@ fn table() {
         ("1.10", 200, "application/json", "1.10"),
         (r#"{"windmill_status_code":201,"result":{"b":2}}"#, 201, "application/json", "{\"b\":2}"),
         (r#"{"wm_status_code":599,"result":"x"}"#, 599, "application/json", "\"x\""),
-        (r#"{"windmill_content_type":"text/csv","result":"Hello;World"}"#, 200, "text/csv", "Hello;World"),
+        (
+            r#"{"windmill_content_type":"text/csv","result":"Hello;World"}"#,
+            200,
+            "text/csv",
+            "Hello;World",
+        ),
         (r#"{"wm_content_type":"text/csv","result":[1,2]}"#, 200, "text/csv", "[1,2]"),
         (r#"{"windmill_status_code":404}"#, 404, "application/json", "null"),
         (r#"{"windmill_status_code":204,"result":"dropped"}"#, 204, "application/json", ""),
         (r#"{"windmill_status_code":304,"result":"dropped"}"#, 304, "application/json", ""),
-        (r#"{"windmill_headers":{"X-A":"1"},"result":1,"ignored":2}"#, 200, "application/json", "1"),
+        (
+            r#"{"windmill_headers":{"X-A":"1"},"result":1,"ignored":2}"#,
+            200,
+            "application/json",
+            "1",
+        ),
         (r#"{"windmill_headers":{"X-A":"1"},"result":null}"#, 204, "application/json", ""),
         (r#"{"windmill_headers":{"X-A":"1"}}"#, 204, "application/json", ""),
-        (r#"{"windmill_headers":{"Content-Type":"text/x"},"windmill_content_type":"text/y","result":"z"}"#, 200, "text/y", "z"),
-        (r#"{"windmill_content_type":"image/x","windmill_content_transfer_encoding":"base64","result":"aGk="}"#, 200, "image/x", "hi"),
+        (
+            r#"{"windmill_headers":{"Content-Type":"text/x"},"windmill_content_type":"text/y","result":"z"}"#,
+            200,
+            "text/y",
+            "z",
+        ),
+        (
+            r#"{"windmill_content_type":"image/x","windmill_content_transfer_encoding":"base64","result":"aGk="}"#,
+            200,
+            "image/x",
+            "hi",
+        ),
         // No control key: the object is the result.
         (r#"{"result":1}"#, 200, "application/json", r#"{"result":1}"#),
         (r#"{"windmill_other":1}"#, 200, "application/json", r#"{"windmill_other":1}"#),
-        (r#"{"a":"\"windmill_status_code\""}"#, 200, "application/json", r#"{"a":"\"windmill_status_code\""}"#),
-        (r#"{"a":{"windmill_status_code":500}}"#, 200, "application/json", r#"{"a":{"windmill_status_code":500}}"#),
+        (
+            r#"{"a":"\"windmill_status_code\""}"#,
+            200,
+            "application/json",
+            r#"{"a":"\"windmill_status_code\""}"#,
+        ),
+        (
+            r#"{"a":{"windmill_status_code":500}}"#,
+            200,
+            "application/json",
+            r#"{"a":{"windmill_status_code":500}}"#,
+        ),
     ] {
         let answer = sent(result).unwrap_or_else(|problem| panic!("{result}: {problem}"));
         assert_eq!(
-            (answer.status, header(&answer, "content-type"), String::from_utf8_lossy(&answer.body).as_ref()),
+            (
+                answer.status,
+                header(&answer, "content-type"),
+                String::from_utf8_lossy(&answer.body).as_ref()
+            ),
             (status, Some(content_type), body),
             "{result}"
         );
@@ -50,7 +84,9 @@ fn what_was_stored_is_answered_alike() {
     let policy = Policy { failure_status: 422, own_origin: false };
     let mut failure = Failure::new(FailureName::Script("Sold".into()), "sold \"out\"");
     failure.stack = Some("main".into());
-    let declared = |result: &str| Outcome::Success(RawValue::from_string(result.into()).unwrap()).or_declared_failure();
+    let declared = |result: &str| {
+        Outcome::Success(RawValue::from_string(result.into()).unwrap()).or_declared_failure()
+    };
     for outcome in [
         Outcome::Failure(failure),
         declared(r#"{"wm_failure":"no","wm_status_code":409,"sku":7}"#),
@@ -102,7 +138,8 @@ fn what_cannot_be_sent() {
 
 /// A failure by the script's own word.
 fn failed(result: &str, policy: &Policy) -> Result<Answer, Problem> {
-    let outcome = Outcome::Success(RawValue::from_string(result.to_owned()).unwrap()).or_declared_failure();
+    let outcome =
+        Outcome::Success(RawValue::from_string(result.to_owned()).unwrap()).or_declared_failure();
     assert!(!outcome.is_success(), "{result}");
     answer(&outcome, policy)
 }
@@ -114,29 +151,73 @@ fn failures_steer_their_answer() {
     for (result, status, content_type, body) in [
         (r#"{"wm_failure":"no"}"#, None, "application/json", ERROR),
         // Without control keys the whole of it is the answer.
-        (r#"{"wm_failure":"no","a":1}"#, None, "application/json", r#"{"a":1,"error":{"name":"ManualFailure","message":"no"}}"#),
-        (r#"{"wm_failure":"no","result":1}"#, None, "application/json", r#"{"result":1,"error":{"name":"ManualFailure","message":"no"}}"#),
+        (
+            r#"{"wm_failure":"no","a":1}"#,
+            None,
+            "application/json",
+            r#"{"a":1,"error":{"name":"ManualFailure","message":"no"}}"#,
+        ),
+        (
+            r#"{"wm_failure":"no","result":1}"#,
+            None,
+            "application/json",
+            r#"{"result":1,"error":{"name":"ManualFailure","message":"no"}}"#,
+        ),
         // With them it is the result, or the error.
         (r#"{"wm_failure":"no","wm_status_code":409,"a":1}"#, Some(409), "application/json", ERROR),
-        (r#"{"windmill_failure":"no","windmill_status_code":200}"#, Some(200), "application/json", ERROR),
-        (r#"{"wm_failure":"no","wm_status_code":409,"result":null}"#, Some(409), "application/json", ERROR),
-        (r#"{"wm_failure":"no","wm_status_code":409,"result":{"sku":7}}"#, Some(409), "application/json", r#"{"sku":7}"#),
-        (r#"{"wm_failure":"no","wm_content_type":"text/plain","result":"sold out"}"#, None, "text/plain", "sold out"),
-        (r#"{"wm_failure":"no","wm_content_type":"application/x+json"}"#, None, "application/x+json", ERROR),
+        (
+            r#"{"windmill_failure":"no","windmill_status_code":200}"#,
+            Some(200),
+            "application/json",
+            ERROR,
+        ),
+        (
+            r#"{"wm_failure":"no","wm_status_code":409,"result":null}"#,
+            Some(409),
+            "application/json",
+            ERROR,
+        ),
+        (
+            r#"{"wm_failure":"no","wm_status_code":409,"result":{"sku":7}}"#,
+            Some(409),
+            "application/json",
+            r#"{"sku":7}"#,
+        ),
+        (
+            r#"{"wm_failure":"no","wm_content_type":"text/plain","result":"sold out"}"#,
+            None,
+            "text/plain",
+            "sold out",
+        ),
+        (
+            r#"{"wm_failure":"no","wm_content_type":"application/x+json"}"#,
+            None,
+            "application/x+json",
+            ERROR,
+        ),
         (r#"{"wm_failure":"no","wm_headers":{"X-A":"1"}}"#, None, "application/json", ERROR),
         (r#"{"wm_failure":"no","wm_status_code":204}"#, Some(204), "application/json", ""),
     ] {
         for policy in [Policy::default(), Policy { failure_status: 422, own_origin: false }] {
-            let answer = failed(result, &policy).unwrap_or_else(|problem| panic!("{result}: {problem}"));
+            let answer =
+                failed(result, &policy).unwrap_or_else(|problem| panic!("{result}: {problem}"));
             assert_eq!(
-                (answer.status, header(&answer, "content-type"), String::from_utf8_lossy(&answer.body).as_ref()),
+                (
+                    answer.status,
+                    header(&answer, "content-type"),
+                    String::from_utf8_lossy(&answer.body).as_ref()
+                ),
                 (status.unwrap_or(policy.failure_status), Some(content_type), body),
                 "{result}"
             );
         }
     }
     assert_eq!(
-        header(&failed(r#"{"wm_failure":"no","wm_headers":{"Retry-After":"9"}}"#, &Policy::default()).unwrap(), "retry-after"),
+        header(
+            &failed(r#"{"wm_failure":"no","wm_headers":{"Retry-After":"9"}}"#, &Policy::default())
+                .unwrap(),
+            "retry-after"
+        ),
         Some("9")
     );
     for result in [
@@ -144,7 +225,11 @@ fn failures_steer_their_answer() {
         r#"{"wm_failure":"no","wm_headers":{"Set-Cookie":"a=b"}}"#,
         r#"{"wm_failure":"no","wm_content_type":"a/b","wm_content_transfer_encoding":"base64"}"#,
     ] {
-        assert_eq!(failed(result, &Policy::default()).expect_err(result).code, Code::InvalidAnswer, "{result}");
+        assert_eq!(
+            failed(result, &Policy::default()).expect_err(result).code,
+            Code::InvalidAnswer,
+            "{result}"
+        );
     }
 }
 
@@ -159,7 +244,11 @@ fn contract_rows() {
     for (name, result, expected) in [
         ("the result is any JSON value", "[1,\"x\",null]", json(200, "[1,\"x\",null]")),
         ("each also as wm_...", r#"{"wm_status_code":201,"result":{}}"#, json(201, "{}")),
-        ("status code", r#"{"windmill_status_code":201,"result":{"a":1}}"#, json(201, r#"{"a":1}"#)),
+        (
+            "status code",
+            r#"{"windmill_status_code":201,"result":{"a":1}}"#,
+            json(201, r#"{"a":1}"#),
+        ),
         (
             "content type: a string as it is",
             r#"{"windmill_content_type":"text/csv","result":"a;b"}"#,
@@ -181,7 +270,11 @@ fn contract_rows() {
             r#"{"windmill_status_code":418,"error":{"name":"X","message":"y"},"result":{"z":1}}"#,
             json(418, r#"{"z":1}"#),
         ),
-        ("an error alone is a result", r#"{"error":{"name":"X","message":"y"}}"#, json(200, r#"{"error":{"name":"X","message":"y"}}"#)),
+        (
+            "an error alone is a result",
+            r#"{"error":{"name":"X","message":"y"}}"#,
+            json(200, r#"{"error":{"name":"X","message":"y"}}"#),
+        ),
         ("the bounds of a status", r#"{"windmill_status_code":200,"result":1}"#, json(200, "1")),
         ("the bounds of a status", r#"{"windmill_status_code":599,"result":1}"#, json(599, "1")),
     ] {
@@ -195,12 +288,18 @@ fn contract_rows() {
         ("an invalid header value", r#"{"windmill_headers":{"a":"1\n2"}}"#),
         ("a hop-by-hop header", r#"{"windmill_headers":{"Connection":"close"}}"#),
         ("Set-Cookie on the page's origin", r#"{"windmill_headers":{"Set-Cookie":"a=b"}}"#),
-        ("HSTS on the page's origin", r#"{"windmill_headers":{"Strict-Transport-Security":"max-age=1"}}"#),
+        (
+            "HSTS on the page's origin",
+            r#"{"windmill_headers":{"Strict-Transport-Security":"max-age=1"}}"#,
+        ),
     ] {
         assert_eq!(sent(result).map_err(|problem| problem.code.status()), Err(500), "{name}");
     }
     let own = Policy { own_origin: true, ..Policy::default() };
-    for allowed in [r#"{"wm_headers":{"Set-Cookie":"a=b"}}"#, r#"{"wm_headers":{"Strict-Transport-Security":"max-age=1"}}"#] {
+    for allowed in [
+        r#"{"wm_headers":{"Set-Cookie":"a=b"}}"#,
+        r#"{"wm_headers":{"Strict-Transport-Security":"max-age=1"}}"#,
+    ] {
         let outcome = Outcome::Success(RawValue::from_string(allowed.into()).unwrap());
         assert!(answer(&outcome, &own).is_ok(), "on the other origin: {allowed}");
     }
@@ -213,7 +312,11 @@ fn contract_rows() {
         assert_eq!(code.status(), status, "{name}");
     }
     let retry = Problem::new(Code::TooMany, "full").retry_after(2);
-    assert_eq!((retry.retry_after, retry.to_json().contains(r#""status":429"#)), (Some(2), true), "with Retry-After");
+    assert_eq!(
+        (retry.retry_after, retry.to_json().contains(r#""status":429"#)),
+        (Some(2), true),
+        "with Retry-After"
+    );
 }
 
 #[test]
@@ -224,14 +327,26 @@ fn failures_and_policy() {
         (plain.status, String::from_utf8(plain.body).unwrap().as_str()),
         (200, r#"{"error":{"name":"Timeout","message":"too slow"}}"#)
     );
-    assert_eq!(answer(&failure, &Policy { failure_status: 422, own_origin: false }).unwrap().status, 422, "the operator's status");
+    assert_eq!(
+        answer(&failure, &Policy { failure_status: 422, own_origin: false }).unwrap().status,
+        422,
+        "the operator's status"
+    );
 
     let cookie = Outcome::Success(
-        RawValue::from_string(r#"{"windmill_headers":{"Set-Cookie":"a=b","Cache-Control":"max-age=9"},"result":1}"#.into()).unwrap(),
+        RawValue::from_string(
+            r#"{"windmill_headers":{"Set-Cookie":"a=b","Cache-Control":"max-age=9"},"result":1}"#
+                .into(),
+        )
+        .unwrap(),
     );
     let own = answer(&cookie, &Policy { failure_status: 200, own_origin: true }).unwrap();
     assert_eq!(
-        (header(&own, "set-cookie"), header(&own, "cache-control"), header(&own, "content-security-policy")),
+        (
+            header(&own, "set-cookie"),
+            header(&own, "cache-control"),
+            header(&own, "content-security-policy")
+        ),
         (Some("a=b"), Some("max-age=9"), None)
     );
     let shared = sent("1").unwrap();
@@ -241,7 +356,8 @@ fn failures_and_policy() {
 }
 
 proptest! {
-    /// Whatever a script returns, what comes out can be put on the wire and never carries a forbidden header.
+    /// Whatever a script returns, what comes out can be put on the wire and never carries a
+    /// forbidden header.
     #[test]
     fn answers_can_be_sent(status in any::<i32>(), name in ".{0,20}", value in ".{0,20}", content_type in prop::option::of(".{0,10}")) {
         let mut object = serde_json::json!({"windmill_status_code": status % 800, "windmill_headers": {name: value}, "result": "x"});

@@ -6,15 +6,18 @@ use crate::json::{Writer, quote, quote_text};
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-pub(super) fn from_body<'a>(content_type: Option<&str>, body: &'a [u8]) -> Result<Layer<'a>, ArgsError> {
+pub(super) fn from_body<'a>(
+    content_type: Option<&str>,
+    body: &'a [u8],
+) -> Result<Layer<'a>, ArgsError> {
     let Some(content_type) = content_type.filter(|text| !text.trim().is_empty()) else {
         return json(body);
     };
     match essence(content_type).as_str() {
         "application/cloudevents+json" => cloudevents::structured(utf8(body)?),
-        batch if batch.starts_with("application/cloudevents-batch") => {
-            Err(ArgsError::Body("Batches of CloudEvents are not supported; send one event per request".into()))
-        }
+        batch if batch.starts_with("application/cloudevents-batch") => Err(ArgsError::Body(
+            "Batches of CloudEvents are not supported; send one event per request".into(),
+        )),
         "application/x-www-form-urlencoded" => form(body),
         "multipart/form-data" => Ok(Layer::object(multipart::form(content_type, body)?)),
         "application/xml" => text(body),
@@ -31,15 +34,22 @@ pub(super) fn from_payload<'a>(payload: Option<&str>) -> Result<Layer<'a>, ArgsE
     };
     // In a query an unescaped '+' reads as a space; base64 has no spaces, so it can be put back.
     let payload = payload.trim_matches(['\r', '\n']).replace(' ', "+");
-    let bytes = decoded(&payload).map_err(|error| ArgsError::Body(format!("The query parameter payload is not base64: {error}")))?;
-    let layer =
-        json(&bytes).map_err(|error| ArgsError::Body(format!("The query parameter payload is base64, but not of JSON: {error}")))?;
+    let bytes = decoded(&payload).map_err(|error| {
+        ArgsError::Body(format!("The query parameter payload is not base64: {error}"))
+    })?;
+    let layer = json(&bytes).map_err(|error| {
+        ArgsError::Body(format!("The query parameter payload is base64, but not of JSON: {error}"))
+    })?;
     Ok(layer.into_owned())
 }
 
 fn utf8(body: &[u8]) -> Result<&str, ArgsError> {
-    std::str::from_utf8(body)
-        .map_err(|error| ArgsError::Body(format!("The body is not UTF-8 text: byte {} is not part of a character", error.valid_up_to())))
+    std::str::from_utf8(body).map_err(|error| {
+        ArgsError::Body(format!(
+            "The body is not UTF-8 text: byte {} is not part of a character",
+            error.valid_up_to()
+        ))
+    })
 }
 
 fn json(body: &[u8]) -> Result<Layer<'_>, ArgsError> {
@@ -78,5 +88,9 @@ fn text(body: &[u8]) -> Result<Layer<'_>, ArgsError> {
 }
 
 fn binary<'a>(content_type: &str, body: &[u8]) -> Layer<'a> {
-    Layer::object(format!("{{\"raw_base64\":{},\"content_type\":{}}}", quote(&encoded(body)), quote_text(content_type)))
+    Layer::object(format!(
+        "{{\"raw_base64\":{},\"content_type\":{}}}",
+        quote(&encoded(body)),
+        quote_text(content_type)
+    ))
 }

@@ -1,10 +1,12 @@
-//! CloudEvents 1.0: an event's data becomes the arguments, its attributes the argument `WEBHOOK__METADATA__`.
+//! CloudEvents 1.0: an event's data becomes the arguments, its attributes the argument
+//! `WEBHOOK__METADATA__`.
 //!
-//! * *Structured mode*: the body is the envelope. `data` goes the way of a JSON body. `data_base64` does too when its
-//!   `datacontenttype` means JSON or is absent and the bytes are JSON; otherwise it becomes the argument `raw_base64`, as it
-//!   was sent. An event without data has no arguments of its own. Every other attribute is metadata, as it was written.
-//! * *Binary mode*: the headers `ce-*` are the attributes, decoded by the HTTP binding, and the body goes the way of its own
-//!   content type, which becomes `datacontenttype`.
+//! * *Structured mode*: the body is the envelope. `data` goes the way of a JSON body. `data_base64`
+//!   does too when its `datacontenttype` means JSON or is absent and the bytes are JSON; otherwise
+//!   it becomes the argument `raw_base64`, as it was sent. An event without data has no arguments
+//!   of its own. Every other attribute is metadata, as it was written.
+//! * *Binary mode*: the headers `ce-*` are the attributes, decoded by the HTTP binding, and the
+//!   body goes the way of its own content type, which becomes `datacontenttype`.
 //!
 //! Metadata is no part of what `wrap_body` wraps: it stays at the top, where scripts look for it.
 
@@ -27,7 +29,9 @@ pub(super) fn structured(whole: &str) -> Result<Layer<'_>, ArgsError> {
     let text = layer::trimmed(whole);
     object::check(text, whole)?;
     if !text.starts_with('{') {
-        return refuse("The body is application/cloudevents+json but no JSON object; an event is an object, and batches are not supported");
+        return refuse(
+            "The body is application/cloudevents+json but no JSON object; an event is an object, and batches are not supported",
+        );
     }
     let envelope = Members::read(text).map_err(|error| object::invalid(&error))?.last_of_equal();
     let mut required = [None, None, None, None];
@@ -57,32 +61,51 @@ fn text_of(envelope: &Members<'_>, name: &str) -> Result<Option<String>, ArgsErr
 /// Checks the values of the required attributes, in their order.
 fn check(values: &[Option<String>; REQUIRED.len()]) -> Result<(), ArgsError> {
     let given = |value: &&Option<String>| value.as_ref().is_none_or(String::is_empty);
-    let missing: Vec<&str> = REQUIRED.into_iter().zip(values).filter(|(_, value)| given(value)).map(|(name, _)| name).collect();
+    let missing: Vec<&str> = REQUIRED
+        .into_iter()
+        .zip(values)
+        .filter(|(_, value)| given(value))
+        .map(|(name, _)| name)
+        .collect();
     if !missing.is_empty() {
-        return refuse(format!("The CloudEvent lacks {}; id, source, specversion and type are required", missing.join(", ")));
+        return refuse(format!(
+            "The CloudEvent lacks {}; id, source, specversion and type are required",
+            missing.join(", ")
+        ));
     }
     let [_, _, version, _] = values;
     match version.as_deref() {
         Some("1.0") => Ok(()),
-        other => refuse(format!("The CloudEvent's specversion is {:?}; only 1.0 is understood", other.unwrap_or_default())),
+        other => refuse(format!(
+            "The CloudEvent's specversion is {:?}; only 1.0 is understood",
+            other.unwrap_or_default()
+        )),
     }
 }
 
-/// The data as arguments. A member that is `null` gives way to the other; `"data": null` alone is data.
+/// The data as arguments. A member that is `null` gives way to the other; `"data": null` alone is
+/// data.
 fn data<'a>(envelope: &Members<'a>) -> Result<Layer<'a>, ArgsError> {
     let data = envelope.get("data").map(RawValue::get);
     let Some(base64) = text_of(envelope, "data_base64")? else {
         return Ok(data.map_or_else(Layer::none, Layer::value));
     };
     if data.is_some_and(|data| data != "null") {
-        return refuse("The CloudEvent has both data and data_base64; it can have only one of them");
+        return refuse(
+            "The CloudEvent has both data and data_base64; it can have only one of them",
+        );
     }
     let bytes = match layer::decoded(&base64) {
         Ok(bytes) => bytes,
-        Err(error) => return refuse(format!("The CloudEvent's data_base64 is not base64: {error}")),
+        Err(error) => {
+            return refuse(format!("The CloudEvent's data_base64 is not base64: {error}"));
+        }
     };
-    let says_json = text_of(envelope, "datacontenttype")?.is_none_or(|of| layer::is_json(&layer::essence(&of)));
-    let text = String::from_utf8(bytes).ok().filter(|text| says_json && serde_json::from_str::<&RawValue>(text).is_ok());
+    let says_json =
+        text_of(envelope, "datacontenttype")?.is_none_or(|of| layer::is_json(&layer::essence(&of)));
+    let text = String::from_utf8(bytes)
+        .ok()
+        .filter(|text| says_json && serde_json::from_str::<&RawValue>(text).is_ok());
     Ok(match text {
         Some(text) => {
             object::check(&text, &text)?;
@@ -94,10 +117,17 @@ fn data<'a>(envelope: &Members<'a>) -> Result<Layer<'a>, ArgsError> {
 
 /// The metadata of an event in binary mode, or `None` when the request holds no event.
 ///
-/// Any of the required attributes makes it one, so that a sender who forgets another is told. `ce-datacontenttype` gives
-/// way to the content type, which is what the binding has in its place.
-pub(super) fn from_headers(headers: &[(&str, &[u8])], content_type: Option<&str>) -> Result<Option<String>, ArgsError> {
-    let attributes = || headers.iter().filter_map(|(name, value)| Some((name.strip_prefix(EVENT_HEADER_PREFIX)?, *value)));
+/// Any of the required attributes makes it one, so that a sender who forgets another is told.
+/// `ce-datacontenttype` gives way to the content type, which is what the binding has in its place.
+pub(super) fn from_headers(
+    headers: &[(&str, &[u8])],
+    content_type: Option<&str>,
+) -> Result<Option<String>, ArgsError> {
+    let attributes = || {
+        headers
+            .iter()
+            .filter_map(|(name, value)| Some((name.strip_prefix(EVENT_HEADER_PREFIX)?, *value)))
+    };
     if !attributes().any(|(name, _)| REQUIRED.contains(&name)) {
         return Ok(None);
     }
@@ -107,7 +137,9 @@ pub(super) fn from_headers(headers: &[(&str, &[u8])], content_type: Option<&str>
     let mut metadata = Writer::new(256);
     for (name, value) in attributes() {
         if !seen.insert(name) {
-            return refuse(format!("The header {EVENT_HEADER_PREFIX}{name} was sent more than once"));
+            return refuse(format!(
+                "The header {EVENT_HEADER_PREFIX}{name} was sent more than once"
+            ));
         }
         let Some(text) = header::attribute(value) else {
             return refuse(format!(
@@ -117,7 +149,9 @@ pub(super) fn from_headers(headers: &[(&str, &[u8])], content_type: Option<&str>
         if name != "datacontenttype" || content_type.is_none() {
             metadata.member(name, &quote_text(&text));
         }
-        if let Some((slot, _)) = required.iter_mut().zip(REQUIRED).find(|(_, required)| *required == name) {
+        if let Some((slot, _)) =
+            required.iter_mut().zip(REQUIRED).find(|(_, required)| *required == name)
+        {
             *slot = Some(text);
         }
     }

@@ -1,9 +1,11 @@
-//! References to variables and resources within JSON: `"$var:u/ann/key"` and `"$res:f/shop/database"`.
+//! References to variables and resources within JSON: `"$var:u/ann/key"` and
+//! `"$res:f/shop/database"`.
 //!
-//! A reference is a whole string value, at any depth, whose text begins so as it is written. A string that begins with the
-//! escape `\u0024` is none, which is how such a text is sent as it is; that is also how text that did not come as JSON
-//! (headers, queries, forms, raw bodies) is kept from ever being one. Everything outside of the strings that are replaced
-//! stays byte for byte: the text is scanned, never parsed and written again.
+//! A reference is a whole string value, at any depth, whose text begins so as it is written. A
+//! string that begins with the escape `\u0024` is none, which is how such a text is sent as it is;
+//! that is also how text that did not come as JSON (headers, queries, forms, raw bodies) is kept
+//! from ever being one. Everything outside of the strings that are replaced stays byte for byte:
+//! the text is scanned, never parsed and written again.
 
 use crate::id::ValuePath;
 use crate::json::too_deep;
@@ -70,7 +72,9 @@ impl fmt::Display for BadReference {
                     "{text:?} refers to no variable or resource: the path {reason}. To send such a text as it is, write its first character as \\u0024"
                 )
             }
-            BadReference::TooMany => write!(f, "More than {REFERENCES} variables and resources are referred to"),
+            BadReference::TooMany => {
+                write!(f, "More than {REFERENCES} variables and resources are referred to")
+            }
         }
     }
 }
@@ -101,14 +105,27 @@ pub enum InterpolateError {
 impl fmt::Display for InterpolateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            InterpolateError::Missing(Reference::Variable(path)) => write!(f, "there is no variable {path}"),
-            InterpolateError::Missing(Reference::Resource(path)) => write!(f, "there is no resource {path}"),
+            InterpolateError::Missing(Reference::Variable(path)) => {
+                write!(f, "there is no variable {path}")
+            }
+            InterpolateError::Missing(Reference::Resource(path)) => {
+                write!(f, "there is no resource {path}")
+            }
             InterpolateError::Cycle(reference) => write!(f, "{reference} refers to itself"),
             InterpolateError::TooDeep(reference) => {
-                write!(f, "resources refer to one another more than {REFERENCE_DEPTH} times in a row, up to {reference}")
+                write!(
+                    f,
+                    "resources refer to one another more than {REFERENCE_DEPTH} times in a row, up to {reference}"
+                )
             }
-            InterpolateError::TooNested => write!(f, "with the resources in place they are nested deeper than {JSON_DEPTH} levels"),
-            InterpolateError::TooLarge(limit) => write!(f, "with the variables and resources in place they have more than {limit} bytes"),
+            InterpolateError::TooNested => write!(
+                f,
+                "with the resources in place they are nested deeper than {JSON_DEPTH} levels"
+            ),
+            InterpolateError::TooLarge(limit) => write!(
+                f,
+                "with the variables and resources in place they have more than {limit} bytes"
+            ),
             InterpolateError::Bad(error) => error.fmt(f),
         }
     }
@@ -120,7 +137,8 @@ impl From<BadReference> for InterpolateError {
     }
 }
 
-/// False when the text has no references for sure: one look at its bytes, for nearly all calls have none.
+/// False when the text has no references for sure: one look at its bytes, for nearly all calls have
+/// none.
 pub fn may_refer(json: &str) -> bool {
     json.match_indices("\"$").any(|(at, _)| {
         let rest = json.get(at + 1..).unwrap_or_default();
@@ -150,12 +168,17 @@ pub fn references(json: &str) -> Result<Vec<Reference>, BadReference> {
     Ok(found)
 }
 
-/// The JSON text with every reference replaced. `lookup` gives values as JSON texts: a variable's is a string, a
-/// resource's is replaced in turn. At most `limit` bytes are written, steps on the way included.
+/// The JSON text with every reference replaced. `lookup` gives values as JSON texts: a variable's
+/// is a string, a resource's is replaced in turn. At most `limit` bytes are written, steps on the
+/// way included.
 ///
 /// # Errors
 /// What cannot be replaced, and why.
-pub fn interpolate<'v>(json: &str, lookup: &dyn Fn(&Reference) -> Option<&'v str>, limit: usize) -> Result<String, InterpolateError> {
+pub fn interpolate<'v>(
+    json: &str,
+    lookup: &dyn Fn(&Reference) -> Option<&'v str>,
+    limit: usize,
+) -> Result<String, InterpolateError> {
     let mut filling = Filling { lookup, limit, written: 0, done: HashMap::new(), open: Vec::new() };
     let text = filling.fill(json)?;
     match too_deep(&text) {
@@ -168,8 +191,8 @@ struct Filling<'f, 'v> {
     lookup: &'f dyn Fn(&Reference) -> Option<&'v str>,
     limit: usize,
     written: usize,
-    /// Each resource is filled once, however often it is referred to: else a few that refer to each other many times
-    /// would be work without an end.
+    /// Each resource is filled once, however often it is referred to: else a few that refer to each
+    /// other many times would be work without an end.
     done: HashMap<Reference, String>,
     /// What is being filled right now, outermost first.
     open: Vec<Reference>,
@@ -183,7 +206,8 @@ impl Filling<'_, '_> {
             let (range, reference) = place?;
             self.put(&mut out, json.get(copied..range.start).unwrap_or_default())?;
             copied = range.end;
-            let value = (self.lookup)(&reference).ok_or_else(|| InterpolateError::Missing(reference.clone()))?;
+            let value = (self.lookup)(&reference)
+                .ok_or_else(|| InterpolateError::Missing(reference.clone()))?;
             if matches!(reference, Reference::Variable(_)) || !may_refer(value) {
                 self.put(&mut out, value)?;
                 continue;
@@ -235,7 +259,8 @@ fn places(json: &str) -> impl Iterator<Item = Result<(Range<usize>, Reference), 
             _ => return None,
         };
         // A key is a name, not a value.
-        let is_key = json.get(range.end..)?.trim_start_matches([' ', '\t', '\r', '\n']).starts_with(':');
+        let is_key =
+            json.get(range.end..)?.trim_start_matches([' ', '\t', '\r', '\n']).starts_with(':');
         if is_key {
             return None;
         }

@@ -1,8 +1,11 @@
-//! From the parts of a request to the arguments of a script. Pure: the whole of the contract's table of arguments.
+//! From the parts of a request to the arguments of a script. Pure: the whole of the contract's
+//! table of arguments.
 //!
-//! There are two layers. The *body layer* comes from the body, or on GET from `payload`; the *extra layer* comes from
-//! an event's attributes, headers, the query and the raw body, and overrides keys of the same name. Highest first:
-//! `raw_string`, `include_query`, `include_header`, `WEBHOOK__METADATA__`, body keys. `wrap_body` wraps the body layer only.
+//! There are two layers. The *body layer* comes from the body, or on GET from `payload`; the *extra
+//! layer* comes from an event's attributes, headers, the query and the raw body, and overrides keys
+//! of the same name. Highest first:
+//! `raw_string`, `include_query`, `include_header`, `WEBHOOK__METADATA__`, body keys. `wrap_body`
+//! wraps the body layer only.
 
 mod body;
 mod cloudevents;
@@ -60,10 +63,11 @@ pub struct Parts<'a> {
     pub content_type: Option<&'a str>,
     /// The query string without `?`, as sent.
     pub query: &'a str,
-    /// Looks a header up by its lower-case name: the first value when repeated. The credential of this very call must not be found by it.
+    /// Looks a header up by its lower-case name: the first value when repeated. The credential of
+    /// this very call must not be found by it.
     pub header: &'a dyn Fn(&str) -> Option<Cow<'a, str>>,
-    /// The headers whose lower-case names begin with [`EVENT_HEADER_PREFIX`], in the order of the request, with the bytes of
-    /// their values: empty for nearly all requests.
+    /// The headers whose lower-case names begin with [`EVENT_HEADER_PREFIX`], in the order of the
+    /// request, with the bytes of their values: empty for nearly all requests.
     pub event_headers: &'a [(&'a str, &'a [u8])],
     /// Headers that the operator includes in every call, comma separated.
     pub include_headers: &'a str,
@@ -107,9 +111,13 @@ impl From<ArgsError> for Problem {
 /// What is wrong with the request, for its sender.
 pub fn build(parts: &Parts<'_>) -> Result<Arguments, ArgsError> {
     let query = RunQuery::parse(parts.query)?;
-    let mut layer =
-        if parts.get { body::from_payload(query.payload.as_deref())? } else { body::from_body(parts.content_type, parts.body)? };
-    // An envelope may be sent with the headers of the binary mode too; it is the envelope that counts.
+    let mut layer = if parts.get {
+        body::from_payload(query.payload.as_deref())?
+    } else {
+        body::from_body(parts.content_type, parts.body)?
+    };
+    // An envelope may be sent with the headers of the binary mode too; it is the envelope that
+    // counts.
     let metadata = match layer.metadata.take() {
         Some(metadata) => Some(metadata),
         None => cloudevents::from_headers(parts.event_headers, parts.content_type)?,
@@ -119,14 +127,21 @@ pub fn build(parts: &Parts<'_>) -> Result<Arguments, ArgsError> {
 }
 
 /// The extra layer, lowest first: a later one overwrites an earlier of the same name.
-fn extra(parts: &Parts<'_>, query: &RunQuery, metadata: Option<String>, always_raw: bool) -> Result<Extra, ArgsError> {
+fn extra(
+    parts: &Parts<'_>,
+    query: &RunQuery,
+    metadata: Option<String>,
+    always_raw: bool,
+) -> Result<Extra, ArgsError> {
     let mut extra = Extra::new();
     if let Some(metadata) = metadata {
         extra.push((METADATA.into(), metadata));
     }
     let listed = names("include_header", query.include_header.as_deref())?;
     let mut looked_up = HashSet::new();
-    for name in listed.into_iter().chain(parts.include_headers.split(',').filter(|name| !name.is_empty())) {
+    for name in
+        listed.into_iter().chain(parts.include_headers.split(',').filter(|name| !name.is_empty()))
+    {
         let name = name.to_ascii_lowercase();
         if !looked_up.insert(name.clone()) {
             continue;
@@ -142,7 +157,10 @@ fn extra(parts: &Parts<'_>, query: &RunQuery, metadata: Option<String>, always_r
     }
     if query.raw || always_raw {
         let text = std::str::from_utf8(parts.body).map_err(|error| {
-            ArgsError::Body(format!("The body is not UTF-8 text (byte {}), so it cannot be given as raw_string", error.valid_up_to()))
+            ArgsError::Body(format!(
+                "The body is not UTF-8 text (byte {}), so it cannot be given as raw_string",
+                error.valid_up_to()
+            ))
         })?;
         extra.push(("raw_string".into(), quote_text(text)));
     }
@@ -151,14 +169,18 @@ fn extra(parts: &Parts<'_>, query: &RunQuery, metadata: Option<String>, always_r
 
 /// The names of a comma separated list, empty and repeated ones left out.
 fn names<'a>(parameter: &'static str, list: Option<&'a str>) -> Result<Vec<&'a str>, QueryError> {
-    let mut names: Vec<&str> = list.unwrap_or_default().split(',').filter(|name| !name.is_empty()).collect();
+    let mut names: Vec<&str> =
+        list.unwrap_or_default().split(',').filter(|name| !name.is_empty()).collect();
     match names.len() {
         ..=INCLUDED_NAMES => {
             let mut seen = HashSet::new();
             names.retain(|name| seen.insert(*name));
             Ok(names)
         }
-        more => Err(QueryError { name: parameter, reason: format!("lists {more} names; at most {INCLUDED_NAMES} are allowed") }),
+        more => Err(QueryError {
+            name: parameter,
+            reason: format!("lists {more} names; at most {INCLUDED_NAMES} are allowed"),
+        }),
     }
 }
 

@@ -1,7 +1,8 @@
 //! `multipart/form-data` (RFC 7578) over a whole body in memory.
 //!
-//! Lines end in CRLF. What stands before the first boundary and after the last is ignored, as RFC 2046 has it. A part with
-//! a file name is a file, any other a text in UTF-8. Percent signs in names are undone as far as browsers make them: `%22`,
+//! Lines end in CRLF. What stands before the first boundary and after the last is ignored, as RFC
+//! 2046 has it. A part with a file name is a file, any other a text in UTF-8. Percent signs in
+//! names are undone as far as browsers make them: `%22`,
 //! `%0D` and `%0A`.
 
 use super::ArgsError;
@@ -42,7 +43,12 @@ pub(super) fn form(content_type: &str, body: &[u8]) -> Result<String, ArgsError>
             }
             (Some(Field::Text(text)), false) => *text = part.text()?.to_owned(),
             (Some(Field::Files(files)), true) => files.push(part.file()),
-            _ => return refuse(format!("The form's field {:?} is both a text and a file", part.name)),
+            _ => {
+                return refuse(format!(
+                    "The form's field {:?} is both a text and a file",
+                    part.name
+                ));
+            }
         }
     }
     let mut object = Writer::new(body.len() + body.len() / 3 + 2);
@@ -59,7 +65,8 @@ fn boundary(content_type: &str) -> Result<String, ArgsError> {
     let Some(parameters) = parameters(content_type) else {
         return refuse("The parameters of the content type multipart/form-data cannot be read");
     };
-    let mut given = parameters.into_iter().filter(|(name, _)| name == "boundary").map(|(_, value)| value);
+    let mut given =
+        parameters.into_iter().filter(|(name, _)| name == "boundary").map(|(_, value)| value);
     let boundary = given.next().unwrap_or_default();
     if boundary.is_empty() {
         return refuse("The content type multipart/form-data has no boundary parameter");
@@ -67,8 +74,12 @@ fn boundary(content_type: &str) -> Result<String, ArgsError> {
     if given.next().is_some() {
         return refuse("The content type multipart/form-data has more than one boundary parameter");
     }
-    if boundary.len() > BOUNDARY_CHARS || !boundary.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
-        return refuse(format!("The boundary of a multipart body has at most {BOUNDARY_CHARS} characters, all of them printable ASCII"));
+    if boundary.len() > BOUNDARY_CHARS
+        || !boundary.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+    {
+        return refuse(format!(
+            "The boundary of a multipart body has at most {BOUNDARY_CHARS} characters, all of them printable ASCII"
+        ));
     }
     Ok(boundary)
 }
@@ -79,7 +90,8 @@ enum Behind<'a> {
     End,
 }
 
-/// Reads a line that begins with a boundary. `None` when it is none: another text may well begin with the same characters.
+/// Reads a line that begins with a boundary. `None` when it is none: another text may well begin
+/// with the same characters.
 fn behind<'a>(line: &'a [u8], boundary: &[u8]) -> Option<Behind<'a>> {
     let rest = line.strip_prefix(b"--")?.strip_prefix(boundary)?;
     let (rest, end) = match rest.strip_prefix(b"--") {
@@ -95,13 +107,15 @@ fn behind<'a>(line: &'a [u8], boundary: &[u8]) -> Option<Behind<'a>> {
     }
 }
 
-/// The next line that is a boundary: what stands before its line break, and what follows it. A boundary holds no line
-/// break, so that no byte is compared more than twice.
+/// The next line that is a boundary: what stands before its line break, and what follows it. A
+/// boundary holds no line break, so that no byte is compared more than twice.
 fn next<'a>(text: &'a [u8], boundary: &[u8]) -> Option<(&'a [u8], Behind<'a>)> {
     let mut at = 0;
     loop {
         at += text.get(at..)?.iter().position(|byte| *byte == b'\r')?;
-        if let Some(behind) = text.get(at..)?.strip_prefix(b"\r\n").and_then(|line| behind(line, boundary)) {
+        if let Some(behind) =
+            text.get(at..)?.strip_prefix(b"\r\n").and_then(|line| behind(line, boundary))
+        {
             return Some((text.get(..at)?, behind));
         }
         at += 1;
@@ -119,7 +133,9 @@ fn split<'a>(body: &'a [u8], boundary: &[u8]) -> Result<Vec<&'a [u8]>, ArgsError
             return refuse(format!("The multipart body has more than {MULTIPART_PARTS} parts"));
         }
         let Some((part, then)) = next(rest, boundary) else {
-            return refuse("The multipart body ends without its closing boundary; it may have been cut off");
+            return refuse(
+                "The multipart body ends without its closing boundary; it may have been cut off",
+            );
         };
         parts.push(part);
         behind = then;
@@ -140,27 +156,44 @@ impl<'a> Part<'a> {
     fn read(part: &'a [u8], number: usize) -> Result<Self, ArgsError> {
         const END: &[u8] = b"\r\n\r\n";
         let searched = part.get(..PART_HEADER_BYTES + END.len()).unwrap_or(part);
-        let (headers, body) = match (part.strip_prefix(b"\r\n"), searched.windows(END.len()).position(|window| window == END)) {
+        let (headers, body) = match (
+            part.strip_prefix(b"\r\n"),
+            searched.windows(END.len()).position(|window| window == END),
+        ) {
             (Some(body), _) => (&[][..], body),
-            (None, Some(end)) => (part.get(..end).unwrap_or_default(), part.get(end + END.len()..).unwrap_or_default()),
+            (None, Some(end)) => (
+                part.get(..end).unwrap_or_default(),
+                part.get(end + END.len()..).unwrap_or_default(),
+            ),
             (None, None) if searched.len() < part.len() || part.len() > PART_HEADER_BYTES => {
-                return refuse(format!("The headers of part {number} of the multipart body are longer than {PART_HEADER_BYTES} bytes"));
+                return refuse(format!(
+                    "The headers of part {number} of the multipart body are longer than {PART_HEADER_BYTES} bytes"
+                ));
             }
             // Nothing follows the last header, not even an empty line.
             (None, None) => (part, &[][..]),
         };
-        let bad = |what: &str| ArgsError::Body(format!("Part {number} of the multipart body has {what}"));
-        let headers = std::str::from_utf8(headers).map_err(|_| bad("headers that are not UTF-8"))?;
+        let bad =
+            |what: &str| ArgsError::Body(format!("Part {number} of the multipart body has {what}"));
+        let headers =
+            std::str::from_utf8(headers).map_err(|_| bad("headers that are not UTF-8"))?;
         let (mut disposition, mut content_type) = (None, None);
         for line in headers.split("\r\n").filter(|line| !line.is_empty()) {
-            let Some((name, value)) = line.split_once(':').filter(|(name, value)| is_token(name) && is_value(value)) else {
+            let Some((name, value)) =
+                line.split_once(':').filter(|(name, value)| is_token(name) && is_value(value))
+            else {
                 return Err(bad("a line among its headers that is no header"));
             };
             let value = value.trim_matches([' ', '\t']);
             let earlier = match name.to_ascii_lowercase().as_str() {
                 "content-disposition" => disposition.replace(value),
                 "content-type" => content_type.replace(value),
-                "content-transfer-encoding" if !matches!(value.to_ascii_lowercase().as_str(), "7bit" | "8bit" | "binary") => {
+                "content-transfer-encoding"
+                    if !matches!(
+                        value.to_ascii_lowercase().as_str(),
+                        "7bit" | "8bit" | "binary"
+                    ) =>
+                {
                     return Err(bad("a Content-Transfer-Encoding; forms are sent without one"));
                 }
                 _ => None,
@@ -169,15 +202,19 @@ impl<'a> Part<'a> {
                 return Err(bad(&format!("two headers {name}")));
             }
         }
-        let disposition =
-            disposition.filter(|value| essence(value) == "form-data").ok_or_else(|| bad("no Content-Disposition: form-data"))?;
-        let parameters = parameters(disposition).ok_or_else(|| bad("a Content-Disposition that cannot be read"))?;
+        let disposition = disposition
+            .filter(|value| essence(value) == "form-data")
+            .ok_or_else(|| bad("no Content-Disposition: form-data"))?;
+        let parameters = parameters(disposition)
+            .ok_or_else(|| bad("a Content-Disposition that cannot be read"))?;
         let (mut name, mut filename, mut extended) = (None, None, None);
         for (parameter, value) in parameters {
             let earlier = match parameter.as_str() {
                 "name" => name.replace(unescaped(&value)),
                 "filename" => filename.replace(unescaped(&value)),
-                "filename*" => extended.replace(decoded(&value).ok_or_else(|| bad("a filename* that is not in UTF-8"))?),
+                "filename*" => extended.replace(
+                    decoded(&value).ok_or_else(|| bad("a filename* that is not in UTF-8"))?,
+                ),
                 _ => None,
             };
             if earlier.is_some() {
@@ -190,14 +227,26 @@ impl<'a> Part<'a> {
 
     /// The text of a part without a file name.
     fn text(&self) -> Result<&'a str, ArgsError> {
-        let charsets = self.content_type.and_then(parameters).unwrap_or_default().into_iter().filter(|(name, _)| name == "charset");
+        let charsets = self
+            .content_type
+            .and_then(parameters)
+            .unwrap_or_default()
+            .into_iter()
+            .filter(|(name, _)| name == "charset");
         for (_, charset) in charsets {
             if !["utf-8", "utf8", "us-ascii"].contains(&charset.to_ascii_lowercase().as_str()) {
-                return refuse(format!("The form's field {:?} is in the charset {charset:?}; send it in UTF-8", self.name));
+                return refuse(format!(
+                    "The form's field {:?} is in the charset {charset:?}; send it in UTF-8",
+                    self.name
+                ));
             }
         }
         std::str::from_utf8(self.body).or_else(|error| {
-            refuse(format!("The form's field {:?} is not UTF-8 text: byte {} is not part of a character", self.name, error.valid_up_to()))
+            refuse(format!(
+                "The form's field {:?} is not UTF-8 text: byte {} is not part of a character",
+                self.name,
+                error.valid_up_to()
+            ))
         })
     }
 

@@ -8,14 +8,16 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-/// Checks that a text is one JSON value of bearable depth. `whole` is the text as it was sent, so that the position
-/// in the error is the sender's own.
+/// Checks that a text is one JSON value of bearable depth. `whole` is the text as it was sent, so
+/// that the position in the error is the sender's own.
 pub(super) fn check(text: &str, whole: &str) -> Result<(), ArgsError> {
     if let Err(error) = serde_json::from_str::<&RawValue>(whole) {
         return Err(invalid(&error));
     }
     match too_deep(text) {
-        true => Err(ArgsError::Body(format!("The body's JSON is nested deeper than {JSON_DEPTH} levels"))),
+        true => Err(ArgsError::Body(format!(
+            "The body's JSON is nested deeper than {JSON_DEPTH} levels"
+        ))),
         false => Ok(()),
     }
 }
@@ -24,10 +26,12 @@ pub(super) fn invalid(error: &serde_json::Error) -> ArgsError {
     ArgsError::Body(format!("The body is not valid JSON: {error}"))
 }
 
-/// The extra layer, lowest first: names, and values as JSON text. A later one overwrites an earlier of the same name.
+/// The extra layer, lowest first: names, and values as JSON text. A later one overwrites an earlier
+/// of the same name.
 pub(super) type Extra = Vec<(String, String)>;
 
-/// The two layers as one object's text: the body's members in their order, then the extra ones in theirs.
+/// The two layers as one object's text: the body's members in their order, then the extra ones in
+/// theirs.
 pub(super) fn merge(layer: Layer<'_>, wrap: bool, extra: &Extra) -> Result<String, ArgsError> {
     let object = match layer.object {
         object if wrap && !layer.wrapped => Cow::Owned(format!("{{\"body\":{object}}}")),
@@ -37,8 +41,11 @@ pub(super) fn merge(layer: Layer<'_>, wrap: bool, extra: &Extra) -> Result<Strin
         return Ok(object.into_owned());
     }
     let Members(members) = Members::read(&object).map_err(|error| invalid(&error))?;
-    let last: HashMap<&str, usize> = extra.iter().enumerate().map(|(index, (name, _))| (name.as_str(), index)).collect();
-    let mut text = Writer::new(object.len() + extra.iter().map(|(key, value)| key.len() + value.len() + 4).sum::<usize>());
+    let last: HashMap<&str, usize> =
+        extra.iter().enumerate().map(|(index, (name, _))| (name.as_str(), index)).collect();
+    let mut text = Writer::new(
+        object.len() + extra.iter().map(|(key, value)| key.len() + value.len() + 4).sum::<usize>(),
+    );
     for (key, value) in members.iter().filter(|(key, _)| !last.contains_key(key.as_ref())) {
         text.member(key, value.get());
     }

@@ -18,7 +18,8 @@ impl fmt::Display for QueryError {
     }
 }
 
-/// What the query says about arguments, and the query itself for `include_query`. Of a repeated parameter the last counts.
+/// What the query says about arguments, and the query itself for `include_query`. Of a repeated
+/// parameter the last counts.
 #[derive(Debug, Default)]
 pub(super) struct RunQuery {
     pub(super) raw: bool,
@@ -62,6 +63,8 @@ fn switch(name: &'static str, value: &str) -> Result<bool, QueryError> {
     match value {
         "true" => Ok(true),
         "false" => Ok(false),
-        other => Err(QueryError { name, reason: format!("is {other:?}; it must be true or false") }),
+        other => {
+            Err(QueryError { name, reason: format!("is {other:?}; it must be true or false") })
+        }
     }
 }

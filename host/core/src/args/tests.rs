@@ -18,14 +18,30 @@ struct Request<'a> {
     body: &'a [u8],
 }
 
-const POST: Request<'static> =
-    Request { get: false, content_type: Some("application/json"), query: "", headers: &[], include_headers: "", body: b"" };
+const POST: Request<'static> = Request {
+    get: false,
+    content_type: Some("application/json"),
+    query: "",
+    headers: &[],
+    include_headers: "",
+    body: b"",
+};
 const GET: Request<'static> = Request { get: true, content_type: None, ..POST };
 
 fn built(request: Request<'_>) -> Result<String, ArgsError> {
-    let header = |name: &str| request.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| Cow::Borrowed(*value));
-    let event_headers: Vec<(&str, &[u8])> =
-        request.headers.iter().filter(|(n, _)| n.starts_with(EVENT_HEADER_PREFIX)).map(|(n, value)| (*n, value.as_bytes())).collect();
+    let header = |name: &str| {
+        request
+            .headers
+            .iter()
+            .find(|(n, _)| n.eq_ignore_ascii_case(name))
+            .map(|(_, value)| Cow::Borrowed(*value))
+    };
+    let event_headers: Vec<(&str, &[u8])> = request
+        .headers
+        .iter()
+        .filter(|(n, _)| n.starts_with(EVENT_HEADER_PREFIX))
+        .map(|(n, value)| (*n, value.as_bytes()))
+        .collect();
     let parts = Parts {
         get: request.get,
         content_type: request.content_type,
@@ -48,7 +64,8 @@ fn refused(request: Request<'_>) -> (u16, String) {
 fn contract_rows() {
     let form = Some("application/x-www-form-urlencoded");
     let multipart = Some("multipart/form-data; boundary=B");
-    let header = |query| Request { query, headers: &[("X-Sign", "v"), ("foo", "w")], body: b"{}", ..POST };
+    let header =
+        |query| Request { query, headers: &[("X-Sign", "v"), ("foo", "w")], body: b"{}", ..POST };
     let post = |body: &'static str| Request { body: body.as_bytes(), ..POST };
     let typed = |content_type, body: &'static str| Request { content_type, ..post(body) };
     let query = |query, body: &'static str| Request { query, ..post(body) };
@@ -66,35 +83,77 @@ fn contract_rows() {
         ("wrap_body=true", query("wrap_body=true", r#"{"a":1}"#), r#"{"body":{"a":1}}"#),
         ("wrap_body=true does not wrap twice", query("wrap_body=true", "[1]"), r#"{"body":[1]}"#),
         ("raw=true", query("raw=true", " {\"a\" : 1} "), r#"{"a":1,"raw_string":" {\"a\" : 1} "}"#),
-        ("raw and wrap_body", query("raw=true&wrap_body=true", r#"{"a":1}"#), r#"{"body":{"a":1},"raw_string":"{\"a\":1}"}"#),
+        (
+            "raw and wrap_body",
+            query("raw=true&wrap_body=true", r#"{"a":1}"#),
+            r#"{"body":{"a":1},"raw_string":"{\"a\":1}"}"#,
+        ),
         ("no body, with application/json", post(""), "{}"),
         ("no body, without a content type", typed(None, ""), "{}"),
-        ("form: each field a string; repeated: the last wins", typed(form, "a=1&b=&a=2"), r#"{"a":"2","b":""}"#),
+        (
+            "form: each field a string; repeated: the last wins",
+            typed(form, "a=1&b=&a=2"),
+            r#"{"a":"2","b":""}"#,
+        ),
         ("text/plain", typed(Some("text/plain"), "hi"), r#"{"raw_string":"hi"}"#),
         ("text/*", typed(Some("text/csv; charset=utf-8"), "a;b"), r#"{"raw_string":"a;b"}"#),
         ("application/xml", typed(Some("application/xml"), "<a/>"), r#"{"raw_string":"<a/>"}"#),
         ("*+xml", typed(Some("application/atom+xml"), "<a/>"), r#"{"raw_string":"<a/>"}"#),
         (
             "multipart: text fields",
-            typed(multipart, "--B\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n--B--\r\n"),
+            typed(
+                multipart,
+                "--B\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n--B--\r\n",
+            ),
             r#"{"a":"1"}"#,
         ),
         (
             "multipart: a file part",
-            typed(multipart, "--B\r\nContent-Disposition: form-data; name=f; filename=x.png\r\nContent-Type: image/png\r\n\r\nhi\r\n--B--"),
+            typed(
+                multipart,
+                "--B\r\nContent-Disposition: form-data; name=f; filename=x.png\r\nContent-Type: image/png\r\n\r\nhi\r\n--B--",
+            ),
             r#"{"f":[{"filename":"x.png","content_type":"image/png","size":2,"base64":"aGk="}]}"#,
         ),
-        ("any other type", typed(Some("image/png"), "hi"), r#"{"raw_base64":"aGk=","content_type":"image/png"}"#),
+        (
+            "any other type",
+            typed(Some("image/png"), "hi"),
+            r#"{"raw_base64":"aGk=","content_type":"image/png"}"#,
+        ),
         ("GET without payload", GET, "{}"),
-        ("GET with payload: padded", Request { query: "payload=eyJhIjoyfQ%3D%3D", ..GET }, r#"{"a":2}"#),
-        ("GET with payload: not padded", Request { query: "payload=eyJhIjoyfQ", ..GET }, r#"{"a":2}"#),
-        ("GET with payload: standard alphabet", Request { query: "payload=eyJhIjoifn4/PiJ9", ..GET }, r#"{"a":"~~?>"}"#),
-        ("GET with payload: URL-safe alphabet", Request { query: "payload=eyJhIjoifn4_PiJ9", ..GET }, r#"{"a":"~~?>"}"#),
+        (
+            "GET with payload: padded",
+            Request { query: "payload=eyJhIjoyfQ%3D%3D", ..GET },
+            r#"{"a":2}"#,
+        ),
+        (
+            "GET with payload: not padded",
+            Request { query: "payload=eyJhIjoyfQ", ..GET },
+            r#"{"a":2}"#,
+        ),
+        (
+            "GET with payload: standard alphabet",
+            Request { query: "payload=eyJhIjoifn4/PiJ9", ..GET },
+            r#"{"a":"~~?>"}"#,
+        ),
+        (
+            "GET with payload: URL-safe alphabet",
+            Request { query: "payload=eyJhIjoifn4_PiJ9", ..GET },
+            r#"{"a":"~~?>"}"#,
+        ),
         ("GET ignores a body", Request { body: b"{\"b\":1}", ..GET }, "{}"),
         ("include_header", header("include_header=X-Sign,foo"), r#"{"x_sign":"v","foo":"w"}"#),
         ("include_header: missing", header("include_header=x-none"), "{}"),
-        ("INCLUDE_HEADERS", Request { include_headers: "X-Sign,X-None", ..header("") }, r#"{"x_sign":"v"}"#),
-        ("include_query: percent-decoded", query("include_query=a,b&a=x%20%C3%A9&b=1+2", "{}"), r#"{"a":"x é","b":"1 2"}"#),
+        (
+            "INCLUDE_HEADERS",
+            Request { include_headers: "X-Sign,X-None", ..header("") },
+            r#"{"x_sign":"v"}"#,
+        ),
+        (
+            "include_query: percent-decoded",
+            query("include_query=a,b&a=x%20%C3%A9&b=1+2", "{}"),
+            r#"{"a":"x é","b":"1 2"}"#,
+        ),
         ("include_query: missing", query("include_query=a", "{}"), "{}"),
         (
             "CloudEvents: structured",
@@ -106,12 +165,32 @@ fn contract_rows() {
         ),
         (
             "CloudEvents: binary",
-            Request { headers: &[("ce-id", "%31"), ("ce-source", "/s"), ("ce-specversion", "1.0"), ("ce-type", "t")], ..post("[1]") },
+            Request {
+                headers: &[
+                    ("ce-id", "%31"),
+                    ("ce-source", "/s"),
+                    ("ce-specversion", "1.0"),
+                    ("ce-type", "t"),
+                ],
+                ..post("[1]")
+            },
             r#"{"body":[1],"WEBHOOK__METADATA__":{"id":"1","source":"/s","specversion":"1.0","type":"t","datacontenttype":"application/json"}}"#,
         ),
-        ("raw_string over include_query", query("raw=true&include_query=raw_string&raw_string=q", "1"), r#"{"body":1,"raw_string":"1"}"#),
-        ("include_query over include_header", header("include_header=foo&include_query=foo&foo=q"), r#"{"foo":"q"}"#),
-        ("include_header over body keys", Request { body: br#"{"foo":1}"#, ..header("include_header=foo") }, r#"{"foo":"w"}"#),
+        (
+            "raw_string over include_query",
+            query("raw=true&include_query=raw_string&raw_string=q", "1"),
+            r#"{"body":1,"raw_string":"1"}"#,
+        ),
+        (
+            "include_query over include_header",
+            header("include_header=foo&include_query=foo&foo=q"),
+            r#"{"foo":"q"}"#,
+        ),
+        (
+            "include_header over body keys",
+            Request { body: br#"{"foo":1}"#, ..header("include_header=foo") },
+            r#"{"foo":"w"}"#,
+        ),
     ] {
         assert_eq!(built(request).as_deref(), Ok(expected), "{row}");
     }
@@ -119,27 +198,53 @@ fn contract_rows() {
         ("malformed JSON: line and column", post("{\n  \"a\": 1,\n  oops\n}"), "line 3 column 3"),
         ("payload is no base64", Request { query: "payload=%%%", ..GET }, "payload is not base64"),
         ("payload is no JSON", Request { query: "payload=aGVsbG8", ..GET }, "not of JSON"),
-        ("raw other than true or false", query("raw=1", "{}"), "raw is \"1\"; it must be true or false"),
-        ("wrap_body other than true or false", query("wrap_body=", "{}"), "wrap_body is \"\"; it must be true or false"),
+        (
+            "raw other than true or false",
+            query("raw=1", "{}"),
+            "raw is \"1\"; it must be true or false",
+        ),
+        (
+            "wrap_body other than true or false",
+            query("wrap_body=", "{}"),
+            "wrap_body is \"\"; it must be true or false",
+        ),
         (
             "CloudEvents: a required attribute is missing",
-            typed(Some("application/cloudevents+json"), r#"{"specversion":"1.0","id":"1","source":"/s"}"#),
+            typed(
+                Some("application/cloudevents+json"),
+                r#"{"specversion":"1.0","id":"1","source":"/s"}"#,
+            ),
             "lacks type",
         ),
-        ("CloudEvents: binary, a required attribute is missing", Request { headers: &[("ce-id", "1")], ..post("") }, "lacks source"),
+        (
+            "CloudEvents: binary, a required attribute is missing",
+            Request { headers: &[("ce-id", "1")], ..post("") },
+            "lacks source",
+        ),
         (
             "CloudEvents: another specversion",
-            typed(Some("application/cloudevents+json"), r#"{"specversion":"0.3","id":"1","source":"/s","type":"t"}"#),
+            typed(
+                Some("application/cloudevents+json"),
+                r#"{"specversion":"0.3","id":"1","source":"/s","type":"t"}"#,
+            ),
             "only 1.0",
         ),
-        ("batches of CloudEvents", typed(Some("application/cloudevents-batch+json"), "[]"), "not supported"),
+        (
+            "batches of CloudEvents",
+            typed(Some("application/cloudevents-batch+json"), "[]"),
+            "not supported",
+        ),
     ] {
         let (status, detail) = refused(request);
         assert_eq!(status, 400, "{row}");
         assert!(detail.contains(part), "{row}: {detail}");
     }
-    // A body over the limit never gets here: the limit and its status are all that is decided by this crate.
-    assert_eq!((crate::HostLimits::default().body_bytes, crate::problem::Code::TooLarge.status()), (16 << 20, 413));
+    // A body over the limit never gets here: the limit and its status are all that is decided by
+    // this crate.
+    assert_eq!(
+        (crate::HostLimits::default().body_bytes, crate::problem::Code::TooLarge.status()),
+        (16 << 20, 413)
+    );
 }
 
 #[test]
@@ -155,24 +260,38 @@ fn repeated_parameters() {
         let request = Request { query, headers: &[("foo", "w")], body: br#"{"a":1}"#, ..POST };
         assert_eq!(built(request).as_deref(), Ok(expected), "{query}");
     }
-    assert_eq!(built(Request { query: "payload=WzFd&payload=eyJhIjoyfQ", ..GET }).as_deref(), Ok(r#"{"a":2}"#));
+    assert_eq!(
+        built(Request { query: "payload=WzFd&payload=eyJhIjoyfQ", ..GET }).as_deref(),
+        Ok(r#"{"a":2}"#)
+    );
 }
 
 #[test]
 fn included_names_are_bounded() {
     for parameter in ["include_header", "include_query"] {
-        let names = |count: usize| (0..count).map(|n| format!("n{n}")).collect::<Vec<_>>().join(",");
+        let names =
+            |count: usize| (0..count).map(|n| format!("n{n}")).collect::<Vec<_>>().join(",");
         let most = format!("n7=v&{parameter}=,,{},", names(INCLUDED_NAMES));
         let request = Request { headers: &[("n7", "v")], body: b"{}", ..POST };
-        assert_eq!(built(Request { query: &most, ..request }).as_deref(), Ok(r#"{"n7":"v"}"#), "{parameter}");
+        assert_eq!(
+            built(Request { query: &most, ..request }).as_deref(),
+            Ok(r#"{"n7":"v"}"#),
+            "{parameter}"
+        );
         let more = format!("{parameter}={}", names(INCLUDED_NAMES + 1));
         let (status, detail) = refused(Request { query: &more, ..request });
         assert_eq!(status, 400);
-        assert_eq!(detail, format!("The query parameter {parameter} lists 1001 names; at most 1000 are allowed"));
+        assert_eq!(
+            detail,
+            format!("The query parameter {parameter} lists 1001 names; at most 1000 are allowed")
+        );
     }
     // The operator's list is not the caller's to answer for.
     let long = vec!["foo"; INCLUDED_NAMES * 2].join(",");
-    assert_eq!(built(Request { include_headers: &long, headers: &[("foo", "w")], ..POST }).as_deref(), Ok(r#"{"foo":"w"}"#));
+    assert_eq!(
+        built(Request { include_headers: &long, headers: &[("foo", "w")], ..POST }).as_deref(),
+        Ok(r#"{"foo":"w"}"#)
+    );
 }
 
 #[test]
@@ -185,9 +304,17 @@ fn malformed_percent_encoding() {
         ("include_query=a&a=%ff", "{\"a\":\"\u{fffd}\"}"),
         ("%=%&%%&&=&include_query=%", r#"{"%":"%"}"#),
     ] {
-        assert_eq!(built(Request { query, body: b"{}", ..POST }).as_deref(), Ok(expected), "{query}");
+        assert_eq!(
+            built(Request { query, body: b"{}", ..POST }).as_deref(),
+            Ok(expected),
+            "{query}"
+        );
     }
-    let form = Request { content_type: Some("application/x-www-form-urlencoded"), body: b"a=%&%4=%zz", ..POST };
+    let form = Request {
+        content_type: Some("application/x-www-form-urlencoded"),
+        body: b"a=%&%4=%zz",
+        ..POST
+    };
     assert_eq!(built(form).as_deref(), Ok(r#"{"a":"%","%4":"%zz"}"#));
 }
 
@@ -195,13 +322,21 @@ fn malformed_percent_encoding() {
 #[test]
 fn many_small_pieces() {
     let fields: String = (0..200_000).map(|n| format!("k{n}=&")).collect();
-    let form = Request { content_type: Some("application/x-www-form-urlencoded"), body: fields.as_bytes(), ..POST };
+    let form = Request {
+        content_type: Some("application/x-www-form-urlencoded"),
+        body: fields.as_bytes(),
+        ..POST
+    };
     assert_eq!(built(form).map(|text| text.matches(':').count()), Ok(200_000));
     let keys: String = (0..200_000).map(|n| format!("\"k{n}\":0,")).collect();
     let query: String = (0..INCLUDED_NAMES).map(|n| format!("k{n}=1&")).collect();
     let names = (0..INCLUDED_NAMES).map(|n| format!("k{n}")).collect::<Vec<_>>().join(",");
     let object = format!("{{{keys}\"z\":0}}");
-    let json = Request { query: &format!("{query}include_query={names}"), body: object.as_bytes(), ..POST };
+    let json = Request {
+        query: &format!("{query}include_query={names}"),
+        body: object.as_bytes(),
+        ..POST
+    };
     assert_eq!(built(json).map(|text| text.matches(':').count()), Ok(200_001));
 }
 
@@ -215,7 +350,11 @@ fn json_bodies() {
         ("", " \n\t {\"a\":1}\r\n", r#"{"a":1}"#),
         ("", "", "{}"),
         ("", "  ", "{}"),
-        ("", r#"{"z":12345678901234567890,"a":1.10,"e":1E+400}"#, r#"{"z":12345678901234567890,"a":1.10,"e":1E+400}"#),
+        (
+            "",
+            r#"{"z":12345678901234567890,"a":1.10,"e":1E+400}"#,
+            r#"{"z":12345678901234567890,"a":1.10,"e":1E+400}"#,
+        ),
         ("wrap_body=true", r#"{"a":1}"#, r#"{"body":{"a":1}}"#),
         ("wrap_body=true", "[1]", r#"{"body":[1]}"#),
         ("wrap_body=true", "", r#"{"body":{}}"#),
@@ -223,24 +362,48 @@ fn json_bodies() {
         ("raw=true", r#"{"a":1}"#, r#"{"a":1,"raw_string":"{\"a\":1}"}"#),
         ("raw=true", " {\"a\" : 1.10} ", r#"{"a":1.10,"raw_string":" {\"a\" : 1.10} "}"#),
         ("raw=true", "", r#"{"raw_string":""}"#),
-        ("raw=true", r#"{"raw_string":1,"b":2}"#, r#"{"b":2,"raw_string":"{\"raw_string\":1,\"b\":2}"}"#),
+        (
+            "raw=true",
+            r#"{"raw_string":1,"b":2}"#,
+            r#"{"b":2,"raw_string":"{\"raw_string\":1,\"b\":2}"}"#,
+        ),
         ("raw=true&wrap_body=true", r#"{"a":1}"#, r#"{"body":{"a":1},"raw_string":"{\"a\":1}"}"#),
         ("include_query=a&a=2", r#"{"a":1,"b":1}"#, r#"{"b":1,"a":"2"}"#),
         ("include_query=a,b,c&a=1&a=x%20y+z&b=", "{}", r#"{"a":"x y z","b":""}"#),
         ("include_query=token&token=secret", "{}", "{}"),
-        ("include_query=raw_string&raw_string=no&raw=true", "[]", r#"{"body":[],"raw_string":"[]"}"#),
-        ("raw=true&include_query=a&a=1", r#"{"a":0,"a":2,"k":3}"#, r#"{"k":3,"a":"1","raw_string":"{\"a\":0,\"a\":2,\"k\":3}"}"#),
+        (
+            "include_query=raw_string&raw_string=no&raw=true",
+            "[]",
+            r#"{"body":[],"raw_string":"[]"}"#,
+        ),
+        (
+            "raw=true&include_query=a&a=1",
+            r#"{"a":0,"a":2,"k":3}"#,
+            r#"{"k":3,"a":"1","raw_string":"{\"a\":0,\"a\":2,\"k\":3}"}"#,
+        ),
     ] {
         let request = Request { query, body: body.as_bytes(), ..POST };
         assert_eq!(built(request).as_deref(), Ok(expected), "{query} {body}");
-        assert_eq!(built(Request { content_type: None, ..request }).as_deref(), Ok(expected), "without content type: {query} {body}");
-        assert_eq!(built(Request { content_type: Some("Application/JSON; charset=utf-8"), ..request }).as_deref(), Ok(expected));
+        assert_eq!(
+            built(Request { content_type: None, ..request }).as_deref(),
+            Ok(expected),
+            "without content type: {query} {body}"
+        );
+        assert_eq!(
+            built(Request { content_type: Some("Application/JSON; charset=utf-8"), ..request })
+                .as_deref(),
+            Ok(expected)
+        );
     }
 }
 
 #[test]
 fn headers() {
-    let request = Request { headers: &[("X-Sign", "v"), ("foo", "q\"uote"), ("X-Sign", "second")], body: br#"{"x_sign":1,"b":2}"#, ..POST };
+    let request = Request {
+        headers: &[("X-Sign", "v"), ("foo", "q\"uote"), ("X-Sign", "second")],
+        body: br#"{"x_sign":1,"b":2}"#,
+        ..POST
+    };
     for (query, expected) in [
         ("include_header=X-Sign,foo,missing", r#"{"b":2,"x_sign":"v","foo":"q\"uote"}"#),
         ("include_header=x-sign&include_query=x_sign&x_sign=query", r#"{"b":2,"x_sign":"query"}"#),
@@ -258,14 +421,25 @@ fn other_bodies() {
         ("application/xml", "", "<a/>", r#"{"raw_string":"<a/>"}"#),
         ("application/atom+xml", "", "<a/>", r#"{"raw_string":"<a/>"}"#),
         ("text/plain", "wrap_body=true", "hi", r#"{"body":{},"raw_string":"hi"}"#),
-        ("application/x-www-form-urlencoded", "", "a=1&a=2&b=&c=x+%C3%A9", r#"{"a":"2","b":"","c":"x é"}"#),
+        (
+            "application/x-www-form-urlencoded",
+            "",
+            "a=1&a=2&b=&c=x+%C3%A9",
+            r#"{"a":"2","b":"","c":"x é"}"#,
+        ),
         ("application/x-www-form-urlencoded", "raw=true", "a=1", r#"{"a":"1","raw_string":"a=1"}"#),
         ("application/x-www-form-urlencoded", "wrap_body=true", "a=1", r#"{"body":{"a":"1"}}"#),
         ("image/png", "", "\u{1}hi", r#"{"raw_base64":"AWhp","content_type":"image/png"}"#),
         ("application/vnd.api+json", "", r#"{"a":1}"#, r#"{"a":1}"#),
     ] {
         assert_eq!(
-            built(Request { content_type: Some(content_type), query, body: body.as_bytes(), ..POST }).as_deref(),
+            built(Request {
+                content_type: Some(content_type),
+                query,
+                body: body.as_bytes(),
+                ..POST
+            })
+            .as_deref(),
             Ok(expected),
             "{content_type} {query} {body}"
         );
@@ -287,21 +461,31 @@ fn payloads() {
         let query = format!("payload={payload}");
         let got = built(Request { query: &query, ..GET });
         if expected == "x" {
-            assert!(matches!(got, Err(ArgsError::Body(ref why)) if why.contains("UTF-8")), "decodes, but not to text: {got:?}");
+            assert!(
+                matches!(got, Err(ArgsError::Body(ref why)) if why.contains("UTF-8")),
+                "decodes, but not to text: {got:?}"
+            );
         } else {
             assert_eq!(got.as_deref(), Ok(expected), "{payload}");
         }
     }
     assert_eq!(built(GET).as_deref(), Ok("{}"));
-    assert_eq!(built(Request { query: "include_query=a&a=1&payload=eyJhIjoyfQ", ..GET }).as_deref(), Ok(r#"{"a":"1"}"#));
+    assert_eq!(
+        built(Request { query: "include_query=a&a=1&payload=eyJhIjoyfQ", ..GET }).as_deref(),
+        Ok(r#"{"a":"1"}"#)
+    );
     for bad in ["payload=%%%", "payload=e30!", "payload=aGVsbG8"] {
-        assert!(matches!(built(Request { query: bad, ..GET }), Err(ArgsError::Body(why)) if why.contains("payload")), "{bad}");
+        assert!(
+            matches!(built(Request { query: bad, ..GET }), Err(ArgsError::Body(why)) if why.contains("payload")),
+            "{bad}"
+        );
     }
 }
 
 #[test]
 fn refusals() {
-    let malformed = built(Request { body: b"{\n  \"a\": 1,\n  oops\n}", ..POST }).unwrap_err().to_string();
+    let malformed =
+        built(Request { body: b"{\n  \"a\": 1,\n  oops\n}", ..POST }).unwrap_err().to_string();
     assert!(malformed.contains("line 3 column 3"), "{malformed}");
     let deep = "[".repeat(200) + &"]".repeat(200);
     for (query, body, part) in [
@@ -312,10 +496,13 @@ fn refusals() {
         ("", "not json", "JSON"),
         ("", deep.as_str(), "nested"),
     ] {
-        let error = built(Request { query, body: body.as_bytes(), ..POST }).unwrap_err().to_string();
+        let error =
+            built(Request { query, body: body.as_bytes(), ..POST }).unwrap_err().to_string();
         assert!(error.contains(part), "{query} {body}: {error}");
     }
-    assert!(built(Request { body: b"\"\xff\"", ..POST }).unwrap_err().to_string().contains("UTF-8"));
+    assert!(
+        built(Request { body: b"\"\xff\"", ..POST }).unwrap_err().to_string().contains("UTF-8")
+    );
     assert!(built(Request { content_type: Some("text/plain"), body: b"\xff", ..POST }).is_err());
 }
 
@@ -329,7 +516,8 @@ fn json_value() -> impl Strategy<Value = serde_json::Value> {
     leaf.prop_recursive(3, 24, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Into::into),
-            prop::collection::hash_map(".{0,6}", inner, 0..4).prop_map(|map| map.into_iter().collect())
+            prop::collection::hash_map(".{0,6}", inner, 0..4)
+                .prop_map(|map| map.into_iter().collect())
         ]
     })
 }

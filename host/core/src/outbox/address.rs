@@ -1,9 +1,10 @@
 //! Which addresses are on the public internet, and which texts are addresses.
 //!
-//! A webhook's URL is chosen by a workspace's admin and called by the host, which stands where that admin does not: beside
-//! its own loopback, in the operator's network, next to a cloud's metadata service. So everything that is not plainly public
-//! is refused: by the special-purpose registries of RFC 6890 and its successors, and after taking apart the addresses of
-//! version 6 that carry one of version 4.
+//! A webhook's URL is chosen by a workspace's admin and called by the host, which stands where that
+//! admin does not: beside its own loopback, in the operator's network, next to a cloud's metadata
+//! service. So everything that is not plainly public is refused: by the special-purpose registries
+//! of RFC 6890 and its successors, and after taking apart the addresses of version 6 that carry one
+//! of version 4.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -70,11 +71,13 @@ fn is_global_unicast(address: Ipv6Addr) -> bool {
         let mask = u128::MAX.checked_shl(128 - bits).unwrap_or(0);
         address.to_bits() & mask == network.to_bits()
     };
-    within(Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3) && !V6.iter().any(|(network, bits)| within(*network, *bits))
+    within(Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3)
+        && !V6.iter().any(|(network, bits)| within(*network, *bits))
 }
 
-/// The address that a URL's host is by itself, without asking anybody: version 6 in brackets, version 4 also in the forms
-/// that resolvers and browsers understand (WHATWG URL, 3.5: fewer than four numbers, octal, hexadecimal, a dot at the end).
+/// The address that a URL's host is by itself, without asking anybody: version 6 in brackets,
+/// version 4 also in the forms that resolvers and browsers understand (WHATWG URL, 3.5: fewer than
+/// four numbers, octal, hexadecimal, a dot at the end).
 /// `None` for a name.
 pub fn literal(host: &str) -> Option<IpAddr> {
     if let Some(inner) = host.strip_prefix('[') {
@@ -240,9 +243,13 @@ mod tests {
         ] {
             assert_eq!(literal(host), expected.map(|address| address.parse().unwrap()), "{host}");
         }
-        for (host, local) in
-            [("localhost", true), ("LocalHost.", true), ("a.b.localhost", true), ("localhost.example.com", false), ("notlocalhost", false)]
-        {
+        for (host, local) in [
+            ("localhost", true),
+            ("LocalHost.", true),
+            ("a.b.localhost", true),
+            ("localhost.example.com", false),
+            ("notlocalhost", false),
+        ] {
             assert_eq!(is_localhost(host), local, "{host}");
         }
     }

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-/// Seconds between attempts, for the usual base: 5 s, 30 s, 2 min, 10 min, 1 h, 3 h, 6 h, 12 h, 24 h, 24 h. Just under three
-/// days in all.
+/// Seconds between attempts, for the usual base: 5 s, 30 s, 2 min, 10 min, 1 h, 3 h, 6 h, 12 h, 24
+/// h, 24 h. Just under three days in all.
 const STEPS: [u64; 10] = [5, 30, 120, 600, 3_600, 10_800, 21_600, 43_200, 86_400, 86_400];
-/// Age at which an event is not tried again, however often it was: one may have waited long for those before it.
+/// Age at which an event is not tried again, however often it was: one may have waited long for
+/// those before it.
 const HORIZON: u64 = 3 * 86_400;
 /// The first step, which the others are multiples of.
 const BASE: Duration = Duration::from_secs(5);
@@ -25,7 +26,8 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// The schedule whose first step is `base`; the others, and the age at which an event is given up, scale with it.
+    /// The schedule whose first step is `base`; the others, and the age at which an event is given
+    /// up, scale with it.
     pub fn with_base(base: Duration) -> Self {
         Self { base: base.clamp(Duration::from_millis(1), BASE * 1_000) }
     }
@@ -35,10 +37,17 @@ impl Backoff {
         self.scaled(HORIZON)
     }
 
-    /// The wait before the next attempt of an event of this age, after `attempts` of them, all failed. `None`: it is given
-    /// up. `random` spreads it by a fifth to either side, so that receivers which come back are not run over; what the
-    /// receiver wishes for makes it longer, up to a day.
-    pub fn next(&self, attempts: u32, age: Duration, wish: Option<Duration>, random: u32) -> Option<Duration> {
+    /// The wait before the next attempt of an event of this age, after `attempts` of them, all
+    /// failed. `None`: it is given up. `random` spreads it by a fifth to either side, so that
+    /// receivers which come back are not run over; what the receiver wishes for makes it longer, up
+    /// to a day.
+    pub fn next(
+        &self,
+        attempts: u32,
+        age: Duration,
+        wish: Option<Duration>,
+        random: u32,
+    ) -> Option<Duration> {
         let step = usize::try_from(attempts).ok()?.checked_sub(1)?;
         let step = self.scaled(*STEPS.get(step)?);
         if age >= self.horizon() {
@@ -53,14 +62,16 @@ impl Backoff {
     }
 }
 
-/// The wait that a `Retry-After` header asks for at `now`, in microseconds since 1970: seconds, or a date (RFC 9110,
+/// The wait that a `Retry-After` header asks for at `now`, in microseconds since 1970: seconds, or
+/// a date (RFC 9110,
 /// 10.2.3). A moment that is over is no wait; what is neither is `None`.
 pub fn retry_after(value: &str, now: i64) -> Option<Duration> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
     }
-    let at = time::OffsetDateTime::parse(value, &time::format_description::well_known::Rfc2822).ok()?;
+    let at =
+        time::OffsetDateTime::parse(value, &time::format_description::well_known::Rfc2822).ok()?;
     let wait = at.unix_timestamp_nanos() / 1_000 - i128::from(now);
     Some(Duration::from_micros(u64::try_from(wait.max(0)).unwrap_or(u64::MAX)))
 }
@@ -91,8 +102,11 @@ mod tests {
 
     #[test]
     fn wishes_within_bounds() {
-        let wait =
-            |attempts, wish: u64| Backoff::default().next(attempts, Duration::ZERO, Some(Duration::from_secs(wish)), MIDDLE).unwrap();
+        let wait = |attempts, wish: u64| {
+            Backoff::default()
+                .next(attempts, Duration::ZERO, Some(Duration::from_secs(wish)), MIDDLE)
+                .unwrap()
+        };
         assert_eq!(wait(1, 60).as_secs(), 60);
         // Never sooner than the schedule has it.
         assert!(wait(3, 60) > Duration::from_secs(110));

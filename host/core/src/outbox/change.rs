@@ -124,7 +124,9 @@ impl Change {
             | Change::VariableDeleted { path }
             | Change::ResourceCreated { path }
             | Change::ResourceDeleted { path } => Some(path),
-            Change::VariableUpdated { new_path, .. } | Change::ResourceUpdated { new_path, .. } => Some(new_path),
+            Change::VariableUpdated { new_path, .. } | Change::ResourceUpdated { new_path, .. } => {
+                Some(new_path)
+            }
             Change::Test => None,
         }
     }

@@ -1,5 +1,5 @@
-//! What a workspace's webhook is told: which changes there are, what is sent of them, how it is signed, where it may go
-//! and when it is tried again.
+//! What a workspace's webhook is told: which changes there are, what is sent of them, how it is
+//! signed, where it may go and when it is tried again.
 
 pub mod address;
 pub mod backoff;

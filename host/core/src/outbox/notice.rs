@@ -6,7 +6,8 @@ use crate::{Digest, VersionHash, WorkspaceId};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::Serialize;
 
-/// CloudEvents HTTP binding 1.0, 3.1.3.2: what is encoded besides everything outside of visible ASCII.
+/// CloudEvents HTTP binding 1.0, 3.1.3.2: what is encoded besides everything outside of visible
+/// ASCII.
 const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%');
 
 /// What names a message.
@@ -41,8 +42,8 @@ struct Body<'a> {
 }
 
 impl Notice<'_> {
-    /// The message's id: the same at every attempt, and never that of another change, of this host or of another one
-    /// whose workspace has the same name.
+    /// The message's id: the same at every attempt, and never that of another change, of this host
+    /// or of another one whose workspace has the same name.
     pub fn id(&self) -> String {
         let text = format!("{}\n{}\n{}\n{}", self.workspace, self.number, self.at, self.body());
         let digest = Digest::of(text.as_bytes()).to_hex();
@@ -51,20 +52,29 @@ impl Notice<'_> {
 
     /// The JSON body.
     pub fn body(&self) -> String {
-        let mut body =
-            Body { r#type: self.change.name(), workspace: self.workspace.as_str(), path: None, old_path: None, new_path: None, hash: None };
+        let mut body = Body {
+            r#type: self.change.name(),
+            workspace: self.workspace.as_str(),
+            path: None,
+            old_path: None,
+            new_path: None,
+            hash: None,
+        };
         let hex = |hash: &VersionHash| Some(hash.to_hex());
         match self.change {
             Change::ScriptCreated { path, hash } | Change::ScriptUpdated { path, hash } => {
                 (body.path, body.hash) = (Some(path.as_str()), hex(hash));
             }
-            Change::ScriptArchived { hash, .. } | Change::ScriptDeleted { hash, .. } => body.hash = hex(hash),
+            Change::ScriptArchived { hash, .. } | Change::ScriptDeleted { hash, .. } => {
+                body.hash = hex(hash)
+            }
             Change::ScriptPathDeleted { path } => body.path = Some(path.as_str()),
             Change::VariableCreated { path }
             | Change::VariableDeleted { path }
             | Change::ResourceCreated { path }
             | Change::ResourceDeleted { path } => body.path = Some(path),
-            Change::VariableUpdated { old_path, new_path } | Change::ResourceUpdated { old_path, new_path } => {
+            Change::VariableUpdated { old_path, new_path }
+            | Change::ResourceUpdated { old_path, new_path } => {
                 (body.old_path, body.new_path) = (Some(old_path.as_str()), Some(new_path.as_str()));
             }
             Change::Test => {}
@@ -73,7 +83,8 @@ impl Notice<'_> {
         serde_json::to_string(&body).unwrap_or_default()
     }
 
-    /// The CloudEvent's attributes as headers, encoded. `base` is the host's address without a slash at the end.
+    /// The CloudEvent's attributes as headers, encoded. `base` is the host's address without a
+    /// slash at the end.
     pub fn headers(&self, base: &str) -> Vec<(&'static str, String)> {
         let mut headers = vec![
             ("ce-specversion", "1.0".to_owned()),
@@ -83,7 +94,10 @@ impl Notice<'_> {
             ("ce-time", timestamp(self.at)),
         ];
         headers.extend(self.change.subject().map(|subject| ("ce-subject", subject.to_owned())));
-        headers.into_iter().map(|(name, value)| (name, utf8_percent_encode(&value, ENCODED).to_string())).collect()
+        headers
+            .into_iter()
+            .map(|(name, value)| (name, utf8_percent_encode(&value, ENCODED).to_string()))
+            .collect()
     }
 }
 
@@ -136,11 +150,17 @@ mod tests {
             (r#"{"type":"Test","workspace":"main"}"#.into(), "webhook.test", ""),
         ];
         let main = main();
-        for (change, (body, event_type, subject)) in changes("f/a/v", "f/a/o").iter().zip(expected) {
+        for (change, (body, event_type, subject)) in changes("f/a/v", "f/a/o").iter().zip(expected)
+        {
             let notice = Notice { workspace: &main, number: 7, at: 1_767_225_600_000_001, change };
             assert_eq!(notice.body(), body);
             let headers = notice.headers("https://wasmill.example");
-            let find = |name: &str| headers.iter().find(|(found, _)| *found == name).map_or("", |(_, value)| value.as_str());
+            let find = |name: &str| {
+                headers
+                    .iter()
+                    .find(|(found, _)| *found == name)
+                    .map_or("", |(_, value)| value.as_str())
+            };
             assert_eq!(find("ce-type"), format!("dev.wasmill.{event_type}"));
             assert_eq!(find("ce-subject"), subject);
             assert_eq!((find("ce-specversion"), find("ce-id")), ("1.0", notice.id().as_str()));
@@ -154,14 +174,18 @@ mod tests {
     fn encoded_by_the_binding() {
         let change = Change::VariableCreated { path: "f/a/Euro € \"100%\" ~\n".into() };
         let main = main();
-        let headers = Notice { workspace: &main, number: 1, at: 0, change: &change }.headers("http://h");
+        let headers =
+            Notice { workspace: &main, number: 1, at: 0, change: &change }.headers("http://h");
         assert_eq!(headers.last().unwrap().1, "f/a/Euro%20%E2%82%AC%20%22100%25%22%20~%0A");
     }
 
     #[test]
     fn ids_tell_changes_apart() {
         let (main, other) = (main(), "other".parse().unwrap());
-        let (change, another) = (Change::VariableCreated { path: "f/a/x".into() }, Change::VariableDeleted { path: "f/a/x".into() });
+        let (change, another) = (
+            Change::VariableCreated { path: "f/a/x".into() },
+            Change::VariableDeleted { path: "f/a/x".into() },
+        );
         let first = Notice { workspace: &main, number: 1, at: 5, change: &change };
         assert_eq!(first.id(), first.id());
         assert_eq!(first.id().len(), 36);

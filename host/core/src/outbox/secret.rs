@@ -25,7 +25,8 @@ impl Secret {
         Self(bytes.to_vec())
     }
 
-    /// Reads the text form, `whsec_` and base64. `None` when it is not that, or has fewer than 24 or more than 64 bytes.
+    /// Reads the text form, `whsec_` and base64. `None` when it is not that, or has fewer than 24
+    /// or more than 64 bytes.
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = STANDARD.decode(text.strip_prefix(MARK)?).ok()?;
         (24..=64).contains(&bytes.len()).then_some(Self(bytes))
@@ -47,8 +48,8 @@ impl Secret {
     }
 }
 
-/// What a workspace signs with: its secret, and for a while the one before it, so that receivers can change theirs without
-/// refusing anything meanwhile. It has no readable `Debug` text.
+/// What a workspace signs with: its secret, and for a while the one before it, so that receivers
+/// can change theirs without refusing anything meanwhile. It has no readable `Debug` text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SigningKeys {
     /// The secret.
@@ -73,8 +74,8 @@ impl SigningKeys {
         self.previous.as_ref().filter(|(_, until)| now < *until)
     }
 
-    /// The value of `webhook-signature`: one signature, or two with a space between them. `now` is in microseconds since
-    /// 1970; what is signed are whole seconds.
+    /// The value of `webhook-signature`: one signature, or two with a space between them. `now` is
+    /// in microseconds since 1970; what is signed are whole seconds.
     pub fn sign(&self, id: &str, now: i64, body: &str) -> String {
         let timestamp = now.div_euclid(1_000_000);
         let current = self.current.sign(id, timestamp, body);
@@ -87,7 +88,9 @@ impl SigningKeys {
     /// The form in which they are kept, which is to be sealed.
     pub fn to_text(&self) -> String {
         match &self.previous {
-            Some((previous, until)) => format!("{} {} {until}", self.current.reveal(), previous.reveal()),
+            Some((previous, until)) => {
+                format!("{} {} {until}", self.current.reveal(), previous.reveal())
+            }
             None => self.current.reveal(),
         }
     }
@@ -115,7 +118,8 @@ mod tests {
     #[test]
     fn published_vectors() {
         let secret = Secret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
-        let signature = secret.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, r#"{"test": 2432232314}"#);
+        let signature =
+            secret.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, r#"{"test": 2432232314}"#);
         assert_eq!(signature, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
     }
 
@@ -150,7 +154,13 @@ mod tests {
             assert_eq!(SigningKeys::from_text(&kept.to_text()), Some(kept));
         }
         let text = keys.to_text();
-        for bad in ["", "x", &format!("{text} 1"), text.trim_end_matches(char::is_numeric), &text.replace("whsec_", "")] {
+        for bad in [
+            "",
+            "x",
+            &format!("{text} 1"),
+            text.trim_end_matches(char::is_numeric),
+            &text.replace("whsec_", ""),
+        ] {
             assert_eq!(SigningKeys::from_text(bad), None, "{bad}");
         }
         assert!(!format!("{keys:?}").contains("whsec_"));

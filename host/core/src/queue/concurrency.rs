@@ -14,17 +14,24 @@ const WORKSPACE: &str = "$workspace";
 /// Of all jobs with one key, those with this limit start only while fewer than it run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Concurrency {
-    /// Names the key in its workspace: a digest, for what makes a key may be long and secret. Keys of different workspaces
-    /// are different.
+    /// Names the key in its workspace: a digest, for what makes a key may be long and secret. Keys
+    /// of different workspaces are different.
     pub key: i64,
     /// How many may run. At least 1.
     pub limit: u32,
 }
 
 impl Concurrency {
-    /// The limit of a script's job. `template` makes its key of the arguments, a JSON object; without one all jobs of the
-    /// path share one key. An argument that is not there reads as empty, one that is no string as its JSON text.
-    pub fn new(workspace: &WorkspaceId, path: &ScriptPath, template: Option<&str>, limit: u32, args: &str) -> Self {
+    /// The limit of a script's job. `template` makes its key of the arguments, a JSON object;
+    /// without one all jobs of the path share one key. An argument that is not there reads as
+    /// empty, one that is no string as its JSON text.
+    pub fn new(
+        workspace: &WorkspaceId,
+        path: &ScriptPath,
+        template: Option<&str>,
+        limit: u32,
+        args: &str,
+    ) -> Self {
         let name = match template.filter(|template| !template.is_empty()) {
             None => format!("script/{path}"),
             Some(template) => format!("key/{}", filled(template, workspace, args)),
@@ -49,7 +56,10 @@ fn filled(template: &str, workspace: &WorkspaceId, args: &str) -> String {
     while let Some((before, after)) = rest.split_once('$') {
         key.push_str(before);
         let asked = rest.get(before.len()..).unwrap_or_default();
-        rest = match (asked.strip_prefix(ARGS).and_then(|asked| asked.split_once(']')), asked.strip_prefix(WORKSPACE)) {
+        rest = match (
+            asked.strip_prefix(ARGS).and_then(|asked| asked.split_once(']')),
+            asked.strip_prefix(WORKSPACE),
+        ) {
             (Some((name, after)), _) => {
                 key.push_str(&value(name));
                 after
@@ -94,7 +104,8 @@ mod tests {
     #[test]
     fn whose_key_it_is() {
         let key = |workspace: &str, path: &str, template, args: &str| {
-            Concurrency::new(&workspace.parse().unwrap(), &path.parse().unwrap(), template, 1, args).key
+            Concurrency::new(&workspace.parse().unwrap(), &path.parse().unwrap(), template, 1, args)
+                .key
         };
         let one = key("main", "u/a/b", None, "{}");
         assert_eq!(one, key("main", "u/a/b", Some(""), r#"{"a":1}"#));

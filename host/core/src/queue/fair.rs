@@ -1,7 +1,8 @@
 //! Which workspace's jobs are taken next: stride scheduling, weighted.
 //!
-//! Each job that a workspace is given moves it on by a stride, the shorter the larger its weight, and the workspace that
-//! has come least far is next. One that had nothing to do begins where the others are, so that idling saves nothing up.
+//! Each job that a workspace is given moves it on by a stride, the shorter the larger its weight,
+//! and the workspace that has come least far is next. One that had nothing to do begins where the
+//! others are, so that idling saves nothing up.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +13,8 @@ pub const MAX_WEIGHT: u32 = 1_000;
 /// How far one job moves a workspace of weight 1.
 const STRIDE: u64 = 1 << 30;
 
-/// How far each workspace has come. `K` names workspaces and, among those that have come equally far, orders them.
+/// How far each workspace has come. `K` names workspaces and, among those that have come equally
+/// far, orders them.
 #[derive(Debug, Clone)]
 pub struct Shares<K> {
     /// How far the last of those has come who had something to do. Nobody is behind it.
@@ -28,11 +30,12 @@ impl<K> Default for Shares<K> {
 }
 
 impl<K: Ord + Clone> Shares<K> {
-    /// How many of the next `limit` jobs each of the workspaces that have something to do is due, by its weight, were there
-    /// enough of each. Those who are due none are left out; the order is that of their first jobs. What then is given is to
-    /// be `charge`d.
+    /// How many of the next `limit` jobs each of the workspaces that have something to do is due,
+    /// by its weight, were there enough of each. Those who are due none are left out; the order is
+    /// that of their first jobs. What then is given is to be `charge`d.
     pub fn plan(&mut self, ready: &[(K, u32)], limit: u32) -> Vec<(K, u32)> {
-        let mut queue: BTreeSet<(u64, &K, u32)> = ready.iter().map(|(key, weight)| (self.place(key), key, *weight)).collect();
+        let mut queue: BTreeSet<(u64, &K, u32)> =
+            ready.iter().map(|(key, weight)| (self.place(key), key, *weight)).collect();
         let Some(least) = queue.first().map(|(place, ..)| *place) else {
             return Vec::new();
         };
@@ -43,7 +46,8 @@ impl<K: Ord + Clone> Shares<K> {
             counts.entry(key).or_insert((turn, 0)).1 += 1;
             queue.insert((place.saturating_add(stride(weight)), key, weight));
         }
-        let mut plan: Vec<(usize, K, u32)> = counts.into_iter().map(|(key, (turn, count))| (turn, key.clone(), count)).collect();
+        let mut plan: Vec<(usize, K, u32)> =
+            counts.into_iter().map(|(key, (turn, count))| (turn, key.clone(), count)).collect();
         plan.sort_unstable_by_key(|(turn, ..)| *turn);
         self.now = least;
         self.places.retain(|_, place| *place > least);
@@ -73,7 +77,12 @@ mod tests {
     use proptest::prelude::*;
 
     /// Gives out jobs in batches of `limit` to workspaces that always have some, and counts.
-    fn serve(shares: &mut Shares<&'static str>, ready: &[(&'static str, u32)], limit: u32, rounds: u32) -> BTreeMap<&'static str, u32> {
+    fn serve(
+        shares: &mut Shares<&'static str>,
+        ready: &[(&'static str, u32)],
+        limit: u32,
+        rounds: u32,
+    ) -> BTreeMap<&'static str, u32> {
         let mut given = BTreeMap::new();
         for _ in 0..rounds {
             for (key, count) in shares.plan(ready, limit) {
@@ -104,7 +113,10 @@ mod tests {
     #[test]
     fn turns_within_a_plan() {
         let mut shares = Shares::default();
-        assert_eq!(shares.plan(&[("b", 100), ("a", 100), ("c", 1)], 5), [("a", 2), ("b", 2), ("c", 1)]);
+        assert_eq!(
+            shares.plan(&[("b", 100), ("a", 100), ("c", 1)], 5),
+            [("a", 2), ("b", 2), ("c", 1)]
+        );
         assert_eq!(shares.plan(&[], 5), []);
         assert_eq!(shares.plan(&[("a", 1)], 0), []);
     }

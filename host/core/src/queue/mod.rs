@@ -1,5 +1,5 @@
-//! The rules of the queue: which states a job passes through, when a failed one is tried again, which workspace is next,
-//! and what may run beside what.
+//! The rules of the queue: which states a job passes through, when a failed one is tried again,
+//! which workspace is next, and what may run beside what.
 
 pub mod concurrency;
 pub mod fair;

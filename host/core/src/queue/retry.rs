@@ -5,13 +5,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// Retries of one job at most, constant and exponential ones together. Each keeps its error and its log.
+/// Retries of one job at most, constant and exponential ones together. Each keeps its error and its
+/// log.
 pub const RETRIES: u32 = 100;
-/// Longest wait before one: a day. An exponential policy reaches any number of years within a few steps.
+/// Longest wait before one: a day. An exponential policy reaches any number of years within a few
+/// steps.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(86_400);
 
-/// When a job whose run failed is started again: first the constant retries, then the exponential ones. The form is
-/// Windmill's. Without either, the first failure is the job's end.
+/// When a job whose run failed is started again: first the constant retries, then the exponential
+/// ones. The form is Windmill's. Without either, the first failure is the job's end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RetryPolicy {
@@ -33,7 +35,8 @@ pub struct ConstantRetry {
     pub seconds: u32,
 }
 
-/// Retries at growing distances: the n-th waits `multiplier * seconds^n` seconds, where n counts all failures so far.
+/// Retries at growing distances: the n-th waits `multiplier * seconds^n` seconds, where n counts
+/// all failures so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExponentialRetry {
@@ -63,13 +66,16 @@ impl RetryPolicy {
         if !text.trim_start().starts_with('{') {
             return Err("a retry policy is a JSON object such as {\"constant\":{\"attempts\":3,\"seconds\":5}}".into());
         }
-        serde_json::from_str::<Self>(text).map_err(|error| format!("no retry policy: {error}"))?.checked()
+        serde_json::from_str::<Self>(text)
+            .map_err(|error| format!("no retry policy: {error}"))?
+            .checked()
     }
 
     /// The same, when it can be kept.
     ///
     /// # Errors
-    /// A sentence for the author: too many retries, more than 100 percent of spread, or growing waits that do not grow.
+    /// A sentence for the author: too many retries, more than 100 percent of spread, or growing
+    /// waits that do not grow.
     pub fn checked(self) -> Result<Self, String> {
         let retries = self.retries();
         if retries > RETRIES {
@@ -93,7 +99,8 @@ impl RetryPolicy {
         u32::from(constant) + u32::from(exponential)
     }
 
-    /// The wait before the next start of a job that failed `failures` times, this one included; `None`: it is over.
+    /// The wait before the next start of a job that failed `failures` times, this one included;
+    /// `None`: it is over.
     /// `random` spreads the wait as far as the policy asks for it.
     pub fn next(&self, failures: u32, random: u32) -> Option<Duration> {
         let before = failures.checked_sub(1)?;
@@ -101,7 +108,9 @@ impl RetryPolicy {
         if before < constant {
             return Some(Duration::from_secs(self.constant?.seconds.into()).min(LONGEST_WAIT));
         }
-        let exponential = self.exponential.filter(|exponential| before - constant < u32::from(exponential.attempts))?;
+        let exponential = self
+            .exponential
+            .filter(|exponential| before - constant < u32::from(exponential.attempts))?;
         let power = u64::from(exponential.seconds).saturating_pow(failures);
         let seconds = u64::from(exponential.multiplier).saturating_mul(power);
         let wait = Duration::from_secs(seconds).min(LONGEST_WAIT);
@@ -110,9 +119,13 @@ impl RetryPolicy {
     }
 }
 
-/// Whether another start may help. What was cancelled is over, and what was wrong with the call stays wrong.
+/// Whether another start may help. What was cancelled is over, and what was wrong with the call
+/// stays wrong.
 pub fn may_help(failure: &FailureName) -> bool {
-    !matches!(failure, FailureName::Canceled | FailureName::InvalidArguments | FailureName::PermissionDenied)
+    !matches!(
+        failure,
+        FailureName::Canceled | FailureName::InvalidArguments | FailureName::PermissionDenied
+    )
 }
 
 #[cfg(test)]
@@ -125,12 +138,16 @@ mod tests {
     }
 
     fn exponential(attempts: u16, multiplier: u32, seconds: u32, random_factor: u8) -> RetryPolicy {
-        RetryPolicy { constant: None, exponential: Some(ExponentialRetry { attempts, multiplier, seconds, random_factor }) }
+        RetryPolicy {
+            constant: None,
+            exponential: Some(ExponentialRetry { attempts, multiplier, seconds, random_factor }),
+        }
     }
 
     #[test]
     fn waits() {
-        let both = RetryPolicy { exponential: exponential(2, 3, 2, 0).exponential, ..constant(2, 7) };
+        let both =
+            RetryPolicy { exponential: exponential(2, 3, 2, 0).exponential, ..constant(2, 7) };
         let half = u32::MAX / 2;
         for (policy, failures, random, seconds) in [
             (RetryPolicy::default(), 1, 0, None),
@@ -151,7 +168,8 @@ mod tests {
             (both, 5, 0, None),
             (both, 0, 0, None),
         ] {
-            let wait = policy.next(failures, random).map(|wait| (wait.as_secs_f64() * 1e3).round() / 1e3);
+            let wait =
+                policy.next(failures, random).map(|wait| (wait.as_secs_f64() * 1e3).round() / 1e3);
             assert_eq!(wait, seconds, "{policy:?} {failures} {random}");
         }
     }

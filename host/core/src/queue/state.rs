@@ -1,4 +1,5 @@
-//! The states of a job, and what moves it from one to another. What is not in the table does not happen.
+//! The states of a job, and what moves it from one to another. What is not in the table does not
+//! happen.
 
 use std::fmt::Write as _;
 
@@ -46,7 +47,8 @@ pub enum Event {
     Record,
 }
 
-/// One line of the table: from where (`None`: there was no job), by what, to where, and what else holds.
+/// One line of the table: from where (`None`: there was no job), by what, to where, and what else
+/// holds.
 #[derive(Debug, Clone, Copy)]
 pub struct Transition {
     /// Before.
@@ -75,10 +77,25 @@ pub const TABLE: [Transition; 15] = [
     row(Some(State::Running), Event::Cancel, State::Running, "marked; its worker is told to stop"),
     row(Some(State::Running), Event::Succeed, State::Success, ""),
     row(Some(State::Running), Event::Fail, State::Failure, "no retry is left, or none would help"),
-    row(Some(State::Running), Event::Retry, State::Waiting, "due later; the attempt is kept with its error"),
+    row(
+        Some(State::Running),
+        Event::Retry,
+        State::Waiting,
+        "due later; the attempt is kept with its error",
+    ),
     row(Some(State::Running), Event::Stop, State::Canceled, "it was marked"),
-    row(Some(State::Running), Event::Release, State::Waiting, "the host stops; the attempt does not count"),
-    row(Some(State::Running), Event::Lose, State::Waiting, "the lease ended; the attempt is kept as lost"),
+    row(
+        Some(State::Running),
+        Event::Release,
+        State::Waiting,
+        "the host stops; the attempt does not count",
+    ),
+    row(
+        Some(State::Running),
+        Event::Lose,
+        State::Waiting,
+        "the lease ended; the attempt is kept as lost",
+    ),
     row(Some(State::Running), Event::Exhaust, State::Failure, "lost as often as it may be"),
 ];
 
@@ -126,12 +143,19 @@ pub fn drawn() -> String {
     let mut text = "```mermaid\nstateDiagram-v2\n".to_owned();
     for row in &TABLE {
         // Writing to a string does not fail.
-        let _ = writeln!(text, "  {} --> {}: {}", from(row.from), row.to.as_str(), row.event.as_str());
+        let _ =
+            writeln!(text, "  {} --> {}: {}", from(row.from), row.to.as_str(), row.event.as_str());
     }
     text.push_str("```\n\n| From | Event | To | |\n|---|---|---|---|\n");
     for row in &TABLE {
         let from = row.from.map_or("", State::as_str);
-        let _ = writeln!(text, "| {from} | {} | {} | {} |", row.event.as_str(), row.to.as_str(), row.note);
+        let _ = writeln!(
+            text,
+            "| {from} | {} | {} | {} |",
+            row.event.as_str(),
+            row.to.as_str(),
+            row.note
+        );
     }
     text
 }
@@ -143,9 +167,14 @@ mod tests {
     #[test]
     fn no_transition_twice_and_no_way_out_of_the_end() {
         for (n, row) in TABLE.iter().enumerate() {
-            let same = |other: &&Transition| (other.from, other.event, other.to) == (row.from, row.event, row.to);
+            let same = |other: &&Transition| {
+                (other.from, other.event, other.to) == (row.from, row.event, row.to)
+            };
             assert_eq!(TABLE.iter().filter(same).count(), 1, "{n}: {row:?}");
-            assert!(!matches!(row.from, Some(State::Success | State::Failure | State::Canceled)), "{row:?}");
+            assert!(
+                !matches!(row.from, Some(State::Success | State::Failure | State::Canceled)),
+                "{row:?}"
+            );
         }
         assert!(leads(Some(State::Running), Event::Lose, State::Waiting));
         assert!(!leads(Some(State::Waiting), Event::Succeed, State::Success));

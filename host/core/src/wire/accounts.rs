@@ -116,7 +116,8 @@ pub struct NewWorkspace {
 /// A workspace's share of the workers.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct EditWeight {
-    /// 1 to 1000. A workspace of twice the weight of another one gets twice as many places while both have jobs due.
+    /// 1 to 1000. A workspace of twice the weight of another one gets twice as many places while
+    /// both have jobs due.
     #[schemars(range(min = 1, max = 1000))]
     pub weight: u32,
 }

@@ -136,7 +136,8 @@ pub struct Restarted {
     pub restarted: Vec<RestartedJob>,
     /// Those that could not be.
     pub skipped: Vec<SkippedJob>,
-    /// Where to go on, as the query parameter `next` beside the same filters; `null` when there are no more.
+    /// Where to go on, as the query parameter `next` beside the same filters; `null` when there are
+    /// no more.
     pub next: Option<String>,
 }
 

@@ -1,4 +1,5 @@
-//! The JSON types of the HTTP API: what requests carry and answers show. Times are RFC 3339 in UTC with microseconds.
+//! The JSON types of the HTTP API: what requests carry and answers show. Times are RFC 3339 in UTC
+//! with microseconds.
 
 mod accounts;
 mod jobs;
@@ -18,10 +19,12 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-/// A time in microseconds since 1970 as RFC 3339 in UTC with microseconds: `2026-01-31T09:00:00.000001Z`.
+/// A time in microseconds since 1970 as RFC 3339 in UTC with microseconds:
+/// `2026-01-31T09:00:00.000001Z`.
 pub fn timestamp(micros: i64) -> String {
     let fallback = time::OffsetDateTime::UNIX_EPOCH;
-    let at = time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000).unwrap_or(fallback);
+    let at = time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000)
+        .unwrap_or(fallback);
     format!(
         "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z",
         at.year(),
@@ -36,7 +39,8 @@ pub fn timestamp(micros: i64) -> String {
 
 /// Reads an RFC 3339 time into microseconds since 1970. `None` when it is not one.
 pub fn parse_timestamp(text: &str) -> Option<i64> {
-    let at = time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339).ok()?;
+    let at =
+        time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339).ok()?;
     i64::try_from(at.unix_timestamp_nanos() / 1_000).ok()
 }
 
@@ -125,8 +129,7 @@ pub mod patterns {
 
     /// A list of scopes, or none.
     pub fn optional_scopes(_: &mut SchemaGenerator) -> Schema {
-        let item =
-            "^([a-z_]+:(read|write|run)|jobs:run:(scripts|flows))(:(\\*|[A-Za-z0-9/_.@-]+(/\\*)?)(,(\\*|[A-Za-z0-9/_.@-]+(/\\*)?))*)?$";
+        let item = "^([a-z_]+:(read|write|run)|jobs:run:(scripts|flows))(:(\\*|[A-Za-z0-9/_.@-]+(/\\*)?)(,(\\*|[A-Za-z0-9/_.@-]+(/\\*)?))*)?$";
         json_schema!({"type": ["array", "null"], "items": {"type": "string", "pattern": item}})
     }
 

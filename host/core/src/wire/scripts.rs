@@ -8,7 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// A script version, as the script routes show it. Keys and meaning are Windmill's where both have them.
+/// A script version, as the script routes show it. Keys and meaning are Windmill's where both have
+/// them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Script {
     /// Tenant.
@@ -41,7 +42,8 @@ pub struct Script {
     /// What else the author decided.
     #[serde(default)]
     pub settings: ScriptSettings,
-    /// Seconds after which arguments, results and logs are erased; 0: after use. Absent: they are kept.
+    /// Seconds after which arguments, results and logs are erased; 0: after use. Absent: they are
+    /// kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delete_after_secs: Option<u32>,
     /// Runs at the same time at most. Absent: any number.
@@ -50,7 +52,8 @@ pub struct Script {
     /// What the limit counts together. Absent: all runs of the script.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrency_key: Option<String>,
-    /// Seconds for which finished jobs of the path are kept, where that is shorter than for the workspace. Absent: as there.
+    /// Seconds for which finished jobs of the path are kept, where that is shorter than for the
+    /// workspace. Absent: as there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_runs_secs: Option<u64>,
     /// JSON Schema of the arguments; `null` when unknown.
@@ -91,7 +94,8 @@ pub struct NewScript {
     /// One line about it.
     #[serde(default)]
     pub summary: String,
-    /// The version that this one follows. Given and no longer the newest: 400, so that nobody's work is overwritten unseen.
+    /// The version that this one follows. Given and no longer the newest: 400, so that nobody's
+    /// work is overwritten unseen.
     #[serde(default)]
     #[schemars(schema_with = "patterns::optional_hash")]
     pub parent_hash: Option<String>,
@@ -101,7 +105,8 @@ pub struct NewScript {
     /// Memory of a run, MiB; never above the host's.
     #[serde(default)]
     pub memory_mib: Option<u64>,
-    /// Arguments, result and log are never written for synchronous runs, and of queued ones erased once the result was read.
+    /// Arguments, result and log are never written for synchronous runs, and of queued ones erased
+    /// once the result was read.
     #[serde(default)]
     pub delete_after_use: Option<bool>,
     /// Seconds after a run's end at which its arguments, result and log are erased; 0: after use.
@@ -132,7 +137,8 @@ pub struct NewScript {
 /// How long finished jobs are kept.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct Retention {
-    /// Seconds, at least 1; `null`: as long as it is said one level above. Left out, nothing is said.
+    /// Seconds, at least 1; `null`: as long as it is said one level above. Left out, nothing is
+    /// said.
     #[serde(deserialize_with = "Option::deserialize")]
     #[schemars(schema_with = "patterns::optional_seconds")]
     pub keep_runs_secs: Option<u32>,
@@ -152,7 +158,8 @@ pub struct HistoryEntry {
 /// How the deployment of a version went.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct DeploymentStatus {
-    /// Always empty: a component has its dependencies inside. That it is not `null` tells clients that the version runs.
+    /// Always empty: a component has its dependencies inside. That it is not `null` tells clients
+    /// that the version runs.
     pub lock: &'static str,
     /// Always `null`: what cannot be deployed is refused.
     pub lock_error_logs: Option<String>,

@@ -21,7 +21,8 @@ pub struct WorkspaceSettings {
     pub name: String,
     /// Its share of the workers beside those of other workspaces.
     pub weight: u32,
-    /// Seconds for which its finished jobs are kept, where that is shorter than for the host. Absent: as there.
+    /// Seconds for which its finished jobs are kept, where that is shorter than for the host.
+    /// Absent: as there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep_runs_secs: Option<u64>,
     /// Where its changes are told.
@@ -47,8 +48,8 @@ pub struct OldSecret {
 /// How to rotate the signing secret.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 pub struct RotateSecret {
-    /// Seconds for which deliveries are signed with the old secret too; absent: a day. 0: not at all, for a secret that
-    /// has become known.
+    /// Seconds for which deliveries are signed with the old secret too; absent: a day. 0: not at
+    /// all, for a secret that has become known.
     #[serde(default)]
     pub keep_old_for_secs: Option<u32>,
 }

@@ -1,4 +1,5 @@
-//! The compile child on its own, for this crate's tests: what `wasmill compile` does in the product.
+//! The compile child on its own, for this crate's tests: what `wasmill compile` does in the
+//! product.
 
 use std::process::ExitCode;
 

@@ -1,7 +1,8 @@
 //! What is this upload? Read from its outline alone, without compiling or validating anything.
 //!
-//! Sections are counted before anything in them is read, because the numbers in a few bytes can ask for gigabytes. Types are
-//! not read at all: the compile child does that, where running out of stack or memory harms nobody.
+//! Sections are counted before anything in them is read, because the numbers in a few bytes can ask
+//! for gigabytes. Types are not read at all: the compile child does that, where running out of
+//! stack or memory harms nobody.
 
 mod outline;
 
@@ -17,9 +18,10 @@ const ENTRY: &str = "wasmill:script/entry@0.1.";
 const RUN: &str = "wasi:cli/run@0.2.";
 /// The only module that a core command imports from.
 pub(crate) const PREVIEW1: &str = "wasi_snapshot_preview1";
-/// The packages that scripts may import from, at version 0.2. Of the last two every operation is refused at run time;
-/// they are there because standard libraries import them.
-const OFFERED: [&str; 6] = ["wasi:cli/", "wasi:io/", "wasi:clocks/", "wasi:random/", "wasi:filesystem/", "wasi:sockets/"];
+/// The packages that scripts may import from, at version 0.2. Of the last two every operation is
+/// refused at run time; they are there because standard libraries import them.
+const OFFERED: [&str; 6] =
+    ["wasi:cli/", "wasi:io/", "wasi:clocks/", "wasi:random/", "wasi:filesystem/", "wasi:sockets/"];
 
 /// What would have been taken, for refusals.
 const ACCEPTED: &str = "Accepted are: a component that exports a function \"main\"; a component that exports the interface \
@@ -48,15 +50,16 @@ pub struct Inspected {
     pub exports: Vec<String>,
     /// Names of what it imports, at most 1,000.
     pub imports: Vec<String>,
-    /// The JSON Schema that a dynamic script or command carries in its custom section `wasmill:schema`.
+    /// The JSON Schema that a dynamic script or command carries in its custom section
+    /// `wasmill:schema`.
     pub schema: Option<serde_json::Value>,
 }
 
 /// Finds out what an upload is.
 ///
 /// # Errors
-/// A refusal: not WebAssembly, damaged, too complex, nothing to call, or imports that are not offered. What it accepts may
-/// still fail to compile.
+/// A refusal: not WebAssembly, damaged, too complex, nothing to call, or imports that are not
+/// offered. What it accepts may still fail to compile.
 pub fn inspect(wasm: &[u8], limits: &CompileLimits) -> Result<Inspected, Refusal> {
     let form = form(wasm)?;
     let outline = outline::read(wasm, limits)?;
@@ -64,23 +67,40 @@ pub fn inspect(wasm: &[u8], limits: &CompileLimits) -> Result<Inspected, Refusal
         Form::Component => component_entry(&outline)?,
         Form::Core => core_entry(&outline)?,
     };
-    let forbidden: Vec<&str> = outline.imports.iter().filter(|import| !offered(form, import)).map(|import| import.name.as_str()).collect();
+    let forbidden: Vec<&str> = outline
+        .imports
+        .iter()
+        .filter(|import| !offered(form, import))
+        .map(|import| import.name.as_str())
+        .collect();
     if !forbidden.is_empty() {
         return Err(forbidden_imports(form, &forbidden));
     }
     let names = |items: Vec<Item>| items.into_iter().map(|item| item.name).collect();
     let schema = if kind == Kind::Typed { None } else { outline.schema };
-    Ok(Inspected { form, kind, entry, exports: names(outline.exports), imports: names(outline.imports), schema })
+    Ok(Inspected {
+        form,
+        kind,
+        entry,
+        exports: names(outline.exports),
+        imports: names(outline.imports),
+        schema,
+    })
 }
 
 /// The refusal that lists what is not offered.
 pub(crate) fn forbidden_imports(form: Form, names: &[&str]) -> Refusal {
     let offered = match form {
-        Form::Component => "wasi:cli, wasi:io, wasi:clocks, wasi:random, wasi:filesystem and wasi:sockets, all at version 0.2",
+        Form::Component => {
+            "wasi:cli, wasi:io, wasi:clocks, wasi:random, wasi:filesystem and wasi:sockets, all at version 0.2"
+        }
         Form::Core => PREVIEW1,
     };
     let names = text::listed(names.iter().copied());
-    Refusal::new(RefusalCode::ForbiddenImport, format!("the script imports {names}, which is not offered here; offered are {offered}"))
+    Refusal::new(
+        RefusalCode::ForbiddenImport,
+        format!("the script imports {names}, which is not offered here; offered are {offered}"),
+    )
 }
 
 fn form(wasm: &[u8]) -> Result<Form, Refusal> {
@@ -104,19 +124,29 @@ fn form(wasm: &[u8]) -> Result<Form, Refusal> {
         [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..] | [b'P', b'K', 3, 4, ..] => {
             not_wasm("this is a compressed file; upload the .wasm file itself")
         }
-        bytes if bytes.trim_ascii_start().starts_with(b"(module") || bytes.trim_ascii_start().starts_with(b"(component") => {
-            not_wasm("this is WebAssembly in text form; convert it with `wasm-tools parse file.wat -o file.wasm`")
+        bytes
+            if bytes.trim_ascii_start().starts_with(b"(module")
+                || bytes.trim_ascii_start().starts_with(b"(component") =>
+        {
+            not_wasm(
+                "this is WebAssembly in text form; convert it with `wasm-tools parse file.wat -o file.wasm`",
+            )
         }
-        _ => not_wasm("this is not a WebAssembly file: it does not begin with the bytes 00 61 73 6d"),
+        _ => {
+            not_wasm("this is not a WebAssembly file: it does not begin with the bytes 00 61 73 6d")
+        }
     }
 }
 
 fn component_entry(outline: &Outline) -> Result<(Kind, String), Refusal> {
     let find = |function: bool, name: &str| {
-        outline
-            .exports
-            .iter()
-            .find(|item| if function { item.function && item.name == name } else { item.instance && item.name.starts_with(name) })
+        outline.exports.iter().find(|item| {
+            if function {
+                item.function && item.name == name
+            } else {
+                item.instance && item.name.starts_with(name)
+            }
+        })
     };
     let found = find(true, "main").map(|item| (Kind::Typed, item));
     let found = found.or_else(|| find(false, ENTRY).map(|item| (Kind::Dynamic, item)));
@@ -138,7 +168,9 @@ fn nothing_to_call(what: &str, outline: &Outline) -> Refusal {
     let exports = text::listed(outline.exports.iter().map(|item| item.name.as_str()));
     Refusal::new(
         RefusalCode::NothingToCall,
-        format!("this {what} exports nothing that can be called as a script; it exports {exports}. {ACCEPTED}"),
+        format!(
+            "this {what} exports nothing that can be called as a script; it exports {exports}. {ACCEPTED}"
+        ),
     )
 }
 
@@ -152,8 +184,9 @@ fn offered(form: Form, import: &Item) -> bool {
             if OFFERED.iter().any(|package| import.name.starts_with(package)) {
                 return import.name.contains("@0.2.");
             }
-            // An interface of the script's own may hold nothing but types, and then needs nobody to provide it. That is
-            // seen when it is linked; packages named wasi: hold functions, and are refused before compiling.
+            // An interface of the script's own may hold nothing but types, and then needs nobody to
+            // provide it. That is seen when it is linked; packages named wasi: hold functions, and
+            // are refused before compiling.
             !import.name.starts_with("wasi:")
         }
     }

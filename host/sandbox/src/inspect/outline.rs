@@ -1,9 +1,12 @@
-//! Walks the sections of an upload: counts first, then the names of imports and exports, then the schema's section.
+//! Walks the sections of an upload: counts first, then the names of imports and exports, then the
+//! schema's section.
 
 use crate::refusal::{Refusal, RefusalCode};
 use crate::text;
 use wasmill_core::limits::CompileLimits;
-use wasmparser::{BinaryReaderError, ComponentExternalKind, Encoding, ExternalKind, Parser, Payload};
+use wasmparser::{
+    BinaryReaderError, ComponentExternalKind, Encoding, ExternalKind, Parser, Payload,
+};
 
 /// Names kept of imports and of exports; the rest is only counted.
 const NAMES_KEPT: usize = 1_000;
@@ -30,7 +33,8 @@ pub(super) struct Outline {
     sections: Counts,
 }
 
-/// Items over all sections of one kind, of the whole upload: a component may have any number of them.
+/// Items over all sections of one kind, of the whole upload: a component may have any number of
+/// them.
 #[derive(Default)]
 struct Counts {
     types: u32,
@@ -58,17 +62,23 @@ pub(super) fn read(wasm: &[u8], limits: &CompileLimits) -> Result<Outline, Refus
             Payload::Version { encoding, .. } => {
                 depth += 1;
                 if depth > limits.nesting {
-                    return Err(complex(format!("components are nested deeper than {} levels", limits.nesting)));
+                    return Err(complex(format!(
+                        "components are nested deeper than {} levels",
+                        limits.nesting
+                    )));
                 }
                 if encoding == Encoding::Module {
                     add(&mut outline.modules, 1, limits.modules, "core modules")?;
                 }
             }
             Payload::End(_) => depth = depth.saturating_sub(1),
-            Payload::CustomSection(section) if section.name() == SCHEMA_SECTION && outline.schema.is_none() => {
+            Payload::CustomSection(section)
+                if section.name() == SCHEMA_SECTION && outline.schema.is_none() =>
+            {
                 outline.schema = schema(section.data(), limits);
             }
-            // Everything below is about the outermost level; names of inner ones are nobody's interface.
+            // Everything below is about the outermost level; names of inner ones are nobody's
+            // interface.
             _ if depth > 1 => {}
             Payload::ImportSection(section) => {
                 for import in section.into_imports() {
@@ -89,13 +99,20 @@ pub(super) fn read(wasm: &[u8], limits: &CompileLimits) -> Result<Outline, Refus
                     if function && export.name == "_start" {
                         outline.exports.truncate(NAMES_KEPT - 1);
                     }
-                    keep(&mut outline.exports, || Item { name: export.name.to_owned(), function, instance: false, ty: false });
+                    keep(&mut outline.exports, || Item {
+                        name: export.name.to_owned(),
+                        function,
+                        instance: false,
+                        ty: false,
+                    });
                 }
             }
             Payload::ComponentImportSection(section) => {
                 for import in section {
                     let import = import.map_err(malformed)?;
-                    keep(&mut outline.imports, || component_item(import.name.name, import.ty.kind()));
+                    keep(&mut outline.imports, || {
+                        component_item(import.name.name, import.ty.kind())
+                    });
                 }
             }
             Payload::ComponentExportSection(section) => {
@@ -129,26 +146,47 @@ impl Outline {
     fn count(&mut self, payload: &Payload<'_>, limits: &CompileLimits) -> Result<(), Refusal> {
         let sections = &mut self.sections;
         let (counter, more, what) = match payload {
-            Payload::FunctionSection(section) => return add(&mut self.functions, section.count(), limits.functions, "functions"),
-            // Both sections must agree, which only a validator checks: the larger number is what costs.
+            Payload::FunctionSection(section) => {
+                return add(&mut self.functions, section.count(), limits.functions, "functions");
+            }
+            // Both sections must agree, which only a validator checks: the larger number is what
+            // costs.
             Payload::CodeSectionStart { count, .. } if *count > limits.functions => {
                 return Err(complex(format!("it has more than {} functions", limits.functions)));
             }
             Payload::TypeSection(section) => (&mut sections.types, section.count(), "types"),
             Payload::CoreTypeSection(section) => (&mut sections.types, section.count(), "types"),
-            Payload::ComponentTypeSection(section) => (&mut sections.types, section.count(), "types"),
+            Payload::ComponentTypeSection(section) => {
+                (&mut sections.types, section.count(), "types")
+            }
             Payload::ImportSection(section) => (&mut sections.imports, section.count(), "imports"),
-            Payload::ComponentImportSection(section) => (&mut sections.imports, section.count(), "imports"),
+            Payload::ComponentImportSection(section) => {
+                (&mut sections.imports, section.count(), "imports")
+            }
             Payload::ExportSection(section) => (&mut sections.exports, section.count(), "exports"),
-            Payload::ComponentExportSection(section) => (&mut sections.exports, section.count(), "exports"),
-            Payload::InstanceSection(section) => (&mut sections.instances, section.count(), "instances"),
-            Payload::ComponentInstanceSection(section) => (&mut sections.instances, section.count(), "instances"),
-            Payload::ComponentAliasSection(section) => (&mut sections.aliases, section.count(), "aliases"),
-            Payload::ComponentCanonicalSection(section) => (&mut sections.canonicals, section.count(), "canonical functions"),
+            Payload::ComponentExportSection(section) => {
+                (&mut sections.exports, section.count(), "exports")
+            }
+            Payload::InstanceSection(section) => {
+                (&mut sections.instances, section.count(), "instances")
+            }
+            Payload::ComponentInstanceSection(section) => {
+                (&mut sections.instances, section.count(), "instances")
+            }
+            Payload::ComponentAliasSection(section) => {
+                (&mut sections.aliases, section.count(), "aliases")
+            }
+            Payload::ComponentCanonicalSection(section) => {
+                (&mut sections.canonicals, section.count(), "canonical functions")
+            }
             Payload::GlobalSection(section) => (&mut sections.globals, section.count(), "globals"),
             Payload::TableSection(section) => (&mut sections.tables, section.count(), "tables"),
-            Payload::MemorySection(section) => (&mut sections.memories, section.count(), "memories"),
-            Payload::ElementSection(section) => (&mut sections.elements, section.count(), "element segments"),
+            Payload::MemorySection(section) => {
+                (&mut sections.memories, section.count(), "memories")
+            }
+            Payload::ElementSection(section) => {
+                (&mut sections.elements, section.count(), "element segments")
+            }
             Payload::DataSection(section) => (&mut sections.data, section.count(), "data segments"),
             Payload::TagSection(section) => (&mut sections.tags, section.count(), "tags"),
             _ => return Ok(()),
@@ -168,10 +206,14 @@ fn complex(what: String) -> Refusal {
 
 fn malformed(error: BinaryReaderError) -> Refusal {
     let message = text::tamed(error.message(), 300);
-    Refusal::new(RefusalCode::Malformed, format!("the file is damaged: {message} (at byte {})", error.offset()))
+    Refusal::new(
+        RefusalCode::Malformed,
+        format!("the file is damaged: {message} (at byte {})", error.offset()),
+    )
 }
 
-/// A schema that is too large or no JSON object is a mistake of the tool that wrote it; the script runs without.
+/// A schema that is too large or no JSON object is a mistake of the tool that wrote it; the script
+/// runs without.
 fn schema(data: &[u8], limits: &CompileLimits) -> Option<serde_json::Value> {
     if data.len() > limits.schema_bytes as usize {
         return None;

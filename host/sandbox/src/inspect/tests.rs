@@ -15,8 +15,12 @@ const TYPED: &str = r#"(component
 #[test]
 fn kinds() {
     let typed = look(TYPED).unwrap();
-    assert_eq!((typed.form, typed.kind, typed.entry.as_str()), (Form::Component, Kind::Typed, "main"));
-    let instance = |name: &str| format!(r#"(component (instance $i) (export "{name}" (instance $i)))"#);
+    assert_eq!(
+        (typed.form, typed.kind, typed.entry.as_str()),
+        (Form::Component, Kind::Typed, "main")
+    );
+    let instance =
+        |name: &str| format!(r#"(component (instance $i) (export "{name}" (instance $i)))"#);
     assert_eq!(look(&instance("wasmill:script/entry@0.1.7")).unwrap().kind, Kind::Dynamic);
     assert_eq!(look(&instance("wasi:cli/run@0.2.6")).unwrap().kind, Kind::Command);
     let core = look(r#"(module (import "wasi_snapshot_preview1" "proc_exit" (func (param i32))) (func (export "_start")))"#).unwrap();
@@ -27,9 +31,14 @@ fn kinds() {
 #[test]
 fn typed_wins_over_dynamic_over_command() {
     let both = |first: &str, second: &str| {
-        format!(r#"(component (instance $i) (export "{first}" (instance $i)) (export "{second}" (instance $i)))"#)
+        format!(
+            r#"(component (instance $i) (export "{first}" (instance $i)) (export "{second}" (instance $i)))"#
+        )
     };
-    assert_eq!(look(&both("wasi:cli/run@0.2.0", "wasmill:script/entry@0.1.0")).unwrap().kind, Kind::Dynamic);
+    assert_eq!(
+        look(&both("wasi:cli/run@0.2.0", "wasmill:script/entry@0.1.0")).unwrap().kind,
+        Kind::Dynamic
+    );
 }
 
 #[test]
@@ -46,7 +55,11 @@ fn refused_with_a_list() {
             ["this component exports nothing", "\"main\""],
         ),
         (r#"(component)"#, RefusalCode::NothingToCall, ["it exports nothing.", "_start"]),
-        (r#"(module (func (export "run")))"#, RefusalCode::NothingToCall, ["this core module exports nothing", "it exports \"run\""]),
+        (
+            r#"(module (func (export "run")))"#,
+            RefusalCode::NothingToCall,
+            ["this core module exports nothing", "it exports \"run\""],
+        ),
         (
             r#"(module (import "env" "a" (func)) (import "env" "b" (func)) (func (export "_start")))"#,
             RefusalCode::ForbiddenImport,
@@ -114,7 +127,13 @@ fn schema_sections() {
 
 #[test]
 fn counts_are_limited() {
-    let limits = CompileLimits { functions: 3, modules: 2, section_items: 4, nesting: 3, ..CompileLimits::default() };
+    let limits = CompileLimits {
+        functions: 3,
+        modules: 2,
+        section_items: 4,
+        nesting: 3,
+        ..CompileLimits::default()
+    };
     let nested = |n: usize| format!("{}{}", "(component ".repeat(n), ")".repeat(n));
     for (wat, what) in [
         (format!("(module {})", "(func)".repeat(4)), "3 functions"),
@@ -135,12 +154,16 @@ fn huge_numbers_in_few_bytes() {
     // A type section that says it has four billion entries.
     let mut wasm = b"\0asm\x01\0\0\0".to_vec();
     wasm.extend([1, 5, 0xff, 0xff, 0xff, 0xff, 0x0f]);
-    assert_eq!(inspect(&wasm, &CompileLimits::default()).unwrap_err().code, RefusalCode::TooComplex);
+    assert_eq!(
+        inspect(&wasm, &CompileLimits::default()).unwrap_err().code,
+        RefusalCode::TooComplex
+    );
 }
 
 #[test]
 fn names_are_shortened_and_tamed() {
-    let refusal = look(&format!(r#"(module (func (export "a\1b[2J{}")))"#, "x".repeat(5000))).unwrap_err();
+    let refusal =
+        look(&format!(r#"(module (func (export "a\1b[2J{}")))"#, "x".repeat(5000))).unwrap_err();
     assert!(!refusal.message.contains('\x1b') && refusal.message.len() < 700, "{refusal}");
 }
 

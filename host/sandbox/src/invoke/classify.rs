@@ -43,7 +43,10 @@ impl TooLarge {
 }
 
 pub(super) fn too_large(limit: u64) -> TooLarge {
-    TooLarge(Failure::new(FailureName::ResultTooLarge, format!("the script's result is larger than {}", mib(limit))))
+    TooLarge(Failure::new(
+        FailureName::ResultTooLarge,
+        format!("the script's result is larger than {}", mib(limit)),
+    ))
 }
 
 pub(super) fn result_too_large(limit: u64) -> Ended {
@@ -51,18 +54,24 @@ pub(super) fn result_too_large(limit: u64) -> Ended {
 }
 
 pub(super) fn timeout(limits: &RunLimits) -> Ended {
-    Ended::failure(FailureName::Timeout, format!("the script did not end within {} s", limits.wall.as_secs_f64()))
+    Ended::failure(
+        FailureName::Timeout,
+        format!("the script did not end within {} s", limits.wall.as_secs_f64()),
+    )
 }
 
 /// A failure in the script's own words, cut to a size that can be shown.
 pub(super) fn script_error(name: &str, message: &str, stack: Option<&str>) -> Failure {
-    let mut failure = Failure::new(FailureName::Script(text::tamed(name, NAME_BYTES)), text::tamed(message, FAILURE_TEXT_BYTES));
+    let mut failure = Failure::new(
+        FailureName::Script(text::tamed(name, NAME_BYTES)),
+        text::tamed(message, FAILURE_TEXT_BYTES),
+    );
     failure.stack = stack.map(|stack| text::tamed(stack, FAILURE_TEXT_BYTES));
     failure
 }
 
-/// Reads an error. `errors` is the end of what the guest wrote to standard error; `entered` tells that its instance was there
-/// and its function was called.
+/// Reads an error. `errors` is the end of what the guest wrote to standard error; `entered` tells
+/// that its instance was there and its function was called.
 pub(super) fn error(error: &Error, entered: bool, errors: &str, limits: &RunLimits) -> Ended {
     if let Some(I32Exit(code)) = error.downcast_ref() {
         return Ended::Exit(*code);
@@ -78,39 +87,53 @@ pub(super) fn error(error: &Error, entered: bool, errors: &str, limits: &RunLimi
     };
     if let Some(exceeded) = error.downcast_ref::<Exceeded>() {
         return match exceeded {
-            Exceeded::Memory { .. } | Exceeded::TableElements { .. } => failure(FailureName::OutOfMemory, exceeded.to_string()),
+            Exceeded::Memory { .. } | Exceeded::TableElements { .. } => {
+                failure(FailureName::OutOfMemory, exceeded.to_string())
+            }
             Exceeded::Deadline => timeout(limits),
             Exceeded::Result => result_too_large(limits.result_bytes),
         };
     }
     if let Some(trap) = error.downcast_ref::<Trap>() {
         return match trap {
-            Trap::StackOverflow => {
-                failure(FailureName::StackOverflow, "the script ran out of stack: recursion without an end, or too deep".into())
-            }
-            // Compilers that keep a stack of their own in memory run into its end there, and not into the engine's.
-            Trap::MemoryOutOfBounds if trace.is_some_and(is_recursion) => {
-                failure(FailureName::StackOverflow, "the script ran out of stack: recursion without an end, or too deep".into())
-            }
+            Trap::StackOverflow => failure(
+                FailureName::StackOverflow,
+                "the script ran out of stack: recursion without an end, or too deep".into(),
+            ),
+            // Compilers that keep a stack of their own in memory run into its end there, and not
+            // into the engine's.
+            Trap::MemoryOutOfBounds if trace.is_some_and(is_recursion) => failure(
+                FailureName::StackOverflow,
+                "the script ran out of stack: recursion without an end, or too deep".into(),
+            ),
             Trap::Interrupt => timeout(limits),
-            Trap::AllocationTooLarge => failure(FailureName::OutOfMemory, "the script asked for too much at once".into()),
+            Trap::AllocationTooLarge => {
+                failure(FailureName::OutOfMemory, "the script asked for too much at once".into())
+            }
             trap => failure(FailureName::Trap, trap_message(*trap, errors)),
         };
     }
     if let Some(ResourceTableError::Full) = error.downcast_ref() {
         return failure(
             FailureName::Trap,
-            format!("the script holds more than {} streams, pollables and the like at once", limits.handles),
+            format!(
+                "the script holds more than {} streams, pollables and the like at once",
+                limits.handles
+            ),
         );
     }
-    // What is left are rules of the component model broken by the guest, and refusals by host functions. A result that breaks
-    // the rules is found after the guest has returned, and so has no backtrace.
+    // What is left are rules of the component model broken by the guest, and refusals by host
+    // functions. A result that breaks the rules is found after the guest has returned, and so has
+    // no backtrace.
     let detail = text::tamed(&error.root_cause().to_string(), 500);
     if entered || trace.is_some_and(|trace| !trace.frames().is_empty()) || is_bound(&detail) {
         return failure(FailureName::Trap, detail);
     }
     tracing::error!(error = %format_args!("{error:#}"), "a run failed in a way that is not the script's doing");
-    Ended::failure(FailureName::Internal, "the host failed to run the script; this is not the script's fault")
+    Ended::failure(
+        FailureName::Internal,
+        "the host failed to run the script; this is not the script's fault",
+    )
 }
 
 /// Bounds on the instances of a run, which the engine tells of in words alone.
@@ -122,18 +145,29 @@ fn trap_message(trap: Trap, errors: &str) -> String {
     match (trap, last_words(errors)) {
         // Languages abort by this instruction, after saying why.
         (Trap::UnreachableCodeReached, Some(words)) => format!("the script aborted: {words}"),
-        (Trap::UnreachableCodeReached, None) => "the script aborted: it ran into an `unreachable` instruction".into(),
-        (trap, _) => format!("the script trapped: {}", trap.to_string().trim_start_matches("wasm trap: ")),
+        (Trap::UnreachableCodeReached, None) => {
+            "the script aborted: it ran into an `unreachable` instruction".into()
+        }
+        (trap, _) => {
+            format!("the script trapped: {}", trap.to_string().trim_start_matches("wasm trap: "))
+        }
     }
 }
 
 /// What a guest said last on standard error: the message of a panic, else the last line.
 pub(super) fn last_words(errors: &str) -> Option<String> {
     if let Some((_, panic)) = errors.rsplit_once("panicked at ") {
-        let lines: Vec<&str> =
-            panic.lines().map(str::trim).take_while(|line| !line.starts_with("note: ")).filter(|line| !line.is_empty()).collect();
+        let lines: Vec<&str> = panic
+            .lines()
+            .map(str::trim)
+            .take_while(|line| !line.starts_with("note: "))
+            .filter(|line| !line.is_empty())
+            .collect();
         if !lines.is_empty() {
-            return Some(text::tamed(&format!("panicked at {}", lines.join(" ")), FAILURE_TEXT_BYTES));
+            return Some(text::tamed(
+                &format!("panicked at {}", lines.join(" ")),
+                FAILURE_TEXT_BYTES,
+            ));
         }
     }
     let line = errors.lines().map(str::trim).rfind(|line| !line.is_empty())?;
@@ -149,7 +183,10 @@ fn stack(trace: &WasmBacktrace) -> Option<String> {
         }
         match frame.func_name() {
             // The short form, without the hash that tells equal names of different crates apart.
-            Some(name) => out.push_str(&text::tamed(&format!("{:#}", rustc_demangle::demangle(name)), FUNCTION_BYTES)),
+            Some(name) => out.push_str(&text::tamed(
+                &format!("{:#}", rustc_demangle::demangle(name)),
+                FUNCTION_BYTES,
+            )),
             None => drop(write!(out, "<function {}>", frame.func_index())),
         }
     }

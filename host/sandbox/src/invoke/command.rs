@@ -25,17 +25,29 @@ pub(super) async fn call(
 }
 
 /// Calls `_start` of a core module. Returning from it is the exit code 0.
-pub(super) async fn call_core(store: &mut Store<State>, pre: &InstancePre<State>, start: &ModuleExport) -> wasmtime::Result<Ended> {
+pub(super) async fn call_core(
+    store: &mut Store<State>,
+    pre: &InstancePre<State>,
+    start: &ModuleExport,
+) -> wasmtime::Result<Ended> {
     let instance = pre.instantiate_async(&mut *store).await?;
-    let export = instance.get_module_export(&mut *store, start).and_then(wasmtime::Extern::into_func);
-    let function = export.ok_or_else(|| wasmtime::Error::msg("_start is gone"))?.typed::<(), ()>(&*store)?;
+    let export =
+        instance.get_module_export(&mut *store, start).and_then(wasmtime::Extern::into_func);
+    let function =
+        export.ok_or_else(|| wasmtime::Error::msg("_start is gone"))?.typed::<(), ()>(&*store)?;
     store.data_mut().entered = true;
     function.call_async(&mut *store, ()).await?;
     Ok(Ended::Exit(0))
 }
 
 /// What an exit code and the captured output stand for.
-pub(super) fn outcome(code: i32, captured: &Capture, errors: &str, limit: u64, log: &LogBuffer) -> Outcome {
+pub(super) fn outcome(
+    code: i32,
+    captured: &Capture,
+    errors: &str,
+    limit: u64,
+    log: &LogBuffer,
+) -> Outcome {
     let (output, too_large) = captured.take();
     if too_large {
         return classify::too_large(limit).into_outcome();
@@ -45,7 +57,8 @@ pub(super) fn outcome(code: i32, captured: &Capture, errors: &str, limit: u64, l
         log.append(&text::lossy(&output));
         return exited(code, errors);
     }
-    let output = String::from_utf8(output).unwrap_or_else(|error| text::lossy(error.as_bytes()).into_owned());
+    let output = String::from_utf8(output)
+        .unwrap_or_else(|error| text::lossy(error.as_bytes()).into_owned());
     match result(output, log) {
         Ok(json) if json.get().len() as u64 > limit => classify::too_large(limit).into_outcome(),
         Ok(json) => Outcome::Success(json),
@@ -56,19 +69,21 @@ pub(super) fn outcome(code: i32, captured: &Capture, errors: &str, limit: u64, l
     }
 }
 
-/// An exit code as an outcome: 0 is success without a result, anything else is the script's own error.
+/// An exit code as an outcome: 0 is success without a result, anything else is the script's own
+/// error.
 pub(super) fn exited(code: i32, errors: &str) -> Outcome {
     if code == 0 {
         return Outcome::Success(RawValue::NULL.to_owned());
     }
-    let message = classify::last_words(errors).unwrap_or_else(|| format!("the script exited with code {code}"));
+    let message = classify::last_words(errors)
+        .unwrap_or_else(|| format!("the script exited with code {code}"));
     let mut failure = classify::script_error("", &message, None);
     failure.exit_code = Some(code);
     Outcome::Failure(failure)
 }
 
-/// Output as a result: all of it if it is JSON; else its last line if that is JSON, and the lines before it are log; else
-/// all of it as a string. No output is null.
+/// Output as a result: all of it if it is JSON; else its last line if that is JSON, and the lines
+/// before it are log; else all of it as a string. No output is null.
 fn result(output: String, log: &LogBuffer) -> Result<Box<RawValue>, json::Fault> {
     if output.trim().is_empty() {
         return Ok(RawValue::NULL.to_owned());
@@ -76,7 +91,9 @@ fn result(output: String, log: &LogBuffer) -> Result<Box<RawValue>, json::Fault>
     match json::value(output.clone()) {
         Ok(json) => return Ok(json),
         // Only JSON can be too deep, or something that nobody would write as text.
-        Err(json::Fault::TooDeep) if output.trim_start().starts_with(['[', '{']) => return Err(json::Fault::TooDeep),
+        Err(json::Fault::TooDeep) if output.trim_start().starts_with(['[', '{']) => {
+            return Err(json::Fault::TooDeep);
+        }
         Err(_) => {}
     }
     let content = output.trim_end();

@@ -1,4 +1,5 @@
-//! Calls a dynamic script: one JSON text in, one JSON text out, which is checked before it is called a result.
+//! Calls a dynamic script: one JSON text in, one JSON text out, which is checked before it is
+//! called a result.
 
 use super::classify::{self, Ended};
 use crate::json;
@@ -21,7 +22,10 @@ type Params<'a> = (&'a str,);
 type Results = (Result<String, ScriptError>,);
 
 /// Is that function the `main` of the interface?
-pub(crate) fn check_signature(function: &ComponentFunc, pre: &InstancePre<State>) -> wasmtime::Result<()> {
+pub(crate) fn check_signature(
+    function: &ComponentFunc,
+    pre: &InstancePre<State>,
+) -> wasmtime::Result<()> {
     function.typecheck::<Params<'_>, Results>(&pre.instance_type())
 }
 
@@ -40,8 +44,15 @@ pub(super) async fn call(
         Ok(text) if text.len() as u64 > limit => classify::result_too_large(limit),
         Ok(text) => match json::value(text) {
             Ok(json) => Ended::Success(json),
-            Err(fault) => Ended::failure(FailureName::InvalidResult, format!("the script's result is not acceptable JSON: {fault}")),
+            Err(fault) => Ended::failure(
+                FailureName::InvalidResult,
+                format!("the script's result is not acceptable JSON: {fault}"),
+            ),
         },
-        Err(error) => Ended::Failure(classify::script_error(&error.name, &error.message, error.stack.as_deref())),
+        Err(error) => Ended::Failure(classify::script_error(
+            &error.name,
+            &error.message,
+            error.stack.as_deref(),
+        )),
     })
 }

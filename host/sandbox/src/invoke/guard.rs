@@ -17,15 +17,22 @@ pub(super) enum End<T> {
 }
 
 /// The work is polled first: a call that ends without waiting never sets a timer.
-pub(super) async fn guarded<T>(work: impl Future<Output = T>, deadline: Instant, cancel: &CancellationToken) -> End<T> {
+pub(super) async fn guarded<T>(
+    work: impl Future<Output = T>,
+    deadline: Instant,
+    cancel: &CancellationToken,
+) -> End<T> {
     if cancel.is_cancelled() {
         return End::Canceled;
     }
     let mut work = pin!(work);
-    // A panic unwinds through the guest's stack to here. The store may be in any state then, and is only dropped.
-    let work = poll_fn(move |context| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
-        Ok(poll) => poll.map(End::Done),
-        Err(panic) => Poll::Ready(End::Panicked(message(&*panic))),
+    // A panic unwinds through the guest's stack to here. The store may be in any state then, and is
+    // only dropped.
+    let work = poll_fn(move |context| {
+        match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
+            Ok(poll) => poll.map(End::Done),
+            Err(panic) => Poll::Ready(End::Panicked(message(&*panic))),
+        }
     });
     tokio::select! {
         biased;
@@ -37,7 +44,8 @@ pub(super) async fn guarded<T>(work: impl Future<Output = T>, deadline: Instant,
 
 fn message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without a message".into())
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without a message".into())
 }
 
 #[cfg(test)]
@@ -50,15 +58,23 @@ mod tests {
         let soon = || Instant::now() + Duration::from_millis(20);
         let cancel = CancellationToken::new();
         assert!(matches!(guarded(async { 7 }, soon(), &cancel).await, End::Done(7)));
-        assert!(matches!(guarded(std::future::pending::<()>(), soon(), &cancel).await, End::Deadline));
+        assert!(matches!(
+            guarded(std::future::pending::<()>(), soon(), &cancel).await,
+            End::Deadline
+        ));
         let panicking = async {
             tokio::task::yield_now().await;
             panic!("over {}", "board");
         };
-        assert!(matches!(guarded::<()>(panicking, soon(), &cancel).await, End::Panicked(text) if text == "over board"));
+        assert!(
+            matches!(guarded::<()>(panicking, soon(), &cancel).await, End::Panicked(text) if text == "over board")
+        );
         let later = cancel.clone();
         tokio::spawn(async move { later.cancel() });
-        assert!(matches!(guarded(std::future::pending::<()>(), soon(), &cancel).await, End::Canceled));
+        assert!(matches!(
+            guarded(std::future::pending::<()>(), soon(), &cancel).await,
+            End::Canceled
+        ));
         assert!(matches!(guarded(async { 7 }, soon(), &cancel).await, End::Canceled));
     }
 }

@@ -1,8 +1,10 @@
-//! Runs a script once: a fresh instance, every limit armed first, and exactly one outcome at the end.
+//! Runs a script once: a fresh instance, every limit armed first, and exactly one outcome at the
+//! end.
 //!
-//! Three things end a run that does not end itself: the epoch clock, which a busy guest can't escape; the wall clock, for one
-//! that sleeps in a host call; and the caller's cancelling. All of it, instantiation included, is under all three, because a
-//! module's start function is guest code too.
+//! Three things end a run that does not end itself: the epoch clock, which a busy guest can't
+//! escape; the wall clock, for one that sleeps in a host call; and the caller's cancelling. All of
+//! it, instantiation included, is under all three, because a module's start function is guest code
+//! too.
 
 mod classify;
 mod command;
@@ -30,7 +32,8 @@ use wasmtime::component::Val;
 pub struct Call {
     /// The arguments: the text of one JSON object.
     pub args: Arc<str>,
-    /// The arguments hold what is nobody's to read but the script's: what is said of them names no values.
+    /// The arguments hold what is nobody's to read but the script's: what is said of them names no
+    /// values.
     pub confidential: bool,
     /// Variables of this run, after those of all runs.
     pub environment: Environment,
@@ -42,7 +45,8 @@ pub struct Call {
     pub cancel: CancellationToken,
 }
 
-/// Environment variables, put together when a script first asks for anything of the system: many never do.
+/// Environment variables, put together when a script first asks for anything of the system: many
+/// never do.
 #[derive(Clone)]
 pub struct Environment(Arc<dyn Fn() -> Vec<(String, String)> + Send + Sync>);
 
@@ -70,8 +74,8 @@ pub struct Run {
     pub outcome: Outcome,
     /// What it used.
     pub usage: Usage,
-    /// True when nothing was started because every place for an instance was taken. The outcome is then `Internal`; the
-    /// same call may succeed a moment later.
+    /// True when nothing was started because every place for an instance was taken. The outcome is
+    /// then `Internal`; the same call may succeed a moment later.
     pub saturated: bool,
 }
 
@@ -81,47 +85,75 @@ const FAR: Duration = Duration::from_secs(10 * 365 * 86_400);
 impl Sandbox {
     /// Runs a script once. Never fails as a function: whatever happens is an outcome.
     ///
-    /// Must be called within a tokio runtime with time enabled. Dropping the future ends the run at its next host call or
-    /// tick; `cancel` does the same and still tells what was used. A run that computes for longer than a tick goes on aside, on
-    /// threads of low priority.
+    /// Must be called within a tokio runtime with time enabled. Dropping the future ends the run at
+    /// its next host call or tick; `cancel` does the same and still tells what was used. A run that
+    /// computes for longer than a tick goes on aside, on threads of low priority.
     pub async fn invoke(&self, script: &Arc<Prepared>, call: Call) -> Run {
         let start = Instant::now();
         script.wake();
         let usage = Usage::default();
         let done = |outcome, usage, saturated| Run { outcome, usage, saturated };
         if call.args.len() as u64 > call.limits.args_bytes {
-            let message = format!("the arguments have {} bytes, the limit is {}", call.args.len(), call.limits.args_bytes);
+            let message = format!(
+                "the arguments have {} bytes, the limit is {}",
+                call.args.len(),
+                call.limits.args_bytes
+            );
             return done(failed(FailureName::InvalidArguments, message), usage, false);
         }
         // Typed arguments are checked and converted before anything is started.
         let typed = match &script.entry {
-            Entry::Typed { signature, .. } => match crate::value::arguments(signature, &call.args) {
-                Ok(read) => {
-                    if !read.ignored.is_empty() {
-                        let names = crate::text::listed(read.ignored.iter().map(String::as_str));
-                        call.log.append(&format!("[wasmill] main does not take {names}: ignored\n"));
+            Entry::Typed { signature, .. } => {
+                match crate::value::arguments(signature, &call.args) {
+                    Ok(read) => {
+                        if !read.ignored.is_empty() {
+                            let names =
+                                crate::text::listed(read.ignored.iter().map(String::as_str));
+                            call.log.append(&format!(
+                                "[wasmill] main does not take {names}: ignored\n"
+                            ));
+                        }
+                        Some(read.values)
                     }
-                    Some(read.values)
+                    Err(message) if call.confidential => {
+                        let message = crate::value::without_values(&message);
+                        return done(failed(FailureName::InvalidArguments, message), usage, false);
+                    }
+                    Err(message) => {
+                        return done(failed(FailureName::InvalidArguments, message), usage, false);
+                    }
                 }
-                Err(message) if call.confidential => {
-                    let message = crate::value::without_values(&message);
-                    return done(failed(FailureName::InvalidArguments, message), usage, false);
-                }
-                Err(message) => return done(failed(FailureName::InvalidArguments, message), usage, false),
-            },
+            }
             _ => None,
         };
         let deadline = start.checked_add(call.limits.wall.min(FAR)).unwrap_or(start);
-        let streams = Streams::new(&call, matches!(script.entry, Entry::Command { .. } | Entry::Core { .. }));
+        let streams =
+            Streams::new(&call, matches!(script.entry, Entry::Command { .. } | Entry::Core { .. }));
         let store = self.store(&call, &streams, start, deadline);
-        let begun = Begun { script: script.clone(), call, typed: typed.unwrap_or_default(), streams, store, start, deadline };
+        let begun = Begun {
+            script: script.clone(),
+            call,
+            typed: typed.unwrap_or_default(),
+            streams,
+            store,
+            start,
+            deadline,
+        };
         match self.lanes.run(Box::pin(begun.finish())).await {
             Ok(run) => run,
-            Err(_) => done(failed(FailureName::Internal, "the host ended during the call"), usage, false),
+            Err(_) => {
+                done(failed(FailureName::Internal, "the host ended during the call"), usage, false)
+            }
         }
     }
 
-    fn store(&self, call: &Call, streams: &Streams, start: Instant, deadline: Instant) -> Store<State> {
+    fn store(
+        &self,
+        call: &Call,
+        streams: &Streams,
+        start: Instant,
+        deadline: Instant,
+    ) -> Store<State> {
         let world = World {
             common: self.environment.clone(),
             environment: call.environment.clone(),
@@ -156,8 +188,12 @@ impl Begun {
             let (entry, args) = (&script.entry, &call.args);
             let work = async move {
                 match entry {
-                    Entry::Typed { pre, main, signature } => typed::call(store, pre, main, signature, typed, limit).await,
-                    Entry::Dynamic { pre, main } => dynamic::call(store, pre, main, args, limit).await,
+                    Entry::Typed { pre, main, signature } => {
+                        typed::call(store, pre, main, signature, typed, limit).await
+                    }
+                    Entry::Dynamic { pre, main } => {
+                        dynamic::call(store, pre, main, args, limit).await
+                    }
                     Entry::Command { pre, run } => command::call(store, pre, run).await,
                     Entry::Core { pre, start } => command::call_core(store, pre, start).await,
                 }
@@ -166,8 +202,12 @@ impl Begun {
         };
         let state = store.data();
         let entered = state.entered;
-        let mut usage =
-            Usage { wall: start.elapsed(), busy_ticks: state.busy_ticks, memory_peak_bytes: state.limiter.peak(), ..Usage::default() };
+        let mut usage = Usage {
+            wall: start.elapsed(),
+            busy_ticks: state.busy_ticks,
+            memory_peak_bytes: state.limiter.peak(),
+            ..Usage::default()
+        };
         let errors = streams.close();
         let ended = match end {
             End::Done(Ok(ended)) => ended,
@@ -176,17 +216,25 @@ impl Begun {
             End::Canceled => Ended::failure(FailureName::Canceled, "the run was cancelled"),
             End::Panicked(message) => {
                 tracing::error!(digest = %script.digest, message, "the host panicked during a call");
-                Ended::failure(FailureName::Internal, "the host failed during the call; this is not the script's fault")
+                Ended::failure(
+                    FailureName::Internal,
+                    "the host failed during the call; this is not the script's fault",
+                )
             }
         };
-        // An instance is torn down with its store; memory of it is zeroed before another run can have it.
+        // An instance is torn down with its store; memory of it is zeroed before another run can
+        // have it.
         drop(store);
         let saturated = matches!(ended, Ended::Saturated);
         let outcome = match (ended, &streams.captured) {
             (Ended::Success(json), _) => Outcome::Success(json),
             (Ended::Failure(failure), _) => Outcome::Failure(failure),
-            (Ended::Saturated, _) => failed(FailureName::Internal, "all places for running scripts are taken"),
-            (Ended::Exit(code), Some(captured)) => command::outcome(code, captured, &errors, limit, &call.log),
+            (Ended::Saturated, _) => {
+                failed(FailureName::Internal, "all places for running scripts are taken")
+            }
+            (Ended::Exit(code), Some(captured)) => {
+                command::outcome(code, captured, &errors, limit, &call.log)
+            }
             (Ended::Exit(code), None) => command::exited(code, &errors),
         };
         usage.log_dropped_bytes = call.log.dropped();

@@ -1,4 +1,5 @@
-//! Calls a typed script: values in, one value out, its `result` taken apart into result and script error.
+//! Calls a typed script: values in, one value out, its `result` taken apart into result and script
+//! error.
 
 use super::classify::{self, Ended};
 use crate::shape::{Shape, Signature};
@@ -18,7 +19,8 @@ pub(super) async fn call(
     limit: u64,
 ) -> wasmtime::Result<Ended> {
     let instance = pre.instantiate_async(&mut *store).await?;
-    let function = instance.get_func(&mut *store, main).ok_or_else(|| wasmtime::Error::msg("main is gone"))?;
+    let function =
+        instance.get_func(&mut *store, main).ok_or_else(|| wasmtime::Error::msg("main is gone"))?;
     let mut results = vec![Val::Bool(false); usize::from(signature.result.is_some())];
     store.data_mut().entered = true;
     function.call_async(&mut *store, &args, &mut results).await?;
@@ -28,8 +30,12 @@ pub(super) async fn call(
 fn ended(result: Option<(&Shape, &Val)>, limit: u64) -> Ended {
     match result {
         None => success(None, limit),
-        Some((Shape::Result(ok, _), Val::Result(Ok(value)))) => success(ok.as_deref().zip(value.as_deref()), limit),
-        Some((Shape::Result(_, err), Val::Result(Err(value)))) => Ended::Failure(script_error(err.as_deref().zip(value.as_deref()), limit)),
+        Some((Shape::Result(ok, _), Val::Result(Ok(value)))) => {
+            success(ok.as_deref().zip(value.as_deref()), limit)
+        }
+        Some((Shape::Result(_, err), Val::Result(Err(value)))) => {
+            Ended::Failure(script_error(err.as_deref().zip(value.as_deref()), limit))
+        }
         Some((shape, value)) => success(Some((shape, value)), limit),
     }
 }
@@ -39,20 +45,27 @@ fn success(result: Option<(&Shape, &Val)>, limit: u64) -> Ended {
     match value::to_json(shape, value, limit).map(RawValue::from_string) {
         Ok(Ok(json)) => Ended::Success(json),
         Err(Full::TooLarge) => classify::result_too_large(limit),
-        Ok(Err(_)) | Err(Full::Mismatch) => {
-            Ended::failure(FailureName::Internal, "the host could not write the result; this is not the script's fault")
-        }
+        Ok(Err(_)) | Err(Full::Mismatch) => Ended::failure(
+            FailureName::Internal,
+            "the host could not write the result; this is not the script's fault",
+        ),
     }
 }
 
-/// An error that is a string is its message; one that has a message, and perhaps a name and a stack, brings them along;
-/// any other is shown as JSON.
+/// An error that is a string is its message; one that has a message, and perhaps a name and a
+/// stack, brings them along; any other is shown as JSON.
 fn script_error(error: Option<(&Shape, &Val)>, limit: u64) -> Failure {
-    let Some((shape, value)) = error else { return classify::script_error("", "the script failed without giving a reason", None) };
+    let Some((shape, value)) = error else {
+        return classify::script_error("", "the script failed without giving a reason", None);
+    };
     match value {
         Val::String(message) => return classify::script_error("", message, None),
         Val::Record(fields) => {
-            let text = |wanted: &str| match fields.iter().find(|(name, _)| name == wanted).map(|(_, value)| value) {
+            let text = |wanted: &str| match fields
+                .iter()
+                .find(|(name, _)| name == wanted)
+                .map(|(_, value)| value)
+            {
                 Some(Val::String(text)) => Some(text.as_str()),
                 Some(Val::Option(Some(inner))) => {
                     if let Val::String(text) = &**inner {
@@ -64,13 +77,17 @@ fn script_error(error: Option<(&Shape, &Val)>, limit: u64) -> Failure {
                 _ => None,
             };
             if let Some(message) = text("message") {
-                return classify::script_error(text("name").unwrap_or_default(), message, text("stack"));
+                return classify::script_error(
+                    text("name").unwrap_or_default(),
+                    message,
+                    text("stack"),
+                );
             }
         }
         _ => {}
     }
-    let message =
-        value::to_json(shape, value, limit).unwrap_or_else(|_| "the script failed with an error that is too large to show".into());
+    let message = value::to_json(shape, value, limit)
+        .unwrap_or_else(|_| "the script failed with an error that is too large to show".into());
     classify::script_error("", &message, None)
 }
 
@@ -81,17 +98,28 @@ mod tests {
     fn failure(shape: Shape, value: Val) -> (String, String, Option<String>) {
         let result = Shape::Result(None, Some(Box::new(shape)));
         match ended(Some((&result, &Val::Result(Err(Some(Box::new(value)))))), 1000) {
-            Ended::Failure(failure) => (failure.name.as_str().to_owned(), failure.message, failure.stack),
+            Ended::Failure(failure) => {
+                (failure.name.as_str().to_owned(), failure.message, failure.stack)
+            }
             _ => panic!("not a failure"),
         }
     }
 
     #[test]
     fn errors_of_all_forms() {
-        let error = |name: &str, message: &str, stack: Option<&str>| (name.to_owned(), message.to_owned(), stack.map(str::to_owned));
-        assert_eq!(failure(Shape::String, Val::String("no tea".into())), error("ScriptError", "no tea", None));
+        let error = |name: &str, message: &str, stack: Option<&str>| {
+            (name.to_owned(), message.to_owned(), stack.map(str::to_owned))
+        };
+        assert_eq!(
+            failure(Shape::String, Val::String("no tea".into())),
+            error("ScriptError", "no tea", None)
+        );
         let string = |text: &str| Val::String(text.into());
-        let record = |fields: &[(&str, Val)]| Val::Record(fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect());
+        let record = |fields: &[(&str, Val)]| {
+            Val::Record(
+                fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+            )
+        };
         let shape = Shape::Record(vec![
             ("name".into(), Shape::String),
             ("message".into(), Shape::String),
@@ -104,9 +132,15 @@ mod tests {
         ]);
         assert_eq!(failure(shape, value), error("TeaError", "no tea", Some("at pot")));
         let shape = Shape::Record(vec![("code".into(), Shape::Bool)]);
-        assert_eq!(failure(shape, record(&[("code", Val::Bool(true))])), error("ScriptError", "{\"code\":true}", None));
+        assert_eq!(
+            failure(shape, record(&[("code", Val::Bool(true))])),
+            error("ScriptError", "{\"code\":true}", None)
+        );
         let shape = Shape::Enum(vec!["not-found".into()]);
-        assert_eq!(failure(shape, Val::Enum("not-found".into())), error("ScriptError", "\"not-found\"", None));
+        assert_eq!(
+            failure(shape, Val::Enum("not-found".into())),
+            error("ScriptError", "\"not-found\"", None)
+        );
     }
 
     #[test]
@@ -121,8 +155,14 @@ mod tests {
         assert_eq!(json(None), "null");
         assert_eq!(json(Some((&Shape::Bool, &Val::Bool(true)))), "true");
         let shape = Shape::Result(Some(Box::new(Shape::String)), None);
-        assert_eq!(json(Some((&shape, &Val::Result(Ok(Some(Box::new(Val::String("x".into())))))))), "\"x\"");
-        assert_eq!(json(Some((&shape, &Val::Result(Ok(Some(Box::new(Val::String("x".repeat(30))))))))), "ResultTooLarge");
+        assert_eq!(
+            json(Some((&shape, &Val::Result(Ok(Some(Box::new(Val::String("x".into())))))))),
+            "\"x\""
+        );
+        assert_eq!(
+            json(Some((&shape, &Val::Result(Ok(Some(Box::new(Val::String("x".repeat(30))))))))),
+            "ResultTooLarge"
+        );
         assert_eq!(json(Some((&Shape::Result(None, None), &Val::Result(Ok(None))))), "null");
     }
 }

@@ -1,7 +1,8 @@
 //! Which core instances of a component become one: the *group*.
 //!
-//! Everything that refers to the group, through any number of steps, is *bound* to it. Bound items between the group's first
-//! and last instance move behind the last, and all else stays in its order; so what is made between may come before or behind the group.
+//! Everything that refers to the group, through any number of steps, is *bound* to it. Bound items
+//! between the group's first and last instance move behind the last, and all else stays in its
+//! order; so what is made between may come before or behind the group.
 
 use super::items::{CoreInstance, Definition, Item, Items, Origin};
 use super::module::{Entity, Kind, Member, Source, fit_in_one};
@@ -48,17 +49,26 @@ pub(super) struct Group<'i, 'a> {
 }
 
 impl<'i, 'a> Group<'i, 'a> {
-    pub(super) fn new(items: &'i Items<'a>, instances: Vec<usize>, bound: Marks) -> Result<Self, Unmerged> {
+    pub(super) fn new(
+        items: &'i Items<'a>,
+        instances: Vec<usize>,
+        bound: Marks,
+    ) -> Result<Self, Unmerged> {
         let mut members = Vec::with_capacity(instances.len());
         let mut outside = Vec::new();
         for instance in &instances {
             let module = items.sole(*instance).ok_or(UNKNOWN)?;
             let mut sources = Vec::with_capacity(module.imports.len());
-            for (import, origin) in module.imports.iter().zip(items.origins(*instance)?.iter().copied()) {
+            for (import, origin) in
+                module.imports.iter().zip(items.origins(*instance)?.iter().copied())
+            {
                 let member = |of: usize| instances.iter().position(|instance| *instance == of);
                 sources.push(match origin {
                     Origin::Export { instance, name } if bound.instances.contains(&instance) => {
-                        let entity = items.module(instance).and_then(|module| module.exports.get(name)).ok_or(UNKNOWN)?;
+                        let entity = items
+                            .module(instance)
+                            .and_then(|module| module.exports.get(name))
+                            .ok_or(UNKNOWN)?;
                         Source::Member { member: member(instance).ok_or(UNKNOWN)?, entity: *entity }
                     }
                     origin => {
@@ -103,19 +113,45 @@ impl<'i, 'a> Group<'i, 'a> {
     }
 
     /// Which member's what an export of an instance is, if it is one of the group.
-    pub(super) fn key(&self, instance: usize, name: &str) -> Result<Option<(usize, Entity)>, Unmerged> {
-        let Some(member) = self.instances.iter().position(|of| *of == instance) else { return Ok(None) };
-        let entity = self.members.get(member).and_then(|member| member.module.exports.get(name)).ok_or(UNKNOWN)?;
+    pub(super) fn key(
+        &self,
+        instance: usize,
+        name: &str,
+    ) -> Result<Option<(usize, Entity)>, Unmerged> {
+        let Some(member) = self.instances.iter().position(|of| *of == instance) else {
+            return Ok(None);
+        };
+        let entity = self
+            .members
+            .get(member)
+            .and_then(|member| member.module.exports.get(name))
+            .ok_or(UNKNOWN)?;
         Ok(Some((member, *entity)))
     }
 
     /// The arguments of an instance that are whole instances of the group.
-    pub(super) fn whole(&self, items: &Items<'a>, instance: usize) -> Result<Vec<Whole<'a>>, Unmerged> {
-        let Some(CoreInstance::Instantiated { arguments, .. }) = items.instances.get(instance) else { return Ok(Vec::new()) };
+    pub(super) fn whole(
+        &self,
+        items: &Items<'a>,
+        instance: usize,
+    ) -> Result<Vec<Whole<'a>>, Unmerged> {
+        let Some(CoreInstance::Instantiated { arguments, .. }) = items.instances.get(instance)
+        else {
+            return Ok(Vec::new());
+        };
         let mut whole = Vec::new();
-        for (name, argument) in arguments.iter().filter(|(_, argument)| self.instances.contains(argument)) {
-            let module = items.module(instance).ok_or(Unmerged("it passes instances to a module that is not read"))?;
-            let mut fields: Vec<&str> = module.imports.iter().filter(|import| import.module == *name).map(|import| import.name).collect();
+        for (name, argument) in
+            arguments.iter().filter(|(_, argument)| self.instances.contains(argument))
+        {
+            let module = items
+                .module(instance)
+                .ok_or(Unmerged("it passes instances to a module that is not read"))?;
+            let mut fields: Vec<&str> = module
+                .imports
+                .iter()
+                .filter(|import| import.module == *name)
+                .map(|import| import.name)
+                .collect();
             fields.sort_unstable();
             fields.dedup();
             whole.push(Whole { name, member: *argument, fields });
@@ -125,15 +161,18 @@ impl<'i, 'a> Group<'i, 'a> {
 }
 
 impl<'a> Items<'a> {
-    /// The instances that become one, in their order: one that others import from, and those after it that need nothing but
-    /// what these have and what is there without them.
+    /// The instances that become one, in their order: one that others import from, and those after
+    /// it that need nothing but what these have and what is there without them.
     pub(super) fn group(&self) -> Result<Vec<usize>, Unmerged> {
-        let instantiated = |instance: &CoreInstance<'_>| matches!(instance, CoreInstance::Instantiated { .. });
+        let instantiated =
+            |instance: &CoreInstance<'_>| matches!(instance, CoreInstance::Instantiated { .. });
         if self.instances.iter().filter(|instance| instantiated(instance)).count() > INSTANCES {
             return Err(Unmerged("it has too many instances"));
         }
         for first in 0..self.instances.len() {
-            let Some(module) = self.sole(first).filter(|module| module.start.is_none()) else { continue };
+            let Some(module) = self.sole(first).filter(|module| module.start.is_none()) else {
+                continue;
+            };
             let mut group = vec![first];
             let mut modules = vec![module];
             for later in first + 1..self.instances.len() {
@@ -141,11 +180,16 @@ impl<'a> Items<'a> {
                 let origins = self.origins(later)?;
                 let within = |origin: &Origin<'_>| matches!(origin, Origin::Export { instance, .. } if group.contains(instance));
                 let bound = self.bound(&group)?;
-                let needs = origins.iter().any(within) && origins.iter().all(|origin| within(origin) || !bound.origin(*origin));
-                let between: Vec<usize> = (first + 1..later).filter(|instance| !group.contains(instance)).collect();
+                let needs = origins.iter().any(within)
+                    && origins.iter().all(|origin| within(origin) || !bound.origin(*origin));
+                let between: Vec<usize> =
+                    (first + 1..later).filter(|instance| !group.contains(instance)).collect();
                 modules.push(module);
                 group.push(later);
-                if !needs || !fit_in_one(&modules) || !between.into_iter().all(|instance| self.may_pass(&group, instance)) {
+                if !needs
+                    || !fit_in_one(&modules)
+                    || !between.into_iter().all(|instance| self.may_pass(&group, instance))
+                {
                     modules.pop();
                     group.pop();
                     continue;
@@ -162,30 +206,40 @@ impl<'a> Items<'a> {
         Err(Unmerged("no instances can be one"))
     }
 
-    /// Whether a group can be made before or after an instance that is made between its own: nothing runs when they are made, and
-    /// they don't write to the same.
+    /// Whether a group can be made before or after an instance that is made between its own:
+    /// nothing runs when they are made, and they don't write to the same.
     fn may_pass(&self, group: &[usize], instance: usize) -> bool {
         if matches!(self.instances.get(instance), Some(CoreInstance::Exports(_))) {
             return true;
         }
-        let runs = |instance: usize| self.module(instance).is_none_or(|module| module.start.is_some());
+        let runs =
+            |instance: usize| self.module(instance).is_none_or(|module| module.start.is_some());
         let Some(passed) = self.written(instance) else { return false };
         !runs(instance)
             && group.iter().all(|member| {
-                !runs(*member) && self.written(*member).is_some_and(|written| !written.iter().any(|entity| passed.contains(entity)))
+                !runs(*member)
+                    && self.written(*member).is_some_and(|written| {
+                        !written.iter().any(|entity| passed.contains(entity))
+                    })
             })
     }
 
-    /// The tables and memories that are written to when an instance is made, by the instances that own them; `None` if that
-    /// can't be told.
+    /// The tables and memories that are written to when an instance is made, by the instances that
+    /// own them; `None` if that can't be told.
     fn written(&self, instance: usize) -> Option<Vec<(usize, Entity)>> {
-        self.module(instance)?.written().into_iter().map(|entity| self.owner(instance, entity)).collect()
+        self.module(instance)?
+            .written()
+            .into_iter()
+            .map(|entity| self.owner(instance, entity))
+            .collect()
     }
 
     /// The instance that defines what an instance's module has under an index, and its index there.
     fn owner(&self, mut instance: usize, mut entity: Entity) -> Option<(usize, Entity)> {
         loop {
-            let Some(import) = self.module(instance)?.import_of(entity) else { return Some((instance, entity)) };
+            let Some(import) = self.module(instance)?.import_of(entity) else {
+                return Some((instance, entity));
+            };
             match self.origins(instance).ok()?.get(import)? {
                 Origin::Export { instance: of, name } if *of < instance => {
                     (instance, entity) = (*of, *self.module(*of)?.exports.get(name)?)
@@ -203,10 +257,12 @@ impl<'a> Items<'a> {
                 Item::Instance(instance) => {
                     let is = group.contains(instance)
                         || match self.instances.get(*instance).ok_or(UNKNOWN)? {
-                            CoreInstance::Instantiated { arguments, .. } => {
-                                arguments.iter().any(|(_, argument)| bound.instances.contains(argument))
+                            CoreInstance::Instantiated { arguments, .. } => arguments
+                                .iter()
+                                .any(|(_, argument)| bound.instances.contains(argument)),
+                            CoreInstance::Exports(exports) => {
+                                exports.iter().any(|(_, entity)| bound.entities.contains(entity))
                             }
-                            CoreInstance::Exports(exports) => exports.iter().any(|(_, entity)| bound.entities.contains(entity)),
                         };
                     if is {
                         bound.instances.insert(*instance);
@@ -215,13 +271,19 @@ impl<'a> Items<'a> {
                 Item::Alias(entity) | Item::Lower(_, entity) => {
                     let is = match self.definition(*entity)? {
                         Definition::Alias { instance, .. } => bound.instances.contains(instance),
-                        Definition::Lowered { refers } => refers.iter().any(|entity| bound.entities.contains(entity)),
+                        Definition::Lowered { refers } => {
+                            refers.iter().any(|entity| bound.entities.contains(entity))
+                        }
                     };
                     if is {
                         bound.entities.insert(*entity);
                     }
                 }
-                Item::Module(_) | Item::Component(..) | Item::Lift(..) | Item::ComponentAlias(_) | Item::Other(..) => {}
+                Item::Module(_)
+                | Item::Component(..)
+                | Item::Lift(..)
+                | Item::ComponentAlias(_)
+                | Item::Other(..) => {}
             }
         }
         Ok(bound)
@@ -254,7 +316,8 @@ impl<'a> Items<'a> {
                         used.instances.insert(*instance);
                     }
                 }
-                // These stay whether or not anybody uses them: they are few, and what they lower may matter to the component.
+                // These stay whether or not anybody uses them: they are few, and what they lower
+                // may matter to the component.
                 Item::Lower(_, entity) => {
                     used.entities.insert(*entity);
                     if let Definition::Lowered { refers } = self.definition(*entity)? {
@@ -262,7 +325,11 @@ impl<'a> Items<'a> {
                     }
                 }
                 Item::Lift(_, refers) => used.entities.extend(refers),
-                Item::Alias(_) | Item::Module(_) | Item::Component(..) | Item::ComponentAlias(_) | Item::Other(..) => {}
+                Item::Alias(_)
+                | Item::Module(_)
+                | Item::Component(..)
+                | Item::ComponentAlias(_)
+                | Item::Other(..) => {}
             }
         }
         Ok(used)

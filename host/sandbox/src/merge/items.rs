@@ -4,7 +4,10 @@ use super::module::{Entity, Kind, Module, PerKind};
 use super::{MODULES_PASSED, UNKNOWN, Unmerged};
 use wasm_encoder::CanonicalFunctionSection;
 use wasm_encoder::reencode::{self, Reencode, ReencodeComponent as _};
-use wasmparser::{CanonicalFunction, Chunk, ComponentAlias, ComponentExternalKind, ComponentInstance, Encoding, Instance, Parser, Payload};
+use wasmparser::{
+    CanonicalFunction, Chunk, ComponentAlias, ComponentExternalKind, ComponentInstance, Encoding,
+    Instance, Parser, Payload,
+};
 
 /// One item of a component, in the order of the file.
 pub(super) enum Item<'a> {
@@ -63,30 +66,46 @@ pub(super) struct Items<'a> {
 
 impl<'a> Items<'a> {
     pub(super) fn read(wasm: &'a [u8]) -> Result<Self, Unmerged> {
-        let mut items =
-            Self { items: Vec::new(), modules: Vec::new(), instances: Vec::new(), definitions: PerKind::default(), origins: Vec::new() };
+        let mut items = Self {
+            items: Vec::new(),
+            modules: Vec::new(),
+            instances: Vec::new(),
+            definitions: PerKind::default(),
+            origins: Vec::new(),
+        };
         let mut parser = Parser::new(0);
         let mut rest = wasm;
         while !rest.is_empty() {
-            let Chunk::Parsed { consumed, payload } = parser.parse(rest, true)? else { return Err(UNKNOWN) };
+            let Chunk::Parsed { consumed, payload } = parser.parse(rest, true)? else {
+                return Err(UNKNOWN);
+            };
             rest = rest.get(consumed..).ok_or(UNKNOWN)?;
-            if let Payload::ModuleSection { unchecked_range, .. } | Payload::ComponentSection { unchecked_range, .. } = &payload {
+            if let Payload::ModuleSection { unchecked_range, .. }
+            | Payload::ComponentSection { unchecked_range, .. } = &payload
+            {
                 rest = rest.get(unchecked_range.len()..).ok_or(UNKNOWN)?;
             }
             items.take(wasm, payload)?;
         }
-        items.origins = (0..items.instances.len()).map(|instance| items.trace(instance).ok()).collect();
+        items.origins =
+            (0..items.instances.len()).map(|instance| items.trace(instance).ok()).collect();
         Ok(items)
     }
 
     fn take(&mut self, wasm: &'a [u8], payload: Payload<'a>) -> Result<(), Unmerged> {
         let section = payload.as_section();
         match payload {
-            Payload::Version { encoding: Encoding::Component, .. } | Payload::End(_) => return Ok(()),
+            Payload::Version { encoding: Encoding::Component, .. } | Payload::End(_) => {
+                return Ok(());
+            }
             Payload::ModuleSection { unchecked_range, .. } => {
                 let bytes = wasm.get(unchecked_range).ok_or(UNKNOWN)?;
                 self.items.push(Item::Module(self.modules.len()));
-                self.modules.push(CoreModule { bytes, read: Module::read(bytes).ok(), instances: 0 });
+                self.modules.push(CoreModule {
+                    bytes,
+                    read: Module::read(bytes).ok(),
+                    instances: 0,
+                });
                 return Ok(());
             }
             Payload::ComponentSection { unchecked_range, .. } => {
@@ -117,8 +136,12 @@ impl<'a> Items<'a> {
             Payload::ComponentInstanceSection(section) => {
                 for instance in section {
                     match instance? {
-                        ComponentInstance::Instantiate { args, .. } => args.iter().try_for_each(|argument| no_module(argument.kind))?,
-                        ComponentInstance::FromExports(exports) => exports.iter().try_for_each(|export| no_module(export.kind))?,
+                        ComponentInstance::Instantiate { args, .. } => {
+                            args.iter().try_for_each(|argument| no_module(argument.kind))?
+                        }
+                        ComponentInstance::FromExports(exports) => {
+                            exports.iter().try_for_each(|export| no_module(export.kind))?
+                        }
                     }
                 }
             }
@@ -138,12 +161,14 @@ impl<'a> Items<'a> {
             Instance::Instantiate { module_index, args } => {
                 let module = module_index as usize;
                 self.modules.get_mut(module).ok_or(UNKNOWN)?.instances += 1;
-                let arguments = args.iter().map(|argument| (argument.name, argument.index as usize)).collect();
+                let arguments =
+                    args.iter().map(|argument| (argument.name, argument.index as usize)).collect();
                 CoreInstance::Instantiated { module, arguments }
             }
             Instance::FromExports(exports) => {
-                let entity =
-                    |export: &wasmparser::Export<'a>| Ok((export.name, Entity { kind: Kind::of(export.kind)?, index: export.index }));
+                let entity = |export: &wasmparser::Export<'a>| {
+                    Ok((export.name, Entity { kind: Kind::of(export.kind)?, index: export.index }))
+                };
                 CoreInstance::Exports(exports.iter().map(entity).collect::<Result<_, Unmerged>>()?)
             }
         };
@@ -156,7 +181,8 @@ impl<'a> Items<'a> {
         match *alias {
             ComponentAlias::CoreInstanceExport { kind, instance_index, name } => {
                 let kind = Kind::of(kind)?;
-                let entity = self.define(kind, Definition::Alias { instance: instance_index as usize, name });
+                let entity = self
+                    .define(kind, Definition::Alias { instance: instance_index as usize, name });
                 self.items.push(Item::Alias(entity));
             }
             ComponentAlias::InstanceExport { kind, .. } => {
@@ -194,11 +220,15 @@ impl<'a> Items<'a> {
         loop {
             let entity = match self.instances.get(instance).ok_or(UNKNOWN)? {
                 CoreInstance::Instantiated { .. } => return Ok(Origin::Export { instance, name }),
-                CoreInstance::Exports(exports) => exports.iter().find(|(export, _)| *export == name).ok_or(UNKNOWN)?.1,
+                CoreInstance::Exports(exports) => {
+                    exports.iter().find(|(export, _)| *export == name).ok_or(UNKNOWN)?.1
+                }
             };
             match self.definition(entity)? {
                 // Always an earlier one, if it is valid; and if not, not the same again.
-                Definition::Alias { instance: of, name: as_ } if *of < instance => (instance, name) = (*of, as_),
+                Definition::Alias { instance: of, name: as_ } if *of < instance => {
+                    (instance, name) = (*of, as_)
+                }
                 Definition::Alias { .. } => return Err(UNKNOWN),
                 Definition::Lowered { .. } => return Ok(Origin::Lowered(entity)),
             }
@@ -216,7 +246,9 @@ impl<'a> Items<'a> {
     /// The module of an instance, if it is the only one of it.
     pub(super) fn sole(&self, instance: usize) -> Option<&Module<'a>> {
         match self.instances.get(instance)? {
-            CoreInstance::Instantiated { module, .. } => self.modules.get(*module).filter(|module| module.instances == 1)?.read.as_ref(),
+            CoreInstance::Instantiated { module, .. } => {
+                self.modules.get(*module).filter(|module| module.instances == 1)?.read.as_ref()
+            }
             CoreInstance::Exports(_) => None,
         }
     }
@@ -227,12 +259,14 @@ impl<'a> Items<'a> {
     }
 
     fn trace(&self, instance: usize) -> Result<Vec<Origin<'a>>, Unmerged> {
-        let (Some(module), Some(CoreInstance::Instantiated { arguments, .. })) = (self.module(instance), self.instances.get(instance))
+        let (Some(module), Some(CoreInstance::Instantiated { arguments, .. })) =
+            (self.module(instance), self.instances.get(instance))
         else {
             return Err(UNKNOWN);
         };
         let origin = |import: &wasmparser::Import<'a>| {
-            let (_, instance) = arguments.iter().find(|(name, _)| *name == import.module).ok_or(UNKNOWN)?;
+            let (_, instance) =
+                arguments.iter().find(|(name, _)| *name == import.module).ok_or(UNKNOWN)?;
             self.origin(*instance, import.name)
         };
         module.imports.iter().map(origin).collect()

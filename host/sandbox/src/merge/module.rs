@@ -4,12 +4,14 @@ use super::Unmerged;
 use std::collections::{HashMap, HashSet};
 use wasm_encoder::reencode::{self, Reencode, utils};
 use wasm_encoder::{
-    CodeSection, CustomSection, DataCountSection, DataSection, ElementSection, EntityType, ExportKind, ExportSection, FunctionSection,
-    GlobalSection, ImportSection, Instruction, MemorySection, NameMap, NameSection, StartSection, TableSection, TypeSection,
+    CodeSection, CustomSection, DataCountSection, DataSection, ElementSection, EntityType,
+    ExportKind, ExportSection, FunctionSection, GlobalSection, ImportSection, Instruction,
+    MemorySection, NameMap, NameSection, StartSection, TableSection, TypeSection,
 };
 use wasmparser::{
-    CompositeInnerType, ConstExpr, Data, DataKind, Element, ElementItems, ElementKind, ExternalKind, FunctionBody, Global, Import,
-    KnownCustom, MemoryType, Name, Operator, OperatorsReader, Parser, Payload, RecGroup, Table, TypeRef,
+    CompositeInnerType, ConstExpr, Data, DataKind, Element, ElementItems, ElementKind,
+    ExternalKind, FunctionBody, Global, Import, KnownCustom, MemoryType, Name, Operator,
+    OperatorsReader, Parser, Payload, RecGroup, Table, TypeRef,
 };
 
 /// The four index spaces that modules share with each other by imports and exports.
@@ -28,7 +30,9 @@ impl Kind {
             ExternalKind::Table => Ok(Self::Table),
             ExternalKind::Memory => Ok(Self::Memory),
             ExternalKind::Global => Ok(Self::Global),
-            ExternalKind::Tag | ExternalKind::FuncExact => Err(Unmerged("it exports or imports something that is not merged")),
+            ExternalKind::Tag | ExternalKind::FuncExact => {
+                Err(Unmerged("it exports or imports something that is not merged"))
+            }
         }
     }
 
@@ -38,7 +42,9 @@ impl Kind {
             TypeRef::Table(_) => Ok(Self::Table),
             TypeRef::Memory(_) => Ok(Self::Memory),
             TypeRef::Global(_) => Ok(Self::Global),
-            TypeRef::Tag(_) | TypeRef::FuncExact(_) => Err(Unmerged("it exports or imports something that is not merged")),
+            TypeRef::Tag(_) | TypeRef::FuncExact(_) => {
+                Err(Unmerged("it exports or imports something that is not merged"))
+            }
         }
     }
 
@@ -129,14 +135,20 @@ impl<'a> Module<'a> {
 
     fn take(&mut self, payload: Payload<'a>) -> Result<(), Unmerged> {
         match payload {
-            Payload::Version { .. } | Payload::DataCountSection { .. } | Payload::CodeSectionStart { .. } | Payload::End(_) => {}
+            Payload::Version { .. }
+            | Payload::DataCountSection { .. }
+            | Payload::CodeSectionStart { .. }
+            | Payload::End(_) => {}
             Payload::TypeSection(section) => {
                 for group in section {
                     let group = group?;
-                    // Function types alone mean the same wherever they stand; others would need their groups kept together.
+                    // Function types alone mean the same wherever they stand; others would need
+                    // their groups kept together.
                     let plain = group.types().len() == 1
                         && group.types().all(|ty| {
-                            ty.is_final && ty.supertype_idx.is_none() && matches!(ty.composite_type.inner, CompositeInnerType::Func(_))
+                            ty.is_final
+                                && ty.supertype_idx.is_none()
+                                && matches!(ty.composite_type.inner, CompositeInnerType::Func(_))
                         });
                     if !plain {
                         return Err(Unmerged("it has types other than those of functions"));
@@ -144,27 +156,49 @@ impl<'a> Module<'a> {
                     self.types.push(group);
                 }
             }
-            Payload::ImportSection(section) => self.imports = section.into_imports().collect::<Result<_, _>>()?,
-            Payload::FunctionSection(section) => self.functions = section.into_iter().collect::<Result<_, _>>()?,
-            Payload::TableSection(section) => self.tables = section.into_iter().collect::<Result<_, _>>()?,
-            Payload::MemorySection(section) => self.memories = section.into_iter().collect::<Result<_, _>>()?,
-            Payload::GlobalSection(section) => self.globals = section.into_iter().collect::<Result<_, _>>()?,
+            Payload::ImportSection(section) => {
+                self.imports = section.into_imports().collect::<Result<_, _>>()?
+            }
+            Payload::FunctionSection(section) => {
+                self.functions = section.into_iter().collect::<Result<_, _>>()?
+            }
+            Payload::TableSection(section) => {
+                self.tables = section.into_iter().collect::<Result<_, _>>()?
+            }
+            Payload::MemorySection(section) => {
+                self.memories = section.into_iter().collect::<Result<_, _>>()?
+            }
+            Payload::GlobalSection(section) => {
+                self.globals = section.into_iter().collect::<Result<_, _>>()?
+            }
             Payload::ExportSection(section) => {
                 for export in section {
                     let export = export?;
-                    self.exports.insert(export.name, Entity { kind: Kind::of(export.kind)?, index: export.index });
+                    self.exports.insert(
+                        export.name,
+                        Entity { kind: Kind::of(export.kind)?, index: export.index },
+                    );
                 }
             }
             Payload::StartSection { func, .. } => self.start = Some(func),
-            Payload::ElementSection(section) => self.elements = section.into_iter().collect::<Result<_, _>>()?,
+            Payload::ElementSection(section) => {
+                self.elements = section.into_iter().collect::<Result<_, _>>()?
+            }
             Payload::CodeSectionEntry(body) => self.code.push(body),
-            Payload::DataSection(section) => self.data = section.into_iter().collect::<Result<_, _>>()?,
+            Payload::DataSection(section) => {
+                self.data = section.into_iter().collect::<Result<_, _>>()?
+            }
             Payload::CustomSection(section) => {
                 // Names are for backtraces: what can't be read of them is left out.
                 if let KnownCustom::Name(names) = section.as_known() {
                     for name in names {
                         if let Ok(Name::Function(functions)) = name {
-                            self.names.extend(functions.into_iter().flatten().map(|naming| (naming.index, naming.name)));
+                            self.names.extend(
+                                functions
+                                    .into_iter()
+                                    .flatten()
+                                    .map(|naming| (naming.index, naming.name)),
+                            );
                         }
                     }
                 }
@@ -177,11 +211,15 @@ impl<'a> Module<'a> {
     /// The tables and memories that its segments are written to when it is instantiated.
     pub(super) fn written(&self) -> HashSet<Entity> {
         let tables = self.elements.iter().filter_map(|element| match element.kind {
-            ElementKind::Active { table_index, .. } => Some(Entity { kind: Kind::Table, index: table_index.unwrap_or(0) }),
+            ElementKind::Active { table_index, .. } => {
+                Some(Entity { kind: Kind::Table, index: table_index.unwrap_or(0) })
+            }
             ElementKind::Passive | ElementKind::Declared => None,
         });
         let memories = self.data.iter().filter_map(|data| match data.kind {
-            DataKind::Active { memory_index, .. } => Some(Entity { kind: Kind::Memory, index: memory_index }),
+            DataKind::Active { memory_index, .. } => {
+                Some(Entity { kind: Kind::Memory, index: memory_index })
+            }
             DataKind::Passive => None,
         });
         tables.chain(memories).collect()
@@ -189,11 +227,16 @@ impl<'a> Module<'a> {
 
     /// The position of the import that has an index; `None` if the module defines it itself.
     pub(super) fn import_of(&self, entity: Entity) -> Option<usize> {
-        let of_kind = self.imports.iter().enumerate().filter(|(_, import)| Kind::of_import(import.ty) == Ok(entity.kind));
+        let of_kind = self
+            .imports
+            .iter()
+            .enumerate()
+            .filter(|(_, import)| Kind::of_import(import.ty) == Ok(entity.kind));
         of_kind.map(|(position, _)| position).nth(entity.index as usize)
     }
 
-    /// Bytes of an instance's own table of functions, imports and globals, from above: what the engine bounds.
+    /// Bytes of an instance's own table of functions, imports and globals, from above: what the
+    /// engine bounds.
     fn instance_bytes(&self) -> usize {
         const REFERENCE: usize = 32;
         const IMPORT: usize = 32;
@@ -206,7 +249,9 @@ impl<'a> Module<'a> {
                 ElementItems::Expressions(_, items) => items.count() as usize,
             })
             .sum();
-        (referred + self.exports.len()) * REFERENCE + self.imports.len() * IMPORT + self.globals.len() * GLOBAL
+        (referred + self.exports.len()) * REFERENCE
+            + self.imports.len() * IMPORT
+            + self.globals.len() * GLOBAL
     }
 }
 
@@ -226,8 +271,8 @@ pub(super) struct Member<'m, 'a> {
     pub(super) sources: Vec<Source>,
 }
 
-/// Module name of all imports of a merged module. Their names are their positions: the imports from outside of the first
-/// member, then of the second, and so on.
+/// Module name of all imports of a merged module. Their names are their positions: the imports from
+/// outside of the first member, then of the second, and so on.
 pub(super) const OUTSIDE: &str = "";
 
 /// Bounds of what the engine gives one module, beside one memory.
@@ -242,16 +287,20 @@ pub(super) fn fit_in_one(modules: &[&Module<'_>]) -> bool {
         && sum(|module| module.instance_bytes()) <= INSTANCE_BYTES
 }
 
-/// One module that is to an observer what the members are together: what they import from each other is resolved, and all
-/// that is in them is in it, in their order. `exported` says what it exports, under the names "0", "1" and so on.
+/// One module that is to an observer what the members are together: what they import from each
+/// other is resolved, and all that is in them is in it, in their order. `exported` says what it
+/// exports, under the names "0", "1" and so on.
 ///
-/// Tables are then filled, and memories are laid out, by one module that also defines them: that can be prepared, and
-/// need not be done anew for each instance.
+/// Tables are then filled, and memories are laid out, by one module that also defines them: that
+/// can be prepared, and need not be done anew for each instance.
 ///
 /// # Errors
-/// When something in them can't be expressed in one module. A start function is possible in the last member alone, as one
-/// module runs it after everything else.
-pub(super) fn merge(members: &[Member<'_, '_>], exported: &[(usize, Entity)]) -> Result<Vec<u8>, Unmerged> {
+/// When something in them can't be expressed in one module. A start function is possible in the
+/// last member alone, as one module runs it after everything else.
+pub(super) fn merge(
+    members: &[Member<'_, '_>],
+    exported: &[(usize, Entity)],
+) -> Result<Vec<u8>, Unmerged> {
     if members.iter().rev().skip(1).any(|member| member.module.start.is_some()) {
         return Err(Unmerged("a module that is not the last has a start function"));
     }
@@ -263,7 +312,8 @@ pub(super) fn merge(members: &[Member<'_, '_>], exported: &[(usize, Entity)]) ->
     }
     let mut exports = ExportSection::new();
     for (number, (member, entity)) in exported.iter().enumerate() {
-        let index = spaces.get(*member).and_then(|space| renumbered(space, *entity)).ok_or(UNKNOWN)?;
+        let index =
+            spaces.get(*member).and_then(|space| renumbered(space, *entity)).ok_or(UNKNOWN)?;
         exports.export(&number.to_string(), entity.kind.export(), index);
     }
     Ok(merging.finish(&exports))
@@ -333,7 +383,9 @@ impl Merging {
         let module = member.module;
         let space = self.space(member, earlier)?;
         let names = module.names.iter();
-        self.names.extend(names.filter_map(|(index, name)| Some((*space.functions.get(*index as usize)?, (*name).to_owned()))));
+        self.names.extend(names.filter_map(|(index, name)| {
+            Some((*space.functions.get(*index as usize)?, (*name).to_owned()))
+        }));
         let mut renumber = Renumber {
             space: &space,
             constants: &mut self.constants,
@@ -392,9 +444,10 @@ impl Merging {
             let kind = Kind::of_import(import.ty)?;
             let index = match source {
                 Source::Outside => next(self.imported.of_mut(kind)),
-                Source::Member { member, entity } if entity.kind == kind => {
-                    earlier.get(*member).and_then(|space| renumbered(space, *entity)).ok_or(UNKNOWN)?
-                }
+                Source::Member { member, entity } if entity.kind == kind => earlier
+                    .get(*member)
+                    .and_then(|space| renumbered(space, *entity))
+                    .ok_or(UNKNOWN)?,
                 Source::Member { .. } => return Err(UNKNOWN),
             };
             space.of_mut(kind).push(index);
@@ -415,7 +468,11 @@ impl Merging {
 
     fn finish(mut self, exports: &ExportSection) -> Vec<u8> {
         let mut wasm = wasm_encoder::Module::new();
-        wasm.section(&self.types).section(&self.imports).section(&self.functions).section(&self.tables).section(&self.memories);
+        wasm.section(&self.types)
+            .section(&self.imports)
+            .section(&self.functions)
+            .section(&self.tables)
+            .section(&self.memories);
         wasm.section(&self.globals).section(exports);
         if let Some(function_index) = self.start {
             wasm.section(&StartSection { function_index });
@@ -446,7 +503,8 @@ fn next(counter: &mut u32) -> u32 {
     index
 }
 
-/// Writes a member's parts with their new indices, and with constants in the place of globals that are.
+/// Writes a member's parts with their new indices, and with constants in the place of globals that
+/// are.
 struct Renumber<'s> {
     space: &'s Space,
     constants: &'s mut HashMap<u32, Constant>,
@@ -527,7 +585,10 @@ impl Reencode for Renumber<'_> {
         known(index.checked_add(self.data))
     }
 
-    fn parse_instruction<'i>(&mut self, reader: &mut OperatorsReader<'i>) -> Result<Instruction<'i>, reencode::Error<Unmerged>> {
+    fn parse_instruction<'i>(
+        &mut self,
+        reader: &mut OperatorsReader<'i>,
+    ) -> Result<Instruction<'i>, reencode::Error<Unmerged>> {
         match reader.read()? {
             Operator::GlobalGet { global_index } => match self.known(global_index) {
                 Some(value) => Ok(value.instruction()),
@@ -537,7 +598,10 @@ impl Reencode for Renumber<'_> {
         }
     }
 
-    fn const_expr(&mut self, expression: ConstExpr<'_>) -> Result<wasm_encoder::ConstExpr, reencode::Error<Unmerged>> {
+    fn const_expr(
+        &mut self,
+        expression: ConstExpr<'_>,
+    ) -> Result<wasm_encoder::ConstExpr, reencode::Error<Unmerged>> {
         match self.constant(&expression) {
             Some(Constant::I32(value)) => Ok(wasm_encoder::ConstExpr::i32_const(value)),
             Some(Constant::I64(value)) => Ok(wasm_encoder::ConstExpr::i64_const(value)),

@@ -19,7 +19,8 @@ fn parse(text: &str) -> Vec<u8> {
 /// What a call gives; of traps, which.
 type Outcome = Result<u32, Option<Trap>>;
 
-/// What `main` gives for each of the arguments, one after the other in the same instance; one error if there is no instance.
+/// What `main` gives for each of the arguments, one after the other in the same instance; one error
+/// if there is no instance.
 fn outcomes(engine: &Engine, wasm: &[u8], arguments: &[u32]) -> Vec<Outcome> {
     let trap = |error: wasmtime::Error| error.downcast_ref::<Trap>().copied();
     let component = Component::new(engine, wasm).unwrap();
@@ -44,13 +45,17 @@ fn outcomes(engine: &Engine, wasm: &[u8], arguments: &[u32]) -> Vec<Outcome> {
     outcomes
 }
 
-/// How many core modules are instantiated, and how many segments of tables have to wait for the value of a global.
+/// How many core modules are instantiated, and how many segments of tables have to wait for the
+/// value of a global.
 fn shape(wasm: &[u8]) -> (usize, usize) {
     let (mut instances, mut waiting) = (0, 0);
     for payload in Parser::new(0).parse_all(wasm) {
         match payload.unwrap() {
             Payload::InstanceSection(section) => {
-                instances += section.into_iter().filter(|instance| matches!(instance, Ok(Instance::Instantiate { .. }))).count();
+                instances += section
+                    .into_iter()
+                    .filter(|instance| matches!(instance, Ok(Instance::Instantiate { .. })))
+                    .count();
             }
             Payload::ElementSection(section) => {
                 for element in section {
@@ -66,8 +71,9 @@ fn shape(wasm: &[u8]) -> (usize, usize) {
     (instances, waiting)
 }
 
-/// What toolchains make of linked libraries, in a component within another, as they make it too: one module has table, memory and bases; libraries fill the table from a base; what
-/// is lowered with the memory goes through a shim whose table is filled last.
+/// What toolchains make of linked libraries, in a component within another, as they make it too:
+/// one module has table, memory and bases; libraries fill the table from a base; what is lowered
+/// with the memory goes through a shim whose table is filled last.
 const LINKED: &str = r#"(component
     (component $host
         (core module $m (func (export "twice") (param i32) (result i32) (i32.mul (local.get 0) (i32.const 2))))
@@ -139,10 +145,15 @@ fn linked_libraries_become_one_module() {
     assert_eq!(outcomes(&engine, &wasm, &[3, 3, 0]), expected);
     assert_eq!(outcomes(&engine, &one, &[3, 3, 0]), expected);
     assert_eq!(shape(&wasm), (6, 1));
-    assert_eq!(shape(&one), (3, 0), "the inner component's, the merged one, and what fills the shim's table");
+    assert_eq!(
+        shape(&one),
+        (3, 0),
+        "the inner component's, the merged one, and what fills the shim's table"
+    );
 }
 
-/// As Python's components are: what fills the shim's table is made before the last of the libraries.
+/// As Python's components are: what fills the shim's table is made before the last of the
+/// libraries.
 #[test]
 fn instances_that_write_elsewhere_are_passed() {
     let script = "(core instance $env (export \"memory\" (memory $main \"memory\")))\n    (core instance $script (instantiate $script (with \"library\" (instance $library)) (with \"env\" (instance $env))))\n";
@@ -167,7 +178,11 @@ fn functions_keep_their_names() {
 fn what_is_not_certain_is_left_alone() {
     let table = [
         ("it can't be read", LINKED, Some(40)),
-        ("no instances can be one", "(component (core module $m (memory (export \"m\") 1)) (core instance (instantiate $m)))", None),
+        (
+            "no instances can be one",
+            "(component (core module $m (memory (export \"m\") 1)) (core instance (instantiate $m)))",
+            None,
+        ),
         (
             "no instances can be one",
             r#"(component
@@ -278,7 +293,8 @@ fn step() -> impl Strategy<Value = Step> {
         any::<u8>().prop_map(Step::Load),
         any::<u8>().prop_map(Step::Store),
         Just(Step::Stack),
-        any::<(prop::sample::Index, bool)>().prop_map(|(library, second)| Step::Call(library, second)),
+        any::<(prop::sample::Index, bool)>()
+            .prop_map(|(library, second)| Step::Call(library, second)),
         any::<prop::sample::Index>().prop_map(Step::Indirect),
     ]
 }
@@ -286,17 +302,19 @@ fn step() -> impl Strategy<Value = Step> {
 fn library(starts: bool) -> impl Strategy<Value = Library> {
     let data = prop::collection::vec(any::<u8>(), 0..40);
     let rare = || prop::bool::weighted(0.2);
-    ([step(), step()], data, rare(), rare(), prop::bool::weighted(0.7)).prop_map(move |(functions, data, start, twice, segments)| Library {
-        functions,
-        data,
-        start: starts && start,
-        twice,
-        segments,
-    })
+    ([step(), step()], data, rare(), rare(), prop::bool::weighted(0.7)).prop_map(
+        move |(functions, data, start, twice, segments)| Library {
+            functions,
+            data,
+            start: starts && start,
+            twice,
+            segments,
+        },
+    )
 }
 
-/// The text of a component: one module with memory and table, the libraries, each with two functions in the table, and one
-/// that calls the last and then adds up what is in memory.
+/// The text of a component: one module with memory and table, the libraries, each with two
+/// functions in the table, and one that calls the last and then adds up what is in memory.
 fn text(libraries: &[Library]) -> String {
     let mut text = String::from(
         "(component\n(core module $main (memory (export \"memory\") 1) (table (export \"table\") 40 funcref) (global (export \"stack\") (mut i32) (i32.const 9))\n",
@@ -319,7 +337,10 @@ fn text(libraries: &[Library]) -> String {
         });
         for earlier in called.collect::<BTreeSet<usize>>() {
             for function in 0..2 {
-                let _ = writeln!(imports, "(import \"l{earlier}\" \"f{function}\" (func $l{earlier}f{function} (type $f)))");
+                let _ = writeln!(
+                    imports,
+                    "(import \"l{earlier}\" \"f{function}\" (func $l{earlier}f{function} (type $f)))"
+                );
             }
             let _ = write!(arguments, "(with \"l{earlier}\" (instance $l{earlier}))");
         }
@@ -339,9 +360,16 @@ fn text(libraries: &[Library]) -> String {
             let _ = writeln!(functions, "(func $f{index} (export \"f{index}\") (type $f) {body})");
         }
         let data: String = library.data.iter().map(|byte| format!("\\{byte:02x}")).collect();
-        let start = if library.start { "(func $start (drop (call $f0 (i32.const 3)))) (start $start)" } else { "" };
-        let segments =
-            if library.segments { format!("(elem (global.get $t) func $f0 $f1) (data (global.get $m) \"{data}\")") } else { String::new() };
+        let start = if library.start {
+            "(func $start (drop (call $f0 (i32.const 3)))) (start $start)"
+        } else {
+            ""
+        };
+        let segments = if library.segments {
+            format!("(elem (global.get $t) func $f0 $f1) (data (global.get $m) \"{data}\")")
+        } else {
+            String::new()
+        };
         let _ = writeln!(
             text,
             "(core module $l{number} (type $f (func (param i32) (result i32)))
@@ -353,7 +381,10 @@ fn text(libraries: &[Library]) -> String {
             (core instance $l{number} (instantiate $l{number} (with \"env\" (instance $env{number})) {arguments}))"
         );
         if library.twice {
-            let _ = writeln!(text, "(core instance (instantiate $l{number} (with \"env\" (instance $env{number})) {arguments}))");
+            let _ = writeln!(
+                text,
+                "(core instance (instantiate $l{number} (with \"env\" (instance $env{number})) {arguments}))"
+            );
         }
     }
     let last = libraries.len() - 1;

@@ -1,4 +1,5 @@
-//! The component with one instance in the place of a group. Only core instances and what they export are numbered anew.
+//! The component with one instance in the place of a group. Only core instances and what they
+//! export are numbered anew.
 
 use super::group::{Group, Marks, Whole};
 use super::items::{CoreInstance, Definition, Item, Items, Origin};
@@ -7,8 +8,8 @@ use super::{UNKNOWN, Unmerged};
 use std::collections::HashMap;
 use wasm_encoder::reencode::{self, Reencode, ReencodeComponent as _};
 use wasm_encoder::{
-    Alias, CanonicalFunctionSection, Component, ComponentAliasSection, ComponentSectionId, ExportKind, InstanceSection, Module, ModuleArg,
-    RawSection,
+    Alias, CanonicalFunctionSection, Component, ComponentAliasSection, ComponentSectionId,
+    ExportKind, InstanceSection, Module, ModuleArg, RawSection,
 };
 use wasmparser::CanonicalFunction;
 
@@ -60,12 +61,20 @@ impl<'a> Writer<'_, '_, 'a> {
             match item {
                 Item::Instance(instance) if group.instances.last() == Some(instance) => {
                     self.merged_instance(group)?;
-                    std::mem::take(&mut deferred).into_iter().try_for_each(|item| self.item(item))?;
+                    std::mem::take(&mut deferred)
+                        .into_iter()
+                        .try_for_each(|item| self.item(item))?;
                     before = false;
                 }
                 Item::Instance(instance) if group.instances.contains(instance) => {}
-                Item::Instance(instance) if before && group.bound.instances.contains(instance) => deferred.push(item),
-                Item::Alias(entity) | Item::Lower(_, entity) if before && group.bound.entities.contains(entity) => deferred.push(item),
+                Item::Instance(instance) if before && group.bound.instances.contains(instance) => {
+                    deferred.push(item)
+                }
+                Item::Alias(entity) | Item::Lower(_, entity)
+                    if before && group.bound.entities.contains(entity) =>
+                {
+                    deferred.push(item)
+                }
                 item => self.item(item)?,
             }
         }
@@ -76,9 +85,12 @@ impl<'a> Writer<'_, '_, 'a> {
         match item {
             Item::Module(number) => {
                 let module = self.items.modules.get(*number).ok_or(UNKNOWN)?;
-                let member = self.group.and_then(|group| group.instances.iter().position(|instance| self.is_of(*instance, *number)));
+                let member = self.group.and_then(|group| {
+                    group.instances.iter().position(|instance| self.is_of(*instance, *number))
+                });
                 match (self.group, member) {
-                    // The merged module is where that of the last of its members was, so that no module gets another number.
+                    // The merged module is where that of the last of its members was, so that no
+                    // module gets another number.
                     (Some(group), Some(member)) if member + 1 == group.members.len() => {
                         let mut exported: Vec<_> = group.exports.iter().collect();
                         exported.sort_by_key(|(_, number)| **number);
@@ -86,12 +98,19 @@ impl<'a> Writer<'_, '_, 'a> {
                         let merged = module::merge(&group.members, &exported)?;
                         self.out.section(&RawSection { id: MODULE_SECTION, data: &merged });
                     }
-                    (_, Some(_)) => drop(self.out.section(&RawSection { id: MODULE_SECTION, data: &Module::HEADER })),
-                    (_, None) => drop(self.out.section(&RawSection { id: MODULE_SECTION, data: module.bytes })),
+                    (_, Some(_)) => drop(
+                        self.out.section(&RawSection { id: MODULE_SECTION, data: &Module::HEADER }),
+                    ),
+                    (_, None) => drop(
+                        self.out.section(&RawSection { id: MODULE_SECTION, data: module.bytes }),
+                    ),
                 }
             }
             Item::Component(bytes, replaced) => {
-                self.out.section(&RawSection { id: COMPONENT_SECTION, data: replaced.as_deref().unwrap_or(bytes) });
+                self.out.section(&RawSection {
+                    id: COMPONENT_SECTION,
+                    data: replaced.as_deref().unwrap_or(bytes),
+                });
             }
             Item::Other(id, data) => drop(self.out.section(&RawSection { id: *id, data })),
             Item::ComponentAlias(alias) => {
@@ -101,7 +120,10 @@ impl<'a> Writer<'_, '_, 'a> {
             }
             Item::Alias(entity) => {
                 if self.used.entities.contains(entity) {
-                    let Definition::Alias { instance, name } = self.items.definition(*entity)? else { return Err(UNKNOWN) };
+                    let Definition::Alias { instance, name } = self.items.definition(*entity)?
+                    else {
+                        return Err(UNKNOWN);
+                    };
                     let index = self.alias(entity.kind, *instance, name)?;
                     self.entities.insert(*entity, index);
                 }
@@ -132,7 +154,8 @@ impl<'a> Writer<'_, '_, 'a> {
         self.instance_count - 1
     }
 
-    /// Writes an alias of a core instance's export, of the merged instance's if it was one of the group's.
+    /// Writes an alias of a core instance's export, of the merged instance's if it was one of the
+    /// group's.
     fn alias(&mut self, kind: Kind, instance: usize, name: &str) -> Result<u32, Unmerged> {
         let key = self.group.map_or(Ok(None), |group| group.key(instance, name))?;
         let number = key.and_then(|key| self.group?.exports.get(&key)).map(usize::to_string);
@@ -158,27 +181,43 @@ impl<'a> Writer<'_, '_, 'a> {
         match self.items.instances.get(number).ok_or(UNKNOWN)? {
             CoreInstance::Instantiated { module, arguments } => {
                 let mut replaced = HashMap::new();
-                let whole = self.group.map(|group| group.whole(self.items, number)).transpose()?.unwrap_or_default();
+                let whole = self
+                    .group
+                    .map(|group| group.whole(self.items, number))
+                    .transpose()?
+                    .unwrap_or_default();
                 for Whole { name, member, fields } in whole {
                     let mut exports = Vec::with_capacity(fields.len());
                     for field in fields {
-                        let kind = self.items.module(member).and_then(|module| module.exports.get(field)).ok_or(UNKNOWN)?.kind;
+                        let kind = self
+                            .items
+                            .module(member)
+                            .and_then(|module| module.exports.get(field))
+                            .ok_or(UNKNOWN)?
+                            .kind;
                         exports.push((field, kind.export(), self.alias(kind, member, field)?));
                     }
                     replaced.insert(name, self.exports(exports));
                 }
                 let argument = |(name, instance): &(&'a str, usize)| {
-                    let new = replaced.get(name).or_else(|| self.instances.get(instance)).ok_or(UNKNOWN)?;
+                    let new = replaced
+                        .get(name)
+                        .or_else(|| self.instances.get(instance))
+                        .ok_or(UNKNOWN)?;
                     Ok((*name, ModuleArg::Instance(*new)))
                 };
-                let arguments = arguments.iter().map(argument).collect::<Result<Vec<_>, Unmerged>>()?;
+                let arguments =
+                    arguments.iter().map(argument).collect::<Result<Vec<_>, Unmerged>>()?;
                 section.instantiate(u32::try_from(*module).map_err(|_| UNKNOWN)?, arguments);
             }
             CoreInstance::Exports(_) if !self.used.instances.contains(&number) => return Ok(()),
             CoreInstance::Exports(exports) => {
-                let export =
-                    |(name, entity): &(&'a str, Entity)| Ok((*name, entity.kind.export(), *self.entities.get(entity).ok_or(UNKNOWN)?));
-                section.export_items(exports.iter().map(export).collect::<Result<Vec<_>, Unmerged>>()?);
+                let export = |(name, entity): &(&'a str, Entity)| {
+                    Ok((*name, entity.kind.export(), *self.entities.get(entity).ok_or(UNKNOWN)?))
+                };
+                section.export_items(
+                    exports.iter().map(export).collect::<Result<Vec<_>, Unmerged>>()?,
+                );
             }
         }
         self.out.section(&section);
@@ -204,11 +243,18 @@ impl<'a> Writer<'_, '_, 'a> {
             };
             exports.push((number.to_string(), kind.export(), index));
         }
-        let module = match group.instances.last().and_then(|instance| self.items.instances.get(*instance)) {
-            Some(CoreInstance::Instantiated { module, .. }) => u32::try_from(*module).map_err(|_| UNKNOWN)?,
-            _ => return Err(UNKNOWN),
+        let module =
+            match group.instances.last().and_then(|instance| self.items.instances.get(*instance)) {
+                Some(CoreInstance::Instantiated { module, .. }) => {
+                    u32::try_from(*module).map_err(|_| UNKNOWN)?
+                }
+                _ => return Err(UNKNOWN),
+            };
+        let arguments = if exports.is_empty() {
+            Vec::new()
+        } else {
+            vec![(OUTSIDE, ModuleArg::Instance(self.exports(exports)))]
         };
-        let arguments = if exports.is_empty() { Vec::new() } else { vec![(OUTSIDE, ModuleArg::Instance(self.exports(exports)))] };
         let mut section = InstanceSection::new();
         section.instantiate(module, arguments);
         self.out.section(&section);
@@ -222,7 +268,11 @@ struct Numbers<'n, 'w, 'i, 'a>(&'n Writer<'w, 'i, 'a>);
 
 impl Numbers<'_, '_, '_, '_> {
     fn new_index(&self, kind: Kind, index: u32) -> Result<u32, reencode::Error<Unmerged>> {
-        self.0.entities.get(&Entity { kind, index }).copied().ok_or(reencode::Error::UserError(UNKNOWN))
+        self.0
+            .entities
+            .get(&Entity { kind, index })
+            .copied()
+            .ok_or(reencode::Error::UserError(UNKNOWN))
     }
 }
 

@@ -1,4 +1,5 @@
-//! JSON in: the argument object of a call becomes the parameters of `main`, or a message that names the argument.
+//! JSON in: the argument object of a call becomes the parameters of `main`, or a message that names
+//! the argument.
 
 use super::{same_name, snake};
 use crate::shape::{Int, Shape, Signature};
@@ -13,7 +14,8 @@ use wasmtime::component::Val;
 /// Largest whole number that a float of 64 bits holds without gaps.
 const EXACT_FLOAT: f64 = 9_007_199_254_740_992.0;
 
-const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+const LENIENT: GeneralPurposeConfig =
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
 
 /// What is wrong with one value, and where below its argument.
 struct Fault {
@@ -29,8 +31,9 @@ type Read<T> = Result<T, Fault>;
 pub(crate) struct Arguments {
     /// One value for each parameter.
     pub(crate) values: Vec<Val>,
-    /// Names that neither the signature nor a record in it has, at most [`IGNORED`] of them. Senders of webhooks add keys
-    /// when they like, so these are no error; but a misspelt name should not stay a riddle either.
+    /// Names that neither the signature nor a record in it has, at most [`IGNORED`] of them.
+    /// Senders of webhooks add keys when they like, so these are no error; but a misspelt name
+    /// should not stay a riddle either.
     pub(crate) ignored: Vec<String>,
 }
 
@@ -47,7 +50,12 @@ pub(crate) fn arguments(signature: &Signature, args: &str) -> Result<Arguments, 
     }
     let mut object = match serde_json::from_str(args) {
         Ok(Value::Object(object)) => object,
-        Ok(other) => return Err(format!("the arguments must be a JSON object, got {}", text::brief(&other.to_string()))),
+        Ok(other) => {
+            return Err(format!(
+                "the arguments must be a JSON object, got {}",
+                text::brief(&other.to_string())
+            ));
+        }
         Err(error) => return Err(format!("the arguments are not JSON: {error}")),
     };
     let mut reader = Reader { left: JSON_VALUES, ignored: Vec::new() };
@@ -57,10 +65,14 @@ pub(crate) fn arguments(signature: &Signature, args: &str) -> Result<Arguments, 
         let value = match (take(&mut object, name), shape) {
             (Some(value), shape) => reader.value(shape, value),
             (None, Shape::Option(_)) => Ok(Val::Option(None)),
-            (None, _) if reader.ignored.is_empty() => return Err(format!("argument \"{name}\" is missing")),
+            (None, _) if reader.ignored.is_empty() => {
+                return Err(format!("argument \"{name}\" is missing"));
+            }
             (None, _) => {
                 let given = text::listed(reader.ignored.iter().map(String::as_str));
-                return Err(format!("argument \"{name}\" is missing; the call has {given}, which main does not take"));
+                return Err(format!(
+                    "argument \"{name}\" is missing; the call has {given}, which main does not take"
+                ));
             }
         };
         values.push(value.map_err(|fault| {
@@ -71,10 +83,12 @@ pub(crate) fn arguments(signature: &Signature, args: &str) -> Result<Arguments, 
     Ok(Arguments { values, ignored: reader.ignored })
 }
 
-/// True when the text has more commas and brackets than values are allowed; counted before anything is built of them.
+/// True when the text has more commas and brackets than values are allowed; counted before anything
+/// is built of them.
 fn may_hold_too_many(args: &str) -> bool {
     // The shortest value is one digit and a comma.
-    args.len() / 2 > JSON_VALUES && args.bytes().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count() > JSON_VALUES
+    args.len() / 2 > JSON_VALUES
+        && args.bytes().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count() > JSON_VALUES
 }
 
 /// The member of that name, or of its snake_case form.
@@ -102,7 +116,9 @@ fn quote(value: &Value) -> String {
     match value {
         // Not written out just to be cut.
         Value::Array(items) if items.len() > 30 => format!("an array of {} items", items.len()),
-        Value::Object(members) if members.len() > 30 => format!("an object of {} members", members.len()),
+        Value::Object(members) if members.len() > 30 => {
+            format!("an object of {} members", members.len())
+        }
         other => text::brief(&other.to_string()),
     }
 }
@@ -114,17 +130,21 @@ struct Reader {
 
 impl Reader {
     /// Notes the names of an object that nothing asks for.
-    fn ignore<'a>(&mut self, object: &Map<String, Value>, known: impl Iterator<Item = &'a String> + Clone) {
+    fn ignore<'a>(
+        &mut self,
+        object: &Map<String, Value>,
+        known: impl Iterator<Item = &'a String> + Clone,
+    ) {
         let unknown = object.keys().filter(|key| !known.clone().any(|name| same_name(key, name)));
         let room = IGNORED.saturating_sub(self.ignored.len());
         self.ignored.extend(unknown.take(room).map(|key| text::brief(key)));
     }
 
     fn spend(&mut self, values: usize) -> Read<()> {
-        self.left = self
-            .left
-            .checked_sub(values)
-            .ok_or_else(|| Fault { path: Vec::new(), what: format!("the arguments hold more than {JSON_VALUES} values") })?;
+        self.left = self.left.checked_sub(values).ok_or_else(|| Fault {
+            path: Vec::new(),
+            what: format!("the arguments hold more than {JSON_VALUES} values"),
+        })?;
         Ok(())
     }
 
@@ -151,21 +171,39 @@ impl Reader {
             (Shape::Record(fields), Value::Object(object)) => self.record(fields, object)?,
             (Shape::Tuple(shapes), Value::Array(items)) if shapes.len() == items.len() => {
                 let items = shapes.iter().zip(items).enumerate();
-                Val::Tuple(items.map(|(index, (shape, item))| self.at(|| format!("[{index}]"), shape, item)).collect::<Read<_>>()?)
+                Val::Tuple(
+                    items
+                        .map(|(index, (shape, item))| self.at(|| format!("[{index}]"), shape, item))
+                        .collect::<Read<_>>()?,
+                )
             }
             (Shape::Variant(cases), value) => self.variant(cases, value)?,
-            (Shape::Enum(names), value) => match value.as_str().and_then(|given| names.iter().find(|name| same_name(given, name))) {
+            (Shape::Enum(names), value) => match value
+                .as_str()
+                .and_then(|given| names.iter().find(|name| same_name(given, name)))
+            {
                 Some(name) => Val::Enum(name.clone()),
-                None => return Err(wrong(&format!("one of {}", text::listed(names.iter().map(String::as_str))), &value)),
+                None => {
+                    return Err(wrong(
+                        &format!("one of {}", text::listed(names.iter().map(String::as_str))),
+                        &value,
+                    ));
+                }
             },
             (Shape::Option(_), Value::Null) => Val::Option(None),
             (Shape::Option(inner), value) => match (&**inner, value) {
                 // Within an option, null could mean either: the inner one is wrapped.
-                (Shape::Option(_), Value::Array(mut items)) if items.len() == 1 => match items.pop() {
-                    Some(item) => Val::Option(Some(Box::new(self.at(|| "[0]".into(), inner, item)?))),
-                    None => Val::Option(None),
-                },
-                (Shape::Option(_), value) => return Err(wrong("null or an array of one item", &value)),
+                (Shape::Option(_), Value::Array(mut items)) if items.len() == 1 => {
+                    match items.pop() {
+                        Some(item) => {
+                            Val::Option(Some(Box::new(self.at(|| "[0]".into(), inner, item)?)))
+                        }
+                        None => Val::Option(None),
+                    }
+                }
+                (Shape::Option(_), value) => {
+                    return Err(wrong("null or an array of one item", &value));
+                }
                 (_, value) => Val::Option(Some(Box::new(self.value(inner, value)?))),
             },
             (Shape::Result(ok, err), value) => self.result(ok.as_deref(), err.as_deref(), value)?,
@@ -176,14 +214,21 @@ impl Reader {
 
     fn list(&mut self, shape: &Shape, items: Vec<Value>) -> Read<Val> {
         let items = items.into_iter().enumerate();
-        Ok(Val::List(items.map(|(index, item)| self.at(|| format!("[{index}]"), shape, item)).collect::<Read<_>>()?))
+        Ok(Val::List(
+            items
+                .map(|(index, item)| self.at(|| format!("[{index}]"), shape, item))
+                .collect::<Read<_>>()?,
+        ))
     }
 
     fn bytes(&mut self, text: &str) -> Read<Val> {
         let alphabet = if text.contains(['-', '_']) { &URL_SAFE } else { &STANDARD };
         let decoded = GeneralPurpose::new(alphabet, LENIENT).decode(text);
         let Ok(bytes) = decoded else {
-            return Err(wrong("base64 text or an array of numbers from 0 to 255", &Value::from(text)));
+            return Err(wrong(
+                "base64 text or an array of numbers from 0 to 255",
+                &Value::from(text),
+            ));
         };
         self.spend(bytes.len())?;
         Ok(Val::List(bytes.into_iter().map(Val::U8).collect()))
@@ -196,7 +241,12 @@ impl Reader {
             let value = match (take(&mut object, name), shape) {
                 (Some(value), shape) => self.at(|| format!(".{name}"), shape, value)?,
                 (None, Shape::Option(_)) => Val::Option(None),
-                (None, _) => return Err(Fault { path: Vec::new(), what: format!("the key \"{name}\" is missing") }),
+                (None, _) => {
+                    return Err(Fault {
+                        path: Vec::new(),
+                        what: format!("the key \"{name}\" is missing"),
+                    });
+                }
             };
             values.push((name.clone(), value));
         }
@@ -205,8 +255,13 @@ impl Reader {
 
     fn variant(&mut self, cases: &[(String, Option<Shape>)], value: Value) -> Read<Val> {
         let known = || {
-            let cases =
-                cases.iter().map(|(name, payload)| if payload.is_some() { format!("{{\"{name}\": ..}}") } else { format!("\"{name}\"") });
+            let cases = cases.iter().map(|(name, payload)| {
+                if payload.is_some() {
+                    format!("{{\"{name}\": ..}}")
+                } else {
+                    format!("\"{name}\"")
+                }
+            });
             format!("one of {}", cases.take(20).collect::<Vec<_>>().join(", "))
         };
         let (given, payload) = match single(value) {
@@ -215,9 +270,10 @@ impl Reader {
         };
         match (cases.iter().find(|(name, _)| same_name(&given, name)), payload) {
             (Some((name, None)), None | Some(Value::Null)) => Ok(Val::Variant(name.clone(), None)),
-            (Some((name, Some(shape))), Some(payload)) => {
-                Ok(Val::Variant(name.clone(), Some(Box::new(self.at(|| format!(".{name}"), shape, payload)?))))
-            }
+            (Some((name, Some(shape))), Some(payload)) => Ok(Val::Variant(
+                name.clone(),
+                Some(Box::new(self.at(|| format!(".{name}"), shape, payload)?)),
+            )),
             (_, None) => Err(wrong(&known(), &Value::String(given))),
             (_, Some(payload)) => Err(wrong(&known(), &serde_json::json!({ given: payload }))),
         }
@@ -233,8 +289,12 @@ impl Reader {
         };
         let payload = match (shape, payload) {
             (None, None | Some(Value::Null)) => None,
-            (Some(shape), Some(payload)) => Some(Box::new(self.at(|| format!(".{given}"), shape, payload)?)),
-            (None, Some(payload)) => return Err(wrong(&format!("{{\"{given}\": null}}"), &payload)),
+            (Some(shape), Some(payload)) => {
+                Some(Box::new(self.at(|| format!(".{given}"), shape, payload)?))
+            }
+            (None, Some(payload)) => {
+                return Err(wrong(&format!("{{\"{given}\": null}}"), &payload));
+            }
             (Some(_), None) => return Err(wrong(expected, &Value::String(given))),
         };
         Ok(Val::Result(if given == "ok" { Ok(payload) } else { Err(payload) }))
@@ -247,14 +307,20 @@ impl Reader {
             match item.as_str().and_then(|given| names.iter().find(|name| same_name(given, name))) {
                 Some(name) if set.contains(name) => {}
                 Some(name) => set.push(name.clone()),
-                None => return Err(wrong(&format!("names out of {}", text::listed(names.iter().map(String::as_str))), &item)),
+                None => {
+                    return Err(wrong(
+                        &format!("names out of {}", text::listed(names.iter().map(String::as_str))),
+                        &item,
+                    ));
+                }
             }
         }
         Ok(Val::Flags(set))
     }
 }
 
-/// A case's name with its payload: a string alone, or the one member of an object. Anything else is given back.
+/// A case's name with its payload: a string alone, or the one member of an object. Anything else is
+/// given back.
 fn single(value: Value) -> Result<(String, Option<Value>), Value> {
     match value {
         Value::String(name) => Ok((name, None)),
@@ -273,7 +339,9 @@ fn integer(int: Int, value: &Value) -> Read<Val> {
             (Some(number), _, _) => Some(i128::from(number)),
             (_, Some(number), _) => Some(i128::from(number)),
             // 1e3 and 5.0 are whole numbers too, as far as floats are exact.
-            (_, _, Some(number)) if number.fract() == 0.0 && number.abs() <= EXACT_FLOAT => Some(number as i128),
+            (_, _, Some(number)) if number.fract() == 0.0 && number.abs() <= EXACT_FLOAT => {
+                Some(number as i128)
+            }
             _ => None,
         },
         Value::String(text) => text.parse().ok(),
@@ -325,9 +393,13 @@ fn name(shape: &Shape) -> String {
         Shape::String => "a string".into(),
         Shape::Bytes => "base64 text or an array of numbers from 0 to 255".into(),
         Shape::List(_) => "an array".into(),
-        Shape::Record(fields) => format!("an object with {}", text::listed(fields.iter().map(|(name, _)| name.as_str()))),
+        Shape::Record(fields) => {
+            format!("an object with {}", text::listed(fields.iter().map(|(name, _)| name.as_str())))
+        }
         Shape::Tuple(shapes) => format!("an array of {} items", shapes.len()),
-        Shape::Flags(names) => format!("an array of names out of {}", text::listed(names.iter().map(String::as_str))),
+        Shape::Flags(names) => {
+            format!("an array of names out of {}", text::listed(names.iter().map(String::as_str)))
+        }
         // The others name themselves where they are read.
         _ => "another value".into(),
     }

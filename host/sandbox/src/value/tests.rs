@@ -1,4 +1,5 @@
-//! Tables of accepted and refused arguments, and the property that values survive the way out and back in.
+//! Tables of accepted and refused arguments, and the property that values survive the way out and
+//! back in.
 
 use super::*;
 use crate::shape::{Int, Shape, Signature};
@@ -14,11 +15,15 @@ fn one(shape: Shape) -> Signature {
 }
 
 fn read(shape: &Shape, json: &str) -> Result<Val, String> {
-    arguments(&one(shape.clone()), &format!("{{\"a\":{json}}}")).map(|mut read| read.values.remove(0))
+    arguments(&one(shape.clone()), &format!("{{\"a\":{json}}}"))
+        .map(|mut read| read.values.remove(0))
 }
 
 fn point() -> Shape {
-    Shape::Record(vec![("x".into(), Shape::Int(Int::S32)), ("line-width".into(), Shape::Option(boxed(Shape::Float64)))])
+    Shape::Record(vec![
+        ("x".into(), Shape::Int(Int::S32)),
+        ("line-width".into(), Shape::Option(boxed(Shape::Float64))),
+    ])
 }
 
 fn figure() -> Shape {
@@ -59,7 +64,11 @@ fn accepted_forms() {
         (figure(), "{\"dot\":null}", "\"dot\""),
         (figure(), "{\"dark_circle\":1.5}", "{\"dark-circle\":1.5}"),
         (Shape::Enum(names()), "\"read_only\"", "\"read-only\""),
-        (Shape::Flags(names()), "[\"hidden\",\"hidden\",\"read-only\"]", "[\"hidden\",\"read-only\"]"),
+        (
+            Shape::Flags(names()),
+            "[\"hidden\",\"hidden\",\"read-only\"]",
+            "[\"hidden\",\"read-only\"]",
+        ),
         (Shape::Flags(names()), "[]", "[]"),
         (option2(), "null", "null"),
         (option2(), "[null]", "[null]"),
@@ -68,7 +77,8 @@ fn accepted_forms() {
         (result(), "{\"err\":null}", "{\"err\":null}"),
         (result(), "\"err\"", "{\"err\":null}"),
     ] {
-        let value = read(&shape, input).unwrap_or_else(|error| panic!("{shape:?} from {input}: {error}"));
+        let value =
+            read(&shape, input).unwrap_or_else(|error| panic!("{shape:?} from {input}: {error}"));
         assert_eq!(to_json(&shape, &value, 1000).as_deref(), Ok(output), "{shape:?} from {input}");
     }
 }
@@ -77,28 +87,68 @@ fn accepted_forms() {
 fn refusals_name_the_place() {
     let nested = Shape::List(boxed(point()));
     for (shape, input, message) in [
-        (Shape::Int(Int::U32), "\"two\"", r#"argument "a": expected an integer from 0 to 4294967295, got "two""#),
+        (
+            Shape::Int(Int::U32),
+            "\"two\"",
+            r#"argument "a": expected an integer from 0 to 4294967295, got "two""#,
+        ),
         (Shape::Int(Int::U8), "256", r#"argument "a": expected an integer from 0 to 255, got 256"#),
         (
             Shape::Int(Int::U64),
             "18446744073709551616",
             r#"argument "a": expected an integer from 0 to 18446744073709551615, got 1.8446744073709552e+19"#,
         ),
-        (Shape::Int(Int::S64), "1.5", r#"argument "a": expected an integer from -9223372036854775808 to 9223372036854775807, got 1.5"#),
+        (
+            Shape::Int(Int::S64),
+            "1.5",
+            r#"argument "a": expected an integer from -9223372036854775808 to 9223372036854775807, got 1.5"#,
+        ),
         (Shape::Bool, "1", r#"argument "a": expected true or false, got 1"#),
         (Shape::Char, "\"ab\"", r#"argument "a": expected a string of one character, got "ab""#),
         (Shape::String, "null", r#"argument "a": expected a string, got null"#),
-        (Shape::Bytes, "\"?\"", r#"argument "a": expected base64 text or an array of numbers from 0 to 255, got "?""#),
+        (
+            Shape::Bytes,
+            "\"?\"",
+            r#"argument "a": expected base64 text or an array of numbers from 0 to 255, got "?""#,
+        ),
         (Shape::Bytes, "[1,300]", r#"argument "a[1]": expected an integer from 0 to 255, got 300"#),
-        (nested.clone(), r#"[{"x":1},{"x":"y"}]"#, r#"argument "a[1].x": expected an integer from -2147483648 to 2147483647, got "y""#),
+        (
+            nested.clone(),
+            r#"[{"x":1},{"x":"y"}]"#,
+            r#"argument "a[1].x": expected an integer from -2147483648 to 2147483647, got "y""#,
+        ),
         (nested.clone(), "[{}]", r#"argument "a[0]": the key "x" is missing"#),
         (nested, "{}", r#"argument "a": expected an array, got {}"#),
-        (Shape::Tuple(vec![Shape::Bool]), "[true,true]", r#"argument "a": expected an array of 1 items, got [true,true]"#),
-        (figure(), "\"square\"", r#"argument "a": expected one of "dot", {"dark-circle": ..}, got "square""#),
-        (figure(), "\"dark-circle\"", r#"argument "a": expected one of "dot", {"dark-circle": ..}, got "dark-circle""#),
-        (figure(), "{\"dark-circle\":\"x\"}", r#"argument "a.dark-circle": expected a number, "NaN", "inf" or "-inf", got "x""#),
-        (Shape::Enum(vec!["red".into()]), "\"blue\"", r#"argument "a": expected one of "red", got "blue""#),
-        (Shape::Flags(vec!["red".into()]), "[\"blue\"]", r#"argument "a": expected names out of "red", got "blue""#),
+        (
+            Shape::Tuple(vec![Shape::Bool]),
+            "[true,true]",
+            r#"argument "a": expected an array of 1 items, got [true,true]"#,
+        ),
+        (
+            figure(),
+            "\"square\"",
+            r#"argument "a": expected one of "dot", {"dark-circle": ..}, got "square""#,
+        ),
+        (
+            figure(),
+            "\"dark-circle\"",
+            r#"argument "a": expected one of "dot", {"dark-circle": ..}, got "dark-circle""#,
+        ),
+        (
+            figure(),
+            "{\"dark-circle\":\"x\"}",
+            r#"argument "a.dark-circle": expected a number, "NaN", "inf" or "-inf", got "x""#,
+        ),
+        (
+            Shape::Enum(vec!["red".into()]),
+            "\"blue\"",
+            r#"argument "a": expected one of "red", got "blue""#,
+        ),
+        (
+            Shape::Flags(vec!["red".into()]),
+            "[\"blue\"]",
+            r#"argument "a": expected names out of "red", got "blue""#,
+        ),
         (
             Shape::Option(boxed(Shape::Option(boxed(Shape::Bool)))),
             "true",
@@ -114,17 +164,26 @@ fn refusals_name_the_place() {
 #[test]
 fn the_object_itself() {
     let signature = Signature {
-        params: vec![("user-name".into(), Shape::String), ("times".into(), Shape::Option(boxed(Shape::Int(Int::U32))))],
+        params: vec![
+            ("user-name".into(), Shape::String),
+            ("times".into(), Shape::Option(boxed(Shape::Int(Int::U32)))),
+        ],
         result: None,
     };
     assert!(arguments(&signature, r#"{"user_name":"x"}"#).unwrap().ignored.is_empty());
     let read = arguments(&signature, r#"{"user-name":"x","tmies":1,"times":2}"#).unwrap();
     assert_eq!((read.values.len(), read.ignored), (2, vec!["tmies".to_owned()]));
     let many: String = (0..1000).map(|n| format!(",\"k{n}\":1")).collect();
-    assert_eq!(arguments(&signature, &format!("{{\"user-name\":\"x\"{many}}}")).unwrap().ignored.len(), 10);
+    assert_eq!(
+        arguments(&signature, &format!("{{\"user-name\":\"x\"{many}}}")).unwrap().ignored.len(),
+        10
+    );
     for (args, message) in [
         (r#"{}"#, r#"argument "user-name" is missing"#),
-        (r#"{"user_nmae":"x"}"#, r#"argument "user-name" is missing; the call has "user_nmae", which main does not take"#),
+        (
+            r#"{"user_nmae":"x"}"#,
+            r#"argument "user-name" is missing; the call has "user_nmae", which main does not take"#,
+        ),
         ("[1]", "the arguments must be a JSON object, got [1]"),
         ("{", "the arguments are not JSON: EOF while parsing an object at line 1 column 1"),
     ] {
@@ -160,12 +219,21 @@ fn shaped() -> impl Strategy<Value = (Shape, Val)> {
         any::<u64>().prop_map(|v| (Shape::Int(Int::U64), Val::U64(v))),
         any::<i8>().prop_map(|v| (Shape::Int(Int::S8), Val::S8(v))),
         float.prop_map(|v| (Shape::Float64, Val::Float64(v))),
-        any::<f32>().prop_filter("NaN", |f| !f.is_nan()).prop_map(|v| (Shape::Float32, Val::Float32(v))),
+        any::<f32>()
+            .prop_filter("NaN", |f| !f.is_nan())
+            .prop_map(|v| (Shape::Float32, Val::Float32(v))),
         any::<char>().prop_map(|v| (Shape::Char, Val::Char(v))),
         any::<String>().prop_map(|v| (Shape::String, Val::String(v))),
-        any::<Vec<u8>>().prop_map(|v| (Shape::Bytes, Val::List(v.into_iter().map(Val::U8).collect()))),
-        any::<bool>().prop_map(|v| (Shape::Enum(vec!["a-b".into(), "c".into()]), Val::Enum(if v { "a-b" } else { "c" }.into()))),
-        any::<bool>().prop_map(|v| (Shape::Flags(vec!["x".into(), "y".into()]), Val::Flags(if v { vec!["y".into()] } else { vec![] }))),
+        any::<Vec<u8>>()
+            .prop_map(|v| (Shape::Bytes, Val::List(v.into_iter().map(Val::U8).collect()))),
+        any::<bool>().prop_map(|v| (
+            Shape::Enum(vec!["a-b".into(), "c".into()]),
+            Val::Enum(if v { "a-b" } else { "c" }.into())
+        )),
+        any::<bool>().prop_map(|v| (
+            Shape::Flags(vec!["x".into(), "y".into()]),
+            Val::Flags(if v { vec!["y".into()] } else { vec![] })
+        )),
     ];
     leaf.prop_recursive(4, 24, 4, |inner| {
         prop_oneof![
@@ -179,11 +247,17 @@ fn shaped() -> impl Strategy<Value = (Shape, Val)> {
                 (Shape::Tuple(shapes), Val::Tuple(values))
             }),
             prop::collection::vec(inner.clone(), 0..4).prop_map(|items| {
-                let (shapes, values) =
-                    items.into_iter().enumerate().map(|(i, (s, v))| ((format!("f-{i}"), s), (format!("f-{i}"), v))).unzip();
+                let (shapes, values) = items
+                    .into_iter()
+                    .enumerate()
+                    .map(|(i, (s, v))| ((format!("f-{i}"), s), (format!("f-{i}"), v)))
+                    .unzip();
                 (Shape::Record(shapes), Val::Record(values))
             }),
-            (inner.clone(), any::<bool>()).prop_map(|((s, v), some)| (Shape::Option(Box::new(s)), Val::Option(some.then(|| Box::new(v))))),
+            (inner.clone(), any::<bool>()).prop_map(|((s, v), some)| (
+                Shape::Option(Box::new(s)),
+                Val::Option(some.then(|| Box::new(v)))
+            )),
             (inner.clone(), any::<bool>()).prop_map(|((s, v), ok)| (
                 Shape::Result(Some(Box::new(s.clone())), Some(Box::new(s))),
                 Val::Result(if ok { Ok(Some(Box::new(v))) } else { Err(Some(Box::new(v))) })

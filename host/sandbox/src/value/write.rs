@@ -21,7 +21,8 @@ pub(crate) fn to_json(shape: &Shape, value: &Val, limit: u64) -> Result<String, 
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let mut writer = Writer { out: Vec::with_capacity(64), limit };
     writer.value(shape, value)?;
-    // All that was written is text, so this never fails; it is checked because it costs next to nothing.
+    // All that was written is text, so this never fails; it is checked because it costs next to
+    // nothing.
     String::from_utf8(writer.out).map_err(|_| Full::Mismatch)
 }
 
@@ -101,8 +102,12 @@ impl Writer {
             (_, Val::Char(value)) => self.plain(value),
             (_, Val::String(value)) => self.plain(value),
             (Shape::Bytes, Val::List(items)) => self.bytes(items),
-            (Shape::List(item), Val::List(items)) => self.items(items.iter().map(|value| (&**item, value))),
-            (Shape::Tuple(shapes), Val::Tuple(items)) if shapes.len() == items.len() => self.items(shapes.iter().zip(items)),
+            (Shape::List(item), Val::List(items)) => {
+                self.items(items.iter().map(|value| (&**item, value)))
+            }
+            (Shape::Tuple(shapes), Val::Tuple(items)) if shapes.len() == items.len() => {
+                self.items(shapes.iter().zip(items))
+            }
             (Shape::Record(fields), Val::Record(values)) if fields.len() == values.len() => {
                 self.text("{")?;
                 for (index, ((name, shape), (_, value))) in fields.iter().zip(values).enumerate() {
@@ -116,10 +121,12 @@ impl Writer {
                 self.text("}")
             }
             (Shape::Variant(_), Val::Variant(name, None)) => self.plain(name),
-            (Shape::Variant(cases), Val::Variant(name, Some(value))) => match cases.iter().find(|(case, _)| case == name) {
-                Some((_, Some(shape))) => self.tagged(name, Some((shape, value))),
-                _ => Err(Full::Mismatch),
-            },
+            (Shape::Variant(cases), Val::Variant(name, Some(value))) => {
+                match cases.iter().find(|(case, _)| case == name) {
+                    Some((_, Some(shape))) => self.tagged(name, Some((shape, value))),
+                    _ => Err(Full::Mismatch),
+                }
+            }
             (_, Val::Enum(name)) => self.plain(name),
             (_, Val::Option(None)) => self.text("null"),
             (Shape::Option(inner), Val::Option(Some(value))) => match &**inner {
@@ -127,15 +134,20 @@ impl Writer {
                 Shape::Option(_) => self.items(std::iter::once((&**inner, &**value))),
                 inner => self.value(inner, value),
             },
-            (Shape::Result(ok, _), Val::Result(Ok(value))) => self.tagged("ok", ok.as_deref().zip(value.as_deref())),
-            (Shape::Result(_, err), Val::Result(Err(value))) => self.tagged("err", err.as_deref().zip(value.as_deref())),
+            (Shape::Result(ok, _), Val::Result(Ok(value))) => {
+                self.tagged("ok", ok.as_deref().zip(value.as_deref()))
+            }
+            (Shape::Result(_, err), Val::Result(Err(value))) => {
+                self.tagged("err", err.as_deref().zip(value.as_deref()))
+            }
             (_, Val::Flags(names)) => self.plain(names),
             _ => Err(Full::Mismatch),
         }
     }
 
     fn bytes(&mut self, items: &[Val]) -> Result<(), Full> {
-        let byte = |value: &Val| if let Val::U8(byte) = value { Ok(*byte) } else { Err(Full::Mismatch) };
+        let byte =
+            |value: &Val| if let Val::U8(byte) = value { Ok(*byte) } else { Err(Full::Mismatch) };
         let bytes = items.iter().map(byte).collect::<Result<Vec<u8>, Full>>()?;
         self.text("\"")?;
         // In pieces of whole groups, so that the limit holds before the text is there as a whole.

@@ -23,7 +23,8 @@ fn start(directory: &Path) -> Arc<Sandbox> {
 }
 
 fn files(directory: &Path) -> Vec<PathBuf> {
-    let mut files: Vec<_> = fs::read_dir(directory.join("cache")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<_> =
+        fs::read_dir(directory.join("cache")).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     files
 }
@@ -64,11 +65,16 @@ async fn survive_a_restart() {
 #[tokio::test]
 async fn kinds_and_schemas_survive_too() {
     let directory = tempfile::tempdir().unwrap();
-    let wat = dynamic(ECHO).replacen("(component", r#"(component (@custom "wasmill:schema" "{\"required\":[\"a\"]}")"#, 1);
+    let wat = dynamic(ECHO).replacen(
+        "(component",
+        r#"(component (@custom "wasmill:schema" "{\"required\":[\"a\"]}")"#,
+        1,
+    );
     let bytes = wasm(&wat);
     let admitted = start(directory.path()).admit(bytes.clone()).await.unwrap();
     assert!(admitted.schema.is_some());
-    let script = start(directory.path()).prepare(digest(&bytes), Kind::Dynamic, never).await.unwrap();
+    let script =
+        start(directory.path()).prepare(digest(&bytes), Kind::Dynamic, never).await.unwrap();
     assert_eq!(script.schema(), admitted.schema.as_ref());
     assert!(script.check("{}").is_err() && script.check("{\"a\":1}").is_ok());
 }
@@ -81,7 +87,11 @@ async fn tampering_is_noticed() {
     let whole = fs::read(&path).unwrap();
     let length = whole.len();
     // The end, each part of what stands behind the code, the label, and places all over the code.
-    for at in (0..120).step_by(7).map(|back| length - 1 - back).chain((0..length - 120).step_by(length / 10)) {
+    for at in (0..120)
+        .step_by(7)
+        .map(|back| length - 1 - back)
+        .chain((0..length - 120).step_by(length / 10))
+    {
         let mut bytes = whole.clone();
         bytes[at] ^= 1;
         replace(&path, &bytes);
@@ -176,7 +186,9 @@ async fn other_keys_do_not_open_them() {
     let mut other = config(directory.path().join("cache"));
     other.artefact_key = [8; 32];
     let sandbox = Sandbox::new(other).unwrap();
-    let result = sandbox.prepare(digest(&one()), Kind::Command, || async { Err("not there".to_owned()) }).await;
+    let result = sandbox
+        .prepare(digest(&one()), Kind::Command, || async { Err("not there".to_owned()) })
+        .await;
     assert!(matches!(result, Err(PrepareError::Fetch(message)) if message == "not there"));
 }
 
@@ -200,7 +212,9 @@ async fn wrong_bytes_and_kinds() {
     assert!(matches!(result, Err(PrepareError::Fetch(message)) if message.contains("instead of")));
     sandbox.admit(one()).await.unwrap();
     let result = sandbox.prepare(digest(&one()), Kind::Typed, never).await;
-    assert!(matches!(result, Err(PrepareError::Refused(refusal)) if refusal.message.contains("recorded as typed, but it is command")));
+    assert!(
+        matches!(result, Err(PrepareError::Refused(refusal)) if refusal.message.contains("recorded as typed, but it is command"))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

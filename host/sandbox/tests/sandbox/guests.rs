@@ -15,13 +15,22 @@ fn brief() -> RunLimits {
 
 #[tokio::test]
 async fn limits_end_real_guests() {
-    for (op, name) in [("spin", "Timeout"), ("sleep", "Timeout"), ("grow", "OutOfMemory"), ("recurse", "StackOverflow")] {
+    for (op, name) in [
+        ("spin", "Timeout"),
+        ("sleep", "Timeout"),
+        ("grow", "OutOfMemory"),
+        ("recurse", "StackOverflow"),
+    ] {
         let start = Instant::now();
         let ran = misbehave(op, brief()).await;
         assert_eq!(ran.name(), name, "{op}: {:?}", ran.failure());
         assert!(start.elapsed() < Duration::from_secs(60), "{op}");
     }
-    let ran = misbehave("result", RunLimits { memory_bytes: 3 << 30, wall: Duration::from_secs(120), ..limits() }).await;
+    let ran = misbehave(
+        "result",
+        RunLimits { memory_bytes: 3 << 30, wall: Duration::from_secs(120), ..limits() },
+    )
+    .await;
     assert!(["ResultTooLarge", "Trap"].contains(&ran.name()), "{:?}", ran.failure());
 }
 
@@ -31,8 +40,17 @@ async fn panics_tell_their_message_and_functions() {
     assert_eq!(ran.name(), "Trap");
     assert!(ran.failure().message.contains("boom at work"), "{}", ran.failure().message);
     let stack = ran.failure().stack.as_deref().unwrap_or_default();
-    let place = |name: &str| stack.lines().position(|line| line.contains(name)).unwrap_or_else(|| panic!("{name} is not in\n{stack}"));
-    assert!(place("inner_frame") < place("middle_frame") && place("middle_frame") < place("outer_frame"), "{stack}");
+    let place = |name: &str| {
+        stack
+            .lines()
+            .position(|line| line.contains(name))
+            .unwrap_or_else(|| panic!("{name} is not in\n{stack}"))
+    };
+    assert!(
+        place("inner_frame") < place("middle_frame")
+            && place("middle_frame") < place("outer_frame"),
+        "{stack}"
+    );
     assert!(ran.log.contains("boom at work"));
 }
 
@@ -59,7 +77,8 @@ async fn errors_and_exits() {
 
 #[tokio::test]
 async fn nothing_of_the_host_is_visible() {
-    let environment: Value = serde_json::from_str(misbehave("env", limits()).await.result()).unwrap();
+    let environment: Value =
+        serde_json::from_str(misbehave("env", limits()).await.result()).unwrap();
     assert_eq!(environment, json!({"WM_TEST": "common", "WM_JOB": "one"}));
     let files = misbehave("files", limits()).await;
     assert!(!files.result().contains("opened"), "{}", files.result());
@@ -85,7 +104,11 @@ async fn secrets_do_not_stay() {
 async fn memory_is_counted() {
     let ran = run_bytes(guest("misbehave.wasm"), r#"{"op":"memory","mib":20}"#, limits()).await;
     assert_eq!(ran.result(), "\"ok\"");
-    assert!((20 << 20..24 << 20).contains(&ran.run.usage.memory_peak_bytes), "{}", ran.run.usage.memory_peak_bytes);
+    assert!(
+        (20 << 20..24 << 20).contains(&ran.run.usage.memory_peak_bytes),
+        "{}",
+        ran.run.usage.memory_peak_bytes
+    );
 }
 
 fn every_value() -> Value {
@@ -112,7 +135,10 @@ async fn one_wrong_value_is_named() {
     let mut args = every_value();
     args["v"]["points"][1]["y"] = json!("low");
     let ran = run_bytes(guest("values.wasm"), &args.to_string(), limits()).await;
-    assert_eq!(ran.failure().message, "argument \"v.points[1].y\": expected an integer from -2147483648 to 2147483647, got \"low\"");
+    assert_eq!(
+        ran.failure().message,
+        "argument \"v.points[1].y\": expected an integer from -2147483648 to 2147483647, got \"low\""
+    );
 }
 
 #[tokio::test]
@@ -120,9 +146,17 @@ async fn hello_and_word_count() {
     let admitted = shared().admit(guest("hello.wasm")).await.unwrap();
     assert_eq!(admitted.kind, Kind::Typed);
     let schema = admitted.schema.unwrap();
-    assert_eq!((&schema["required"], &schema["properties"]["name"]["type"]), (&json!(["name"]), &json!("string")));
+    assert_eq!(
+        (&schema["required"], &schema["properties"]["name"]["type"]),
+        (&json!(["name"]), &json!("string"))
+    );
     let ran = run_bytes(guest("hello.wasm"), r#"{"name":"Ann"}"#, limits()).await;
-    assert!(serde_json::from_str::<Value>(ran.result()).unwrap()["greeting"].as_str().unwrap().contains("Ann"));
+    assert!(
+        serde_json::from_str::<Value>(ran.result()).unwrap()["greeting"]
+            .as_str()
+            .unwrap()
+            .contains("Ann")
+    );
     assert_eq!(shared().admit(guest("word-count.wasm")).await.unwrap().kind, Kind::Command);
     let ran = run_bytes(guest("word-count.wasm"), r#"{"text":"one two\nthree\n"}"#, limits()).await;
     let counts: Value = serde_json::from_str(ran.result()).unwrap();

@@ -1,4 +1,5 @@
-//! Guests that want to harm: each must end with its own outcome, in time, and leave the sandbox as it was.
+//! Guests that want to harm: each must end with its own outcome, in time, and leave the sandbox as
+//! it was.
 
 use crate::support::*;
 use std::sync::Arc;
@@ -41,7 +42,11 @@ async fn sleepers() {
 
 #[tokio::test]
 async fn host_call_flood() {
-    times_out(&command("", "(loop $l (call $write (i32.const 2) (i32.const 0) (i32.const 0)) (br $l))")).await;
+    times_out(&command(
+        "",
+        "(loop $l (call $write (i32.const 2) (i32.const 0) (i32.const 0)) (br $l))",
+    ))
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -51,7 +56,15 @@ async fn spinners_do_not_hold_the_executor() {
     let spinners: Vec<_> = (0..4)
         .map(|_| {
             let spin = spin.clone();
-            tokio::spawn(async move { run_prepared(shared(), &spin, "{}", RunLimits { wall: Duration::from_secs(6), ..limits() }).await })
+            tokio::spawn(async move {
+                run_prepared(
+                    shared(),
+                    &spin,
+                    "{}",
+                    RunLimits { wall: Duration::from_secs(6), ..limits() },
+                )
+                .await
+            })
         })
         .collect();
     tokio::time::sleep(Duration::from_millis(50)).await;
@@ -59,7 +72,10 @@ async fn spinners_do_not_hold_the_executor() {
         run_prepared(shared(), &good, "{}", limits()).await.result();
     }
     // Had they held the two workers, the calls would have had to wait for their end.
-    assert!(spinners.iter().all(|spinner| !spinner.is_finished()), "five calls took as long as the spinners' six seconds");
+    assert!(
+        spinners.iter().all(|spinner| !spinner.is_finished()),
+        "five calls took as long as the spinners' six seconds"
+    );
     for spinner in spinners {
         assert_eq!(spinner.await.unwrap().name(), "Timeout");
     }
@@ -88,11 +104,16 @@ async fn memory_bombs() {
         (core instance $a (instantiate $m)) (core instance $b (instantiate $m)) (core instance $c (instantiate $m))
         (core instance $d (instantiate $m)) (core instance $e (instantiate $m)) (core instance $f (instantiate $m))
         (func (export "main") (result u32) (canon lift (core func $f "f"))))"#;
-    let initial = command("", "").replace("(memory (export \"memory\") 2)", "(memory (export \"memory\") 65536)");
+    let initial = command("", "")
+        .replace("(memory (export \"memory\") 2)", "(memory (export \"memory\") 65536)");
     for wat in [command("", grow), many.to_owned(), initial] {
         let ran = run(&wat, "{}").await;
         assert_eq!(ran.name(), "OutOfMemory", "{:?}", ran.failure());
-        assert!(ran.failure().message.ends_with("its limit is 32 MiB"), "{}", ran.failure().message);
+        assert!(
+            ran.failure().message.ends_with("its limit is 32 MiB"),
+            "{}",
+            ran.failure().message
+        );
         assert!(ran.run.usage.memory_peak_bytes <= 32 << 20);
     }
 }
@@ -103,12 +124,23 @@ async fn table_bombs() {
     let ran =
         run(&command(table, "(loop $l (br_if $l (i32.ne (table.grow $t (ref.null func) (i32.const 1000)) (i32.const -1))))"), "{}").await;
     assert_eq!(ran.name(), "OutOfMemory");
-    assert!(ran.failure().message.contains("table elements, its limit is 100000"), "{}", ran.failure().message);
+    assert!(
+        ran.failure().message.contains("table elements, its limit is 100000"),
+        "{}",
+        ran.failure().message
+    );
 }
 
 #[tokio::test]
 async fn recursion() {
-    let ran = run(&command("(func $r (param i64) (call $r (local.get 0)) (call $r (local.get 0)))", "(call $r (i64.const 1))"), "{}").await;
+    let ran = run(
+        &command(
+            "(func $r (param i64) (call $r (local.get 0)) (call $r (local.get 0)))",
+            "(call $r (i64.const 1))",
+        ),
+        "{}",
+    )
+    .await;
     assert_eq!(ran.name(), "StackOverflow");
     assert_eq!(ran.failure().stack.as_deref().unwrap().lines().count(), 32);
     // A stack in memory that grows downwards, as compilers keep it: it ends below address 0.
@@ -122,17 +154,41 @@ async fn traps_tell_what_and_where() {
     let inner = "(func $inner unreachable) (func $outer (call $inner))";
     let ran = run(&command(inner, "(call $outer)"), "{}").await;
     assert_eq!(ran.name(), "Trap");
-    assert_eq!(ran.failure().message, "the script aborted: it ran into an `unreachable` instruction");
-    assert!(ran.failure().stack.as_deref().unwrap().starts_with("inner\nouter"), "{:?}", ran.failure().stack);
-    let spoken = format!(r#"{inner} (data (i32.const 1024) "thread 'main' panicked at src/main.rs:1:2:\0ano tea\0a")"#);
-    let ran = run(&command(&spoken, "(call $write (i32.const 2) (i32.const 1024) (i32.const 50)) (call $outer)"), "{}").await;
+    assert_eq!(
+        ran.failure().message,
+        "the script aborted: it ran into an `unreachable` instruction"
+    );
+    assert!(
+        ran.failure().stack.as_deref().unwrap().starts_with("inner\nouter"),
+        "{:?}",
+        ran.failure().stack
+    );
+    let spoken = format!(
+        r#"{inner} (data (i32.const 1024) "thread 'main' panicked at src/main.rs:1:2:\0ano tea\0a")"#
+    );
+    let ran = run(
+        &command(
+            &spoken,
+            "(call $write (i32.const 2) (i32.const 1024) (i32.const 50)) (call $outer)",
+        ),
+        "{}",
+    )
+    .await;
     assert_eq!(ran.failure().message, "the script aborted: panicked at src/main.rs:1:2: no tea");
     let ran = run(&command("", "(drop (i32.div_u (i32.const 1) (i32.const 0)))"), "{}").await;
     assert_eq!(ran.failure().message, "the script trapped: integer divide by zero");
     let ran = run(&command("", "(drop (i32.load (i32.const -8)))"), "{}").await;
-    assert_eq!((ran.name(), ran.failure().message.as_str()), ("Trap", "the script trapped: out of bounds memory access"));
-    // A string that lies outside of memory breaks a rule of the component model, not of the language.
-    let ran = run(&dynamic(r#"(func (export "main") (param i32 i32) (result i32) (i32.const -8))"#), "{}").await;
+    assert_eq!(
+        (ran.name(), ran.failure().message.as_str()),
+        ("Trap", "the script trapped: out of bounds memory access")
+    );
+    // A string that lies outside of memory breaks a rule of the component model, not of the
+    // language.
+    let ran = run(
+        &dynamic(r#"(func (export "main") (param i32 i32) (result i32) (i32.const -8))"#),
+        "{}",
+    )
+    .await;
     assert_eq!(ran.name(), "Trap", "{:?}", ran.failure());
 }
 
@@ -152,13 +208,18 @@ async fn log_flood() {
 #[tokio::test]
 async fn log_forgery() {
     let text = r#"(data (i32.const 1024) "\1b]0;owned\07ok\0d[ERROR] no\0a")"#;
-    let ran = run(&command(text, "(call $write (i32.const 2) (i32.const 1024) (i32.const 24))"), "{}").await;
+    let ran =
+        run(&command(text, "(call $write (i32.const 2) (i32.const 1024) (i32.const 24))"), "{}")
+            .await;
     assert_eq!(ran.log, "\\u{1b}]0;owned\\u{7}ok\\u{d}[ERROR] no\n");
 }
 
 #[tokio::test]
 async fn output_flood() {
-    let flood = command("", "(loop $l (call $write (i32.const 1) (i32.const 4096) (i32.const 65536)) (br $l))");
+    let flood = command(
+        "",
+        "(loop $l (call $write (i32.const 1) (i32.const 4096) (i32.const 65536)) (br $l))",
+    );
     let ran = run(&flood, "{}").await;
     assert_eq!(ran.name(), "ResultTooLarge");
     assert_eq!(ran.failure().message, "the script's result is larger than 1 MiB");
@@ -228,7 +289,11 @@ async fn nothing_is_left_of_a_former_guest() {
 async fn all_places_taken() {
     let (sandbox, _directory) = sandbox_with(|config| config.limits.concurrent_runs = 1);
     let sleeper = prepared(&sandbox, wasm(&command("", SPIN))).await;
-    let quick = prepared(&sandbox, wasm(&typed("(result u32)", r#"(func (export "main") (result i32) (i32.const 7))"#))).await;
+    let quick = prepared(
+        &sandbox,
+        wasm(&typed("(result u32)", r#"(func (export "main") (result i32) (i32.const 7))"#)),
+    )
+    .await;
     let held = Arc::new(LogBuffer::new(0));
     let mut slow = call("{}", RunLimits { wall: Duration::from_millis(600), ..limits() });
     slow.log = held;

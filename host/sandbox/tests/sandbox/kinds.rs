@@ -64,8 +64,12 @@ async fn dynamic_results_are_checked() {
     let deep = run(&dynamic(&returning(&"[".repeat(2000))), "{}").await;
     assert_eq!(deep.name(), "InvalidResult");
     assert!(deep.failure().message.contains("deeper than 128"));
-    let large =
-        run_bytes(wasm(&dynamic(ECHO)), &format!("{{\"a\":\"{}\"}}", "x".repeat(2000)), RunLimits { result_bytes: 1000, ..limits() }).await;
+    let large = run_bytes(
+        wasm(&dynamic(ECHO)),
+        &format!("{{\"a\":\"{}\"}}", "x".repeat(2000)),
+        RunLimits { result_bytes: 1000, ..limits() },
+    )
+    .await;
     assert_eq!(large.name(), "ResultTooLarge");
 }
 
@@ -79,18 +83,28 @@ async fn dynamic_error() {
             (i32.store8 (i32.const 36) (i32.const 0))
             (i32.const 16))"#;
     let ran = run(&dynamic(core), "{}").await;
-    assert_eq!((ran.name(), ran.failure().message.as_str(), ran.failure().stack.as_deref()), ("TeaError", "no tea", None));
+    assert_eq!(
+        (ran.name(), ran.failure().message.as_str(), ran.failure().stack.as_deref()),
+        ("TeaError", "no tea", None)
+    );
 }
 
 #[tokio::test]
 async fn command_output_is_the_result() {
-    for (printed, result, log) in
-        [("{\"a\": 1}\n", "{\"a\": 1}", ""), ("working\n[1,2]\n", "[1,2]", "working\n"), ("hello\n", "\"hello\\n\"", ""), ("", "null", "")]
-    {
+    for (printed, result, log) in [
+        ("{\"a\": 1}\n", "{\"a\": 1}", ""),
+        ("working\n[1,2]\n", "[1,2]", "working\n"),
+        ("hello\n", "\"hello\\n\"", ""),
+        ("", "null", ""),
+    ] {
         let ran = run(&printing(printed, ""), "{}").await;
         assert_eq!((ran.result(), ran.log.as_str()), (result, log), "{printed:?}");
     }
-    assert_eq!(run(&printing("7", "(call $exit (i32.const 0))"), "{}").await.result(), "7", "exit(0) is success");
+    assert_eq!(
+        run(&printing("7", "(call $exit (i32.const 0))"), "{}").await.result(),
+        "7",
+        "exit(0) is success"
+    );
 }
 
 #[tokio::test]
@@ -106,10 +120,16 @@ async fn command_input_and_exit_codes() {
         "(call $write (i32.const 2) (i32.const 1024) (i32.const 22)) (call $exit (i32.const 3))",
     );
     let ran = run(&failing, "{}").await;
-    assert_eq!((ran.name(), ran.failure().message.as_str(), ran.failure().exit_code), ("ScriptError", "no such file", Some(3)));
+    assert_eq!(
+        (ran.name(), ran.failure().message.as_str(), ran.failure().exit_code),
+        ("ScriptError", "no such file", Some(3))
+    );
     assert_eq!(ran.log, "starting\nno such file\n");
     let silent = run(&command("", "(call $exit (i32.const 200))"), "{}").await;
-    assert_eq!((silent.failure().message.as_str(), silent.failure().exit_code), ("the script exited with code 200", Some(200)));
+    assert_eq!(
+        (silent.failure().message.as_str(), silent.failure().exit_code),
+        ("the script exited with code 200", Some(200))
+    );
 }
 
 #[tokio::test]
@@ -126,9 +146,17 @@ async fn command_environment() {
             (i32.store (i32.const 12) (i32.load (i32.const 4)))
             (drop (call $fd_write (i32.const 1) (i32.const 8) (i32.const 1) (i32.const 16)))))"#;
     let ran = run(wat, "{\"a\":1}").await;
-    assert_eq!(ran.result(), r#""WM_TEST=common\u0000WM_JOB=one\u0000WM_ARGS={\"a\":1}\u0000""#, "and nothing of the host's environment");
+    assert_eq!(
+        ran.result(),
+        r#""WM_TEST=common\u0000WM_JOB=one\u0000WM_ARGS={\"a\":1}\u0000""#,
+        "and nothing of the host's environment"
+    );
     let ran = run(wat, &format!("{{\"a\":\"{}\"}}", "x".repeat(200_000))).await;
-    assert_eq!(ran.result(), r#""WM_TEST=common\u0000WM_JOB=one\u0000""#, "large arguments are on standard input only");
+    assert_eq!(
+        ran.result(),
+        r#""WM_TEST=common\u0000WM_JOB=one\u0000""#,
+        "large arguments are on standard input only"
+    );
 }
 
 #[tokio::test]
@@ -136,7 +164,9 @@ async fn environment_is_made_when_asked_for() {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
     let silent = typed("(result u32)", r#"(func (export "main") (result i32) (i32.const 1))"#);
-    for (wat, times) in [(silent, 0), (command("", "(call $write (i32.const 1) (i32.const 0) (i32.const 0))"), 1)] {
+    for (wat, times) in
+        [(silent, 0), (command("", "(call $write (i32.const 1) (i32.const 0) (i32.const 0))"), 1)]
+    {
         let script = prepared(shared(), wasm(&wat)).await;
         let made = Arc::new(AtomicU32::new(0));
         let counter = made.clone();
@@ -197,10 +227,14 @@ async fn usage_is_measured() {
     assert!(ran.run.usage.busy_ticks as u128 <= ran.run.usage.wall.as_millis() / 5 + 1);
 }
 
-/// Scripts of some languages are several components in one, each with a memory of its own: JavaScript made with componentize-qjs.
+/// Scripts of some languages are several components in one, each with a memory of its own:
+/// JavaScript made with componentize-qjs.
 #[tokio::test]
 async fn parts_of_a_component_hand_text_to_each_other() {
-    let count = typed(r#"(param "text" string) (result u32)"#, r#"(func (export "main") (param i32 i32) (result i32) (local.get 1))"#);
+    let count = typed(
+        r#"(param "text" string) (result u32)"#,
+        r#"(func (export "main") (param i32 i32) (result i32) (local.get 1))"#,
+    );
     let counting = count.replacen("(component", "(component $counting", 1);
     let wat = format!(
         r#"(component

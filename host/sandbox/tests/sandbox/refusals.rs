@@ -38,13 +38,29 @@ async fn each_reason() {
             RefusalCode::ForbiddenImport,
             "wasi_snapshot_preview1#no_such",
         ),
-        (r#"(module (func (export "_start") (param i32)))"#, RefusalCode::NothingToCall, "without parameters"),
+        (
+            r#"(module (func (export "_start") (param i32)))"#,
+            RefusalCode::NothingToCall,
+            "without parameters",
+        ),
         (r#"(module (memory i64 1) (func (export "_start")))"#, RefusalCode::Malformed, "memory64"),
-        (r#"(module (memory 1 1 shared) (func (export "_start")))"#, RefusalCode::Malformed, "threads"),
-        (r#"(module (memory 1) (memory 1) (func (export "_start")))"#, RefusalCode::TooComplex, "memories count of 2 exceeds"),
+        (
+            r#"(module (memory 1 1 shared) (func (export "_start")))"#,
+            RefusalCode::Malformed,
+            "threads",
+        ),
+        (
+            r#"(module (memory 1) (memory 1) (func (export "_start")))"#,
+            RefusalCode::TooComplex,
+            "memories count of 2 exceeds",
+        ),
         (r#"(module (type (array i8)) (func (export "_start")))"#, RefusalCode::Malformed, "gc"),
         (r#"(module (tag) (func (export "_start")))"#, RefusalCode::Malformed, "exceptions"),
-        (r#"(module (func (export "_start") (param externref)))"#, RefusalCode::Malformed, "does not compile"),
+        (
+            r#"(module (func (export "_start") (param externref)))"#,
+            RefusalCode::Malformed,
+            "does not compile",
+        ),
     ] {
         let refusal = refused(wat).await;
         assert_eq!(refusal.code, code, "{refusal}");
@@ -56,7 +72,9 @@ async fn each_reason() {
 #[tokio::test]
 async fn invalid_code() {
     // The function's body leaves nothing on the stack, but a number is due.
-    let mut bytes = wat::parse_str(r#"(module (func (export "_start")) (func (result i32) (i32.const 1)))"#).unwrap();
+    let mut bytes =
+        wat::parse_str(r#"(module (func (export "_start")) (func (result i32) (i32.const 1)))"#)
+            .unwrap();
     let at = bytes.windows(2).rposition(|pair| pair == [0x41, 1]).unwrap();
     bytes[at..at + 2].copy_from_slice(&[1, 1]);
     let refusal = shared().admit(bytes.into()).await.unwrap_err();
@@ -77,7 +95,8 @@ async fn type_only_imports_are_fine() {
 
 #[tokio::test]
 async fn exploding_signature() {
-    // Each tuple holds the one before it three times: a few hundred bytes stand for half a million types.
+    // Each tuple holds the one before it three times: a few hundred bytes stand for half a million
+    // types.
     let mut types = String::from("(type $t0 (tuple u8 u8 u8))");
     for level in 1..12 {
         let below = level - 1;
@@ -101,7 +120,8 @@ async fn too_large() {
     assert_eq!(refusal.code, RefusalCode::TooLarge);
 }
 
-/// A function with variables that are all alive through a loop: what a register allocator suffers from most.
+/// A function with variables that are all alive through a loop: what a register allocator suffers
+/// from most.
 fn bomb(functions: usize, locals: usize) -> Bytes {
     let mut body = format!("(local {})", "i64 ".repeat(locals));
     for local in 0..locals {
@@ -110,10 +130,15 @@ fn bomb(functions: usize, locals: usize) -> Bytes {
     body += "(loop $l ";
     for local in 0..locals {
         let (one, two) = ((local * 7 + 3) % locals, (local * 13 + 5) % locals);
-        body += &format!("(if (i64.eqz (local.get {one})) (then (local.set {local} (i64.add (local.get {local}) (local.get {two})))))");
+        body += &format!(
+            "(if (i64.eqz (local.get {one})) (then (local.set {local} (i64.add (local.get {local}) (local.get {two})))))"
+        );
     }
     body += "(br_if $l (i64.eqz (local.get 0))))";
-    wasm(&format!(r#"(module (memory (export "memory") 1) (func (export "_start")) {})"#, format!("(func {body})").repeat(functions)))
+    wasm(&format!(
+        r#"(module (memory (export "memory") 1) (func (export "_start")) {})"#,
+        format!("(func {body})").repeat(functions)
+    ))
 }
 
 async fn costs_too_much(sandbox: &Sandbox, wasm: Bytes, part: &str) {
@@ -129,23 +154,33 @@ async fn costs_too_much(sandbox: &Sandbox, wasm: Bytes, part: &str) {
 
 #[tokio::test]
 async fn compile_bombs() {
-    let (sandbox, _directory) = sandbox_with(|config| config.limits.compile.cpu = Duration::from_secs(1));
+    let (sandbox, _directory) =
+        sandbox_with(|config| config.limits.compile.cpu = Duration::from_secs(1));
     costs_too_much(&sandbox, bomb(2, 3000), "1 s of processor time").await;
-    let (sandbox, _directory) = sandbox_with(|config| config.limits.compile.wall = Duration::from_millis(200));
+    let (sandbox, _directory) =
+        sandbox_with(|config| config.limits.compile.wall = Duration::from_millis(200));
     costs_too_much(&sandbox, bomb(2, 3000), "not done after 0 s").await;
-    let (sandbox, _directory) = sandbox_with(|config| config.limits.compile.address_space_bytes = 96 << 20);
+    let (sandbox, _directory) =
+        sandbox_with(|config| config.limits.compile.address_space_bytes = 96 << 20);
     costs_too_much(&sandbox, bomb(2, 3000), "96 MiB").await;
 }
 
 #[tokio::test]
 async fn child_without_limits_does_not_work() {
     // An address space that is too small to start in: the child fails, closed.
-    let (sandbox, _directory) = sandbox_with(|config| config.limits.compile.address_space_bytes = 1 << 20);
+    let (sandbox, _directory) =
+        sandbox_with(|config| config.limits.compile.address_space_bytes = 1 << 20);
     assert!(sandbox.admit(wasm(&printing("1", ""))).await.is_err());
     let (sandbox, _directory) = sandbox_with(|config| config.compiler = "/no/such/program".into());
-    assert_eq!(sandbox.admit(wasm(&printing("1", ""))).await.unwrap_err().code, RefusalCode::Internal);
+    assert_eq!(
+        sandbox.admit(wasm(&printing("1", ""))).await.unwrap_err().code,
+        RefusalCode::Internal
+    );
     let (sandbox, _directory) = sandbox_with(|config| config.compiler = "/bin/true".into());
-    assert_eq!(sandbox.admit(wasm(&printing("1", ""))).await.unwrap_err().code, RefusalCode::Internal);
+    assert_eq!(
+        sandbox.admit(wasm(&printing("1", ""))).await.unwrap_err().code,
+        RefusalCode::Internal
+    );
 }
 
 #[tokio::test]
@@ -171,8 +206,12 @@ async fn deep_types() {
     bytes.push(7);
     leb(types.len() as u32, &mut bytes);
     bytes.extend(types);
-    // The other sections' type indices now mean other types; either way it must be refused, and nothing may fall over.
+    // The other sections' type indices now mean other types; either way it must be refused, and
+    // nothing may fall over.
     bytes.extend(&base[8..]);
     let refusal = shared().admit(bytes.into()).await.unwrap_err();
-    assert!(matches!(refusal.code, RefusalCode::Malformed | RefusalCode::TooCostlyToCompile), "{refusal}");
+    assert!(
+        matches!(refusal.code, RefusalCode::Malformed | RefusalCode::TooCostlyToCompile),
+        "{refusal}"
+    );
 }

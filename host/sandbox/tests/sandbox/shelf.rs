@@ -37,7 +37,12 @@ impl Memory {
 
 #[async_trait]
 impl ArtefactShelf for Memory {
-    async fn get(&self, made_for: &str, module: Digest, largest: u64) -> Result<Option<Bytes>, String> {
+    async fn get(
+        &self,
+        made_for: &str,
+        module: Digest,
+        largest: u64,
+    ) -> Result<Option<Bytes>, String> {
         self.works()?;
         let found = self.kept.lock().unwrap().get(&(made_for.to_owned(), module)).cloned();
         assert!(found.as_ref().is_none_or(|found| found.len() as u64 <= largest));
@@ -73,7 +78,8 @@ fn host(directory: &Path, shelf: &Arc<Memory>, key: [u8; 32]) -> Arc<Sandbox> {
     Sandbox::new(config).unwrap()
 }
 
-/// Prepares and runs module one on a host that has nothing on its disk, and tells what happened, once that is all over.
+/// Prepares and runs module one on a host that has nothing on its disk, and tells what happened,
+/// once that is all over.
 async fn fresh_host(shelf: &Arc<Memory>) -> (bool, ArtefactCounts) {
     let directory = tempfile::tempdir().unwrap();
     let sandbox = host(directory.path(), shelf, KEY);
@@ -134,9 +140,12 @@ async fn what_is_not_authentic_is_never_used() {
     let shelf = filled().await;
     let (key, whole) = shelf.the_one();
     let length = whole.len();
-    let rejected = ArtefactCounts { rejected: 1, compiled: 1, shelved: 1, ..ArtefactCounts::default() };
-    // The beginning, middle and end of the code, the label, its length, the code of authentication, the magic.
-    let label_bytes = u32::from_le_bytes(whole[length - 44..length - 40].try_into().unwrap()) as usize;
+    let rejected =
+        ArtefactCounts { rejected: 1, compiled: 1, shelved: 1, ..ArtefactCounts::default() };
+    // The beginning, middle and end of the code, the label, its length, the code of authentication,
+    // the magic.
+    let label_bytes =
+        u32::from_le_bytes(whole[length - 44..length - 40].try_into().unwrap()) as usize;
     let label = length - 44 - label_bytes;
     assert_eq!((&whole[..4], whole[label]), (&b"\x7fELF"[..], b'{'));
     let back = [1, 8, 9, 40, 41, 44, 45].map(|back| length - back);
@@ -149,7 +158,9 @@ async fn what_is_not_authentic_is_never_used() {
         let (_, healed) = shelf.the_one();
         assert_ne!(healed[at], whole[at] ^ 1, "it was not put there anew");
     }
-    for cut in [0, 1, 43, 44, 45, label, length / 2, length - 44, length - 40, length - 8, length - 1] {
+    for cut in
+        [0, 1, 43, 44, 45, label, length / 2, length - 44, length - 40, length - 8, length - 1]
+    {
         shelf.put_there(&key, whole.slice(..cut));
         assert_eq!(fresh_host(&shelf).await, (true, rejected), "cut after {cut}");
     }
@@ -159,7 +170,8 @@ async fn what_is_not_authentic_is_never_used() {
 
 #[tokio::test]
 async fn other_keys_and_names_do_not_fit() {
-    let rejected = ArtefactCounts { rejected: 1, compiled: 1, shelved: 1, ..ArtefactCounts::default() };
+    let rejected =
+        ArtefactCounts { rejected: 1, compiled: 1, shelved: 1, ..ArtefactCounts::default() };
     // Of a host with another key, in every way as it should be.
     let (directory, shelf) = (tempfile::tempdir().unwrap(), Arc::new(Memory::default()));
     let sandbox = host(directory.path(), &shelf, [8; 32]);
@@ -211,7 +223,12 @@ async fn the_disk_has_a_bound() {
     let directory = tempfile::tempdir().unwrap();
     let cache = directory.path().join("cache");
     let scripts: Vec<Bytes> = (0..6).map(|n| wasm(&printing(&n.to_string(), ""))).collect();
-    let sizes = || -> Vec<u64> { std::fs::read_dir(&cache).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).collect() };
+    let sizes = || -> Vec<u64> {
+        std::fs::read_dir(&cache)
+            .unwrap()
+            .map(|entry| entry.unwrap().metadata().unwrap().len())
+            .collect()
+    };
     Sandbox::new(config(cache.clone())).unwrap().admit(scripts[0].clone()).await.unwrap();
     let bound = sizes()[0] * 5 / 2;
     let bounded = |warm_bytes| {

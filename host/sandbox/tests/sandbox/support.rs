@@ -7,7 +7,9 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use wasmill_core::{Digest, Failure, HostLimits, Outcome, RunLimits};
-use wasmill_sandbox::{Admitted, Call, Environment, LogBuffer, Prepared, Refusal, Run, Sandbox, SandboxConfig};
+use wasmill_sandbox::{
+    Admitted, Call, Environment, LogBuffer, Prepared, Refusal, Run, Sandbox, SandboxConfig,
+};
 
 /// The key of every sandbox here, unless a test is about keys.
 pub(crate) const KEY: [u8; 32] = [7; 32];
@@ -44,7 +46,13 @@ pub(crate) fn shared() -> &'static Arc<Sandbox> {
 
 /// Limits small enough for tests.
 pub(crate) fn limits() -> RunLimits {
-    RunLimits { wall: Duration::from_secs(10), memory_bytes: 32 << 20, log_bytes: 64 << 10, result_bytes: 1 << 20, ..RunLimits::default() }
+    RunLimits {
+        wall: Duration::from_secs(10),
+        memory_bytes: 32 << 20,
+        log_bytes: 64 << 10,
+        result_bytes: 1 << 20,
+        ..RunLimits::default()
+    }
 }
 
 pub(crate) fn call(args: &str, limits: RunLimits) -> Call {
@@ -100,7 +108,12 @@ impl Ran {
     }
 }
 
-pub(crate) async fn run_prepared(sandbox: &Sandbox, script: &Arc<Prepared>, args: &str, limits: RunLimits) -> Ran {
+pub(crate) async fn run_prepared(
+    sandbox: &Sandbox,
+    script: &Arc<Prepared>,
+    args: &str,
+    limits: RunLimits,
+) -> Ran {
     let call = call(args, limits);
     let log = call.log.clone();
     let run = sandbox.invoke(script, call).await;
@@ -116,7 +129,8 @@ pub(crate) async fn run(wat: &str, args: &str) -> Ran {
     run_bytes(wasm(wat), args, limits()).await
 }
 
-/// A core command whose `_start` has this body. It may use `$write` to print from memory, and has whatever `extra` declares.
+/// A core command whose `_start` has this body. It may use `$write` to print from memory, and has
+/// whatever `extra` declares.
 pub(crate) fn command(extra: &str, body: &str) -> String {
     format!(
         r#"(module
@@ -145,8 +159,8 @@ pub(crate) fn printing(text: &str, then: &str) -> String {
     )
 }
 
-/// A typed component: `signature` is what follows `func` in its lifted type, `core` what `main` is in its core module, which has a
-/// memory and `$realloc`.
+/// A typed component: `signature` is what follows `func` in its lifted type, `core` what `main` is
+/// in its core module, which has a memory and `$realloc`.
 pub(crate) fn typed(signature: &str, core: &str) -> String {
     format!(
         r#"(component
@@ -168,10 +182,12 @@ pub(crate) fn typed(signature: &str, core: &str) -> String {
     )
 }
 
-/// A dynamic component; `core` as for [`typed`], with two parameters for the text and a pointer as its result.
+/// A dynamic component; `core` as for [`typed`], with two parameters for the text and a pointer as
+/// its result.
 pub(crate) fn dynamic(core: &str) -> String {
     let inner = typed("XXX", core);
-    let module = &inner[inner.find("(core module").unwrap()..inner.find("(func (export \"main\") XXX").unwrap()];
+    let module = &inner
+        [inner.find("(core module").unwrap()..inner.find("(func (export \"main\") XXX").unwrap()];
     format!(
         r#"(component
             {module}
@@ -214,7 +230,11 @@ pub(crate) fn returning(text: &str) -> String {
 /// A guest that another tool has built.
 pub(crate) fn guest(name: &str) -> Bytes {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/guests").join(name);
-    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; build the guests with `cargo xtask guests`", path.display())).into()
+    std::fs::read(&path)
+        .unwrap_or_else(|error| {
+            panic!("{}: {error}; build the guests with `cargo xtask guests`", path.display())
+        })
+        .into()
 }
 
 pub(crate) fn digest(bytes: &[u8]) -> Digest {

@@ -1,4 +1,5 @@
-//! What each operation takes and gives, for its description. An operation without one does not compile.
+//! What each operation takes and gives, for its description. An operation without one does not
+//! compile.
 
 use super::super::operations::Name;
 use crate::serve::events::Event;
@@ -76,13 +77,33 @@ const UPLOAD: &[Parameter] = &[
     parameter("summary", Text, "One line about the script"),
     parameter("timeout_s", Number(0), "Longest run, seconds; never above the host's"),
     parameter("memory_mib", Number(0), "Memory of a run, MiB; never above the host's"),
-    parameter("delete_after_use", Switch, "Synchronous runs leave nothing but the fact; queued ones are erased once their result was read"),
-    parameter("delete_after_secs", Number(0), "Seconds after a run's end at which its arguments, result and log are erased"),
-    parameter("on_hang_up", Text, "cancel or continue: what becomes of a synchronous run whose caller hangs up"),
-    parameter("on_sync_timeout", Text, "cancel or continue: what becomes of one that takes longer than its caller may wait"),
+    parameter(
+        "delete_after_use",
+        Switch,
+        "Synchronous runs leave nothing but the fact; queued ones are erased once their result was read",
+    ),
+    parameter(
+        "delete_after_secs",
+        Number(0),
+        "Seconds after a run's end at which its arguments, result and log are erased",
+    ),
+    parameter(
+        "on_hang_up",
+        Text,
+        "cancel or continue: what becomes of a synchronous run whose caller hangs up",
+    ),
+    parameter(
+        "on_sync_timeout",
+        Text,
+        "cancel or continue: what becomes of one that takes longer than its caller may wait",
+    ),
     parameter("retry", Text, "When a queued run that failed is started again: a policy as JSON"),
     parameter("concurrent_limit", Number(0), "Runs at the same time at most; 0: any number"),
-    parameter("concurrency_key", Text, "What the limit counts together, for instance $args[customer]"),
+    parameter(
+        "concurrency_key",
+        Text,
+        "What the limit counts together, for instance $args[customer]",
+    ),
 ];
 
 const VALUES: &[Parameter] = &[
@@ -100,12 +121,18 @@ const RESOURCES: &[Parameter] = &[
 
 const VARIABLE: &[Parameter] = &[
     parameter("decrypt_secret", Switch, "false: without the text of a secret one"),
-    parameter("include_encrypted", Switch, "With its text as it is sealed, when it is a secret that is not decrypted"),
+    parameter(
+        "include_encrypted",
+        Switch,
+        "With its text as it is sealed, when it is a secret that is not decrypted",
+    ),
 ];
 
-const ENCRYPTED: &[Parameter] = &[parameter("already_encrypted", Switch, "The value is sealed, as include_encrypted shows it")];
+const ENCRYPTED: &[Parameter] =
+    &[parameter("already_encrypted", Switch, "The value is sealed, as include_encrypted shows it")];
 
-const REPLACE: &[Parameter] = &[parameter("update_if_exists", Switch, "Replaces one that is there")];
+const REPLACE: &[Parameter] =
+    &[parameter("update_if_exists", Switch, "Replaces one that is there")];
 
 const JOBS: &[Parameter] = &[
     parameter("script_path_exact", Path, "Only of this script"),
@@ -155,8 +182,16 @@ const RESTART: &[Parameter] = &[
 ];
 
 const DELIVERIES: &[Parameter] = &[
-    parameter("per_page", Number(0), "Events of a page, at most 1000, which is also what is shown unless it is said"),
-    parameter("before", Number(0), "The id before which the page ends: the last one of the page before"),
+    parameter(
+        "per_page",
+        Number(0),
+        "Events of a page, at most 1000, which is also what is shown unless it is said",
+    ),
+    parameter(
+        "before",
+        Number(0),
+        "The id before which the page ends: the last one of the page before",
+    ),
 ];
 
 const UPDATE: &[Parameter] = &[
@@ -165,22 +200,37 @@ const UPDATE: &[Parameter] = &[
     parameter("no_logs", Switch, "Without log text"),
 ];
 
-const RESULT: &[Parameter] = &[parameter("json_path", Text, "The part of the result to answer with: keys and indices with dots between")];
+const RESULT: &[Parameter] = &[parameter(
+    "json_path",
+    Text,
+    "The part of the result to answer with: keys and indices with dots between",
+)];
 
-const STARTED: &[Parameter] = &[parameter("get_started", Switch, "Say of a queued job whether it runs")];
+const STARTED: &[Parameter] =
+    &[parameter("get_started", Switch, "Say of a queued job whether it runs")];
 
 /// What an operation takes and gives.
 pub(super) fn describe(name: Name) -> Description {
     use Gives::{Events, Json, Text, Wasm};
-    let plain = |gives| Description { query: &[], takes: Takes::Nothing, gives: vec![(200, gives)] };
-    let asked = |query, gives| Description { query, takes: Takes::Nothing, gives: vec![(200, gives)] };
-    let given = |takes, status, gives| Description { query: &[], takes, gives: vec![(status, gives)] };
+    let plain =
+        |gives| Description { query: &[], takes: Takes::Nothing, gives: vec![(200, gives)] };
+    let asked =
+        |query, gives| Description { query, takes: Takes::Nothing, gives: vec![(200, gives)] };
+    let given =
+        |takes, status, gives| Description { query: &[], takes, gives: vec![(status, gives)] };
     match name {
-        Name::Version | Name::UpToDate | Name::MyEmail | Name::MemberEmail | Name::DeleteToken | Name::RemoveMember => plain(Text),
+        Name::Version
+        | Name::UpToDate
+        | Name::MyEmail
+        | Name::MemberEmail
+        | Name::DeleteToken
+        | Name::RemoveMember => plain(Text),
         Name::ArchiveScript | Name::GetLogs => plain(Text),
-        Name::Health => {
-            Description { query: &[], takes: Takes::Nothing, gives: vec![(200, Json(of::<wire::Health>)), (503, Json(of::<wire::Health>))] }
-        }
+        Name::Health => Description {
+            query: &[],
+            takes: Takes::Nothing,
+            gives: vec![(200, Json(of::<wire::Health>)), (503, Json(of::<wire::Health>))],
+        },
         Name::ExplainProblem => plain(Gives::Markdown),
         Name::Document | Name::WorkspaceDocument => plain(Json(of::<Value>)),
 
@@ -198,17 +248,27 @@ pub(super) fn describe(name: Name) -> Description {
         Name::ListWorkspaces => plain(Json(of::<Vec<wire::Workspace>>)),
         Name::MyWorkspaces => plain(Json(of::<wire::UserWorkspaces>)),
         Name::CreateWorkspace => given(Takes::Json(of::<wire::NewWorkspace>), 201, Text),
-        Name::WorkspaceExists => given(Takes::Json(of::<wire::WorkspaceName>), 200, Json(of::<bool>)),
-        Name::UsernameExists => given(Takes::Json(of::<wire::NameInWorkspace>), 200, Json(of::<bool>)),
+        Name::WorkspaceExists => {
+            given(Takes::Json(of::<wire::WorkspaceName>), 200, Json(of::<bool>))
+        }
+        Name::UsernameExists => {
+            given(Takes::Json(of::<wire::NameInWorkspace>), 200, Json(of::<bool>))
+        }
 
         Name::GetSettings => plain(Json(of::<wire::WorkspaceSettings>)),
         Name::EditWebhook => given(Takes::OptionalJson(of::<wire::EditWebhook>), 200, Text),
-        Name::RotateWebhookSecret => given(Takes::OptionalJson(of::<wire::RotateSecret>), 200, Json(of::<wire::RotatedSecret>)),
+        Name::RotateWebhookSecret => given(
+            Takes::OptionalJson(of::<wire::RotateSecret>),
+            200,
+            Json(of::<wire::RotatedSecret>),
+        ),
         Name::TestWebhook => plain(Json(of::<wire::TestedWebhook>)),
         Name::WebhookDeliveries => asked(DELIVERIES, Json(of::<Vec<wire::WebhookDelivery>>)),
         Name::RedeliverWebhook => plain(Text),
 
-        Name::EditRetention | Name::EditScriptRetention => given(Takes::Json(of::<wire::Retention>), 200, Text),
+        Name::EditRetention | Name::EditScriptRetention => {
+            given(Takes::Json(of::<wire::Retention>), 200, Text)
+        }
         Name::EditWeight => given(Takes::Json(of::<wire::EditWeight>), 200, Text),
 
         Name::AddMember => given(Takes::Json(of::<wire::NewMember>), 201, Text),
@@ -224,7 +284,10 @@ pub(super) fn describe(name: Name) -> Description {
         Name::CreateScript => given(Takes::Json(of::<wire::NewScript>), 201, Text),
         Name::ListScripts => asked(PAGE, Json(of::<Vec<wire::Script>>)),
         Name::ListScriptPaths => plain(Json(of::<Vec<String>>)),
-        Name::GetScriptByPath | Name::GetScriptByHash | Name::ArchiveByHash | Name::DeleteVersion => plain(Json(of::<wire::Script>)),
+        Name::GetScriptByPath
+        | Name::GetScriptByHash
+        | Name::ArchiveByHash
+        | Name::DeleteVersion => plain(Json(of::<wire::Script>)),
         Name::ScriptExists => plain(Json(of::<bool>)),
         Name::ScriptHistory => plain(Json(of::<Vec<wire::HistoryEntry>>)),
         Name::LatestVersion => plain(Json(of::<Option<wire::HistoryEntry>>)),
@@ -236,15 +299,27 @@ pub(super) fn describe(name: Name) -> Description {
         Name::GetVariable => asked(VARIABLE, Json(of::<wire::Variable>)),
         Name::VariableExists | Name::ResourceExists => plain(Json(of::<bool>)),
         Name::ListVariables => asked(VALUES, Json(of::<Vec<wire::Variable>>)),
-        Name::CreateVariable => Description { query: ENCRYPTED, takes: Takes::Json(of::<wire::NewVariable>), gives: vec![(201, Text)] },
-        Name::UpdateVariable => Description { query: ENCRYPTED, takes: Takes::Json(of::<wire::EditVariable>), gives: vec![(200, Text)] },
+        Name::CreateVariable => Description {
+            query: ENCRYPTED,
+            takes: Takes::Json(of::<wire::NewVariable>),
+            gives: vec![(201, Text)],
+        },
+        Name::UpdateVariable => Description {
+            query: ENCRYPTED,
+            takes: Takes::Json(of::<wire::EditVariable>),
+            gives: vec![(200, Text)],
+        },
         Name::DeleteVariable | Name::DeleteResource => plain(Text),
         Name::GetResourceValueInterpolated | Name::GetResourceValue => plain(Json(of::<Value>)),
         Name::GetResource => plain(Json(of::<wire::Resource>)),
         Name::ListResources => asked(RESOURCES, Json(of::<Vec<wire::Resource>>)),
         Name::ListResourceTypes => plain(Json(of::<Vec<wire::ResourceType>>)),
         Name::ListResourceTypeNames => plain(Json(of::<Vec<String>>)),
-        Name::CreateResource => Description { query: REPLACE, takes: Takes::Json(of::<wire::NewResource>), gives: vec![(201, Text)] },
+        Name::CreateResource => Description {
+            query: REPLACE,
+            takes: Takes::Json(of::<wire::NewResource>),
+            gives: vec![(201, Text)],
+        },
         Name::UpdateResource => given(Takes::Json(of::<wire::EditResource>), 200, Text),
         Name::UpdateResourceValue => given(Takes::Json(of::<wire::ResourceValue>), 200, Text),
 
@@ -258,13 +333,19 @@ pub(super) fn describe(name: Name) -> Description {
         Name::GetAttempts => plain(Json(of::<Vec<wire::Attempt<'_>>>)),
         Name::GetArgs => plain(Json(of::<Value>)),
         Name::GetRootJob => plain(Json(of::<String>)),
-        Name::ListJobs | Name::ListQueue | Name::ListCompleted => asked(JOBS, Json(of::<Vec<wire::Job<'_>>>)),
+        Name::ListJobs | Name::ListQueue | Name::ListCompleted => {
+            asked(JOBS, Json(of::<Vec<wire::Job<'_>>>))
+        }
         Name::CountQueue | Name::CountCompleted => plain(Json(of::<wire::JobCount>)),
         Name::QueuePosition => plain(Json(of::<wire::QueuePosition>)),
         Name::ScheduledFor => plain(Json(of::<i64>)),
-        Name::StartedAt => given(Takes::Json(wire::patterns::job_ids), 200, Json(of::<Vec<Option<String>>>)),
+        Name::StartedAt => {
+            given(Takes::Json(wire::patterns::job_ids), 200, Json(of::<Vec<Option<String>>>))
+        }
         Name::CancelJob => given(Takes::OptionalJson(of::<wire::CancelRequest>), 200, Text),
-        Name::CancelSelection => given(Takes::Json(wire::patterns::job_ids), 200, Json(of::<Vec<String>>)),
+        Name::CancelSelection => {
+            given(Takes::Json(wire::patterns::job_ids), 200, Json(of::<Vec<String>>))
+        }
         Name::RestartJob => given(Takes::Nothing, 201, Text),
         Name::RestartJobs => asked(RESTART, Json(of::<wire::Restarted>)),
         Name::BatchRerunJobs => given(Takes::Json(of::<wire::BatchRerun>), 200, Text),
@@ -285,16 +366,27 @@ pub(super) const CALL: &[Parameter] = &[
 ];
 
 /// The query parameters of a call with GET, beside `CALL`.
-pub(super) const PAYLOAD: Parameter = parameter("payload", Text, "The arguments: JSON in base64, in the standard or the URL-safe alphabet");
+pub(super) const PAYLOAD: Parameter = parameter(
+    "payload",
+    Text,
+    "The arguments: JSON in base64, in the standard or the URL-safe alphabet",
+);
 
 /// The query parameter of a call that is waited for, beside `CALL`.
-pub(super) const WAITED: Parameter =
-    parameter("queue_limit", Number(0), "Refuses the call when more jobs than this are due and wait in the workspace");
+pub(super) const WAITED: Parameter = parameter(
+    "queue_limit",
+    Number(0),
+    "Refuses the call when more jobs than this are due and wait in the workspace",
+);
 
 /// The query parameters of a call that is queued, beside `CALL`.
 pub(super) const QUEUED: &[Parameter] = &[
     parameter("scheduled_for", Time, "When it starts"),
     parameter("scheduled_in_secs", Number(0), "Seconds after which it starts"),
     parameter("job_id", Id, "Its id"),
-    parameter("retry", Text, "When it is started again after a run that failed, whatever the script says: a policy as JSON"),
+    parameter(
+        "retry",
+        Text,
+        "When it is started again after a run that failed, whatever the script says: a policy as JSON",
+    ),
 ];

@@ -1,5 +1,5 @@
-//! The API's description (OpenAPI 3.1), written from the table of operations: one document for the host, and one for each
-//! workspace with an operation for each of its scripts.
+//! The API's description (OpenAPI 3.1), written from the table of operations: one document for the
+//! host, and one for each workspace with an operation for each of its scripts.
 
 mod describe;
 
@@ -9,7 +9,10 @@ use crate::host::Host;
 use crate::serve::auth::Caller;
 use crate::serve::respond::{self, Reply};
 use crate::serve::route::{MODES, Mode};
-use describe::{CALL, Description, Gives, PAYLOAD, Parameter, ParameterKind, QUEUED, SchemaOf, Takes, WAITED, describe};
+use describe::{
+    CALL, Description, Gives, PAYLOAD, Parameter, ParameterKind, QUEUED, SchemaOf, Takes, WAITED,
+    describe,
+};
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
@@ -31,9 +34,14 @@ pub(crate) fn answer() -> Reply {
 }
 
 /// The document of a workspace: the scripts in it that the caller may run.
-pub(crate) async fn of_workspace(host: &Host, caller: &Caller, workspace: &WorkspaceId) -> Result<Reply, Problem> {
+pub(crate) async fn of_workspace(
+    host: &Host,
+    caller: &Caller,
+    workspace: &WorkspaceId,
+) -> Result<Reply, Problem> {
     let mut scripts = scripts::all(host, workspace).await?;
-    scripts.retain(|version| caller.scopes.allows(&Need::run_script(version.version.path.as_str())));
+    scripts
+        .retain(|version| caller.scopes.allows(&Need::run_script(version.version.path.as_str())));
     Ok(respond::json(200, &workspace_document(workspace, &scripts)))
 }
 
@@ -51,7 +59,10 @@ impl Schemas {
                 settings.meta_schema = None;
             })
         };
-        Self { requests: settings().for_deserialize().into_generator(), answers: settings().for_serialize().into_generator() }
+        Self {
+            requests: settings().for_deserialize().into_generator(),
+            answers: settings().for_serialize().into_generator(),
+        }
     }
 
     fn components(mut self) -> Map<String, Value> {
@@ -120,20 +131,25 @@ fn rights(right: Right) -> (String, String) {
         Right::Open => ("none".into(), "Needs no token.".into()),
         Right::Known => ("token".into(), "Needs a token, whatever its scopes.".into()),
         Right::Member => ("member".into(), "Needs a token of a member of the workspace.".into()),
-        Right::All(domain, action) => (scope(domain, action), format!("Needs `{}`.", scope(domain, action))),
-        Right::Path(domain, action) => {
-            (format!("{}:{{path}}", scope(domain, action)), format!("Needs `{}`, for the path at least.", scope(domain, action)))
+        Right::All(domain, action) => {
+            (scope(domain, action), format!("Needs `{}`.", scope(domain, action)))
         }
-        Right::Found(domain, action) => {
-            (format!("{}:{{found}}", scope(domain, action)), format!("Needs `{}`, for what it is done to at least.", scope(domain, action)))
-        }
+        Right::Path(domain, action) => (
+            format!("{}:{{path}}", scope(domain, action)),
+            format!("Needs `{}`, for the path at least.", scope(domain, action)),
+        ),
+        Right::Found(domain, action) => (
+            format!("{}:{{found}}", scope(domain, action)),
+            format!("Needs `{}`, for what it is done to at least.", scope(domain, action)),
+        ),
         Right::Admin(domain, action) => (
             format!("admin {}", scope(domain, action)),
             format!("Needs an administrator of the workspace, and `{}`.", scope(domain, action)),
         ),
-        Right::Super(domain, action) => {
-            (format!("super {}", scope(domain, action)), format!("Needs an administrator of the host, and `{}`.", scope(domain, action)))
-        }
+        Right::Super(domain, action) => (
+            format!("super {}", scope(domain, action)),
+            format!("Needs an administrator of the host, and `{}`.", scope(domain, action)),
+        ),
     }
 }
 
@@ -144,11 +160,18 @@ fn operation(row: &Row, address: &str, index: usize, schemas: &mut Schemas) -> V
     parameters.extend(query.iter().map(|parameter| query_parameter(parameter, schemas)));
     let mut responses = Map::new();
     for (status, gives) in gives {
-        responses.insert(status.to_string(), json!({"description": "Done", "content": content(gives, schemas)}));
+        responses.insert(
+            status.to_string(),
+            json!({"description": "Done", "content": content(gives, schemas)}),
+        );
     }
-    responses.insert("default".into(), json!({"description": "Refused", "content": problem_content(schemas)}));
+    responses.insert(
+        "default".into(),
+        json!({"description": "Refused", "content": problem_content(schemas)}),
+    );
     // The first address has the name; the others, which mean the same, are told apart by a number.
-    let id = format!("{:?}", row.name) + &index.checked_add(1).filter(|_| index > 0).map(|n| n.to_string()).unwrap_or_default();
+    let id = format!("{:?}", row.name)
+        + &index.checked_add(1).filter(|_| index > 0).map(|n| n.to_string()).unwrap_or_default();
     let mut operation = json!({
         "operationId": id,
         "summary": row.summary.trim(),
@@ -161,12 +184,19 @@ fn operation(row: &Row, address: &str, index: usize, schemas: &mut Schemas) -> V
     let body = match takes {
         Takes::Nothing => None,
         Takes::Json(schema) => Some((true, "application/json", request_schema(schema, schemas))),
-        Takes::OptionalJson(schema) => Some((false, "application/json", request_schema(schema, schemas))),
-        Takes::Wasm => Some((true, "application/wasm", json!({"type": "string", "format": "binary"}))),
+        Takes::OptionalJson(schema) => {
+            Some((false, "application/json", request_schema(schema, schemas)))
+        }
+        Takes::Wasm => {
+            Some((true, "application/wasm", json!({"type": "string", "format": "binary"})))
+        }
     };
     if let Value::Object(operation) = &mut operation {
         if let Some((required, kind, schema)) = body {
-            operation.insert("requestBody".into(), json!({"required": required, "content": {kind: {"schema": schema}}}));
+            operation.insert(
+                "requestBody".into(),
+                json!({"required": required, "content": {kind: {"schema": schema}}}),
+            );
         }
         if row.right == Right::Open {
             operation.insert("security".into(), json!([]));
@@ -186,8 +216,12 @@ fn content(gives: Gives, schemas: &mut Schemas) -> Value {
         Gives::Markdown => json!({"text/markdown": text}),
         // What one event holds cannot be said in this version of OpenAPI.
         Gives::Events => json!({"text/event-stream": {}}),
-        Gives::Wasm => json!({"application/wasm": {"schema": {"type": "string", "format": "binary"}}}),
-        Gives::Json(schema) => json!({"application/json": {"schema": schema(&mut schemas.answers)}}),
+        Gives::Wasm => {
+            json!({"application/wasm": {"schema": {"type": "string", "format": "binary"}}})
+        }
+        Gives::Json(schema) => {
+            json!({"application/json": {"schema": schema(&mut schemas.answers)}})
+        }
     }
 }
 
@@ -202,7 +236,9 @@ fn tag(address: &str) -> &str {
 
 /// The parameters in an address.
 fn address_parameters(address: &str, schemas: &mut Schemas) -> Vec<Value> {
-    let names = address.split('/').filter_map(|word| word.strip_prefix('{').and_then(|word| word.strip_suffix('}')));
+    let names = address
+        .split('/')
+        .filter_map(|word| word.strip_prefix('{').and_then(|word| word.strip_suffix('}')));
     let mut about = |name: &str| match name {
         "workspace" => (request_schema(patterns::workspace, schemas), "The workspace"),
         "path" if matches!(tag(address), "variables" | "resources") => {
@@ -213,7 +249,10 @@ fn address_parameters(address: &str, schemas: &mut Schemas) -> Vec<Value> {
         "id" => (json!({"type": "string", "format": "uuid"}), "The job"),
         "at" => (json!({"type": "integer"}), "Milliseconds since 1970"),
         "delivery" => (json!({"type": "integer"}), "The id in the delivery log"),
-        "prefix" => (request_schema(patterns::token_prefix, schemas), "The first characters of the token, as they are listed"),
+        "prefix" => (
+            request_schema(patterns::token_prefix, schemas),
+            "The first characters of the token, as they are listed",
+        ),
         "slug" => {
             let slugs: Vec<&str> = Code::ALL.iter().map(|code| code.slug()).collect();
             (json!({"type": "string", "enum": slugs}), "The last part of the problem's type")
@@ -231,7 +270,9 @@ fn address_parameters(address: &str, schemas: &mut Schemas) -> Vec<Value> {
 fn query_parameter(parameter: &Parameter, schemas: &mut Schemas) -> Value {
     let schema = match parameter.kind {
         ParameterKind::Text => json!({"type": "string"}),
-        ParameterKind::Number(least) => json!({"type": "integer", "minimum": least, "maximum": u32::MAX}),
+        ParameterKind::Number(least) => {
+            json!({"type": "integer", "minimum": least, "maximum": u32::MAX})
+        }
         ParameterKind::Switch => json!({"type": "boolean"}),
         ParameterKind::Time => json!({"type": "string", "format": "date-time"}),
         ParameterKind::Id => json!({"type": "string", "format": "uuid"}),
@@ -252,14 +293,21 @@ fn methods(mode: Mode) -> &'static [&'static str] {
 fn call(mode: Mode, method: &str, address: &str, by: &str, schemas: &mut Schemas) -> Value {
     let (id, summary) = match mode {
         Mode::Queued => ("RunScript", "Queues a call of a script and answers with the job's id"),
-        Mode::Sync | Mode::Probe => ("RunScriptAndWait", "Calls a script and answers with its result"),
-        Mode::Stream => ("RunScriptAndStream", "Calls a script and answers with its log as it comes, then its result"),
+        Mode::Sync | Mode::Probe => {
+            ("RunScriptAndWait", "Calls a script and answers with its result")
+        }
+        Mode::Stream => (
+            "RunScriptAndStream",
+            "Calls a script and answers with its log as it comes, then its result",
+        ),
     };
     let id = format!("{id}By{}", if by == "path" { "Path" } else { "Hash" });
     let mut parameters = address_parameters(address, schemas);
     parameters.extend(CALL.iter().map(|parameter| query_parameter(parameter, schemas)));
     match mode {
-        Mode::Queued => parameters.extend(QUEUED.iter().map(|parameter| query_parameter(parameter, schemas))),
+        Mode::Queued => {
+            parameters.extend(QUEUED.iter().map(|parameter| query_parameter(parameter, schemas)))
+        }
         Mode::Sync | Mode::Stream => parameters.push(query_parameter(&WAITED, schemas)),
         Mode::Probe => {}
     }
@@ -268,8 +316,12 @@ fn call(mode: Mode, method: &str, address: &str, by: &str, schemas: &mut Schemas
         parameters.push(query_parameter(&PAYLOAD, schemas));
     }
     let done = match (head, mode) {
-        (true, _) => json!({"200": {"description": "The script is there, and the token may run it"}}),
-        (_, Mode::Queued) => json!({"201": {"description": "The job's id", "content": {"text/plain": {"schema": {"type": "string"}}}}}),
+        (true, _) => {
+            json!({"200": {"description": "The script is there, and the token may run it"}})
+        }
+        (_, Mode::Queued) => {
+            json!({"201": {"description": "The job's id", "content": {"text/plain": {"schema": {"type": "string"}}}}})
+        }
         (_, Mode::Stream) => {
             json!({"200": {"description": "The run's events", "content": {"text/event-stream": {}}}})
         }
@@ -289,7 +341,11 @@ fn call(mode: Mode, method: &str, address: &str, by: &str, schemas: &mut Schemas
     // A refusal of HEAD has no body to describe.
     responses.insert(
         "default".into(),
-        if head { json!({"description": "Refused"}) } else { json!({"description": "Refused", "content": refused}) },
+        if head {
+            json!({"description": "Refused"})
+        } else {
+            json!({"description": "Refused", "content": refused})
+        },
     );
     let mut operation = json!({
         "operationId": format!("{}{id}", match method { "HEAD" => "Probe", "GET" => "Get", _ => "" }),
@@ -325,10 +381,22 @@ fn workspace_document(workspace: &WorkspaceId, scripts: &[Version]) -> Value {
             Some(Ok(schema)) => schema,
             _ => json!({"type": "object"}),
         };
-        let summary = if script.summary.is_empty() { script.path.to_string() } else { script.summary.clone() };
+        let summary = if script.summary.is_empty() {
+            script.path.to_string()
+        } else {
+            script.summary.clone()
+        };
         let calls = [
-            ("run_wait_result", "200", json!({"description": "The result", "content": {"application/json": {}, "*/*": {}}})),
-            ("run", "201", json!({"description": "The job's id", "content": {"text/plain": {"schema": {"type": "string"}}}})),
+            (
+                "run_wait_result",
+                "200",
+                json!({"description": "The result", "content": {"application/json": {}, "*/*": {}}}),
+            ),
+            (
+                "run",
+                "201",
+                json!({"description": "The job's id", "content": {"text/plain": {"schema": {"type": "string"}}}}),
+            ),
         ];
         for (mode, status, done) in calls {
             let operation = json!({
@@ -339,7 +407,12 @@ fn workspace_document(workspace: &WorkspaceId, scripts: &[Version]) -> Value {
                 "responses": {status: done, "default": {"description": "Refused", "content": problem}},
                 "x-wasmill-version": script.hash.to_hex(),
             });
-            insert(&mut paths, format!("/w/{workspace}/jobs/{mode}/p/{}", script.path), "POST", operation);
+            insert(
+                &mut paths,
+                format!("/w/{workspace}/jobs/{mode}/p/{}", script.path),
+                "POST",
+                operation,
+            );
         }
     }
     json!({
@@ -357,7 +430,8 @@ mod tests {
     use super::*;
     use std::collections::HashSet;
 
-    /// The document in `docs/` is the one that is served. After a change that is meant, write it anew with
+    /// The document in `docs/` is the one that is served. After a change that is meant, write it
+    /// anew with
     /// `UPDATE_GOLDEN=1 cargo test`, and look at the difference.
     #[test]
     fn golden() {
@@ -367,7 +441,10 @@ mod tests {
             std::fs::write(file, &text).unwrap();
         }
         let golden = std::fs::read_to_string(file).unwrap_or_default();
-        assert!(golden == text, "docs/openapi.json is not what the host serves; write it anew with UPDATE_GOLDEN=1 if the change is meant");
+        assert!(
+            golden == text,
+            "docs/openapi.json is not what the host serves; write it anew with UPDATE_GOLDEN=1 if the change is meant"
+        );
     }
 
     #[test]
@@ -375,12 +452,20 @@ mod tests {
         let mut names = HashSet::new();
         for (address, methods) in DOCUMENT["paths"].as_object().unwrap() {
             for (method, operation) in methods.as_object().unwrap() {
-                assert!(names.insert(operation["operationId"].as_str().unwrap()), "{method} {address}");
-                assert!(operation["summary"].as_str().is_some_and(|summary| !summary.is_empty()), "{method} {address}");
+                assert!(
+                    names.insert(operation["operationId"].as_str().unwrap()),
+                    "{method} {address}"
+                );
+                assert!(
+                    operation["summary"].as_str().is_some_and(|summary| !summary.is_empty()),
+                    "{method} {address}"
+                );
             }
         }
         let text = DOCUMENT.to_string();
-        for reference in text.split("\"$ref\":\"").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+        for reference in
+            text.split("\"$ref\":\"").skip(1).map(|rest| rest.split('"').next().unwrap())
+        {
             let name = reference.strip_prefix("#/components/schemas/").unwrap();
             assert!(DOCUMENT["components"]["schemas"].get(name).is_some(), "{reference}");
         }

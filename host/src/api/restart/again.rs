@@ -26,28 +26,41 @@ impl By<'_> {
     fn newest(self, path: &str) -> bool {
         match self {
             By::SameVersion => false,
-            By::Options(options) => options.get(path).is_some_and(|options| options.use_latest_version),
+            By::Options(options) => {
+                options.get(path).is_some_and(|options| options.use_latest_version)
+            }
         }
     }
 }
 
-/// The job that runs this one again, and its version. It belongs to who asks for it, and what the job was told about how to
-/// be run, it is told as well.
+/// The job that runs this one again, and its version. It belongs to who asks for it, and what the
+/// job was told about how to be run, it is told as well.
 ///
 /// # Errors
-/// 403 without the right to run the script or to what the arguments refer to, 409 when the job is not over, 410 when its
-/// arguments were erased or its version was deleted.
-pub(super) async fn again(host: &Host, caller: &Caller, job: Job, by: By<'_>) -> Result<(NewJob, Arc<Deployment>), Problem> {
+/// 403 without the right to run the script or to what the arguments refer to, 409 when the job is
+/// not over, 410 when its arguments were erased or its version was deleted.
+pub(super) async fn again(
+    host: &Host,
+    caller: &Caller,
+    job: Job,
+    by: By<'_>,
+) -> Result<(NewJob, Arc<Deployment>), Problem> {
     let Job { job, path, state, .. } = job;
     let (id, workspace) = (job.id, job.workspace.clone());
     caller.require(&workspace, &Need::run_script(path.as_str()))?;
     let JobState::Finished(end) = state else {
-        return Err(Problem::new(Code::Conflict, format!("The job {id} is not over yet; what waits or runs cannot be restarted")));
+        return Err(Problem::new(
+            Code::Conflict,
+            format!("The job {id} is not over yet; what waits or runs cannot be restarted"),
+        ));
     };
     // Of a run that was recorded while there was no room they are missing as well.
     let args = if end.deleted { "" } else { std::str::from_utf8(&job.args).unwrap_or_default() };
     if args.is_empty() {
-        return Err(Problem::new(Code::Gone, format!("The arguments of the job {id} were erased, so that it cannot be run again")));
+        return Err(Problem::new(
+            Code::Gone,
+            format!("The arguments of the job {id} were erased, so that it cannot be run again"),
+        ));
     }
     values::require(caller, &workspace, args)?;
     let newest = by.newest(path.as_str());

@@ -50,7 +50,11 @@ impl<'a> Batch<'a> {
             }
             Err(problem) => self.gathered.push((id, Err(problem))),
         }
-        if self.gathered.len() >= TOGETHER || self.bytes >= BYTES { self.flush().await } else { Ok(()) }
+        if self.gathered.len() >= TOGETHER || self.bytes >= BYTES {
+            self.flush().await
+        } else {
+            Ok(())
+        }
     }
 
     /// Queues what was gathered.
@@ -58,7 +62,8 @@ impl<'a> Batch<'a> {
     /// # Errors
     /// As of `add`.
     pub(super) async fn flush(&mut self) -> Result<(), Problem> {
-        let jobs: Vec<NewJob> = self.gathered.iter().filter_map(|(_, fresh)| fresh.clone().ok()).collect();
+        let jobs: Vec<NewJob> =
+            self.gathered.iter().filter_map(|(_, fresh)| fresh.clone().ok()).collect();
         let mut together = true;
         if !jobs.is_empty() {
             backlog::room(self.host, self.workspace).await?;

@@ -27,7 +27,8 @@ pub(crate) struct Args {
 
 /// Restarts. Fails when one of the jobs cannot be.
 pub(super) fn run(client: &Client, args: &Args) -> CliResult {
-    let Restarted { restarted, skipped, .. } = if args.ids.is_empty() { by_filter(client, args)? } else { by_id(client, &args.ids)? };
+    let Restarted { restarted, skipped, .. } =
+        if args.ids.is_empty() { by_filter(client, args)? } else { by_id(client, &args.ids)? };
     let rows: Vec<[String; 2]> = restarted.into_iter().map(|job| [job.id, job.new_id]).collect();
     table::print(["JOB", "RUNS AGAIN AS"], &rows);
     for SkippedJob { id, reason } in &skipped {
@@ -39,7 +40,11 @@ pub(super) fn run(client: &Client, args: &Args) -> CliResult {
 fn by_id(client: &Client, ids: &[String]) -> Result<Restarted, String> {
     let mut all = Restarted::default();
     for id in ids {
-        let answer = client.post(&client.in_workspace(&format!("jobs/restart/{id}")), "application/json", b"")?;
+        let answer = client.post(
+            &client.in_workspace(&format!("jobs/restart/{id}")),
+            "application/json",
+            b"",
+        )?;
         match answer.ok() {
             Ok(answer) => {
                 let new_id = String::from_utf8_lossy(&answer.body).into_owned();
@@ -57,15 +62,20 @@ fn by_filter(client: &Client, args: &Args) -> Result<Restarted, String> {
     loop {
         let mut query = form_urlencoded::Serializer::new(String::new());
         let status = args.failed.then(|| "failure".to_owned());
-        let asked =
-            [("script_path_exact", &args.path), ("status", &status), ("completed_after", &args.after), ("completed_before", &args.before)];
+        let asked = [
+            ("script_path_exact", &args.path),
+            ("status", &status),
+            ("completed_after", &args.after),
+            ("completed_before", &args.before),
+        ];
         for (name, value) in asked.into_iter().chain([("next", &next)]) {
             if let Some(value) = value {
                 query.append_pair(name, value);
             }
         }
         let url = client.in_workspace(&format!("jobs/restart?{}", query.finish()));
-        let part: Result<Restarted, String> = client.post(&url, "application/json", b"").and_then(|answer| answer.ok()?.json());
+        let part: Result<Restarted, String> =
+            client.post(&url, "application/json", b"").and_then(|answer| answer.ok()?.json());
         let part = match part {
             Ok(part) => part,
             Err(reason) if next.is_none() => return Err(reason),

@@ -1,5 +1,6 @@
-//! Compiled scripts beside the modules, for hosts that share both. What is in them and whether it is to be trusted is not
-//! known here; they are not durable in any sense, and may be deleted at any time.
+//! Compiled scripts beside the modules, for hosts that share both. What is in them and whether it
+//! is to be trusted is not known here; they are not durable in any sense, and may be deleted at any
+//! time.
 
 use super::{Blobs, shelf};
 use crate::{Result, StoreError};
@@ -16,7 +17,12 @@ impl Blobs {
     ///
     /// # Errors
     /// `Corrupt` when it has more than `largest` bytes, none of which are read then.
-    pub async fn artefact(&self, made_for: &str, module: Digest, largest: u64) -> Result<Option<Bytes>> {
+    pub async fn artefact(
+        &self,
+        made_for: &str,
+        module: Digest,
+        largest: u64,
+    ) -> Result<Option<Bytes>> {
         let key = key(made_for, &module);
         let found = match self.objects.get(&key).await {
             Ok(found) => found,
@@ -36,7 +42,9 @@ impl Blobs {
     /// # Errors
     /// As `put`.
     pub async fn put_artefact(&self, made_for: &str, module: Digest, code: Bytes) -> Result<()> {
-        self.write(&key(made_for, &module), code, PutMode::Overwrite).await.map_err(|error| self.failed(error))
+        self.write(&key(made_for, &module), code, PutMode::Overwrite)
+            .await
+            .map_err(|error| self.failed(error))
     }
 
     /// Deletes a module's code, whatever it was made for.
@@ -44,7 +52,11 @@ impl Blobs {
     /// # Errors
     /// As `delete`.
     pub async fn delete_artefacts(&self, module: Digest) -> Result<()> {
-        let engines = self.objects.list_with_delimiter(Some(&Key::from(SHELF))).await.map_err(|error| self.failed(error))?;
+        let engines = self
+            .objects
+            .list_with_delimiter(Some(&Key::from(SHELF)))
+            .await
+            .map_err(|error| self.failed(error))?;
         for made_for in engines.common_prefixes.iter().filter_map(Key::filename) {
             self.remove(&key(made_for, &module)).await?;
         }

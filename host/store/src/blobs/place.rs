@@ -1,4 +1,5 @@
-//! Where blobs are kept, as an operator writes it: a directory, or a bucket with what is needed to find it.
+//! Where blobs are kept, as an operator writes it: a directory, or a bucket with what is needed to
+//! find it.
 
 use crate::{Result, StoreError};
 use std::fmt;
@@ -23,7 +24,8 @@ pub(super) struct Bucket {
     pub(super) region: Option<String>,
     /// `None`: the one of the region, or what the environment says.
     pub(super) endpoint: Option<Url>,
-    /// Whether the bucket's name is in the path of addresses, and not in their host. `None`: as the endpoint suggests.
+    /// Whether the bucket's name is in the path of addresses, and not in their host. `None`: as the
+    /// endpoint suggests.
     pub(super) path_style: Option<bool>,
 }
 
@@ -54,7 +56,11 @@ impl Place {
     /// # Errors
     /// `Unavailable` with a sentence about what is wrong and what would be right.
     pub(super) fn parse(text: &str) -> Result<Self> {
-        let wrong = |why: &str| StoreError::Unavailable(format!("the place for modules {text:?} is not understood: {why}"));
+        let wrong = |why: &str| {
+            StoreError::Unavailable(format!(
+                "the place for modules {text:?} is not understood: {why}"
+            ))
+        };
         if text.is_empty() {
             return Err(wrong(FORMS));
         }
@@ -62,16 +68,23 @@ impl Place {
             return Ok(Place::Directory(text.into()));
         }
         // A secret in it must not be repeated in a message.
-        let url =
-            Url::parse(text).map_err(|error| StoreError::Unavailable(format!("the place for modules is no URL: {error}; {FORMS}")))?;
+        let url = Url::parse(text).map_err(|error| {
+            StoreError::Unavailable(format!("the place for modules is no URL: {error}; {FORMS}"))
+        })?;
         if !url.username().is_empty() || url.password().is_some() {
             let why = "credentials do not belong into the URL, where others see them; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
-            return Err(StoreError::Unavailable(format!("the place for modules holds a user or a password: {why}")));
+            return Err(StoreError::Unavailable(format!(
+                "the place for modules holds a user or a password: {why}"
+            )));
         }
         match url.scheme() {
             "file" => match url.to_file_path() {
-                Ok(path) if url.query().is_none() && url.fragment().is_none() => Ok(Place::Directory(path)),
-                _ => Err(wrong("a directory's URL is file:// and an absolute path, and nothing else")),
+                Ok(path) if url.query().is_none() && url.fragment().is_none() => {
+                    Ok(Place::Directory(path))
+                }
+                _ => Err(wrong(
+                    "a directory's URL is file:// and an absolute path, and nothing else",
+                )),
             },
             "s3" => bucket(&url).map(Place::Bucket).map_err(|why| wrong(&why)),
             other => Err(wrong(&format!("{other}:// is not supported; {FORMS}"))),
@@ -81,27 +94,45 @@ impl Place {
 
 fn bucket(url: &Url) -> std::result::Result<Bucket, String> {
     let name = url.host_str().unwrap_or_default().to_owned();
-    let letters = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.' | b'_'));
+    let letters = name.bytes().all(|byte| {
+        byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.' | b'_')
+    });
     if !(3..=63).contains(&name.len()) || !letters {
-        return Err("the name of a bucket has 3 to 63 small letters, digits, dots and hyphens".into());
+        return Err(
+            "the name of a bucket has 3 to 63 small letters, digits, dots and hyphens".into()
+        );
     }
     if url.port().is_some() || url.fragment().is_some() {
         return Err("what stands behind s3:// is the bucket's name; the service's address is given by endpoint=...".into());
     }
     let prefix = url.path().trim_matches('/');
-    if prefix.split('/').any(|part| matches!(part, "." | "..") || part.is_empty()) && !prefix.is_empty() {
+    if prefix.split('/').any(|part| matches!(part, "." | "..") || part.is_empty())
+        && !prefix.is_empty()
+    {
         return Err("the prefix has an empty part".into());
     }
-    if !prefix.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_' | b'.')) {
+    if !prefix
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_' | b'.'))
+    {
         return Err("the prefix may have letters, digits, and the characters / - _ .".into());
     }
     let mut bucket = Bucket { name, prefix: prefix.to_owned(), ..Bucket::default() };
     for (key, value) in url.query_pairs() {
         match &*key {
-            "region" => bucket.region = Some(value.into_owned()).filter(|region| !region.is_empty()),
+            "region" => {
+                bucket.region = Some(value.into_owned()).filter(|region| !region.is_empty())
+            }
             "endpoint" => bucket.endpoint = Some(endpoint(&value)?),
-            "path_style" => bucket.path_style = Some(value.parse().map_err(|_| "path_style is true or false".to_owned())?),
-            other => return Err(format!("{other:?} is no setting of a bucket; there are region, endpoint and path_style")),
+            "path_style" => {
+                bucket.path_style =
+                    Some(value.parse().map_err(|_| "path_style is true or false".to_owned())?)
+            }
+            other => {
+                return Err(format!(
+                    "{other:?} is no setting of a bucket; there are region, endpoint and path_style"
+                ));
+            }
         }
     }
     Ok(bucket)
@@ -112,8 +143,12 @@ fn bucket(url: &Url) -> std::result::Result<Bucket, String> {
 /// # Errors
 /// A sentence when it is none.
 pub(super) fn endpoint(text: &str) -> std::result::Result<Url, String> {
-    let url = Url::parse(text).map_err(|error| format!("the endpoint {text:?} is no URL: {error}"))?;
-    let is_plain = url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
+    let url =
+        Url::parse(text).map_err(|error| format!("the endpoint {text:?} is no URL: {error}"))?;
+    let is_plain = url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() || !is_plain {
         return Err("an endpoint is https://HOST or http://HOST:PORT, and nothing else".into());
     }
@@ -126,14 +161,19 @@ mod tests {
 
     #[test]
     fn directories_and_buckets_are_told_apart() {
-        for (text, path) in [("data/modules", "data/modules"), ("/srv/m", "/srv/m"), ("file:///srv/my%20m", "/srv/my m")] {
+        for (text, path) in [
+            ("data/modules", "data/modules"),
+            ("/srv/m", "/srv/m"),
+            ("file:///srv/my%20m", "/srv/my m"),
+        ] {
             assert_eq!(Place::parse(text).unwrap(), Place::Directory(path.into()), "{text}");
         }
         let plain = Bucket { name: "wasmill".into(), ..Bucket::default() };
         for text in ["s3://wasmill", "s3://wasmill/"] {
             assert_eq!(Place::parse(text).unwrap(), Place::Bucket(plain.clone()), "{text}");
         }
-        let full = "s3://my-bucket/a/b/?region=eu-north-1&endpoint=http://127.0.0.1:5000&path_style=true";
+        let full =
+            "s3://my-bucket/a/b/?region=eu-north-1&endpoint=http://127.0.0.1:5000&path_style=true";
         let expected = Bucket {
             name: "my-bucket".into(),
             prefix: "a/b".into(),

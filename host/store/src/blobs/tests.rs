@@ -9,8 +9,12 @@ use wasmill_test_servers::{Moto, S3s};
 
 /// A client with these credentials, which does not look at the variables of the process.
 fn client(url: &str, access_key: &str, secret_key: &str) -> Result<Blobs> {
-    let variables = [("AWS_ACCESS_KEY_ID", access_key), ("AWS_SECRET_ACCESS_KEY", secret_key), ("HOME", "/")];
-    Blobs::open_with(url, variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())))
+    let variables =
+        [("AWS_ACCESS_KEY_ID", access_key), ("AWS_SECRET_ACCESS_KEY", secret_key), ("HOME", "/")];
+    Blobs::open_with(
+        url,
+        variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())),
+    )
 }
 
 fn on_s3s(server: &S3s, bucket: &str) -> Blobs {
@@ -19,14 +23,20 @@ fn on_s3s(server: &S3s, bucket: &str) -> Blobs {
 }
 
 fn on_moto(server: &Moto, bucket: &str) -> Blobs {
-    client(&format!("s3://{bucket}?endpoint={}&path_style=true", server.endpoint()), "anything", "anything").unwrap()
+    client(
+        &format!("s3://{bucket}?endpoint={}&path_style=true", server.endpoint()),
+        "anything",
+        "anything",
+    )
+    .unwrap()
 }
 
 fn bytes(length: usize, seed: u8) -> Bytes {
     // Not compressible by accident, and different for each seed.
     let mut state = u64::from(seed) + 1;
     let next = move || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 56) as u8
     };
     std::iter::repeat_with(next).take(length).collect::<Vec<u8>>().into()
@@ -55,8 +65,12 @@ async fn suite(blobs: Blobs) {
     assert!(blobs.exists(digest).await.unwrap());
     assert_eq!(blobs.get(digest).await.unwrap().unwrap(), small);
     let listed: Vec<Listed> = blobs.list().try_collect().await.unwrap();
-    assert_eq!(listed.iter().map(|one| (one.digest, one.bytes)).collect::<Vec<_>>(), [(digest, 10)]);
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_micros();
+    assert_eq!(
+        listed.iter().map(|one| (one.digest, one.bytes)).collect::<Vec<_>>(),
+        [(digest, 10)]
+    );
+    let now =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_micros();
     let age = i64::try_from(now).unwrap() - listed[0].put;
     // Some services count whole seconds only.
     assert!((-1_000_000..60_000_000).contains(&age), "{listed:?}");
@@ -66,7 +80,10 @@ async fn suite(blobs: Blobs) {
     for damaged in [&b"\0asm and less"[..], b""] {
         damage(&blobs, digest, damaged).await;
         let error = blobs.get(digest).await.unwrap_err();
-        assert!(matches!(&error, StoreError::Corrupt(text) if text.contains(&digest.to_hex())), "{error}");
+        assert!(
+            matches!(&error, StoreError::Corrupt(text) if text.contains(&digest.to_hex())),
+            "{error}"
+        );
         blobs.put(digest, small.clone()).await.unwrap();
         assert_eq!(blobs.get(digest).await.unwrap().unwrap(), small);
     }
@@ -92,10 +109,11 @@ async fn suite(blobs: Blobs) {
 /// Several hosts deploy the same modules.
 async fn at_the_same_time(blobs: &Blobs) {
     let modules: Vec<Bytes> = (10..14).map(|seed| bytes(9 << 20, seed)).collect();
-    let puts = modules.iter().flat_map(|module| std::iter::repeat_n(module.clone(), 4)).map(|module| {
-        let blobs = blobs.clone();
-        tokio::spawn(async move { blobs.put(Digest::of(&module), module).await })
-    });
+    let puts =
+        modules.iter().flat_map(|module| std::iter::repeat_n(module.clone(), 4)).map(|module| {
+            let blobs = blobs.clone();
+            tokio::spawn(async move { blobs.put(Digest::of(&module), module).await })
+        });
     for put in puts.collect::<Vec<_>>() {
         put.await.unwrap().unwrap();
     }
@@ -116,7 +134,10 @@ async fn artefacts(blobs: &Blobs) {
     blobs.put_artefact("engine-1", module, Bytes::from_static(b"two")).await.unwrap();
     blobs.put_artefact("engine-2", module, Bytes::from_static(b"three")).await.unwrap();
     assert_eq!(blobs.artefact("engine-1", module, 3).await.unwrap().unwrap(), "two");
-    assert!(matches!(blobs.artefact("engine-2", module, 4).await.unwrap_err(), StoreError::Corrupt(_)));
+    assert!(matches!(
+        blobs.artefact("engine-2", module, 4).await.unwrap_err(),
+        StoreError::Corrupt(_)
+    ));
     assert!(blobs.artefact("engine-2", Digest::of(b"other"), 100).await.unwrap().is_none());
     assert!(names(blobs).await.is_empty(), "artefacts are no blobs");
     blobs.delete_artefacts(module).await.unwrap();
@@ -188,7 +209,10 @@ async fn refusals(blobs: &Blobs) -> String {
     for (verb, result) in results {
         match result.expect_err(verb) {
             StoreError::Unavailable(text) => {
-                assert!(text.len() < 1_200 && !text.contains('\n') && !text.contains("SECRET-"), "{verb}: {text}");
+                assert!(
+                    text.len() < 1_200 && !text.contains('\n') && !text.contains("SECRET-"),
+                    "{verb}: {text}"
+                );
                 said.push_str(&format!("{verb}: {text}\n"));
             }
             error => panic!("{verb}: {error}"),
@@ -214,8 +238,13 @@ async fn a_missing_bucket_is_not_an_empty_one() {
 async fn wrong_credentials_are_refused() {
     let server = S3s::start();
     let url = format!("s3://{}?endpoint={}", server.create_bucket(), server.endpoint());
-    for (access_key, secret_key) in [("someone-else", S3s::SECRET_KEY), (S3s::ACCESS_KEY, "SECRET-that-is-wrong")] {
-        each_line_has(&refusals(&client(&url, access_key, secret_key).unwrap()).await, "the credentials are refused");
+    for (access_key, secret_key) in
+        [("someone-else", S3s::SECRET_KEY), (S3s::ACCESS_KEY, "SECRET-that-is-wrong")]
+    {
+        each_line_has(
+            &refusals(&client(&url, access_key, secret_key).unwrap()).await,
+            "the credentials are refused",
+        );
     }
 }
 
@@ -228,8 +257,14 @@ async fn a_service_that_is_away_and_comes_back() {
     blobs.put(digest, module.clone()).await.unwrap();
     server.stop();
     let begun = std::time::Instant::now();
-    for error in [blobs.get(digest).await.map(drop).unwrap_err(), blobs.put(Digest::of(&other), other.clone()).await.unwrap_err()] {
-        assert!(matches!(&error, StoreError::Unavailable(text) if text.contains("cannot be reached; look at the address")), "{error}");
+    for error in [
+        blobs.get(digest).await.map(drop).unwrap_err(),
+        blobs.put(Digest::of(&other), other.clone()).await.unwrap_err(),
+    ] {
+        assert!(
+            matches!(&error, StoreError::Unavailable(text) if text.contains("cannot be reached; look at the address")),
+            "{error}"
+        );
     }
     assert!(begun.elapsed() < 3 * RETRY_FOR, "{:?}", begun.elapsed());
     server.restart();
@@ -237,7 +272,8 @@ async fn a_service_that_is_away_and_comes_back() {
     blobs.put(Digest::of(&other), other).await.unwrap();
 }
 
-/// A line that is cut: the first connections are closed at once, or in the midst of what the client sends.
+/// A line that is cut: the first connections are closed at once, or in the midst of what the client
+/// sends.
 fn cut_line(server: &S3s, cuts: &'static [usize]) -> String {
     use std::io::{Read, Write};
     use std::net::{Shutdown, TcpListener, TcpStream};
@@ -289,7 +325,10 @@ async fn nobody_at_the_address() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let blobs = client(&format!("s3://abc?endpoint=http://127.0.0.1:{port}"), "a", "b").unwrap();
     let error = blobs.check().await.unwrap_err().to_string();
-    assert!(error.contains(&format!("the endpoint http://127.0.0.1:{port}/ cannot be reached")), "{error}");
+    assert!(
+        error.contains(&format!("the endpoint http://127.0.0.1:{port}/ cannot be reached")),
+        "{error}"
+    );
     let blobs = client("s3://abc?endpoint=http://nowhere.invalid", "a", "b").unwrap();
     let error = blobs.check().await.unwrap_err().to_string();
     assert!(error.contains("cannot be reached"), "{error}");

@@ -9,8 +9,10 @@ pub(super) async fn workspaces(store: &dyn Store) {
     let again = store.create_workspace(&workspace("b"), "Other", 7).await.unwrap_err();
     assert!(matches!(again, StoreError::Conflict(_)), "{again}");
     let found = store.list_workspaces().await.unwrap();
-    let expected =
-        [Workspace { id: workspace("a"), name: "Ay".into(), created: 6 }, Workspace { id: workspace("b"), name: "Bee".into(), created: 5 }];
+    let expected = [
+        Workspace { id: workspace("a"), name: "Ay".into(), created: 6 },
+        Workspace { id: workspace("b"), name: "Bee".into(), created: 5 },
+    ];
     assert_eq!(found, expected);
 }
 
@@ -24,7 +26,8 @@ pub(super) async fn users_and_members(store: &dyn Store) {
     assert!(matches!(missing, StoreError::NotFound(what) if what == "workspace none"));
     store.put_member(&one, "ann", Role::Admin).await.unwrap();
     store.put_member(&one, "ann", Role::Operator).await.unwrap();
-    let changed = User { email: "new@example.com".into(), super_admin: true, created: 99, ..user("ann") };
+    let changed =
+        User { email: "new@example.com".into(), super_admin: true, created: 99, ..user("ann") };
     store.put_user(&changed).await.unwrap();
     store.put_token(&token(1, "ann")).await.unwrap();
     let owner = store.find_token(&[1; 32]).await.unwrap().unwrap();
@@ -46,7 +49,10 @@ pub(super) async fn looking_around(store: &dyn Store) {
     store.put_member(&one, "bob", Role::Operator).await.unwrap();
     store.put_member(&one, "ann", Role::Admin).await.unwrap();
     store.put_member(&two, "bob", Role::Developer).await.unwrap();
-    assert_eq!(store.list_members(&one).await.unwrap(), [(user("ann"), Role::Admin), (user("bob"), Role::Operator)]);
+    assert_eq!(
+        store.list_members(&one).await.unwrap(),
+        [(user("ann"), Role::Admin), (user("bob"), Role::Operator)]
+    );
     assert!(store.list_members(&workspace("none")).await.unwrap().is_empty());
     assert!(store.remove_member(&one, "bob").await.unwrap());
     assert!(!store.remove_member(&one, "bob").await.unwrap());
@@ -64,7 +70,8 @@ pub(super) async fn changing_tokens(store: &dyn Store) {
     store.put_token(&token(1, "ann")).await.unwrap();
     store.put_token(&NewToken { prefix: "wm_1".into(), ..token(2, "ann") }).await.unwrap();
     store.put_token(&NewToken { prefix: "wm_1".into(), ..token(3, "bob") }).await.unwrap();
-    let changed = store.change_tokens("ann", "wm_1", &TokenChange::Label("desk".into())).await.unwrap();
+    let changed =
+        store.change_tokens("ann", "wm_1", &TokenChange::Label("desk".into())).await.unwrap();
     assert_eq!(changed, [[1; 32], [2; 32]]);
     let scopes = Some(vec!["jobs:run".to_owned()]);
     store.change_tokens("ann", "wm_1", &TokenChange::Scopes(scopes.clone())).await.unwrap();
@@ -72,9 +79,25 @@ pub(super) async fn changing_tokens(store: &dyn Store) {
     assert_eq!((found.label, found.scopes), ("desk".into(), scopes));
     store.change_tokens("ann", "wm_1", &TokenChange::Scopes(None)).await.unwrap();
     assert_eq!(store.find_token(&[2; 32]).await.unwrap().unwrap().token.scopes, None);
-    assert_eq!(store.find_token(&[3; 32]).await.unwrap().unwrap().token.label, "laptop", "another user's");
-    assert!(store.change_tokens("ann", "wm_9", &TokenChange::Label("x".into())).await.unwrap().is_empty());
-    assert!(store.change_tokens("nobody", "wm_1", &TokenChange::Label("x".into())).await.unwrap().is_empty());
+    assert_eq!(
+        store.find_token(&[3; 32]).await.unwrap().unwrap().token.label,
+        "laptop",
+        "another user's"
+    );
+    assert!(
+        store
+            .change_tokens("ann", "wm_9", &TokenChange::Label("x".into()))
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert!(
+        store
+            .change_tokens("nobody", "wm_1", &TokenChange::Label("x".into()))
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }
 
 fn token(n: u8, of: &str) -> NewToken {
@@ -118,7 +141,8 @@ pub(super) async fn token_owners(store: &dyn Store) {
     store.put_member(&workspace("one"), "ann", Role::Admin).await.unwrap();
     store.put_member(&workspace("one"), "bob", Role::Operator).await.unwrap();
     let scopes = Some(vec!["jobs:run:scripts:f/a/*".to_owned(), "with \"quotes\"".to_owned()]);
-    let narrow = NewToken { workspace: Some(workspace("two")), scopes, expires: None, ..token(9, "ann") };
+    let narrow =
+        NewToken { workspace: Some(workspace("two")), scopes, expires: None, ..token(9, "ann") };
     store.put_token(&narrow).await.unwrap();
     let owner = store.find_token(&[9; 32]).await.unwrap().unwrap();
     assert_eq!(owner.token, narrow);
@@ -168,7 +192,10 @@ pub(super) async fn scoped_tokens(store: &dyn Store) {
     let scope = "jobs:run:scripts:f/a/x";
     let put = async |n: u8, of: &str, at: Option<&str>, scopes: Option<&[&str]>| {
         let scopes = scopes.map(|scopes| scopes.iter().map(ToString::to_string).collect());
-        store.put_token(&NewToken { workspace: at.map(workspace), scopes, ..token(n, of) }).await.unwrap();
+        store
+            .put_token(&NewToken { workspace: at.map(workspace), scopes, ..token(n, of) })
+            .await
+            .unwrap();
     };
     put(1, "ann", Some("one"), Some(&[scope])).await;
     put(2, "bob", Some("one"), Some(&["jobs:read", scope])).await;
@@ -188,7 +215,10 @@ pub(super) async fn any_text(store: &dyn Store) {
     store.create_workspace(&one, odd, 1).await.unwrap();
     assert_eq!(store.list_workspaces().await.unwrap()[0].name, odd);
     store.put_user(&user("ann")).await.unwrap();
-    store.put_token(&NewToken { label: odd.into(), workspace: Some(one.clone()), ..token(1, "ann") }).await.unwrap();
+    store
+        .put_token(&NewToken { label: odd.into(), workspace: Some(one.clone()), ..token(1, "ann") })
+        .await
+        .unwrap();
     assert_eq!(store.list_tokens("ann").await.unwrap()[0].token.label, odd);
     let changed = format!("{odd}\0");
     store.change_tokens("ann", "wm_1", &TokenChange::Label(changed.clone())).await.unwrap();
@@ -200,7 +230,13 @@ pub(super) async fn any_text(store: &dyn Store) {
         assert!(store.tokens_for_scope(&one, nobody).await.unwrap().is_empty());
         assert!(store.revoke_tokens(nobody, "wm_1").await.unwrap().is_empty());
         assert!(store.revoke_tokens("ann", nobody).await.unwrap().is_empty());
-        assert!(store.change_tokens("ann", nobody, &TokenChange::Label("x".into())).await.unwrap().is_empty());
+        assert!(
+            store
+                .change_tokens("ann", nobody, &TokenChange::Label("x".into()))
+                .await
+                .unwrap()
+                .is_empty()
+        );
         assert!(!store.remove_member(&one, nobody).await.unwrap());
         let missing = store.put_member(&one, nobody, Role::Admin).await.unwrap_err();
         assert!(matches!(missing, StoreError::NotFound(what) if what == format!("user {nobody}")));
@@ -222,11 +258,25 @@ pub(super) async fn order_of_names(store: &dyn Store) {
     }
     store.put_token(&token(1, "a")).await.unwrap();
     names.sort_unstable();
-    let workspaces: Vec<String> = store.list_workspaces().await.unwrap().into_iter().map(|workspace| workspace.name).collect();
-    let users: Vec<String> = store.list_users().await.unwrap().into_iter().map(|user| user.name).collect();
-    let members: Vec<String> = store.list_members(&workspace("a")).await.unwrap().into_iter().map(|(user, _)| user.name).collect();
+    let workspaces: Vec<String> = store
+        .list_workspaces()
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|workspace| workspace.name)
+        .collect();
+    let users: Vec<String> =
+        store.list_users().await.unwrap().into_iter().map(|user| user.name).collect();
+    let members: Vec<String> = store
+        .list_members(&workspace("a"))
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|(user, _)| user.name)
+        .collect();
     let roles = store.find_token(&[1; 32]).await.unwrap().unwrap().roles;
-    let roles: Vec<String> = roles.into_iter().map(|(workspace, _)| workspace.to_string()).collect();
+    let roles: Vec<String> =
+        roles.into_iter().map(|(workspace, _)| workspace.to_string()).collect();
     for found in [workspaces, users, members, roles] {
         assert_eq!(found, names);
     }

@@ -1,4 +1,5 @@
-//! What every back end promises of how events are delivered: in order, until they are settled, with a log.
+//! What every back end promises of how events are delivered: in order, until they are settled, with
+//! a log.
 
 use super::outbox::{attempt, next, states, two, variable, webhook};
 use super::*;
@@ -57,7 +58,8 @@ pub(super) async fn order(store: &dyn Store) {
     assert_eq!(next(store).await[0].1, 80);
 }
 
-/// A dead receiver does not keep for ever what happened long ago, and a new address takes what waits at once.
+/// A dead receiver does not keep for ever what happened long ago, and a new address takes what
+/// waits at once.
 pub(super) async fn giving_up_and_moving(store: &dyn Store) {
     let (one, two) = two(store).await;
     for at in 10..15 {
@@ -74,7 +76,10 @@ pub(super) async fn giving_up_and_moving(store: &dyn Store) {
     store.note_attempt(fourth, &attempt(101, None), Next::Retry(5_000)).await.unwrap();
     store.set_webhook(&one, &webhook("https://new.example/", 200)).await.unwrap();
     let moved = store.next_deliveries(10).await.unwrap().pop().unwrap();
-    assert_eq!((moved.event, moved.due, moved.webhook.url.as_str()), (fourth, 200, "https://new.example/"));
+    assert_eq!(
+        (moved.event, moved.due, moved.webhook.url.as_str()),
+        (fourth, 200, "https://new.example/")
+    );
     store.clear_webhook(&one, 300).await.unwrap();
     assert_eq!(next(store).await.len(), 1);
     let cleared = DeliveryState::GivenUp(300);
@@ -90,25 +95,37 @@ pub(super) async fn tests_and_redeliveries(store: &dyn Store) {
     let first = next(store).await[0].0;
     store.note_attempt(first, &attempt(12, None), Next::Retry(5_000)).await.unwrap();
     let test = store.begin_test(&one, 20).await.unwrap();
-    assert_eq!((&test.change, &test.workspace, test.at, test.attempts), (&Change::Test, &one, 20, 0));
+    assert_eq!(
+        (&test.change, &test.workspace, test.at, test.attempts),
+        (&Change::Test, &one, 20, 0)
+    );
     assert_eq!(test.webhook, webhook("https://receiver.example/", 1));
     assert_eq!(next(store).await, [(first, 5_000)]);
     // One that fails leaves everything as it was; one that is taken shows that it is worth trying.
-    store.note_attempt(test.event, &attempt(21, None), Next::GiveUp { before: Micros::MAX }).await.unwrap();
+    store
+        .note_attempt(test.event, &attempt(21, None), Next::GiveUp { before: Micros::MAX })
+        .await
+        .unwrap();
     assert_eq!(next(store).await, [(first, 5_000)]);
     let test = store.begin_test(&one, 22).await.unwrap();
     store.note_attempt(test.event, &attempt(23, Some(200)), Next::Delivered).await.unwrap();
     assert_eq!(next(store).await, [(first, 23)]);
     let waits = DeliveryState::Waiting;
-    let expected = [waits(Some(23)), waits(None), DeliveryState::GivenUp(20), DeliveryState::Delivered(23)];
+    let expected =
+        [waits(Some(23)), waits(None), DeliveryState::GivenUp(20), DeliveryState::Delivered(23)];
     assert_eq!(states(store, &one).await, expected);
 
     // Again, in its place and counted anew; the log goes on.
     store.note_attempt(first, &attempt(30, Some(200)), Next::Delivered).await.unwrap();
     store.note_attempt(first + 1, &attempt(31, Some(500)), Next::Retry(6_000)).await.unwrap();
-    assert!(matches!(store.redeliver(&two, first, 40).await.unwrap_err(), StoreError::NotFound(what) if what.contains("delivery")));
+    assert!(
+        matches!(store.redeliver(&two, first, 40).await.unwrap_err(), StoreError::NotFound(what) if what.contains("delivery"))
+    );
     assert!(matches!(store.redeliver(&one, 999, 40).await.unwrap_err(), StoreError::NotFound(_)));
-    assert!(matches!(store.redeliver(&none, first, 40).await.unwrap_err(), StoreError::NotFound(_)));
+    assert!(matches!(
+        store.redeliver(&none, first, 40).await.unwrap_err(),
+        StoreError::NotFound(_)
+    ));
     assert_eq!(next(store).await, [(first + 1, 6_000)]);
     store.redeliver(&one, first, 41).await.unwrap();
     let again = store.next_deliveries(9).await.unwrap();
@@ -120,7 +137,9 @@ pub(super) async fn tests_and_redeliveries(store: &dyn Store) {
     let record = store.deliveries(&one, Some(first + 1), 9).await.unwrap().remove(0);
     assert_eq!((record.event, record.attempts, record.last.len()), (first, 1, 3));
     store.clear_webhook(&one, 50).await.unwrap();
-    assert!(matches!(store.redeliver(&one, first, 51).await.unwrap_err(), StoreError::NotFound(what) if what.contains("webhook")));
+    assert!(
+        matches!(store.redeliver(&one, first, 51).await.unwrap_err(), StoreError::NotFound(what) if what.contains("webhook"))
+    );
     assert!(matches!(store.begin_test(&one, 52).await.unwrap_err(), StoreError::NotFound(_)));
 }
 
@@ -131,14 +150,20 @@ pub(super) async fn the_log(store: &dyn Store) {
     }
     let first = next(store).await[0].0;
     for at in 100..113 {
-        store.note_attempt(first, &attempt(at, (at % 2 == 0).then_some(503)), Next::Retry(at + 1)).await.unwrap();
+        store
+            .note_attempt(first, &attempt(at, (at % 2 == 0).then_some(503)), Next::Retry(at + 1))
+            .await
+            .unwrap();
     }
     let page = store.deliveries(&one, None, 2).await.unwrap();
-    let numbers = |page: &[DeliveryRecord]| page.iter().map(|record| record.event - first).collect::<Vec<_>>();
+    let numbers = |page: &[DeliveryRecord]| {
+        page.iter().map(|record| record.event - first).collect::<Vec<_>>()
+    };
     assert_eq!(numbers(&page), [4, 3]);
     assert_eq!(numbers(&store.deliveries(&one, Some(page[1].event), 2).await.unwrap()), [2, 1]);
     let last = store.deliveries(&one, Some(first + 1), 2).await.unwrap();
-    let log: Vec<Attempt> = (103..113).map(|at| attempt(at, (at % 2 == 0).then_some(503))).collect();
+    let log: Vec<Attempt> =
+        (103..113).map(|at| attempt(at, (at % 2 == 0).then_some(503))).collect();
     let expected = DeliveryRecord {
         event: first,
         change: Change::VariableCreated { path: "f/a/a".into() },
@@ -167,7 +192,12 @@ pub(super) async fn any_answer(store: &dyn Store) {
     let (one, _) = two(store).await;
     let event = store.begin_test(&one, 5).await.unwrap().event;
     let odd = "a\0b \u{10ffff}\r\n".to_owned();
-    let noted = Attempt { error: Some(odd.clone()), answer: odd, duration: Duration::MAX, ..attempt(6, Some(u16::MAX)) };
+    let noted = Attempt {
+        error: Some(odd.clone()),
+        answer: odd,
+        duration: Duration::MAX,
+        ..attempt(6, Some(u16::MAX))
+    };
     store.note_attempt(event, &noted, Next::GiveUp { before: Micros::MIN }).await.unwrap();
     let last = store.deliveries(&one, None, 1).await.unwrap().remove(0).last.remove(0);
     assert_eq!((last.error, last.answer, last.status), (noted.error, noted.answer, noted.status));

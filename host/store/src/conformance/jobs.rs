@@ -56,7 +56,10 @@ pub(super) async fn enqueue_is_all_or_none(store: &dyn Store) {
     let found = store.job(&one, id(2)).await.unwrap().unwrap();
     assert_eq!(found.job.created_by, "stranger");
     // A finished job's id is taken too.
-    store.record_durably(RunRecord { job: job(id(7), &one, x), end: end(RunStatus::Success, "1") }).await.unwrap();
+    store
+        .record_durably(RunRecord { job: job(id(7), &one, x), end: end(RunStatus::Success, "1") })
+        .await
+        .unwrap();
     let taken = store.enqueue(vec![job(id(7), &one, x)]).await.unwrap_err();
     assert!(matches!(taken, StoreError::Conflict(_)));
 }
@@ -64,8 +67,12 @@ pub(super) async fn enqueue_is_all_or_none(store: &dyn Store) {
 pub(super) async fn order_of_claims(store: &dyn Store) {
     let (one, x, _) = furnish(store).await;
     let at = |n: u16, run_at: Micros| NewJob { run_at, ..job(id(n), &one, x) };
-    store.enqueue(vec![at(3, NOW), at(1, NOW), at(4, NOW - 1), at(2, NOW + 10), at(5, NOW)]).await.unwrap();
-    let claimed = |jobs: Vec<ClaimedJob>| -> Vec<JobId> { jobs.iter().map(|job| job.job.id).collect() };
+    store
+        .enqueue(vec![at(3, NOW), at(1, NOW), at(4, NOW - 1), at(2, NOW + 10), at(5, NOW)])
+        .await
+        .unwrap();
+    let claimed =
+        |jobs: Vec<ClaimedJob>| -> Vec<JobId> { jobs.iter().map(|job| job.job.id).collect() };
     assert!(store.claim(1, NOW - 2, 10, &[]).await.unwrap().is_empty());
     assert!(store.claim(1, NOW, 0, &[]).await.unwrap().is_empty());
     assert_eq!(claimed(store.claim(1, NOW, 2, &[]).await.unwrap()), [id(4), id(1)]);
@@ -76,19 +83,32 @@ pub(super) async fn order_of_claims(store: &dyn Store) {
 
 pub(super) async fn fencing(store: &dyn Store) {
     let (one, x, _) = furnish(store).await;
-    let done =
-        |n: u16, attempt: u32, result: &str| Completion { claim: Claim { id: id(n), attempt }, end: end(RunStatus::Success, result) };
+    let done = |n: u16, attempt: u32, result: &str| Completion {
+        claim: Claim { id: id(n), attempt },
+        end: end(RunStatus::Success, result),
+    };
     store.enqueue(vec![job(id(1), &one, x), job(id(2), &one, x)]).await.unwrap();
     // Not claimed yet.
-    assert_eq!(store.complete(vec![done(1, 0, "0"), done(1, 1, "0")]).await.unwrap(), [false, false]);
+    assert_eq!(
+        store.complete(vec![done(1, 0, "0"), done(1, 1, "0")]).await.unwrap(),
+        [false, false]
+    );
     store.claim(1, NOW, 10, &[]).await.unwrap();
     store.rescue(NOW, true).await.unwrap();
     // Back in the queue, then with somebody else.
     assert_eq!(store.complete(vec![done(1, 1, "0")]).await.unwrap(), [false]);
     store.claim(2, NOW, 10, &[]).await.unwrap();
-    let results = store.complete(vec![done(1, 1, "0"), done(2, 2, "2"), done(1, 2, "1"), done(2, 2, "3"), done(9, 1, "0")]);
+    let results = store.complete(vec![
+        done(1, 1, "0"),
+        done(2, 2, "2"),
+        done(1, 2, "1"),
+        done(2, 2, "3"),
+        done(9, 1, "0"),
+    ]);
     assert_eq!(results.await.unwrap(), [false, true, true, false, false]);
-    let Some(Job { state: JobState::Finished(end), attempt: 2, .. }) = store.job(&one, id(2)).await.unwrap() else {
+    let Some(Job { state: JobState::Finished(end), attempt: 2, .. }) =
+        store.job(&one, id(2)).await.unwrap()
+    else {
         panic!("job 2 must be finished on its second attempt");
     };
     assert_eq!(end.result.get(), "2");
@@ -97,7 +117,10 @@ pub(super) async fn fencing(store: &dyn Store) {
 
 pub(super) async fn rescue_and_exhaustion(store: &dyn Store) {
     let (one, x, _) = furnish(store).await;
-    store.enqueue(vec![job(id(1), &one, x), job(id(2), &one, x), job(id(3), &one, x)]).await.unwrap();
+    store
+        .enqueue(vec![job(id(1), &one, x), job(id(2), &one, x), job(id(3), &one, x)])
+        .await
+        .unwrap();
     for worker in [1, 2, 3] {
         store.claim(worker, NOW, 1, &[]).await.unwrap();
     }
@@ -143,7 +166,12 @@ pub(super) async fn releasing(store: &dyn Store) {
 
 pub(super) async fn tags_and_priorities(store: &dyn Store) {
     let (one, x, _) = furnish(store).await;
-    let tagged = |n: u16, tag: &str, priority: i16, run_at: Micros| NewJob { tag: tag.into(), priority, run_at, ..job(id(n), &one, x) };
+    let tagged = |n: u16, tag: &str, priority: i16, run_at: Micros| NewJob {
+        tag: tag.into(),
+        priority,
+        run_at,
+        ..job(id(n), &one, x)
+    };
     let jobs = vec![
         tagged(1, "wasm", 0, NOW),
         tagged(2, "big", 0, NOW - 1),
@@ -180,9 +208,18 @@ pub(super) async fn adopting(store: &dyn Store) {
     assert_eq!(store.counts(&one).await.unwrap(), Counts { running: 1, ..Counts::default() });
     // Nobody else gets it, and its id is taken.
     assert!(store.claim(8, NOW, 10, &[]).await.unwrap().is_empty());
-    assert!(matches!(store.adopt(job(id(1), &one, x), 7, NOW).await.unwrap_err(), StoreError::Conflict(_)));
-    assert!(matches!(store.adopt(job(id(2), &workspace("none"), x), 7, NOW).await.unwrap_err(), StoreError::NotFound(_)));
-    assert_eq!(store.cancel(&one, &[id(1)], "ann", None, NOW).await.unwrap(), [CancelOutcome::Running]);
+    assert!(matches!(
+        store.adopt(job(id(1), &one, x), 7, NOW).await.unwrap_err(),
+        StoreError::Conflict(_)
+    ));
+    assert!(matches!(
+        store.adopt(job(id(2), &workspace("none"), x), 7, NOW).await.unwrap_err(),
+        StoreError::NotFound(_)
+    ));
+    assert_eq!(
+        store.cancel(&one, &[id(1)], "ann", None, NOW).await.unwrap(),
+        [CancelOutcome::Running]
+    );
     assert_eq!(store.canceled(7).await.unwrap(), [claim]);
     let done = |claim| vec![Completion { claim, end: end(RunStatus::Success, "1") }];
     assert_eq!(store.complete(done(Claim { attempt: 2, ..claim })).await.unwrap(), [false]);
@@ -195,13 +232,17 @@ pub(super) async fn adopting(store: &dyn Store) {
     store.adopt(job(id(4), &one, x), 9, NOW).await.unwrap();
     assert_eq!(store.rescue(NOW + 1, false).await.unwrap(), 2);
     let again = store.claim(7, NOW, 10, &[]).await.unwrap();
-    assert_eq!(again.iter().map(|job| (job.job.id, job.attempt)).collect::<Vec<_>>(), [(id(3), 2), (id(4), 2)]);
+    assert_eq!(
+        again.iter().map(|job| (job.job.id, job.attempt)).collect::<Vec<_>>(),
+        [(id(3), 2), (id(4), 2)]
+    );
     // What was begun goes on although its version is gone.
     store.delete_version(&one, &x, 5).await.unwrap();
     store.adopt(job(id(5), &one, x), 7, NOW).await.unwrap();
 }
 
-/// What is queued for a version that is deleted stays, nothing is added, and what ran already is still recorded.
+/// What is queued for a version that is deleted stays, nothing is added, and what ran already is
+/// still recorded.
 pub(super) async fn deleted_versions(store: &dyn Store) {
     let (one, x, _) = furnish(store).await;
     store.enqueue(vec![job(id(1), &one, x)]).await.unwrap();
@@ -209,7 +250,10 @@ pub(super) async fn deleted_versions(store: &dyn Store) {
     let refused = store.enqueue(vec![job(id(2), &one, x)]).await.unwrap_err();
     assert!(matches!(refused, StoreError::NotFound(_)));
     assert_eq!(store.job(&one, id(1)).await.unwrap().unwrap().path, path("f/a/x"));
-    store.record_durably(RunRecord { job: job(id(3), &one, x), end: end(RunStatus::Success, "1") }).await.unwrap();
+    store
+        .record_durably(RunRecord { job: job(id(3), &one, x), end: end(RunStatus::Success, "1") })
+        .await
+        .unwrap();
     store.deploy(&one, &version("f/a/x", "x")).await.unwrap();
     store.enqueue(vec![job(id(2), &one, x)]).await.unwrap();
 }

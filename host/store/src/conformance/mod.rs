@@ -1,4 +1,5 @@
-//! One suite for every back end: what the traits promise, verb by verb, and random sequences compared with memory.
+//! One suite for every back end: what the traits promise, verb by verb, and random sequences
+//! compared with memory.
 
 mod accounts;
 mod cancel;
@@ -101,7 +102,8 @@ pub(crate) fn path(text: &str) -> ScriptPath {
 pub(crate) fn version(at: &str, module: &str) -> NewVersion {
     let (path, module_digest) = (path(at), Digest::of(module.as_bytes()));
     let limits = DeclaredLimits { timeout_s: Some(5), memory_mib: None };
-    let (manifest, hash) = Manifest::new(path.clone(), module_digest, Kind::Typed, limits).canonical().unwrap();
+    let (manifest, hash) =
+        Manifest::new(path.clone(), module_digest, Kind::Typed, limits).canonical().unwrap();
     NewVersion {
         hash,
         manifest,
@@ -168,7 +170,8 @@ pub(crate) fn id(n: u16) -> JobId {
     JobId::from_parts(1_700_000_000_000 + u64::from(n), n, u64::from(n) * 77)
 }
 
-/// Workspaces `one` and `two`, each with a version at `f/a/x`; `one` also has `f/a/y`. Returns `one` and its versions.
+/// Workspaces `one` and `two`, each with a version at `f/a/x`; `one` also has `f/a/y`. Returns
+/// `one` and its versions.
 pub(crate) async fn furnish(store: &dyn Store) -> (WorkspaceId, VersionHash, VersionHash) {
     let one = workspace("one");
     store.create_workspace(&one, "One", 1).await.unwrap();

@@ -41,7 +41,12 @@ pub(super) async fn generations(store: &dyn Store) {
             0 => store.put_user(&user("ann")).await.unwrap(),
             1 => store.put_member(&one, "ann", Role::Admin).await.unwrap(),
             2 => store.put_token(&token(1)).await.unwrap(),
-            3 => drop(store.change_tokens("ann", "wm_1", &TokenChange::Scopes(Some(vec![]))).await.unwrap()),
+            3 => drop(
+                store
+                    .change_tokens("ann", "wm_1", &TokenChange::Scopes(Some(vec![])))
+                    .await
+                    .unwrap(),
+            ),
             4 => drop(store.revoke_tokens("ann", "wm_1").await.unwrap()),
             5 => drop(store.remove_member(&one, "ann").await.unwrap()),
             6 => drop(store.deploy(&one, &version("f/a/x", "newer")).await.unwrap()),
@@ -60,12 +65,19 @@ pub(super) async fn generations(store: &dyn Store) {
 
 pub(super) async fn signals(store: &dyn Store) {
     let mut told = store.signals();
-    let sent = [Signal::Queued, Signal::Ended(vec![id(1), id(2)]), Signal::Canceled, Signal::Changed, Signal::Outbox];
+    let sent = [
+        Signal::Queued,
+        Signal::Ended(vec![id(1), id(2)]),
+        Signal::Canceled,
+        Signal::Changed,
+        Signal::Outbox,
+    ];
     for signal in &sent {
         store.signal(signal.clone());
     }
     for _ in &sent {
-        let heard = tokio::time::timeout(Duration::from_secs(10), told.recv()).await.unwrap().unwrap();
+        let heard =
+            tokio::time::timeout(Duration::from_secs(10), told.recv()).await.unwrap().unwrap();
         assert!(sent.contains(&heard), "{heard:?}");
     }
 }
@@ -77,16 +89,25 @@ pub(super) async fn settings(store: &dyn Store) {
     let settings = WorkspaceSettings { weight: 7, keep_runs: Some(Duration::from_secs(60)) };
     store.put_workspace_settings(&one, &settings).await.unwrap();
     assert_eq!(store.workspace_settings(&one).await.unwrap(), settings);
-    assert_eq!(store.workspace_settings(&workspace("two")).await.unwrap(), WorkspaceSettings::default());
+    assert_eq!(
+        store.workspace_settings(&workspace("two")).await.unwrap(),
+        WorkspaceSettings::default()
+    );
     assert!(matches!(store.workspace_settings(&none).await.unwrap_err(), StoreError::NotFound(_)));
-    assert!(matches!(store.put_workspace_settings(&none, &settings).await.unwrap_err(), StoreError::NotFound(_)));
+    assert!(matches!(
+        store.put_workspace_settings(&none, &settings).await.unwrap_err(),
+        StoreError::NotFound(_)
+    ));
 
     let (x, y) = (path("f/a/x"), path("f/a/y"));
     assert!(store.retentions(&one).await.unwrap().is_empty());
     assert!(store.set_retention(&one, &y, Some(Duration::from_secs(9))).await.unwrap());
     assert!(store.set_retention(&one, &x, Some(Duration::ZERO)).await.unwrap());
     assert!(!store.set_retention(&one, &path("f/a/none"), None).await.unwrap());
-    assert_eq!(store.retentions(&one).await.unwrap(), [(x.clone(), Duration::ZERO), (y, Duration::from_secs(9))]);
+    assert_eq!(
+        store.retentions(&one).await.unwrap(),
+        [(x.clone(), Duration::ZERO), (y, Duration::from_secs(9))]
+    );
     assert!(store.set_retention(&one, &x, None).await.unwrap());
     assert_eq!(store.retentions(&one).await.unwrap().len(), 1);
     assert!(store.retentions(&workspace("two")).await.unwrap().is_empty());
@@ -100,7 +121,10 @@ pub(super) async fn collecting(store: &dyn Store) {
     assert!(!store.collect_module(&unused, 20, 30).await.unwrap());
     assert!(store.collect_module(&unused, 21, 30).await.unwrap());
     assert!(!store.collect_module(&unused, 22, 40).await.unwrap());
-    assert!(matches!(store.reserve_module(&unused, 30, 40).await.unwrap_err(), StoreError::Conflict(_)));
+    assert!(matches!(
+        store.reserve_module(&unused, 30, 40).await.unwrap_err(),
+        StoreError::Conflict(_)
+    ));
     store.module_collected(&unused).await.unwrap();
     store.reserve_module(&unused, 30, 40).await.unwrap();
     store.reserve_module(&unused, 30, 35).await.unwrap();

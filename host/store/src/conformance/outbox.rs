@@ -9,16 +9,36 @@ pub(super) fn webhook(url: &str, changed: Micros) -> Webhook {
 
 pub(super) fn attempt(at: Micros, status: Option<u16>) -> Attempt {
     let error = status.is_none().then(|| "connection refused".to_owned());
-    Attempt { at, duration: Duration::from_micros(1_500), status, error, answer: "an answer".into() }
+    Attempt {
+        at,
+        duration: Duration::from_micros(1_500),
+        status,
+        error,
+        answer: "an answer".into(),
+    }
 }
 
 pub(super) fn variable(path: &str, changed: Micros) -> Variable {
-    Variable { path: path.into(), value: vec![1], is_secret: false, description: String::new(), changed_by: "ann".into(), changed }
+    Variable {
+        path: path.into(),
+        value: vec![1],
+        is_secret: false,
+        description: String::new(),
+        changed_by: "ann".into(),
+        changed,
+    }
 }
 
 fn resource(path: &str, changed: Micros) -> Resource {
     let (value, resource_type) = (vec![1], "any".into());
-    Resource { path: path.into(), value, resource_type, description: String::new(), changed_by: "ann".into(), changed }
+    Resource {
+        path: path.into(),
+        value,
+        resource_type,
+        description: String::new(),
+        changed_by: "ann".into(),
+        changed,
+    }
 }
 
 /// Workspaces `one` and `two`, both with a webhook.
@@ -40,7 +60,13 @@ async fn told(store: &dyn Store, workspace: &WorkspaceId) -> Vec<(Change, Micros
 
 /// The events that are due next, with their moments.
 pub(super) async fn next(store: &dyn Store) -> Vec<(EventId, Micros)> {
-    store.next_deliveries(10).await.unwrap().into_iter().map(|delivery| (delivery.event, delivery.due)).collect()
+    store
+        .next_deliveries(10)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|delivery| (delivery.event, delivery.due))
+        .collect()
 }
 
 pub(super) async fn states(store: &dyn Store, workspace: &WorkspaceId) -> Vec<DeliveryState> {
@@ -59,14 +85,18 @@ pub(super) async fn setting(store: &dyn Store) {
     store.deploy(&one, &version("f/a/x", "1")).await.unwrap();
     store.set_webhook(&one, &webhook("https://a.example/", 2)).await.unwrap();
     assert_eq!(store.webhook(&one).await.unwrap(), Some(webhook("https://a.example/", 2)));
-    let other = Webhook { secret: vec![9], changed_by: "bob".into(), ..webhook("http://b.example/", 3) };
+    let other =
+        Webhook { secret: vec![9], changed_by: "bob".into(), ..webhook("http://b.example/", 3) };
     store.set_webhook(&one, &other).await.unwrap();
     assert_eq!(store.webhook(&one).await.unwrap(), Some(other));
     assert!(told(store, &one).await.is_empty() && next(store).await.is_empty());
 
     store.put_variable(&one, &variable("f/a/v", 5), &PutMode::Create).await.unwrap();
     assert!(store.clear_webhook(&one, 6).await.unwrap());
-    assert!(!store.clear_webhook(&one, 7).await.unwrap() && !store.clear_webhook(&none, 7).await.unwrap());
+    assert!(
+        !store.clear_webhook(&one, 7).await.unwrap()
+            && !store.clear_webhook(&none, 7).await.unwrap()
+    );
     assert_eq!(store.webhook(&one).await.unwrap(), None);
     assert_eq!(store.webhook(&none).await.unwrap(), None);
     assert_eq!(states(store, &one).await, [DeliveryState::GivenUp(6)]);
@@ -77,7 +107,8 @@ pub(super) async fn setting(store: &dyn Store) {
 
 pub(super) async fn changes_of_scripts(store: &dyn Store) {
     let (one, two) = two(store).await;
-    let (first, second) = (version("f/a/x", "1"), NewVersion { created: 20, ..version("f/a/x", "2") });
+    let (first, second) =
+        (version("f/a/x", "1"), NewVersion { created: 20, ..version("f/a/x", "2") });
     let (path, a, b) = (first.path.clone(), first.hash, second.hash);
     for version in [&first, &first, &second, &second] {
         store.deploy(&one, version).await.unwrap();
@@ -139,7 +170,9 @@ pub(super) async fn changes_of_values(store: &dyn Store) {
     store.delete_resource(&one, "f/a/x", 20).await.unwrap();
     store.delete_resource(&one, "f/a/x", 21).await.unwrap_err();
     let told_of = told(store, &one).await;
-    let of = |is: fn(&Change) -> bool| told_of.iter().filter(|(change, _)| is(change)).cloned().collect::<Vec<_>>();
+    let of = |is: fn(&Change) -> bool| {
+        told_of.iter().filter(|(change, _)| is(change)).cloned().collect::<Vec<_>>()
+    };
     let [x, y, z] = ["f/a/x", "f/a/y", "f/a/z"].map(str::to_owned);
     let variables = [
         (Change::VariableCreated { path: x.clone() }, 10),
@@ -151,7 +184,12 @@ pub(super) async fn changes_of_values(store: &dyn Store) {
         (Change::VariableDeleted { path: x.clone() }, 20),
     ];
     let is_variable = |change: &Change| {
-        matches!(change, Change::VariableCreated { .. } | Change::VariableUpdated { .. } | Change::VariableDeleted { .. })
+        matches!(
+            change,
+            Change::VariableCreated { .. }
+                | Change::VariableUpdated { .. }
+                | Change::VariableDeleted { .. }
+        )
     };
     assert_eq!(of(is_variable), variables);
     let resources = [
@@ -164,7 +202,12 @@ pub(super) async fn changes_of_values(store: &dyn Store) {
         (Change::ResourceDeleted { path: x }, 20),
     ];
     let is_resource = |change: &Change| {
-        matches!(change, Change::ResourceCreated { .. } | Change::ResourceUpdated { .. } | Change::ResourceDeleted { .. })
+        matches!(
+            change,
+            Change::ResourceCreated { .. }
+                | Change::ResourceUpdated { .. }
+                | Change::ResourceDeleted { .. }
+        )
     };
     assert_eq!(of(is_resource), resources);
     assert_eq!(told_of.len(), 14);
@@ -183,7 +226,10 @@ pub(super) async fn wakes(store: &dyn Store) {
     store.note_attempt(event, &attempt(11, Some(200)), Next::Delivered).await.unwrap();
     changes.mark_unchanged();
     store.create_workspace(&workspace("three"), "Three", 1).await.unwrap();
-    store.put_variable(&workspace("three"), &variable("f/a/a", 10), &PutMode::Create).await.unwrap();
+    store
+        .put_variable(&workspace("three"), &variable("f/a/a", 10), &PutMode::Create)
+        .await
+        .unwrap();
     assert!(!changes.has_changed().unwrap());
     store.redeliver(&one, event, 12).await.unwrap();
     assert!(changes.has_changed().unwrap());

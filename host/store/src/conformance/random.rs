@@ -1,7 +1,9 @@
-//! Random sequences of verbs, done to memory and to another back end side by side: every answer must be the same.
+//! Random sequences of verbs, done to memory and to another back end side by side: every answer
+//! must be the same.
 //!
-//! Few ids, workers and instants on purpose, so that sequences meet each other: taken ids, twins of a key, stale
-//! claims, leases that end. The store is opened anew now and then, for what it keeps in memory must come from the database.
+//! Few ids, workers and instants on purpose, so that sequences meet each other: taken ids, twins of
+//! a key, stale claims, leases that end. The store is opened anew now and then, for what it keeps
+//! in memory must come from the database.
 
 mod busy;
 mod outbox;
@@ -66,8 +68,8 @@ const TAGS: [&str; 2] = [DEFAULT_TAG, "big"];
 /// So many ids of the pool are of every sort.
 const FEW: usize = 10;
 
-/// Ids of every sort: plain ones, twins of their keys, foreign ones, and one whose key a foreign one would be given. Then more
-/// plain ones.
+/// Ids of every sort: plain ones, twins of their keys, foreign ones, and one whose key a foreign
+/// one would be given. Then more plain ones.
 fn pool() -> Vec<JobId> {
     let plain = (0..5).map(id);
     let twins = (0..2).map(|n| JobId::from_key(id(n).key(), id(n).tail() ^ 1));
@@ -99,30 +101,57 @@ fn jobs() -> impl Strategy<Value = Step> {
     let worker = 1..4i64;
     let which = 0..FEW;
     let erased_after = prop::option::weighted(0.3, 0..12u64);
-    let kin = (0..2u8, -1..2i16, prop::option::of(0..3usize), prop_oneof![3 => Just(START), 1 => Just(START + 5_000_000)], erased_after);
-    let rules = (prop::option::weighted(0.6, (any::<bool>(), 1..4u32)), prop::bool::weighted(0.2));
-    let ask = (which.clone(), prop::bool::weighted(0.2), any::<bool>(), instant.clone(), 1..4u32, kin, rules).prop_map(
-        |(id, in_two, second, run_at, max_attempts, (tag, priority, parent, created, erased_after), (limit, retry))| Ask {
-            id,
-            in_two,
-            second,
-            run_at,
-            max_attempts,
-            created,
-            tag,
-            priority,
-            parent,
-            erased_after,
-            limit,
-            retry,
-        },
+    let kin = (
+        0..2u8,
+        -1..2i16,
+        prop::option::of(0..3usize),
+        prop_oneof![3 => Just(START), 1 => Just(START + 5_000_000)],
+        erased_after,
     );
+    let rules = (prop::option::weighted(0.6, (any::<bool>(), 1..4u32)), prop::bool::weighted(0.2));
+    let ask = (
+        which.clone(),
+        prop::bool::weighted(0.2),
+        any::<bool>(),
+        instant.clone(),
+        1..4u32,
+        kin,
+        rules,
+    )
+        .prop_map(
+            |(
+                id,
+                in_two,
+                second,
+                run_at,
+                max_attempts,
+                (tag, priority, parent, created, erased_after),
+                (limit, retry),
+            )| Ask {
+                id,
+                in_two,
+                second,
+                run_at,
+                max_attempts,
+                created,
+                tag,
+                priority,
+                parent,
+                erased_after,
+                limit,
+                retry,
+            },
+        );
     let some = prop::collection::vec(which.clone(), 0..4);
     let tags = prop::sample::subsequence(vec!["wasm", "big", "none"], 0..3);
     let tags = tags.prop_map(|tags| tags.into_iter().map(str::to_owned).collect::<Vec<_>>());
     let claims = prop::collection::vec((which.clone(), 0..4u32), 1..6);
-    let ends = prop::collection::vec((which.clone(), 1..4u32, 0..3u8, prop::bool::weighted(0.2)), 1..6);
-    let retries = prop::collection::vec((which.clone(), 1..4u32, instant.clone(), prop::bool::weighted(0.2)), 1..6);
+    let ends =
+        prop::collection::vec((which.clone(), 1..4u32, 0..3u8, prop::bool::weighted(0.2)), 1..6);
+    let retries = prop::collection::vec(
+        (which.clone(), 1..4u32, instant.clone(), prop::bool::weighted(0.2)),
+        1..6,
+    );
     prop_oneof![
         4 => prop::collection::vec(ask.clone(), 0..3).prop_map(Step::Enqueue),
         2 => (0..2u8, 0..2u8, instant.clone(), ask.clone())
@@ -153,13 +182,21 @@ fn jobs() -> impl Strategy<Value = Step> {
 
 fn filters() -> impl Strategy<Value = JobFilter> {
     let rare = prop::option::weighted(0.2, any::<bool>());
-    let choice = |texts: [&'static str; 2]| prop::option::weighted(0.2, prop::sample::select(texts.to_vec()));
-    let moment = prop::option::weighted(0.15, prop_oneof![START - 2..START + 12, Just(START + 5_000_000)]);
+    let choice = |texts: [&'static str; 2]| {
+        prop::option::weighted(0.2, prop::sample::select(texts.to_vec()))
+    };
+    let moment =
+        prop::option::weighted(0.15, prop_oneof![START - 2..START + 12, Just(START + 5_000_000)]);
     let span = (moment.clone(), moment.clone()).prop_map(|(after, before)| Span { after, before });
     let cursor = prop::option::weighted(0.3, prop::sample::select(pool()[..FEW].to_vec()));
     let statuses = vec![RunStatus::Success, RunStatus::Failure, RunStatus::Canceled];
     let statuses = prop_oneof![3 => Just(vec![]), 1 => prop::sample::subsequence(statuses, 0..3)];
-    let names = (choice(["f/a/x", "f/a/y"]), choice(["f/a", "f/a/y"]), choice(["admin", "bob"]), choice(TAGS));
+    let names = (
+        choice(["f/a/x", "f/a/y"]),
+        choice(["f/a", "f/a/y"]),
+        choice(["admin", "bob"]),
+        choice(TAGS),
+    );
     let flags = (rare.clone(), rare.clone(), rare.clone(), rare, statuses);
     let spans = (span.clone(), span.clone(), span, moment);
     let page = (cursor.clone(), cursor, any::<bool>(), any::<bool>(), 0..8u32);
@@ -167,7 +204,9 @@ fn filters() -> impl Strategy<Value = JobFilter> {
     (names, flags, spans, page, parent).prop_map(|(names, flags, spans, page, parent)| JobFilter {
         path: names.0.map(path),
         path_start: names.1.map(str::to_owned),
-        version: flags.0.map(|second| if second { version("f/a/y", "y").hash } else { version("f/a/x", "x").hash }),
+        version: flags.0.map(|second| {
+            if second { version("f/a/y", "y").hash } else { version("f/a/x", "x").hash }
+        }),
         created_by: names.2.map(str::to_owned),
         label: None,
         parent: parent.map(|n| pool()[n]),
@@ -193,7 +232,8 @@ fn filters() -> impl Strategy<Value = JobFilter> {
 async fn answer(store: &dyn Store, step: &Step, versions: [VersionHash; 2]) -> String {
     let (one, two) = (workspace("one"), workspace("two"));
     let pool = pool();
-    let status = |n: u8| [RunStatus::Success, RunStatus::Failure, RunStatus::Canceled][usize::from(n)];
+    let status =
+        |n: u8| [RunStatus::Success, RunStatus::Failure, RunStatus::Canceled][usize::from(n)];
     let ask = |ask: &Ask| NewJob {
         run_at: ask.run_at,
         created: ask.created,
@@ -201,13 +241,18 @@ async fn answer(store: &dyn Store, step: &Step, versions: [VersionHash; 2]) -> S
         tag: TAGS[usize::from(ask.tag)].into(),
         priority: ask.priority,
         parent: ask.parent.map(|n| pool[n]),
-        erasure: Erasure { when_read: ask.erased_after == Some(0), after: ask.erased_after.map(Duration::from_micros) },
+        erasure: Erasure {
+            when_read: ask.erased_after == Some(0),
+            after: ask.erased_after.map(Duration::from_micros),
+        },
         retry: ask.retry.then(RetryPolicy::default),
         awaited: ask.retry,
-        concurrency: ask.limit.filter(|(of_any, _)| *of_any || ask.tag == 0).map(|(of_any, limit)| {
-            let key = i64::from(of_any) + 2 * i64::from(ask.in_two);
-            Concurrency { key, limit }
-        }),
+        concurrency: ask.limit.filter(|(of_any, _)| *of_any || ask.tag == 0).map(
+            |(of_any, limit)| {
+                let key = i64::from(of_any) + 2 * i64::from(ask.in_two);
+                Concurrency { key, limit }
+            },
+        ),
         created_by: if ask.second { "bob".into() } else { "admin".into() },
         ..job(pool[ask.id], if ask.in_two { &two } else { &one }, versions[usize::from(ask.second)])
     };
@@ -218,31 +263,52 @@ async fn answer(store: &dyn Store, step: &Step, versions: [VersionHash; 2]) -> S
             kind(store.enqueue_once(&key, ask(what)).await)
         }
         Step::Purge { now, limit } => kind(store.purge_idempotency(*now, *limit).await),
-        Step::Claim { worker, now, limit, tags } => kind(store.claim(*worker, *now, *limit, tags).await),
-        Step::Adopt { ask: what, worker, started } => kind(store.adopt(ask(what), *worker, *started).await),
+        Step::Claim { worker, now, limit, tags } => {
+            kind(store.claim(*worker, *now, *limit, tags).await)
+        }
+        Step::Adopt { ask: what, worker, started } => {
+            kind(store.adopt(ask(what), *worker, *started).await)
+        }
         Step::EraseDue { now, limit } => kind(store.erase_due(*now, *limit).await),
         Step::Cancel { ids, in_two, at } => {
             let ids: Vec<JobId> = ids.iter().map(|n| pool[*n]).collect();
             let reason = (at % 2 == 0).then_some("because");
-            kind(store.cancel(if *in_two { &two } else { &one }, &ids, &format!("user{at}"), reason, *at).await)
+            kind(
+                store
+                    .cancel(
+                        if *in_two { &two } else { &one },
+                        &ids,
+                        &format!("user{at}"),
+                        reason,
+                        *at,
+                    )
+                    .await,
+            )
         }
         Step::Canceled(worker) => kind(store.canceled(*worker).await),
         Step::Erase { ids, in_two } => {
             let ids: Vec<JobId> = ids.iter().map(|n| pool[*n]).collect();
             kind(store.erase(if *in_two { &two } else { &one }, &ids).await)
         }
-        Step::DeleteVersion(second) => kind(store.delete_version(&one, &versions[usize::from(*second)], 5).await),
+        Step::DeleteVersion(second) => {
+            kind(store.delete_version(&one, &versions[usize::from(*second)], 5).await)
+        }
         Step::Deploy(second) => {
             let new = if *second { version("f/a/y", "y") } else { version("f/a/x", "x") };
             kind(store.deploy(&one, &new).await)
         }
-        Step::Archive(second) => kind(store.archive(&one, &path(if *second { "f/a/y" } else { "f/a/x" }), START + 3).await),
+        Step::Archive(second) => kind(
+            store.archive(&one, &path(if *second { "f/a/y" } else { "f/a/x" }), START + 3).await,
+        ),
         Step::Outbox(step) => outbox::answer(store, step).await,
         Step::Upkeep(step) => upkeep::answer(store, step, &pool).await,
         Step::Extend { worker, until } => kind(store.extend_lease(*worker, *until).await),
         Step::Rescue { now, everything } => kind(store.rescue(*now, *everything).await),
         Step::Release { worker, claims } => {
-            let claims: Vec<Claim> = claims.iter().map(|(n, attempt)| Claim { id: pool[*n], attempt: *attempt }).collect();
+            let claims: Vec<Claim> = claims
+                .iter()
+                .map(|(n, attempt)| Claim { id: pool[*n], attempt: *attempt })
+                .collect();
             kind(store.release(*worker, &claims).await)
         }
         Step::Complete(ends) => {
@@ -260,16 +326,26 @@ async fn answer(store: &dyn Store, step: &Step, versions: [VersionHash; 2]) -> S
             };
             kind(store.retry(ends.iter().map(retry).collect()).await)
         }
-        Step::Attempts(n, in_two) => kind(store.attempts(if *in_two { &two } else { &one }, pool[*n]).await),
-        Step::Record(run, how) => store.record(RunRecord { job: ask(run), end: end(status(*how), "1") }).to_string(),
-        Step::RecordDurably(run, how) => kind(store.record_durably(RunRecord { job: ask(run), end: end(status(*how), "1") }).await),
+        Step::Attempts(n, in_two) => {
+            kind(store.attempts(if *in_two { &two } else { &one }, pool[*n]).await)
+        }
+        Step::Record(run, how) => {
+            store.record(RunRecord { job: ask(run), end: end(status(*how), "1") }).to_string()
+        }
+        Step::RecordDurably(run, how) => kind(
+            store.record_durably(RunRecord { job: ask(run), end: end(status(*how), "1") }).await,
+        ),
         Step::Job(n, in_two) => kind(store.job(if *in_two { &two } else { &one }, pool[*n]).await),
         Step::List(filter) => kind(store.list_jobs(&one, filter).await),
         Step::Counts(at) => {
-            let depths = (store.queue_depth(&one).await.unwrap(), store.queue_depth(&two).await.unwrap());
+            let depths =
+                (store.queue_depth(&one).await.unwrap(), store.queue_depth(&two).await.unwrap());
             let counts = (store.counts(&one).await.unwrap(), store.counts(&two).await.unwrap());
             let ahead = store.queue_position(&one, *at).await.unwrap();
-            let due = (store.next_due(&[]).await.unwrap(), store.next_due(&["big".into()]).await.unwrap());
+            let due = (
+                store.next_due(&[]).await.unwrap(),
+                store.next_due(&["big".into()]).await.unwrap(),
+            );
             format!("{depths:?} {counts:?} {ahead} {due:?}")
         }
         Step::Reopen => String::new(),

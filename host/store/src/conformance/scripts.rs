@@ -73,7 +73,9 @@ pub(super) async fn listing(store: &dyn Store) {
         store.deploy(&one, &version(at, "old")).await.unwrap();
         store.deploy(&one, &version(at, "new")).await.unwrap();
     }
-    let names = |versions: Vec<Version>| -> Vec<String> { versions.iter().map(|version| version.version.path.to_string()).collect() };
+    let names = |versions: Vec<Version>| -> Vec<String> {
+        versions.iter().map(|version| version.version.path.to_string()).collect()
+    };
     let all = store.list_scripts(&one, None, 10).await.unwrap();
     assert!(all.iter().all(|version| version.version.module == Digest::of(b"new")));
     assert_eq!(names(all), ["f/A/z", "f/a/b", "f/a/b-", "f/a/c", "u/me/x"]);
@@ -116,10 +118,21 @@ pub(super) async fn deleting(store: &dyn Store) {
     assert!(store.module_in_use(&first.module).await.unwrap());
 
     let gone = store.version(&one, &second.hash).await.unwrap().unwrap();
-    assert!(gone.deleted && gone.version.manifest.is_empty() && gone.version.schema.is_none() && gone.version.summary.is_empty());
+    assert!(
+        gone.deleted
+            && gone.version.manifest.is_empty()
+            && gone.version.schema.is_none()
+            && gone.version.summary.is_empty()
+    );
     assert_eq!(store.newest(&one, &first.path).await.unwrap().unwrap().version, first);
     assert_eq!(store.list_scripts(&one, None, 10).await.unwrap()[0].version, first);
-    let history: Vec<bool> = store.history(&one, &first.path, 10).await.unwrap().iter().map(|version| version.deleted).collect();
+    let history: Vec<bool> = store
+        .history(&one, &first.path, 10)
+        .await
+        .unwrap()
+        .iter()
+        .map(|version| version.deleted)
+        .collect();
     assert_eq!(history, [true, false]);
 
     assert!(store.delete_version(&one, &first.hash, 5).await.unwrap());
@@ -131,14 +144,22 @@ pub(super) async fn deleting(store: &dyn Store) {
     assert_eq!(store.newest(&one, &first.path).await.unwrap().unwrap().version, later);
 }
 
-/// Paths are listed in the order of their bytes, whatever the language of the machine; any summary and schema is kept.
+/// Paths are listed in the order of their bytes, whatever the language of the machine; any summary
+/// and schema is kept.
 pub(super) async fn order_of_paths(store: &dyn Store) {
     let one = workspace("one");
     store.create_workspace(&one, "One", 1).await.unwrap();
-    let mut paths = ["f/a/b", "f/a/B", "f/a/a-b", "f/a/ab", "f/a/a_b", "f/A/a", "f/a-b/c", "f/a_b/c", "f/ab/c", "u/a/b"];
+    let mut paths = [
+        "f/a/b", "f/a/B", "f/a/a-b", "f/a/ab", "f/a/a_b", "f/A/a", "f/a-b/c", "f/a_b/c", "f/ab/c",
+        "u/a/b",
+    ];
     for (n, path) in paths.iter().enumerate() {
         let summary = format!("{n}\0\u{feff}");
-        let new = NewVersion { summary, schema: Some(r#"{"description":"a\u0000b"}"#.into()), ..version(path, "x") };
+        let new = NewVersion {
+            summary,
+            schema: Some(r#"{"description":"a\u0000b"}"#.into()),
+            ..version(path, "x")
+        };
         assert_eq!(store.deploy(&one, &new).await.unwrap().version.version, new);
         assert_eq!(store.newest(&one, &new.path).await.unwrap().unwrap().version, new);
     }

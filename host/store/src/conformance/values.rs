@@ -34,7 +34,8 @@ async fn two(store: &dyn Store) -> (WorkspaceId, WorkspaceId) {
 pub(super) async fn variables(store: &dyn Store) {
     let (one, two) = two(store).await;
     let first = variable("f/a/x", "sealed");
-    let missing = store.put_variable(&workspace("none"), &first, &PutMode::Upsert).await.unwrap_err();
+    let missing =
+        store.put_variable(&workspace("none"), &first, &PutMode::Upsert).await.unwrap_err();
     assert!(matches!(missing, StoreError::NotFound(what) if what == "workspace none"));
     let missing = store.put_variable(&one, &first, &PutMode::Update).await.unwrap_err();
     assert!(matches!(missing, StoreError::NotFound(what) if what == "variable f/a/x"));
@@ -64,8 +65,14 @@ pub(super) async fn variables(store: &dyn Store) {
     assert!(store.list_variables(&workspace("none"), "", None, 9).await.unwrap().is_empty());
 
     store.delete_variable(&one, "f/a/x", 5).await.unwrap();
-    assert!(matches!(store.delete_variable(&one, "f/a/x", 5).await.unwrap_err(), StoreError::NotFound(_)));
-    assert!(matches!(store.delete_variable(&workspace("none"), "f/a/x", 5).await.unwrap_err(), StoreError::NotFound(_)));
+    assert!(matches!(
+        store.delete_variable(&one, "f/a/x", 5).await.unwrap_err(),
+        StoreError::NotFound(_)
+    ));
+    assert!(matches!(
+        store.delete_variable(&workspace("none"), "f/a/x", 5).await.unwrap_err(),
+        StoreError::NotFound(_)
+    ));
     assert_eq!(store.variable(&two, "f/a/x").await.unwrap(), Some(changed));
 }
 
@@ -76,9 +83,11 @@ pub(super) async fn resources(store: &dyn Store) {
     for (path, resource_type) in [("f/a/x", "state"), ("f/a/y", "postgres"), ("f/b/z", "state")] {
         store.put_resource(&one, &resource(path, resource_type), &PutMode::Create).await.unwrap();
     }
-    let taken = store.put_resource(&one, &resource("f/a/x", "state"), &PutMode::Create).await.unwrap_err();
+    let taken =
+        store.put_resource(&one, &resource("f/a/x", "state"), &PutMode::Create).await.unwrap_err();
     assert!(matches!(taken, StoreError::Conflict(_)));
-    let missing = store.put_resource(&two, &resource("f/a/x", "state"), &PutMode::Update).await.unwrap_err();
+    let missing =
+        store.put_resource(&two, &resource("f/a/x", "state"), &PutMode::Update).await.unwrap_err();
     assert!(matches!(missing, StoreError::NotFound(what) if what == "resource f/a/x"));
     assert_eq!(store.resource(&one, "f/a/x").await.unwrap(), Some(resource("f/a/x", "state")));
     assert_eq!(store.resource(&two, "f/a/x").await.unwrap(), None);
@@ -97,7 +106,10 @@ pub(super) async fn resources(store: &dyn Store) {
     assert_eq!(store.resource_types(&two).await.unwrap(), [""; 0]);
     assert_eq!(store.resource_types(&workspace("none")).await.unwrap(), [""; 0]);
     store.delete_resource(&one, "f/a/x", 5).await.unwrap();
-    assert!(matches!(store.delete_resource(&one, "f/a/x", 5).await.unwrap_err(), StoreError::NotFound(_)));
+    assert!(matches!(
+        store.delete_resource(&one, "f/a/x", 5).await.unwrap_err(),
+        StoreError::NotFound(_)
+    ));
     assert!(store.variable(&one, "f/a/x").await.unwrap().is_some());
 }
 
@@ -106,8 +118,12 @@ pub(super) async fn renaming(store: &dyn Store) {
     for path in ["f/a/x", "f/a/y"] {
         store.put_variable(&one, &variable(path, "old"), &PutMode::Create).await.unwrap();
     }
-    let rename = async |from: &str, to: &str| store.put_variable(&one, &variable(to, "new"), &PutMode::Rename(from.into())).await;
-    assert!(matches!(rename("f/a/none", "f/a/z").await.unwrap_err(), StoreError::NotFound(what) if what.contains("none")));
+    let rename = async |from: &str, to: &str| {
+        store.put_variable(&one, &variable(to, "new"), &PutMode::Rename(from.into())).await
+    };
+    assert!(
+        matches!(rename("f/a/none", "f/a/z").await.unwrap_err(), StoreError::NotFound(what) if what.contains("none"))
+    );
     assert!(matches!(rename("f/a/x", "f/a/y").await.unwrap_err(), StoreError::Conflict(_)));
     assert!(store.variable(&one, "f/a/x").await.unwrap().is_some());
     rename("f/a/x", "f/a/z").await.unwrap();
@@ -121,8 +137,8 @@ pub(super) async fn renaming(store: &dyn Store) {
     assert_eq!(store.list_variables(&one, "f/a/o", None, 9).await.unwrap(), [open]);
 }
 
-/// Paths and types are listed in the order of their bytes; what people write is kept as it is; and paths that nothing can
-/// have lead to nothing.
+/// Paths and types are listed in the order of their bytes; what people write is kept as it is; and
+/// paths that nothing can have lead to nothing.
 pub(super) async fn any_text(store: &dyn Store) {
     let (one, _) = two(store).await;
     let mut names = ["b", "B", "a-b", "ab", "a_b", "\u{e9}", "e", "f", "\u{10fffe}", "z"];
@@ -138,8 +154,13 @@ pub(super) async fn any_text(store: &dyn Store) {
     names.sort_unstable();
     let list = async |prefix: &str, after: Option<&str>| -> Vec<String> {
         let resources = store.list_resources(&one, &[], prefix, after, 99).await.unwrap();
-        let variables: Vec<String> =
-            store.list_variables(&one, prefix, after, 99).await.unwrap().into_iter().map(|variable| variable.path).collect();
+        let variables: Vec<String> = store
+            .list_variables(&one, prefix, after, 99)
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|variable| variable.path)
+            .collect();
         assert!(resources.into_iter().map(|resource| resource.path).eq(variables.clone()));
         variables
     };
@@ -153,9 +174,15 @@ pub(super) async fn any_text(store: &dyn Store) {
     assert_eq!(list("", Some("a-\0")).await, names[1..]);
     assert!(list("a\0", None).await.is_empty());
     assert!(store.list_resources(&one, &["b\0".into()], "", None, 99).await.unwrap().is_empty());
-    assert_eq!((store.variable(&one, "b\0").await.unwrap(), store.resource(&one, "\0").await.unwrap()), (None, None));
+    assert_eq!(
+        (store.variable(&one, "b\0").await.unwrap(), store.resource(&one, "\0").await.unwrap()),
+        (None, None)
+    );
     let missing = store.delete_variable(&one, "b\0", 5).await.unwrap_err();
     assert!(matches!(missing, StoreError::NotFound(what) if what == "variable b\0"));
-    let missing = store.put_resource(&one, &resource("new", "any"), &PutMode::Rename("b\0".into())).await.unwrap_err();
+    let missing = store
+        .put_resource(&one, &resource("new", "any"), &PutMode::Rename("b\0".into()))
+        .await
+        .unwrap_err();
     assert!(matches!(missing, StoreError::NotFound(what) if what == "resource b\0"));
 }

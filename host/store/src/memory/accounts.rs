@@ -1,7 +1,10 @@
 //! Workspaces, users and tokens in memory.
 
 use super::MemoryStore;
-use crate::{Accounts, Micros, NewToken, Result, Role, StoreError, TokenChange, TokenInfo, TokenOwner, User, Workspace, WorkspaceSettings};
+use crate::{
+    Accounts, Micros, NewToken, Result, Role, StoreError, TokenChange, TokenInfo, TokenOwner, User,
+    Workspace, WorkspaceSettings,
+};
 use async_trait::async_trait;
 use std::cmp::Reverse;
 use wasmill_core::WorkspaceId;
@@ -29,7 +32,11 @@ impl Accounts for MemoryStore {
         Ok(state.weighed(workspace))
     }
 
-    async fn put_workspace_settings(&self, workspace: &WorkspaceId, settings: &WorkspaceSettings) -> Result<()> {
+    async fn put_workspace_settings(
+        &self,
+        workspace: &WorkspaceId,
+        settings: &WorkspaceSettings,
+    ) -> Result<()> {
         let mut state = self.state();
         state.workspace(workspace)?;
         state.settings.insert(workspace.clone(), *settings);
@@ -64,7 +71,9 @@ impl Accounts for MemoryStore {
     async fn list_members(&self, workspace: &WorkspaceId) -> Result<Vec<(User, Role)>> {
         let state = self.state();
         let of_workspace = state.members.iter().filter(|((_, id), _)| id == workspace);
-        Ok(of_workspace.filter_map(|((name, _), role)| Some((state.users.get(name)?.clone(), *role))).collect())
+        Ok(of_workspace
+            .filter_map(|((name, _), role)| Some((state.users.get(name)?.clone(), *role)))
+            .collect())
     }
 
     async fn remove_member(&self, workspace: &WorkspaceId, user: &str) -> Result<bool> {
@@ -93,7 +102,9 @@ impl Accounts for MemoryStore {
             return Ok(None);
         };
         let user = state.user(&token.user)?.clone();
-        let of_user = |((name, workspace), role): (&(String, WorkspaceId), &Role)| (*name == user.name).then(|| (workspace.clone(), *role));
+        let of_user = |((name, workspace), role): (&(String, WorkspaceId), &Role)| {
+            (*name == user.name).then(|| (workspace.clone(), *role))
+        };
         let roles = state.members.iter().filter_map(of_user).collect();
         Ok(Some(TokenOwner { token: token.clone(), user, roles }))
     }
@@ -110,9 +121,15 @@ impl Accounts for MemoryStore {
         Ok(tokens)
     }
 
-    async fn tokens_for_scope(&self, workspace: &WorkspaceId, scope: &str) -> Result<Vec<TokenInfo>> {
+    async fn tokens_for_scope(
+        &self,
+        workspace: &WorkspaceId,
+        scope: &str,
+    ) -> Result<Vec<TokenInfo>> {
         let state = self.state();
-        let has = |token: &NewToken| token.scopes.as_ref().is_some_and(|scopes| scopes.iter().any(|one| one == scope));
+        let has = |token: &NewToken| {
+            token.scopes.as_ref().is_some_and(|scopes| scopes.iter().any(|one| one == scope))
+        };
         let mut tokens: Vec<TokenInfo> = state
             .tokens
             .values()
@@ -126,14 +143,23 @@ impl Accounts for MemoryStore {
     async fn revoke_tokens(&self, user: &str, prefix: &str) -> Result<Vec<[u8; 32]>> {
         let is_meant = |token: &NewToken| token.user == user && token.prefix == prefix;
         let mut state = self.state();
-        let revoked = state.tokens.iter().filter(|(_, (token, _))| is_meant(token)).map(|(digest, _)| *digest);
+        let revoked = state
+            .tokens
+            .iter()
+            .filter(|(_, (token, _))| is_meant(token))
+            .map(|(digest, _)| *digest);
         let revoked: Vec<[u8; 32]> = revoked.collect();
         state.tokens.retain(|_, (token, _)| !is_meant(token));
         state.generation += 1;
         Ok(revoked)
     }
 
-    async fn change_tokens(&self, user: &str, prefix: &str, change: &TokenChange) -> Result<Vec<[u8; 32]>> {
+    async fn change_tokens(
+        &self,
+        user: &str,
+        prefix: &str,
+        change: &TokenChange,
+    ) -> Result<Vec<[u8; 32]>> {
         let mut state = self.state();
         let mut changed = Vec::new();
         for (digest, (token, _)) in &mut state.tokens {

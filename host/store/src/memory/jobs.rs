@@ -4,8 +4,9 @@ use super::fits::fits;
 use super::keeping::{taken, without_payload};
 use super::{Entry, MemoryStore};
 use crate::{
-    CancelOutcome, Cancellation, Claim, ClaimedJob, Completion, Counts, Enqueued, IdempotencyKey, Job, JobAttempt, JobFilter, JobState,
-    Jobs, MAX_LIST, Micros, NewJob, Result, Retry, RunRecord, WorkerId, ends,
+    CancelOutcome, Cancellation, Claim, ClaimedJob, Completion, Counts, Enqueued, IdempotencyKey,
+    Job, JobAttempt, JobFilter, JobState, Jobs, MAX_LIST, Micros, NewJob, Result, Retry, RunRecord,
+    WorkerId, ends,
 };
 use async_trait::async_trait;
 use std::collections::HashSet;
@@ -35,7 +36,11 @@ impl Jobs for MemoryStore {
         let place = (job.workspace.clone(), key.digest);
         match state.used.get(&place) {
             Some((used, first)) if used.expires > job.created => {
-                return Ok(if used.body == key.body { Enqueued::Existing(*first) } else { Enqueued::Mismatch });
+                return Ok(if used.body == key.body {
+                    Enqueued::Existing(*first)
+                } else {
+                    Enqueued::Mismatch
+                });
             }
             _ => {}
         }
@@ -48,7 +53,8 @@ impl Jobs for MemoryStore {
     async fn purge_idempotency(&self, now: Micros, limit: u32) -> Result<u64> {
         let mut state = self.state();
         let expired = state.used.iter().filter(|(_, (used, _))| used.expires <= now);
-        let mut expired: Vec<_> = expired.map(|(place, (used, _))| (used.expires, place.1, place.0.clone())).collect();
+        let mut expired: Vec<_> =
+            expired.map(|(place, (used, _))| (used.expires, place.1, place.0.clone())).collect();
         expired.sort();
         expired.truncate(limit as usize);
         for (_, digest, workspace) in &expired {
@@ -57,11 +63,20 @@ impl Jobs for MemoryStore {
         Ok(expired.len() as u64)
     }
 
-    async fn claim(&self, worker: WorkerId, now: Micros, limit: u32, tags: &[String]) -> Result<Vec<ClaimedJob>> {
+    async fn claim(
+        &self,
+        worker: WorkerId,
+        now: Micros,
+        limit: u32,
+        tags: &[String],
+    ) -> Result<Vec<ClaimedJob>> {
         let mut guard = self.state();
         let state = &mut *guard;
-        let mut ready: Vec<(WorkspaceId, u32)> =
-            state.workspaces.keys().map(|workspace| (workspace.clone(), state.weighed(workspace).weight)).collect();
+        let mut ready: Vec<(WorkspaceId, u32)> = state
+            .workspaces
+            .keys()
+            .map(|workspace| (workspace.clone(), state.weighed(workspace).weight))
+            .collect();
         let mut claimed = Vec::new();
         loop {
             ready.retain(|(workspace, _)| state.next_of(workspace, now, tags).is_some());
@@ -77,7 +92,8 @@ impl Jobs for MemoryStore {
                     entry.worker = Some(worker);
                     entry.job.attempt += 1;
                     entry.go(Event::Claim, JobState::Running(now));
-                    let (Job { job, path, attempt, .. }, failures) = (entry.job.clone(), entry.failures());
+                    let (Job { job, path, attempt, .. }, failures) =
+                        (entry.job.clone(), entry.failures());
                     claimed.push(ClaimedJob { job, attempt, failures, path });
                 }
                 let weight = state.weighed(&workspace).weight;
@@ -106,7 +122,8 @@ impl Jobs for MemoryStore {
         at: Micros,
     ) -> Result<Vec<CancelOutcome>> {
         let mut state = self.state();
-        let cancellation = Cancellation { by: by.to_owned(), reason: reason.map(str::to_owned), at };
+        let cancellation =
+            Cancellation { by: by.to_owned(), reason: reason.map(str::to_owned), at };
         let cancel = |id: &JobId| {
             let Some(entry) = state.entry(workspace, id) else {
                 return CancelOutcome::NotFound;
@@ -129,7 +146,10 @@ impl Jobs for MemoryStore {
 
     async fn canceled(&self, worker: WorkerId) -> Result<Vec<Claim>> {
         let state = self.state();
-        let marked = state.jobs.values().filter(|entry| entry.worker == Some(worker) && entry.job.canceled.is_some());
+        let marked = state
+            .jobs
+            .values()
+            .filter(|entry| entry.worker == Some(worker) && entry.job.canceled.is_some());
         Ok(marked.map(|entry| Claim { id: entry.job.job.id, attempt: entry.job.attempt }).collect())
     }
 
@@ -171,8 +191,13 @@ impl Jobs for MemoryStore {
             let Some(entry) = state.held(claim).filter(|entry| entry.worker == Some(worker)) else {
                 continue;
             };
-            if let (Some(cancellation), JobState::Running(started)) = (&entry.job.canceled, &entry.job.state) {
-                entry.finish(Event::Stop, ends::canceled(cancellation, Some(*started), cancellation.at));
+            if let (Some(cancellation), JobState::Running(started)) =
+                (&entry.job.canceled, &entry.job.state)
+            {
+                entry.finish(
+                    Event::Stop,
+                    ends::canceled(cancellation, Some(*started), cancellation.at),
+                );
                 continue;
             }
             entry.worker = None;
@@ -185,7 +210,9 @@ impl Jobs for MemoryStore {
 
     async fn complete(&self, runs: Vec<Completion>) -> Result<Vec<bool>> {
         let mut state = self.state();
-        let finish = |run: Completion| state.held(&run.claim).map(|entry| entry.finish_as(run.end)).is_some();
+        let finish = |run: Completion| {
+            state.held(&run.claim).map(|entry| entry.finish_as(run.end)).is_some()
+        };
         Ok(runs.into_iter().map(finish).collect())
     }
 
@@ -205,10 +232,20 @@ impl Jobs for MemoryStore {
     }
 
     async fn attempts(&self, workspace: &WorkspaceId, id: JobId) -> Result<Vec<JobAttempt>> {
-        Ok(self.state().entry(workspace, &id).map(|entry| entry.attempts.clone()).unwrap_or_default())
+        Ok(self
+            .state()
+            .entry(workspace, &id)
+            .map(|entry| entry.attempts.clone())
+            .unwrap_or_default())
     }
 
-    async fn purge_runs(&self, workspace: &WorkspaceId, path: Option<&ScriptPath>, completed_before: Micros, limit: u32) -> Result<u64> {
+    async fn purge_runs(
+        &self,
+        workspace: &WorkspaceId,
+        path: Option<&ScriptPath>,
+        completed_before: Micros,
+        limit: u32,
+    ) -> Result<u64> {
         let mut state = self.state();
         let old = |entry: &Entry| {
             let Job { job, path: of, state, .. } = &entry.job;
@@ -217,7 +254,13 @@ impl Jobs for MemoryStore {
                 && job.created < completed_before
                 && matches!(state, JobState::Finished(end) if end.completed() < completed_before)
         };
-        let old: Vec<i64> = state.jobs.iter().filter(|(_, entry)| old(entry)).map(|(key, _)| *key).take(limit as usize).collect();
+        let old: Vec<i64> = state
+            .jobs
+            .iter()
+            .filter(|(_, entry)| old(entry))
+            .map(|(key, _)| *key)
+            .take(limit as usize)
+            .collect();
         for key in &old {
             if let Some(entry) = state.jobs.remove(key) {
                 state.keys.remove(&entry.job.job.id);
@@ -229,9 +272,15 @@ impl Jobs for MemoryStore {
     async fn ended(&self, jobs: &[(WorkspaceId, JobId)]) -> Result<Vec<JobId>> {
         let mut state = self.state();
         let mut is_over = |workspace: &WorkspaceId, id: &JobId| {
-            state.entry(workspace, id).is_none_or(|entry| matches!(entry.job.state, JobState::Finished(_)))
+            state
+                .entry(workspace, id)
+                .is_none_or(|entry| matches!(entry.job.state, JobState::Finished(_)))
         };
-        Ok(jobs.iter().filter(|(workspace, id)| is_over(workspace, id)).map(|(_, id)| *id).collect())
+        Ok(jobs
+            .iter()
+            .filter(|(workspace, id)| is_over(workspace, id))
+            .map(|(_, id)| *id)
+            .collect())
     }
 
     fn record(&self, run: RunRecord) -> bool {
@@ -258,10 +307,16 @@ impl Jobs for MemoryStore {
 
     async fn erase_due(&self, now: Micros, limit: u32) -> Result<u64> {
         let mut state = self.state();
-        let due = state.jobs.iter_mut().filter_map(|(key, entry)| Some((entry.due.filter(|due| *due <= now)?, *key, entry)));
+        let due = state
+            .jobs
+            .iter_mut()
+            .filter_map(|(key, entry)| Some((entry.due.filter(|due| *due <= now)?, *key, entry)));
         let mut due: Vec<(Micros, i64, &mut Entry)> = due.collect();
         due.sort_by_key(|(due, key, _)| (*due, *key));
-        let erased = due.into_iter().take(limit as usize).filter_map(|(_, _, entry)| entry.erase().then_some(()));
+        let erased = due
+            .into_iter()
+            .take(limit as usize)
+            .filter_map(|(_, _, entry)| entry.erase().then_some(()));
         Ok(erased.count() as u64)
     }
 
@@ -278,9 +333,11 @@ impl Jobs for MemoryStore {
         let Some((low, high)) = state.cursors(filter) else {
             return Ok(Vec::new());
         };
-        let within = |key: i64| low.is_none_or(|low| key > low) && high.is_none_or(|high| key < high);
+        let within =
+            |key: i64| low.is_none_or(|low| key > low) && high.is_none_or(|high| key < high);
         let jobs = state.jobs.iter().filter(|(key, _)| within(**key)).map(|(_, entry)| &entry.job);
-        let mut wanted: Vec<&Job> = jobs.filter(|job| job.job.workspace == *workspace && fits(job, filter)).collect();
+        let mut wanted: Vec<&Job> =
+            jobs.filter(|job| job.job.workspace == *workspace && fits(job, filter)).collect();
         if !filter.ascending {
             wanted.reverse();
         }
@@ -309,7 +366,9 @@ impl Jobs for MemoryStore {
     async fn queue_position(&self, workspace: &WorkspaceId, at: Micros) -> Result<u64> {
         let state = self.state();
         let jobs = state.jobs.values().map(|entry| &entry.job);
-        let waiting = jobs.filter(|job| matches!(job.state, JobState::Waiting) && job.job.workspace == *workspace);
+        let waiting = jobs.filter(|job| {
+            matches!(job.state, JobState::Waiting) && job.job.workspace == *workspace
+        });
         Ok(waiting.filter(|job| job.job.run_at < at).count() as u64)
     }
 
@@ -317,7 +376,9 @@ impl Jobs for MemoryStore {
         let state = self.state();
         let jobs = state.jobs.values().map(|entry| &entry.job);
         let waiting = jobs.filter(|job| matches!(job.state, JobState::Waiting));
-        let fitting = waiting.filter(|job| tags.is_empty() || tags.contains(&job.job.tag)).filter(|job| state.has_room(&job.job));
+        let fitting = waiting
+            .filter(|job| tags.is_empty() || tags.contains(&job.job.tag))
+            .filter(|job| state.has_room(&job.job));
         Ok(fitting.map(|job| job.job.run_at).min())
     }
 }

@@ -3,7 +3,10 @@
 use super::{Entry, State};
 use crate::keys::{first_key, own_key};
 use crate::model::micros;
-use crate::{Claim, Job, JobAttempt, JobFilter, JobState, Micros, NewJob, Result, RunEnd, RunRecord, RunStatus, StoreError};
+use crate::{
+    Claim, Job, JobAttempt, JobFilter, JobState, Micros, NewJob, Result, RunEnd, RunRecord,
+    RunStatus, StoreError,
+};
 use bytes::Bytes;
 use std::cmp::Reverse;
 use wasmill_core::queue::state::{Event, leads};
@@ -133,7 +136,8 @@ impl State {
     fn running(&self, key: i64) -> u32 {
         let jobs = self.jobs.values().map(|entry| &entry.job);
         let running = jobs.filter(|job| matches!(job.state, JobState::Running(_)));
-        running.filter(|job| job.job.concurrency.is_some_and(|limit| limit.key == key)).count() as u32
+        running.filter(|job| job.job.concurrency.is_some_and(|limit| limit.key == key)).count()
+            as u32
     }
 
     /// False when as many jobs of its key run as may run beside it.
@@ -142,7 +146,12 @@ impl State {
     }
 
     /// Which of a workspace's jobs is next, passing over those whose concurrency limit is reached.
-    pub(super) fn next_of(&self, workspace: &WorkspaceId, now: Micros, tags: &[String]) -> Option<i64> {
+    pub(super) fn next_of(
+        &self,
+        workspace: &WorkspaceId,
+        now: Micros,
+        tags: &[String],
+    ) -> Option<i64> {
         let due = |entry: &Entry| {
             let Job { job, state, .. } = &entry.job;
             job.workspace == *workspace
@@ -152,7 +161,10 @@ impl State {
                 && self.has_room(job)
         };
         let due = self.jobs.iter().filter(|(_, entry)| due(entry));
-        due.min_by_key(|(key, entry)| (Reverse(entry.job.job.priority), entry.job.job.run_at, **key)).map(|(key, _)| *key)
+        due.min_by_key(|(key, entry)| {
+            (Reverse(entry.job.job.priority), entry.job.job.run_at, **key)
+        })
+        .map(|(key, _)| *key)
     }
 
     /// A job of this workspace.
@@ -168,10 +180,11 @@ impl State {
         held.then_some(entry)
     }
 
-    /// The keys that a filter's cursors stand for. `None`: one was never seen and carries no time, so that nothing is
-    /// known to lie beyond it.
+    /// The keys that a filter's cursors stand for. `None`: one was never seen and carries no time,
+    /// so that nothing is known to lie beyond it.
     pub(super) fn cursors(&self, filter: &JobFilter) -> Option<(Option<i64>, Option<i64>)> {
-        let key = |id: &JobId| self.keys.get(id).copied().or_else(|| id.is_native().then(|| id.key()));
+        let key =
+            |id: &JobId| self.keys.get(id).copied().or_else(|| id.is_native().then(|| id.key()));
         let after = match &filter.after {
             Some(id) => Some(key(id)?),
             None => None,

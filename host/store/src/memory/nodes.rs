@@ -14,7 +14,8 @@ impl Nodes for MemoryStore {
 
     async fn lead(&self, task: &str, node: WorkerId, now: Micros, until: Micros) -> Result<bool> {
         let mut state = self.state();
-        let free = state.leads.get(task).is_none_or(|(leader, until)| *leader == node || *until < now);
+        let free =
+            state.leads.get(task).is_none_or(|(leader, until)| *leader == node || *until < now);
         if free {
             state.leads.insert(task.to_owned(), (node, until));
         }

@@ -1,7 +1,10 @@
 //! Webhooks and their outbox in memory.
 
 use super::{MemoryStore, State};
-use crate::{Attempt, Delivery, DeliveryRecord, DeliveryState, EventId, KEPT_ATTEMPTS, Micros, Next, Outbox, Result, StoreError, Webhook};
+use crate::{
+    Attempt, Delivery, DeliveryRecord, DeliveryState, EventId, KEPT_ATTEMPTS, Micros, Next, Outbox,
+    Result, StoreError, Webhook,
+};
 use async_trait::async_trait;
 use tokio::sync::watch;
 use wasmill_core::WorkspaceId;
@@ -53,7 +56,9 @@ impl Outbox for MemoryStore {
 
     async fn next_deliveries(&self, limit: u32) -> Result<Vec<Delivery>> {
         let state = self.state();
-        let delivery = |(workspace, target): (&WorkspaceId, &Target)| state.delivery(workspace, state.oldest(workspace)?, target.due?);
+        let delivery = |(workspace, target): (&WorkspaceId, &Target)| {
+            state.delivery(workspace, state.oldest(workspace)?, target.due?)
+        };
         let mut deliveries: Vec<Delivery> = state.webhooks.iter().filter_map(delivery).collect();
         deliveries.sort_by_key(|delivery| delivery.due);
         deliveries.truncate(limit as usize);
@@ -114,7 +119,12 @@ impl Outbox for MemoryStore {
         Ok(())
     }
 
-    async fn deliveries(&self, workspace: &WorkspaceId, before: Option<EventId>, limit: u32) -> Result<Vec<DeliveryRecord>> {
+    async fn deliveries(
+        &self,
+        workspace: &WorkspaceId,
+        before: Option<EventId>,
+        limit: u32,
+    ) -> Result<Vec<DeliveryRecord>> {
         let state = self.state();
         let oldest = state.oldest(workspace);
         let due = state.webhooks.get(workspace).and_then(|target| target.due);
@@ -125,7 +135,9 @@ impl Outbox for MemoryStore {
             change: event.change.clone(),
             at: event.at,
             state: match event.state {
-                DeliveryState::Waiting(_) => DeliveryState::Waiting(due.filter(|_| oldest == Some(*number))),
+                DeliveryState::Waiting(_) => {
+                    DeliveryState::Waiting(due.filter(|_| oldest == Some(*number)))
+                }
                 settled => settled,
             },
             attempts: event.attempts,
@@ -137,7 +149,9 @@ impl Outbox for MemoryStore {
     async fn purge_deliveries(&self, before: Micros, limit: u32) -> Result<u64> {
         let mut state = self.state();
         let settled = |(number, event): (&EventId, &Event)| match event.state {
-            DeliveryState::Delivered(at) | DeliveryState::GivenUp(at) if at < before => Some((at, *number)),
+            DeliveryState::Delivered(at) | DeliveryState::GivenUp(at) if at < before => {
+                Some((at, *number))
+            }
             _ => None,
         };
         let mut old: Vec<(Micros, EventId)> = state.events.iter().filter_map(settled).collect();
@@ -160,7 +174,13 @@ impl MemoryStore {
     }
 
     /// Tells of a change, when there is a webhook to tell.
-    pub(super) fn tell(&self, state: &mut State, workspace: &WorkspaceId, at: Micros, change: Change) {
+    pub(super) fn tell(
+        &self,
+        state: &mut State,
+        workspace: &WorkspaceId,
+        at: Micros,
+        change: Change,
+    ) {
         if !state.webhooks.contains_key(workspace) {
             return;
         }
@@ -173,9 +193,16 @@ impl MemoryStore {
 }
 
 impl State {
-    fn insert_event(&mut self, workspace: &WorkspaceId, change: Change, at: Micros, state: DeliveryState) -> EventId {
+    fn insert_event(
+        &mut self,
+        workspace: &WorkspaceId,
+        change: Change,
+        at: Micros,
+        state: DeliveryState,
+    ) -> EventId {
         self.last_event += 1;
-        let event = Event { workspace: workspace.clone(), change, at, state, attempts: 0, log: Vec::new() };
+        let event =
+            Event { workspace: workspace.clone(), change, at, state, attempts: 0, log: Vec::new() };
         self.events.insert(self.last_event, event);
         self.last_event
     }
@@ -183,14 +210,24 @@ impl State {
     /// The oldest event of a workspace that waits.
     fn oldest(&self, workspace: &WorkspaceId) -> Option<EventId> {
         let mut events = self.events.iter();
-        events.find(|(_, event)| event.workspace == *workspace && event.is_waiting()).map(|(number, _)| *number)
+        events
+            .find(|(_, event)| event.workspace == *workspace && event.is_waiting())
+            .map(|(number, _)| *number)
     }
 
     fn delivery(&self, workspace: &WorkspaceId, number: EventId, due: Micros) -> Option<Delivery> {
         let event = self.events.get(&number)?;
         let webhook = self.webhooks.get(workspace)?.webhook.clone();
         let (change, at, attempts) = (event.change.clone(), event.at, event.attempts);
-        Some(Delivery { event: number, workspace: workspace.clone(), change, at, attempts, due, webhook })
+        Some(Delivery {
+            event: number,
+            workspace: workspace.clone(),
+            change,
+            at,
+            attempts,
+            due,
+            webhook,
+        })
     }
 
     /// Gives up what waits in a workspace and happened before a moment.

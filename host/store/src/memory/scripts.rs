@@ -17,7 +17,10 @@ impl Scripts for MemoryStore {
         let before = state.newest(workspace, &version.path).map(|newest| newest.version.hash);
         let created = match state.versions.get(&key) {
             Some(known) if known.path != version.path => {
-                return Err(StoreError::Conflict(format!("version {} exists already at the path {}", version.hash, known.path)));
+                return Err(StoreError::Conflict(format!(
+                    "version {} exists already at the path {}",
+                    version.hash, known.path
+                )));
             }
             Some(_) if !revived => false,
             _ => {
@@ -51,18 +54,35 @@ impl Scripts for MemoryStore {
         Ok(state.newest(workspace, path))
     }
 
-    async fn version(&self, workspace: &WorkspaceId, hash: &VersionHash) -> Result<Option<Version>> {
+    async fn version(
+        &self,
+        workspace: &WorkspaceId,
+        hash: &VersionHash,
+    ) -> Result<Option<Version>> {
         Ok(self.state().version(workspace, hash))
     }
 
-    async fn list_scripts(&self, workspace: &WorkspaceId, after: Option<&ScriptPath>, limit: u32) -> Result<Vec<Version>> {
+    async fn list_scripts(
+        &self,
+        workspace: &WorkspaceId,
+        after: Option<&ScriptPath>,
+        limit: u32,
+    ) -> Result<Vec<Version>> {
         let state = self.state();
-        let paths = state.scripts.keys().filter(|(of, path)| of == workspace && after.is_none_or(|after| path > after));
+        let paths = state
+            .scripts
+            .keys()
+            .filter(|(of, path)| of == workspace && after.is_none_or(|after| path > after));
         let versions = paths.filter_map(|(_, path)| state.newest(workspace, path));
         Ok(versions.take(limit as usize).collect())
     }
 
-    async fn history(&self, workspace: &WorkspaceId, path: &ScriptPath, limit: u32) -> Result<Vec<Version>> {
+    async fn history(
+        &self,
+        workspace: &WorkspaceId,
+        path: &ScriptPath,
+        limit: u32,
+    ) -> Result<Vec<Version>> {
         let state = self.state();
         let script = state.scripts.get(&(workspace.clone(), path.clone()));
         let hashes = script.into_iter().flat_map(|script| script.versions.iter().rev());
@@ -70,7 +90,12 @@ impl Scripts for MemoryStore {
         Ok(versions.take(limit as usize).collect())
     }
 
-    async fn archive(&self, workspace: &WorkspaceId, path: &ScriptPath, at: Micros) -> Result<bool> {
+    async fn archive(
+        &self,
+        workspace: &WorkspaceId,
+        path: &ScriptPath,
+        at: Micros,
+    ) -> Result<bool> {
         let mut state = self.state();
         let newest = state.newest(workspace, path);
         let Some(script) = state.scripts.get_mut(&(workspace.clone(), path.clone())) else {
@@ -85,7 +110,12 @@ impl Scripts for MemoryStore {
         Ok(true)
     }
 
-    async fn delete_version(&self, workspace: &WorkspaceId, hash: &VersionHash, at: Micros) -> Result<bool> {
+    async fn delete_version(
+        &self,
+        workspace: &WorkspaceId,
+        hash: &VersionHash,
+        at: Micros,
+    ) -> Result<bool> {
         let mut state = self.state();
         let key = (workspace.clone(), *hash);
         let Some(version) = state.versions.get_mut(&key) else {
@@ -99,7 +129,12 @@ impl Scripts for MemoryStore {
             return Ok(false);
         }
         state.generation += 1;
-        self.tell(&mut state, workspace, at, Change::ScriptDeleted { path: path.clone(), hash: *hash });
+        self.tell(
+            &mut state,
+            workspace,
+            at,
+            Change::ScriptDeleted { path: path.clone(), hash: *hash },
+        );
         let script = state.scripts.get(&(workspace.clone(), path.clone()));
         let mut versions = script.into_iter().flat_map(|script| &script.versions);
         if versions.all(|hash| state.deleted.contains(&(workspace.clone(), *hash))) {
@@ -139,7 +174,12 @@ impl Scripts for MemoryStore {
         Ok(())
     }
 
-    async fn set_retention(&self, workspace: &WorkspaceId, path: &ScriptPath, keep: Option<Duration>) -> Result<bool> {
+    async fn set_retention(
+        &self,
+        workspace: &WorkspaceId,
+        path: &ScriptPath,
+        keep: Option<Duration>,
+    ) -> Result<bool> {
         let mut state = self.state();
         let script = state.scripts.get_mut(&(workspace.clone(), path.clone()));
         Ok(script.map(|script| script.keep = keep).is_some())
@@ -159,8 +199,12 @@ impl State {
     }
 
     fn newest(&self, workspace: &WorkspaceId, path: &ScriptPath) -> Option<Version> {
-        let script = self.scripts.get(&(workspace.clone(), path.clone())).filter(|script| !script.archived)?;
-        let versions = script.versions.iter().rev().filter_map(|hash| self.version(workspace, hash));
+        let script = self
+            .scripts
+            .get(&(workspace.clone(), path.clone()))
+            .filter(|script| !script.archived)?;
+        let versions =
+            script.versions.iter().rev().filter_map(|hash| self.version(workspace, hash));
         versions.into_iter().find(|version| !version.deleted)
     }
 
@@ -169,6 +213,11 @@ impl State {
         let script = self.scripts.get(&(workspace.clone(), version.path.clone()))?;
         let older = script.versions.iter().take_while(|other| *other != hash);
         let deleted = self.deleted.contains(&(workspace.clone(), *hash));
-        Some(Version { version: version.clone(), deleted, archived: script.archived, parent: older.last().copied() })
+        Some(Version {
+            version: version.clone(),
+            deleted,
+            archived: script.archived,
+            parent: older.last().copied(),
+        })
     }
 }

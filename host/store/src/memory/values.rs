@@ -12,7 +12,12 @@ type Map<T> = BTreeMap<(WorkspaceId, String), T>;
 
 #[async_trait]
 impl Values for MemoryStore {
-    async fn put_variable(&self, workspace: &WorkspaceId, variable: &Variable, mode: &PutMode) -> Result<()> {
+    async fn put_variable(
+        &self,
+        workspace: &WorkspaceId,
+        variable: &Variable,
+        mode: &PutMode,
+    ) -> Result<()> {
         let mut state = self.state();
         state.workspace(workspace)?;
         let old = put(&mut state.variables, workspace, &variable.path, variable, mode, "variable")?;
@@ -29,9 +34,19 @@ impl Values for MemoryStore {
         Ok(self.state().variables.get(&(workspace.clone(), path.to_owned())).cloned())
     }
 
-    async fn list_variables(&self, workspace: &WorkspaceId, prefix: &str, after: Option<&str>, limit: u32) -> Result<Vec<Variable>> {
-        let found = list(&self.state().variables, workspace, prefix, after).take(limit as usize).collect::<Vec<_>>();
-        let shown = |variable: Variable| if variable.is_secret { Variable { value: Vec::new(), ..variable } } else { variable };
+    async fn list_variables(
+        &self,
+        workspace: &WorkspaceId,
+        prefix: &str,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Variable>> {
+        let found = list(&self.state().variables, workspace, prefix, after)
+            .take(limit as usize)
+            .collect::<Vec<_>>();
+        let shown = |variable: Variable| {
+            if variable.is_secret { Variable { value: Vec::new(), ..variable } } else { variable }
+        };
         Ok(found.into_iter().map(shown).collect())
     }
 
@@ -42,7 +57,12 @@ impl Values for MemoryStore {
         Ok(())
     }
 
-    async fn put_resource(&self, workspace: &WorkspaceId, resource: &Resource, mode: &PutMode) -> Result<()> {
+    async fn put_resource(
+        &self,
+        workspace: &WorkspaceId,
+        resource: &Resource,
+        mode: &PutMode,
+    ) -> Result<()> {
         let mut state = self.state();
         state.workspace(workspace)?;
         let old = put(&mut state.resources, workspace, &resource.path, resource, mode, "resource")?;
@@ -69,13 +89,19 @@ impl Values for MemoryStore {
     ) -> Result<Vec<Resource>> {
         let state = self.state();
         let resources = list(&state.resources, workspace, prefix, after);
-        let wanted = resources.filter(|resource| types.is_empty() || types.contains(&resource.resource_type));
-        Ok(wanted.take(limit as usize).map(|resource| Resource { value: Vec::new(), ..resource }).collect())
+        let wanted = resources
+            .filter(|resource| types.is_empty() || types.contains(&resource.resource_type));
+        Ok(wanted
+            .take(limit as usize)
+            .map(|resource| Resource { value: Vec::new(), ..resource })
+            .collect())
     }
 
     async fn resource_types(&self, workspace: &WorkspaceId) -> Result<Vec<String>> {
         let state = self.state();
-        let types: BTreeSet<String> = list(&state.resources, workspace, "", None).map(|resource| resource.resource_type).collect();
+        let types: BTreeSet<String> = list(&state.resources, workspace, "", None)
+            .map(|resource| resource.resource_type)
+            .collect();
         Ok(types.into_iter().collect())
     }
 
@@ -88,7 +114,14 @@ impl Values for MemoryStore {
 }
 
 /// Puts a value and returns the path that it was at before, if it was.
-fn put<T: Clone>(map: &mut Map<T>, workspace: &WorkspaceId, path: &str, value: &T, mode: &PutMode, what: &str) -> Result<Option<String>> {
+fn put<T: Clone>(
+    map: &mut Map<T>,
+    workspace: &WorkspaceId,
+    path: &str,
+    value: &T,
+    mode: &PutMode,
+    what: &str,
+) -> Result<Option<String>> {
     let key = |path: &str| (workspace.clone(), path.to_owned());
     let is_there = map.contains_key(&key(path));
     let taken = || Err(StoreError::Conflict(format!("{what} {path} exists already")));
@@ -108,9 +141,15 @@ fn put<T: Clone>(map: &mut Map<T>, workspace: &WorkspaceId, path: &str, value: &
     })
 }
 
-fn list<T: Clone>(map: &Map<T>, workspace: &WorkspaceId, prefix: &str, after: Option<&str>) -> impl Iterator<Item = T> {
-    let is_wanted =
-        move |of: &WorkspaceId, path: &str| of == workspace && path.starts_with(prefix) && after.is_none_or(|after| path > after);
+fn list<T: Clone>(
+    map: &Map<T>,
+    workspace: &WorkspaceId,
+    prefix: &str,
+    after: Option<&str>,
+) -> impl Iterator<Item = T> {
+    let is_wanted = move |of: &WorkspaceId, path: &str| {
+        of == workspace && path.starts_with(prefix) && after.is_none_or(|after| path > after)
+    };
     map.iter().filter(move |((of, path), _)| is_wanted(of, path)).map(|(_, value)| value.clone())
 }
 

@@ -32,9 +32,10 @@ pub struct RunEnd {
     pub result: Box<RawValue>,
     /// Log text, lines ending in `\n`.
     pub log: Bytes,
-    /// The payload (arguments, result and log) is not kept. When such an end is stored, the result and the log are
-    /// never written, nor are the arguments of a run that was never queued; those of a queued one are erased. Read
-    /// back, the arguments and the log are empty and the result is `null`.
+    /// The payload (arguments, result and log) is not kept. When such an end is stored, the result
+    /// and the log are never written, nor are the arguments of a run that was never queued; those
+    /// of a queued one are erased. Read back, the arguments and the log are empty and the result is
+    /// `null`.
     pub deleted: bool,
 }
 

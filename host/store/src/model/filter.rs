@@ -27,11 +27,12 @@ impl Span {
     }
 }
 
-/// Which jobs a list holds: those that fit every part. The default fits all jobs, newest first, but holds none of them
-/// until `limit` is set.
+/// Which jobs a list holds: those that fit every part. The default fits all jobs, newest first, but
+/// holds none of them until `limit` is set.
 ///
-/// Lists by workspace, `path`, `parent`, failure and `created` read about as many rows as they return. The other parts
-/// are looked at job by job from the newest (or oldest) on, so a list of something rare may read far back.
+/// Lists by workspace, `path`, `parent`, failure and `created` read about as many rows as they
+/// return. The other parts are looked at job by job from the newest (or oldest) on, so a list of
+/// something rare may read far back.
 #[derive(Debug, Clone, Default)]
 pub struct JobFilter {
     /// Only of this path.
@@ -68,7 +69,8 @@ pub struct JobFilter {
     pub completed: Span,
     /// Only older than this id: the cursor of the next page.
     pub before: Option<JobId>,
-    /// Only newer than this id: the cursor of the next page of an ascending list, or of the page before.
+    /// Only newer than this id: the cursor of the next page of an ascending list, or of the page
+    /// before.
     pub after: Option<JobId>,
     /// Oldest first.
     pub ascending: bool,
@@ -81,7 +83,10 @@ pub struct JobFilter {
 impl JobFilter {
     /// True when jobs that are not over may fit.
     pub(crate) fn wants_queued(&self) -> bool {
-        self.queued != Some(false) && self.success.is_none() && self.statuses.is_empty() && self.completed.is_open()
+        self.queued != Some(false)
+            && self.success.is_none()
+            && self.statuses.is_empty()
+            && self.completed.is_open()
     }
 
     /// True when finished jobs may fit.
@@ -91,6 +96,7 @@ impl JobFilter {
 
     /// True when only jobs without success fit.
     pub(crate) fn wants_failed(&self) -> bool {
-        self.success == Some(false) || (!self.statuses.is_empty() && !self.statuses.contains(&RunStatus::Success))
+        self.success == Some(false)
+            || (!self.statuses.is_empty() && !self.statuses.contains(&RunStatus::Success))
     }
 }

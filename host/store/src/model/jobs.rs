@@ -32,7 +32,8 @@ pub struct NewJob {
     pub version: VersionHash,
     /// Who started it.
     pub created_by: String,
-    /// SHA-256 of the token that started it, so that a narrow token may read the jobs it started and no others.
+    /// SHA-256 of the token that started it, so that a narrow token may read the jobs it started
+    /// and no others.
     pub token: Option<[u8; 32]>,
     /// Where it came from.
     pub trigger: Trigger,
@@ -42,9 +43,11 @@ pub struct NewJob {
     pub run_at: Micros,
     /// Wall-clock limit of one run, when narrower than the version's.
     pub timeout: Option<Duration>,
-    /// How often it may be started without that run coming to an end, counting the first. At least 1.
+    /// How often it may be started without that run coming to an end, counting the first. At least
+    /// 1.
     pub max_attempts: u32,
-    /// When it is started again after a run that failed; `None`: never. The worker's to apply, by `Jobs::retry`.
+    /// When it is started again after a run that failed; `None`: never. The worker's to apply, by
+    /// `Jobs::retry`.
     pub retry: Option<RetryPolicy>,
     /// Of how many others of its kind it may run beside; `None`: any number.
     pub concurrency: Option<Concurrency>,
@@ -60,14 +63,16 @@ pub struct NewJob {
     pub label: Option<String>,
     /// What becomes of its payload once it is over.
     pub erasure: Erasure,
-    /// Somebody waits for its end on the node that queued it: other nodes tell of that end by a [`Signal`](crate::Signal).
+    /// Somebody waits for its end on the node that queued it: other nodes tell of that end by a
+    /// [`Signal`](crate::Signal).
     pub awaited: bool,
     /// One JSON object as text.
     pub args: Bytes,
 }
 
 impl NewJob {
-    /// A job of the default tag and priority that may start at once, one time, and belongs to no other.
+    /// A job of the default tag and priority that may start at once, one time, and belongs to no
+    /// other.
     pub fn new(
         id: JobId,
         workspace: WorkspaceId,
@@ -102,7 +107,8 @@ impl NewJob {
     }
 }
 
-/// What becomes of the payload (arguments, result and log) of a job that is over. The default keeps it.
+/// What becomes of the payload (arguments, result and log) of a job that is over. The default keeps
+/// it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Erasure {
     /// It is erased once somebody has read the result. That is the reader's to do.
@@ -171,7 +177,8 @@ pub struct Retry {
 pub struct JobAttempt {
     /// Which, counted from 1.
     pub attempt: u32,
-    /// How it ended. Of one that was lost with its worker: a failure whose result says so, which took until that was seen.
+    /// How it ended. Of one that was lost with its worker: a failure whose result says so, which
+    /// took until that was seen.
     pub end: RunEnd,
     /// True when its worker went away.
     pub lost: bool,
@@ -221,9 +228,11 @@ pub struct Job {
     pub path: ScriptPath,
     /// Kind of its version.
     pub kind: Kind,
-    /// Starts so far. A cancelled job with none was never started, and its `started` is when it was cancelled.
+    /// Starts so far. A cancelled job with none was never started, and its `started` is when it was
+    /// cancelled.
     pub attempt: u32,
-    /// Set when somebody wanted it cancelled. Its worker may have been faster: how it ended is in `state`.
+    /// Set when somebody wanted it cancelled. Its worker may have been faster: how it ended is in
+    /// `state`.
     pub canceled: Option<Cancellation>,
     /// Where it is.
     pub state: JobState,

@@ -65,7 +65,8 @@ pub enum Next {
     Delivered,
     /// It is tried again then, and what is behind it waits.
     Retry(Micros),
-    /// Nothing: it is tried no more. Neither is any event of the workspace that waits and happened before this moment.
+    /// Nothing: it is tried no more. Neither is any event of the workspace that waits and happened
+    /// before this moment.
     GiveUp {
         /// The moment; `Micros::MIN` for none.
         before: Micros,

@@ -36,12 +36,13 @@ pub struct NewVersion {
 pub struct Version {
     /// What was deployed. `created` and `created_by` are of the first deployment of this hash.
     pub version: NewVersion,
-    /// True when it was deleted: it runs no more, and its manifest and summary are empty and its schema is gone.
+    /// True when it was deleted: it runs no more, and its manifest and summary are empty and its
+    /// schema is gone.
     pub deleted: bool,
     /// True when its path is archived.
     pub archived: bool,
-    /// The one before it in the path's order of deployment, where a version that was deployed again counts once, as
-    /// the newest.
+    /// The one before it in the path's order of deployment, where a version that was deployed again
+    /// counts once, as the newest.
     pub parent: Option<VersionHash>,
 }
 

@@ -2,7 +2,8 @@
 
 use wasmill_core::JobId;
 
-/// A hint from one node to all. It may be lost, come late or come twice: whatever it tells of is also found by looking.
+/// A hint from one node to all. It may be lost, come late or come twice: whatever it tells of is
+/// also found by looking.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Signal {
     /// Jobs were queued, or became due again.

@@ -45,7 +45,7 @@ pub enum PutMode {
     Update,
     /// Either.
     Upsert,
-    /// A value at this other path, which is replaced and moved: `NotFound` when there is none, `Conflict` when the new
-    /// path is taken by another one.
+    /// A value at this other path, which is replaced and moved: `NotFound` when there is none,
+    /// `Conflict` when the new path is taken by another one.
     Rename(String),
 }

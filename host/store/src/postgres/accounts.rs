@@ -5,7 +5,10 @@ use super::db::{Db, Values, digest, duration, get, parsed, text};
 use super::fault::Outcome;
 use super::unstorable;
 use crate::model::micros;
-use crate::{Accounts, Micros, NewToken, Result, Role, StoreError, TokenChange, TokenInfo, TokenOwner, User, Workspace, WorkspaceSettings};
+use crate::{
+    Accounts, Micros, NewToken, Result, Role, StoreError, TokenChange, TokenInfo, TokenOwner, User,
+    Workspace, WorkspaceSettings,
+};
 use async_trait::async_trait;
 use tokio_postgres::Row;
 use wasmill_core::WorkspaceId;
@@ -14,13 +17,18 @@ use wasmill_core::WorkspaceId;
 const TOKEN: &str = "SELECT t.digest, t.prefix, u.name, w.name, t.label, t.scopes, t.created, t.expires, t.last_used";
 
 /// Where they are from.
-const FROM_TOKEN: &str = "FROM token t JOIN \"user\" u ON u.id = t.\"user\" LEFT JOIN workspace w ON w.id = t.workspace";
+const FROM_TOKEN: &str =
+    "FROM token t JOIN \"user\" u ON u.id = t.\"user\" LEFT JOIN workspace w ON w.id = t.workspace";
 
 #[async_trait]
 impl Accounts for PostgresStore {
     async fn create_workspace(&self, id: &WorkspaceId, name: &str, at: Micros) -> Result<()> {
         let sql = "INSERT INTO workspace (name, title, created) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
-        let made = self.statement(move |db| async move { db.execute(sql, &[&id.as_str(), &name.as_bytes(), &at]).await }).await?;
+        let made = self
+            .statement(move |db| async move {
+                db.execute(sql, &[&id.as_str(), &name.as_bytes(), &at]).await
+            })
+            .await?;
         match made {
             0 => Err(StoreError::Conflict(format!("workspace {id} exists already"))),
             _ => Ok(()),
@@ -29,8 +37,13 @@ impl Accounts for PostgresStore {
 
     async fn list_workspaces(&self) -> Result<Vec<Workspace>> {
         let sql = "SELECT name, title, created FROM workspace ORDER BY name";
-        let workspace = |row: &Row| Ok(Workspace { id: parsed(row, 0)?, name: text(row, 1)?, created: get(row, 2)? });
-        self.statement(move |db| async move { db.rows(sql, &[]).await?.iter().map(workspace).collect() }).await
+        let workspace = |row: &Row| {
+            Ok(Workspace { id: parsed(row, 0)?, name: text(row, 1)?, created: get(row, 2)? })
+        };
+        self.statement(
+            move |db| async move { db.rows(sql, &[]).await?.iter().map(workspace).collect() },
+        )
+        .await
     }
 
     async fn workspace_settings(&self, workspace: &WorkspaceId) -> Result<WorkspaceSettings> {
@@ -39,15 +52,27 @@ impl Accounts for PostgresStore {
             let row = db.row(sql, &[&workspace.as_str()]).await?;
             let row = row.ok_or_else(|| StoreError::NotFound(format!("workspace {workspace}")))?;
             let weight = u32::try_from(get::<i32>(&row, 0)?).unwrap_or(1);
-            Ok(WorkspaceSettings { weight, keep_runs: get::<Option<Micros>>(&row, 1)?.map(duration) })
+            Ok(WorkspaceSettings {
+                weight,
+                keep_runs: get::<Option<Micros>>(&row, 1)?.map(duration),
+            })
         })
         .await
     }
 
-    async fn put_workspace_settings(&self, workspace: &WorkspaceId, settings: &WorkspaceSettings) -> Result<()> {
+    async fn put_workspace_settings(
+        &self,
+        workspace: &WorkspaceId,
+        settings: &WorkspaceSettings,
+    ) -> Result<()> {
         let sql = "UPDATE workspace SET weight = $2, keep_runs = $3 WHERE name = $1";
-        let (weight, keep) = (i32::try_from(settings.weight).unwrap_or(i32::MAX), settings.keep_runs.map(micros));
-        let changed = self.statement(move |db| async move { db.execute(sql, &[&workspace.as_str(), &weight, &keep]).await }).await?;
+        let (weight, keep) =
+            (i32::try_from(settings.weight).unwrap_or(i32::MAX), settings.keep_runs.map(micros));
+        let changed = self
+            .statement(move |db| async move {
+                db.execute(sql, &[&workspace.as_str(), &weight, &keep]).await
+            })
+            .await?;
         match changed {
             0 => Err(StoreError::NotFound(format!("workspace {workspace}"))),
             _ => Ok(()),
@@ -58,7 +83,11 @@ impl Accounts for PostgresStore {
         let sql = "INSERT INTO \"user\" (name, email, super_admin, created) VALUES ($1, $2, $3, $4) \
             ON CONFLICT (name) DO UPDATE SET email = excluded.email, super_admin = excluded.super_admin";
         let User { name, email, super_admin, created } = user;
-        self.statement(move |db| async move { db.execute(sql, &[name, email, super_admin, created]).await }).await.map(drop)
+        self.statement(move |db| async move {
+            db.execute(sql, &[name, email, super_admin, created]).await
+        })
+        .await
+        .map(drop)
     }
 
     async fn user(&self, name: &str) -> Result<Option<User>> {
@@ -66,12 +95,18 @@ impl Accounts for PostgresStore {
             return Ok(None);
         }
         let sql = "SELECT name, email, super_admin, created FROM \"user\" WHERE name = $1";
-        self.statement(move |db| async move { db.row(sql, &[&name]).await?.map(|row| user(&row, 0)).transpose() }).await
+        self.statement(move |db| async move {
+            db.row(sql, &[&name]).await?.map(|row| user(&row, 0)).transpose()
+        })
+        .await
     }
 
     async fn list_users(&self) -> Result<Vec<User>> {
         let sql = "SELECT name, email, super_admin, created FROM \"user\" ORDER BY name";
-        self.statement(move |db| async move { db.rows(sql, &[]).await?.iter().map(|row| user(row, 0)).collect() }).await
+        self.statement(move |db| async move {
+            db.rows(sql, &[]).await?.iter().map(|row| user(row, 0)).collect()
+        })
+        .await
     }
 
     async fn put_member(&self, workspace: &WorkspaceId, user: &str, role: Role) -> Result<()> {
@@ -92,7 +127,10 @@ impl Accounts for PostgresStore {
         let sql = "SELECT u.name, u.email, u.super_admin, u.created, m.role FROM member m JOIN \"user\" u ON u.id = m.\"user\" \
             WHERE m.workspace = (SELECT id FROM workspace WHERE name = $1) ORDER BY u.name";
         let member = |row: &Row| Ok((user(row, 0)?, parsed(row, 4)?));
-        self.statement(move |db| async move { db.rows(sql, &[&workspace.as_str()]).await?.iter().map(member).collect() }).await
+        self.statement(move |db| async move {
+            db.rows(sql, &[&workspace.as_str()]).await?.iter().map(member).collect()
+        })
+        .await
     }
 
     async fn remove_member(&self, workspace: &WorkspaceId, user: &str) -> Result<bool> {
@@ -101,7 +139,12 @@ impl Accounts for PostgresStore {
         }
         let sql = "DELETE FROM member WHERE workspace = (SELECT id FROM workspace WHERE name = $1) \
             AND \"user\" = (SELECT id FROM \"user\" WHERE name = $2)";
-        Ok(self.statement(move |db| async move { db.execute(sql, &[&workspace.as_str(), &user]).await }).await? > 0)
+        Ok(self
+            .statement(
+                move |db| async move { db.execute(sql, &[&workspace.as_str(), &user]).await },
+            )
+            .await?
+            > 0)
     }
 
     async fn put_token(&self, token: &NewToken) -> Result<()> {
@@ -115,13 +158,24 @@ impl Accounts for PostgresStore {
         let name = if unstorable(user) { "" } else { user };
         let at = workspace.as_ref().map(WorkspaceId::as_str);
         self.statement(move |db| async move {
-            let values: Values<'_> = &[&digest.as_slice(), prefix, &name, &at, &label.as_bytes(), scopes, created, expires];
+            let values: Values<'_> = &[
+                &digest.as_slice(),
+                prefix,
+                &name,
+                &at,
+                &label.as_bytes(),
+                scopes,
+                created,
+                expires,
+            ];
             let row = db.one(sql, values).await?;
             found(get(&row, 0)?, || format!("user {user}"))?;
             found(get(&row, 1)?, || format!("workspace {}", at.unwrap_or_default()))?;
             match get(&row, 2)? {
                 true => Ok(()),
-                false => Err(StoreError::Conflict("a token of this digest exists already".into()).into()),
+                false => {
+                    Err(StoreError::Conflict("a token of this digest exists already".into()).into())
+                }
             }
         })
         .await
@@ -155,12 +209,18 @@ impl Accounts for PostgresStore {
         self.statement(move |db| async move { tokens(&db, "u.name = $1", &[&user]).await }).await
     }
 
-    async fn tokens_for_scope(&self, workspace: &WorkspaceId, scope: &str) -> Result<Vec<TokenInfo>> {
+    async fn tokens_for_scope(
+        &self,
+        workspace: &WorkspaceId,
+        scope: &str,
+    ) -> Result<Vec<TokenInfo>> {
         if unstorable(scope) {
             return Ok(Vec::new());
         }
-        self.statement(move |db| async move { tokens(&db, "w.name = $1 AND $2 = ANY (t.scopes)", &[&workspace.as_str(), &scope]).await })
-            .await
+        self.statement(move |db| async move {
+            tokens(&db, "w.name = $1 AND $2 = ANY (t.scopes)", &[&workspace.as_str(), &scope]).await
+        })
+        .await
     }
 
     async fn revoke_tokens(&self, user: &str, prefix: &str) -> Result<Vec<[u8; 32]>> {
@@ -168,7 +228,12 @@ impl Accounts for PostgresStore {
         self.of_prefix(user, prefix, sql, &[&user, &prefix]).await
     }
 
-    async fn change_tokens(&self, user: &str, prefix: &str, change: &TokenChange) -> Result<Vec<[u8; 32]>> {
+    async fn change_tokens(
+        &self,
+        user: &str,
+        prefix: &str,
+        change: &TokenChange,
+    ) -> Result<Vec<[u8; 32]>> {
         match change {
             TokenChange::Label(label) => {
                 let sql = "UPDATE token SET label = $3 WHERE \"user\" = (SELECT id FROM \"user\" WHERE name = $1) AND prefix = $2 RETURNING digest";
@@ -185,24 +250,37 @@ impl Accounts for PostgresStore {
         if uses.is_empty() {
             return Ok(());
         }
-        // In one order everywhere, so that two nodes which note the same tokens don't wait for each other in a circle.
+        // In one order everywhere, so that two nodes which note the same tokens don't wait for each
+        // other in a circle.
         let sql = "WITH seen AS (SELECT digest, max(at) AS at FROM unnest($1::bytea[], $2::bigint[]) AS used (digest, at) GROUP BY digest), \
             held AS (SELECT t.digest, seen.at FROM token t JOIN seen USING (digest) \
             WHERE t.last_used IS NULL OR t.last_used < seen.at ORDER BY t.digest FOR NO KEY UPDATE OF t) \
             UPDATE token t SET last_used = greatest(t.last_used, held.at) FROM held WHERE t.digest = held.digest";
         let digests: &Vec<&[u8]> = &uses.iter().map(|(digest, _)| digest.as_slice()).collect();
         let times: &Vec<Micros> = &uses.iter().map(|(_, at)| *at).collect();
-        self.statement(move |db| async move { db.execute(sql, &[digests, times]).await }).await.map(drop)
+        self.statement(move |db| async move { db.execute(sql, &[digests, times]).await })
+            .await
+            .map(drop)
     }
 }
 
 impl PostgresStore {
     /// Does something to a user's tokens of one prefix and returns their digests in order.
-    async fn of_prefix(&self, user: &str, prefix: &str, sql: &str, values: Values<'_>) -> Result<Vec<[u8; 32]>> {
+    async fn of_prefix(
+        &self,
+        user: &str,
+        prefix: &str,
+        sql: &str,
+        values: Values<'_>,
+    ) -> Result<Vec<[u8; 32]>> {
         if unstorable(user) || unstorable(prefix) {
             return Ok(Vec::new());
         }
-        let found = self.statement(move |db| async move { db.rows(sql, values).await?.iter().map(|row| digest(row, 0)).collect() }).await;
+        let found = self
+            .statement(move |db| async move {
+                db.rows(sql, values).await?.iter().map(|row| digest(row, 0)).collect()
+            })
+            .await;
         let mut digests: Vec<[u8; 32]> = found?;
         digests.sort_unstable();
         Ok(digests)
@@ -210,7 +288,12 @@ impl PostgresStore {
 }
 
 async fn tokens(db: &Db, which: &str, values: Values<'_>) -> Outcome<Vec<TokenInfo>> {
-    let rows = db.rows(&format!("{TOKEN} {FROM_TOKEN} WHERE {which} ORDER BY t.created DESC, t.digest"), values).await?;
+    let rows = db
+        .rows(
+            &format!("{TOKEN} {FROM_TOKEN} WHERE {which} ORDER BY t.created DESC, t.digest"),
+            values,
+        )
+        .await?;
     rows.iter().map(token_info).collect()
 }
 
@@ -234,7 +317,12 @@ fn token_info(row: &Row) -> Outcome<TokenInfo> {
 
 /// A user from its four columns, which begin at one.
 fn user(row: &Row, first: usize) -> Outcome<User> {
-    Ok(User { name: get(row, first)?, email: get(row, first + 1)?, super_admin: get(row, first + 2)?, created: get(row, first + 3)? })
+    Ok(User {
+        name: get(row, first)?,
+        email: get(row, first + 1)?,
+        super_admin: get(row, first + 2)?,
+        created: get(row, first + 3)?,
+    })
 }
 
 fn found(is_there: bool, what: impl FnOnce() -> String) -> Outcome<()> {

@@ -1,5 +1,5 @@
-//! Giving jobs back to the queue that were taken out of it: after an attempt that failed, by a shutdown, or because nobody
-//! knows what became of the claim.
+//! Giving jobs back to the queue that were taken out of it: after an attempt that failed, by a
+//! shutdown, or because nobody knows what became of the claim.
 
 use super::Shared;
 use super::claim::LOCK;
@@ -42,7 +42,10 @@ pub(super) async fn give_back(db: &Db, jobs: &[Back<'_>], heads: &Heads) -> Outc
         FROM unnest($1::bigint[], $2::integer[], $3::integer[]) b (id, attempt, failures) JOIN job j ON j.id = b.id \
         WHERE j.id = ANY ($1) RETURNING workspace, tag, rank, run_at";
     for row in db.rows(sql, &[&keys, &attempts, &failures]).await? {
-        heads.note(Group { workspace: get(&row, 0)?, tag: get(&row, 1)?, rank: get(&row, 2)? }, get(&row, 3)?);
+        heads.note(
+            Group { workspace: get(&row, 0)?, tag: get(&row, 1)?, rank: get(&row, 2)? },
+            get(&row, 3)?,
+        );
     }
     Ok(())
 }
@@ -87,10 +90,11 @@ impl Shared {
         Ok(())
     }
 
-    /// Puts jobs back as if they had not been started, and ends those that were cancelled meanwhile. Returns how many wait
-    /// again, and the workspaces of those that are over.
+    /// Puts jobs back as if they had not been started, and ends those that were cancelled
+    /// meanwhile. Returns how many wait again, and the workspaces of those that are over.
     async fn uncount(&self, db: &Db, held: &[Held]) -> Outcome<(u64, Vec<i64>)> {
-        let marked: Vec<i64> = held.iter().filter(|held| held.marked).map(|held| held.key).collect();
+        let marked: Vec<i64> =
+            held.iter().filter(|held| held.marked).map(|held| held.key).collect();
         let why = cancellations(db, &marked).await?;
         let ended = held.iter().filter_map(|held| {
             let why = why.get(&held.key).filter(|_| held.marked)?;
@@ -101,8 +105,14 @@ impl Shared {
         finish(db, &over).await?;
         let is_over = |held: &Held| held.marked && why.contains_key(&held.key);
         let back = held.iter().filter(|held| !is_over(held));
-        let back: Vec<Back<'_>> =
-            back.map(|held| Back { held, attempt: held.attempt.saturating_sub(1), failures: held.failures, run_at: None }).collect();
+        let back: Vec<Back<'_>> = back
+            .map(|held| Back {
+                held,
+                attempt: held.attempt.saturating_sub(1),
+                failures: held.failures,
+                run_at: None,
+            })
+            .collect();
         give_back(db, &back, &self.heads).await?;
         self.free(db, held.iter()).await?;
         Ok((back.len() as u64, over.iter().map(|(held, _)| held.workspace).collect()))

@@ -1,7 +1,7 @@
 //! Cancelling jobs that wait, and marking those that run.
 //!
-//! A job may be on its way from one table to another at that moment. Nobody is waited for then, for claims wait for nobody
-//! either: jobs that are in none of the tables are looked for again.
+//! A job may be on its way from one table to another at that moment. Nobody is waited for then, for
+//! claims wait for nobody either: jobs that are in none of the tables are looked for again.
 
 use super::Shared;
 use super::db::{Db, get};
@@ -21,44 +21,72 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 impl Shared {
     /// See [`crate::Jobs::cancel`].
-    pub(super) async fn cancel_jobs(&self, workspace: &WorkspaceId, ids: &[JobId], why: &Cancellation) -> Result<Vec<CancelOutcome>> {
+    pub(super) async fn cancel_jobs(
+        &self,
+        workspace: &WorkspaceId,
+        ids: &[JobId],
+        why: &Cancellation,
+    ) -> Result<Vec<CancelOutcome>> {
         let Some(workspace) = self.workspace_row(workspace).await? else {
             return Ok(vec![CancelOutcome::NotFound; ids.len()]);
         };
         let mut known: HashMap<JobId, CancelOutcome> = HashMap::new();
-        let mut left: Vec<JobId> = ids.iter().copied().collect::<HashSet<JobId>>().into_iter().collect();
+        let mut left: Vec<JobId> =
+            ids.iter().copied().collect::<HashSet<JobId>>().into_iter().collect();
         for attempt in 0..TRIES {
             if attempt > 0 {
                 tokio::time::sleep(PAUSE).await;
             }
             let writing = self.depths.begin();
             let asked = &left;
-            let found = self.transaction(move |db| async move { self.cancel_found(&db, workspace, asked, why).await }).await?;
-            let canceled = found.iter().filter(|(_, outcome)| *outcome == CancelOutcome::Canceled).count();
+            let found = self
+                .transaction(move |db| async move {
+                    self.cancel_found(&db, workspace, asked, why).await
+                })
+                .await?;
+            let canceled =
+                found.iter().filter(|(_, outcome)| *outcome == CancelOutcome::Canceled).count();
             writing.confirm([(workspace, -i64::try_from(canceled).unwrap_or(0))]);
             known.extend(found);
             left.retain(|id| !known.contains_key(id));
             if left.is_empty() {
                 // Of one that is named twice, the second look finds it over.
                 let mut seen = HashSet::new();
-                let outcome = |id: &JobId| match known.get(id).copied().unwrap_or(CancelOutcome::NotFound) {
-                    CancelOutcome::Canceled if !seen.insert(*id) => CancelOutcome::AlreadyCompleted,
-                    outcome => outcome,
-                };
+                let outcome =
+                    |id: &JobId| match known.get(id).copied().unwrap_or(CancelOutcome::NotFound) {
+                        CancelOutcome::Canceled if !seen.insert(*id) => {
+                            CancelOutcome::AlreadyCompleted
+                        }
+                        outcome => outcome,
+                    };
                 return Ok(ids.iter().map(outcome).collect());
             }
         }
-        Err(StoreError::Unavailable(format!("{} jobs that are to be cancelled were held by something else for too long", left.len())))
+        Err(StoreError::Unavailable(format!(
+            "{} jobs that are to be cancelled were held by something else for too long",
+            left.len()
+        )))
     }
 
     /// What became of those jobs that are not on their way.
-    async fn cancel_found(&self, db: &Db, workspace: i64, ids: &[JobId], why: &Cancellation) -> Outcome<Vec<(JobId, CancelOutcome)>> {
+    async fn cancel_found(
+        &self,
+        db: &Db,
+        workspace: i64,
+        ids: &[JobId],
+        why: &Cancellation,
+    ) -> Outcome<Vec<(JobId, CancelOutcome)>> {
         let keys = locate(db, workspace, ids).await?;
         let all: Vec<i64> = keys.iter().flatten().copied().collect();
         let sql = "WITH free AS (SELECT w.workspace, w.id FROM waiting w WHERE w.workspace = $1 AND w.id = ANY ($2) \
             ORDER BY w.id FOR UPDATE SKIP LOCKED) DELETE FROM waiting w USING free f WHERE w.workspace = f.workspace AND w.id = f.id \
             RETURNING w.id, w.workspace, w.script, 0::bigint, w.max_attempts, w.concurrency_key, w.erase_after, w.attempt, w.failures, false";
-        let waited = db.rows(sql, &[&workspace, &all]).await?.iter().map(Held::of).collect::<Outcome<Vec<Held>>>()?;
+        let waited = db
+            .rows(sql, &[&workspace, &all])
+            .await?
+            .iter()
+            .map(Held::of)
+            .collect::<Outcome<Vec<Held>>>()?;
         let end = ends::canceled(why, None, why.at);
         let over: Vec<(&Held, &RunEnd)> = waited.iter().map(|held| (held, &end)).collect();
         finish(db, &over).await?;

@@ -1,12 +1,15 @@
-//! Taking the next jobs: which workspaces' by their shares, and which of theirs by priority and time.
+//! Taking the next jobs: which workspaces' by their shares, and which of theirs by priority and
+//! time.
 //!
-//! A claim looks where jobs wait, plans how many each workspace is due, and takes them in one transaction that is sent at
-//! once, under a lock that all claims have in common: so they find exactly what they should, and never keep each other
-//! waiting for longer than the server needs. Only when there are jobs with a concurrency limit among them more has to be
-//! asked under that lock. What was taken is read when it is given back.
+//! A claim looks where jobs wait, plans how many each workspace is due, and takes them in one
+//! transaction that is sent at once, under a lock that all claims have in common: so they find
+//! exactly what they should, and never keep each other waiting for longer than the server needs.
+//! Only when there are jobs with a concurrency limit among them more has to be asked under that
+//! lock. What was taken is read when it is given back.
 //!
-//! A power cut may undo a claim, which is then made again. And should nobody know what became of one, because the connection
-//! broke or the caller went away, the jobs that it took are given back before the next: its number is in their rows.
+//! A power cut may undo a claim, which is then made again. And should nobody know what became of
+//! one, because the connection broke or the caller went away, the jobs that it took are given back
+//! before the next: its number is in their rows.
 
 use super::Shared;
 use super::db::get;
@@ -28,7 +31,8 @@ use wasmill_core::queue::fair::WEIGHT;
 /// The lock of claims.
 pub(super) const LOCK: i64 = 0x77_6173_636c_6169;
 
-/// Jobs with a concurrency limit that are looked at beyond as many as are wanted, for many may have to be held.
+/// Jobs with a concurrency limit that are looked at beyond as many as are wanted, for many may have
+/// to be held.
 const SPARE: i64 = 256;
 
 /// How long claims expect jobs with a concurrency limit after they saw some.
@@ -142,7 +146,13 @@ fn take_by(worker: &str, claim: &str) -> String {
 
 impl Shared {
     /// See [`crate::Jobs::claim`].
-    pub(super) async fn claim_jobs(&self, worker: WorkerId, now: Micros, limit: u32, tags: &[String]) -> Result<Vec<ClaimedJob>> {
+    pub(super) async fn claim_jobs(
+        &self,
+        worker: WorkerId,
+        now: Micros,
+        limit: u32,
+        tags: &[String],
+    ) -> Result<Vec<ClaimedJob>> {
         let tags = match tags {
             [] => None,
             tags => Some(self.tag_rows(tags).await?),
@@ -153,7 +163,10 @@ impl Shared {
         while taken.len() < limit as usize {
             let limited = self.claims.expects_limited();
             let mut heads = self.heads(limited).await?;
-            heads.retain(|head| head.run_at <= now && tags.as_ref().is_none_or(|tags| tags.contains(&head.group.tag)));
+            heads.retain(|head| {
+                head.run_at <= now
+                    && tags.as_ref().is_none_or(|tags| tags.contains(&head.group.tag))
+            });
             if heads.is_empty() {
                 break;
             }
@@ -186,11 +199,18 @@ impl Shared {
     /// The workspaces with jobs that may start, and their weights.
     async fn ready(&self, heads: &[Head], now: Micros) -> Result<Vec<(WorkspaceId, i64, u32)>> {
         let free = heads.iter().filter(|head| head.free_at.is_some_and(|at| at <= now));
-        let weights: BTreeMap<i64, i64> = free.map(|head| (head.group.workspace, head.weight)).collect();
+        let weights: BTreeMap<i64, i64> =
+            free.map(|head| (head.group.workspace, head.weight)).collect();
         let names = Rows { workspaces: weights.keys().copied().collect(), ..Rows::default() };
         self.shown(&names, |shown| {
-            let named = weights.iter().filter_map(|(row, weight)| Some((shown.workspaces.get(row)?, *row, *weight)));
-            Ok(named.map(|(name, row, weight)| (name.clone(), row, u32::try_from(weight).unwrap_or(WEIGHT))).collect())
+            let named = weights
+                .iter()
+                .filter_map(|(row, weight)| Some((shown.workspaces.get(row)?, *row, *weight)));
+            Ok(named
+                .map(|(name, row, weight)| {
+                    (name.clone(), row, u32::try_from(weight).unwrap_or(WEIGHT))
+                })
+                .collect())
         })
         .await
     }
@@ -200,8 +220,10 @@ impl Shared {
         if ready.is_empty() {
             return Vec::new();
         }
-        let rows: HashMap<&WorkspaceId, (i64, u32)> = ready.iter().map(|(name, row, weight)| (name, (*row, *weight))).collect();
-        let weights: Vec<(WorkspaceId, u32)> = ready.iter().map(|(name, _, weight)| (name.clone(), *weight)).collect();
+        let rows: HashMap<&WorkspaceId, (i64, u32)> =
+            ready.iter().map(|(name, row, weight)| (name, (*row, *weight))).collect();
+        let weights: Vec<(WorkspaceId, u32)> =
+            ready.iter().map(|(name, _, weight)| (name.clone(), *weight)).collect();
         let plan = self.claims.shares().plan(&weights, room);
         let due = plan.into_iter().filter_map(|(name, count)| {
             let (workspace, weight) = *rows.get(&name)?;
@@ -226,19 +248,28 @@ impl Shared {
         all_over
     }
 
-    /// Takes jobs of each workspace, as many as it is due, while there are any: in one go, unless there are jobs with a
-    /// concurrency limit among them.
-    async fn take_plain(&self, call: &Call<'_>, now: Micros, due: &[Due], heads: &[Head]) -> Result<Found> {
+    /// Takes jobs of each workspace, as many as it is due, while there are any: in one go, unless
+    /// there are jobs with a concurrency limit among them.
+    async fn take_plain(
+        &self,
+        call: &Call<'_>,
+        now: Micros,
+        due: &[Due],
+        heads: &[Head],
+    ) -> Result<Found> {
         let sql = format!(
             "{CANDIDATES}, chosen AS (SELECT * FROM candidate WHERE NOT EXISTS (SELECT FROM candidate WHERE concurrency_key IS NOT NULL)), \
              {} UNION ALL (SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM candidate WHERE concurrency_key IS NOT NULL LIMIT 1)",
             take_by("$8", "$9")
         );
-        let begin = format!("BEGIN; SET LOCAL synchronous_commit = off; SELECT pg_advisory_xact_lock({LOCK})");
+        let begin = format!(
+            "BEGIN; SET LOCAL synchronous_commit = off; SELECT pg_advisory_xact_lock({LOCK})"
+        );
         let asked = Asked::of(due, &HashSet::new(), heads, 0);
         let values = asked.values(&now, &[&call.worker, &call.number]);
         let (begin, sql, values) = (&begin, &sql, &values);
-        let rows = self.statement(move |db| async move { db.burst(begin, sql, values).await }).await?;
+        let rows =
+            self.statement(move |db| async move { db.burst(begin, sql, values).await }).await?;
         let mut found = Found::default();
         for row in &rows {
             match taken(row).map_err(Fault::into_error)? {
@@ -251,7 +282,13 @@ impl Shared {
     }
 
     /// The same, where jobs have concurrency limits: those that may not start now are held.
-    async fn take_limited(&self, call: &Call<'_>, now: Micros, due: &[Due], heads: &[Head]) -> Result<Found> {
+    async fn take_limited(
+        &self,
+        call: &Call<'_>,
+        now: Micros,
+        due: &[Due],
+        heads: &[Head],
+    ) -> Result<Found> {
         // Nothing of some workspaces may start; what waits there is to be held too.
         let busy: HashSet<i64> = heads.iter().map(|head| head.group.workspace).collect();
         let asked = Asked::of(due, &busy, heads, SPARE);
@@ -310,8 +347,13 @@ impl Shared {
             }
             let mut claimed = Vec::with_capacity(taken.len());
             for job in taken {
-                let row = by_key.get(&job.key).ok_or_else(|| corrupt("job", "one that waits is not there"))?;
-                let version = shown.versions.get(&get(row, 4)?).ok_or_else(|| corrupt("job.version", "there is no such row"))?;
+                let row = by_key
+                    .get(&job.key)
+                    .ok_or_else(|| corrupt("job", "one that waits is not there"))?;
+                let version = shown
+                    .versions
+                    .get(&get(row, 4)?)
+                    .ok_or_else(|| corrupt("job.version", "there is no such row"))?;
                 claimed.push(ClaimedJob {
                     job: new_job(row, shown)?,
                     attempt: attempt(job.attempt),
@@ -322,7 +364,11 @@ impl Shared {
             Ok(claimed)
         })
         .await
-        .inspect(|claimed| self.aliases.learn(taken.iter().map(|job| job.key).zip(claimed.iter().map(|claimed| &claimed.job.id))))
+        .inspect(|claimed| {
+            self.aliases.learn(
+                taken.iter().map(|job| job.key).zip(claimed.iter().map(|claimed| &claimed.job.id)),
+            )
+        })
     }
 
     /// Gives back what calls took of which nobody knows what became of them.
@@ -356,7 +402,8 @@ struct Asked {
 }
 
 impl Asked {
-    /// So many jobs as each workspace is due, and `spare` further ones, also of the other workspaces that are named.
+    /// So many jobs as each workspace is due, and `spare` further ones, also of the other
+    /// workspaces that are named.
     fn of(due: &[Due], others: &HashSet<i64>, heads: &[Head], spare: i64) -> Self {
         let planned: HashSet<i64> = due.iter().map(|due| due.workspace).collect();
         let others: Vec<i64> = others.difference(&planned).copied().collect();
@@ -364,13 +411,20 @@ impl Asked {
         let mut counts: Vec<i64> = due.iter().map(|due| i64::from(due.count) + spare).collect();
         counts.extend(others.iter().map(|_| spare));
         workspaces.extend(&others);
-        let heads = heads.iter().filter(|head| planned.contains(&head.group.workspace) || others.contains(&head.group.workspace));
+        let heads = heads.iter().filter(|head| {
+            planned.contains(&head.group.workspace) || others.contains(&head.group.workspace)
+        });
         Self { workspaces, counts, groups: Groups::of(heads.map(|head| (head.group, head.mark))) }
     }
 
-    fn values<'a>(&'a self, now: &'a Micros, more: &[&'a (dyn ToSql + Sync)]) -> Vec<&'a (dyn ToSql + Sync)> {
+    fn values<'a>(
+        &'a self,
+        now: &'a Micros,
+        more: &[&'a (dyn ToSql + Sync)],
+    ) -> Vec<&'a (dyn ToSql + Sync)> {
         let Groups { workspaces, tags, ranks, marks } = &self.groups;
-        let mut values: Vec<&'a (dyn ToSql + Sync)> = vec![now, &self.workspaces, &self.counts, workspaces, tags, ranks, marks];
+        let mut values: Vec<&'a (dyn ToSql + Sync)> =
+            vec![now, &self.workspaces, &self.counts, workspaces, tags, ranks, marks];
         values.extend_from_slice(more);
         values
     }
@@ -398,9 +452,13 @@ impl Candidate {
     }
 }
 
-/// Those to take, as many as each workspace is due, and those to hold. `running` is how many of each key run, and is counted
-/// on.
-fn choose<'a>(due: &[Due], candidates: &'a [Candidate], running: &mut HashMap<i64, i64>) -> (Vec<&'a Candidate>, Vec<&'a Candidate>) {
+/// Those to take, as many as each workspace is due, and those to hold. `running` is how many of
+/// each key run, and is counted on.
+fn choose<'a>(
+    due: &[Due],
+    candidates: &'a [Candidate],
+    running: &mut HashMap<i64, i64>,
+) -> (Vec<&'a Candidate>, Vec<&'a Candidate>) {
     let mut room: HashMap<i64, u32> = due.iter().map(|due| (due.workspace, due.count)).collect();
     let (mut chosen, mut held) = (Vec::new(), Vec::new());
     for candidate in candidates {
@@ -428,5 +486,11 @@ fn choose<'a>(due: &[Due], candidates: &'a [Candidate], running: &mut HashMap<i6
 fn taken(row: &Row) -> Outcome<Option<Taken>> {
     let Some(key) = get(row, 0)? else { return Ok(None) };
     let place = (get(row, 4)?, get(row, 5)?, get(row, 6)?);
-    Ok(Some(Taken { key, workspace: get(row, 1)?, attempt: get(row, 2)?, failures: get(row, 3)?, place }))
+    Ok(Some(Taken {
+        key,
+        workspace: get(row, 1)?,
+        attempt: get(row, 2)?,
+        failures: get(row, 3)?,
+        place,
+    }))
 }

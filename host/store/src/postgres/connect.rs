@@ -3,7 +3,9 @@
 use super::Options;
 use super::options::Causes;
 use crate::{Result, StoreError};
-use deadpool_postgres::{ConfigConnectImpl, Connect, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{
+    ConfigConnectImpl, Connect, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime,
+};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
@@ -24,7 +26,13 @@ struct SetUp {
     settings: String,
 }
 
-type Connecting<'a> = Pin<Box<dyn Future<Output = std::result::Result<(Client, JoinHandle<()>), tokio_postgres::Error>> + Send + 'a>>;
+type Connecting<'a> = Pin<
+    Box<
+        dyn Future<Output = std::result::Result<(Client, JoinHandle<()>), tokio_postgres::Error>>
+            + Send
+            + 'a,
+    >,
+>;
 
 impl Connect for SetUp {
     fn connect(&self, config: &Config) -> Connecting<'_> {
@@ -44,7 +52,8 @@ pub(super) fn pool(options: &Options) -> Result<Pool> {
         _ => Box::new(ConfigConnectImpl { tls: tls(options.root_certificates.as_deref())? }),
     };
     let connect = SetUp { connect, settings: settings(options) };
-    // A connection that was closed is not given out again. What else may be wrong with one, its next user finds out.
+    // A connection that was closed is not given out again. What else may be wrong with one, its
+    // next user finds out.
     let how = ManagerConfig { recycling_method: RecyclingMethod::Fast };
     Pool::builder(Manager::from_connect(options.config.clone(), connect, how))
         .max_size(options.connections.max(1))
@@ -53,7 +62,9 @@ pub(super) fn pool(options: &Options) -> Result<Pool> {
         .recycle_timeout(Some(options.connect_timeout))
         .runtime(Runtime::Tokio1)
         .build()
-        .map_err(|error| StoreError::Unavailable(format!("the pool of connections: {}", Causes(&error))))
+        .map_err(|error| {
+            StoreError::Unavailable(format!("the pool of connections: {}", Causes(&error)))
+        })
 }
 
 /// Makes single connections that belong to no pool.
@@ -71,7 +82,8 @@ impl Connector {
         Ok(Self { config: options.config.clone(), tls })
     }
 
-    /// Connects. What the server says without being asked goes to `heard`, until the connection ends.
+    /// Connects. What the server says without being asked goes to `heard`, until the connection
+    /// ends.
     pub(super) async fn connect(
         &self,
         heard: impl Fn(AsyncMessage) + Send + 'static,
@@ -101,8 +113,8 @@ where
     }
 }
 
-/// What each connection is told first. The server ends by itself what its client no longer waits for, so that a host which
-/// was cut off holds no locks for long.
+/// What each connection is told first. The server ends by itself what its client no longer waits
+/// for, so that a host which was cut off holds no locks for long.
 fn settings(options: &Options) -> String {
     let limit = options.verb_timeout.as_millis().max(1);
     format!(
@@ -118,7 +130,11 @@ fn tls(file: Option<&Path>) -> Result<MakeRustlsConnect> {
         // One is there already when something else of this process speaks TLS.
         let _ = provider.install_default();
         let roots = MakeRustlsConnect::with_native_certs();
-        let (tls, _) = roots.map_err(|_| unusable("this system has no certificate authorities; name a file of them by sslrootcert"))?;
+        let (tls, _) = roots.map_err(|_| {
+            unusable(
+                "this system has no certificate authorities; name a file of them by sslrootcert",
+            )
+        })?;
         return Ok(tls);
     };
     let unusable = |why: &dyn Display| unusable(format!("{}: {why}", file.display()));
@@ -130,8 +146,12 @@ fn tls(file: Option<&Path>) -> Result<MakeRustlsConnect> {
     if roots.is_empty() {
         return Err(unusable(&"there are no certificate authorities in it"));
     }
-    let versions = ClientConfig::builder_with_provider(Arc::new(provider)).with_safe_default_protocol_versions();
-    let config = versions.map_err(|error| unusable(&error))?.with_root_certificates(roots).with_no_client_auth();
+    let versions = ClientConfig::builder_with_provider(Arc::new(provider))
+        .with_safe_default_protocol_versions();
+    let config = versions
+        .map_err(|error| unusable(&error))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
     Ok(MakeRustlsConnect::new(config))
 }
 

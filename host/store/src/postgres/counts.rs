@@ -15,10 +15,18 @@ impl Shared {
         let before = self.depths.before();
         let sql = "SELECT workspace, sum(depth)::bigint, count(*) FROM tally WHERE workspace = ANY ($1) GROUP BY 1";
         let mut many = false;
-        let mut found: HashMap<i64, i64> = workspaces.iter().map(|workspace| (*workspace, 0)).collect();
-        let rows = self.statement(move |db| async move { db.rows(sql, &[&workspaces]).await }).await?;
+        let mut found: HashMap<i64, i64> =
+            workspaces.iter().map(|workspace| (*workspace, 0)).collect();
+        let rows =
+            self.statement(move |db| async move { db.rows(sql, &[&workspaces]).await }).await?;
         for row in &rows {
-            let read = || Ok::<(i64, i64, i64), super::fault::Fault>((get(row, 0)?, get(row, 1)?, get(row, 2)?));
+            let read = || {
+                Ok::<(i64, i64, i64), super::fault::Fault>((
+                    get(row, 0)?,
+                    get(row, 1)?,
+                    get(row, 2)?,
+                ))
+            };
             let (workspace, depth, changes) = read().map_err(super::fault::Fault::into_error)?;
             many |= changes > MANY;
             found.insert(workspace, depth);
@@ -27,7 +35,9 @@ impl Shared {
             self.sum_up().await?;
         }
         self.depths.learn(before, found.iter().map(|(workspace, depth)| (*workspace, *depth)));
-        let depth = |workspace: &i64| u64::try_from(found.get(workspace).copied().unwrap_or(0)).unwrap_or(0);
+        let depth = |workspace: &i64| {
+            u64::try_from(found.get(workspace).copied().unwrap_or(0)).unwrap_or(0)
+        };
         Ok(workspaces.iter().map(depth).collect())
     }
 
@@ -39,10 +49,17 @@ impl Shared {
         let sql = "SELECT coalesce(sum(depth), 0)::bigint, coalesce(sum(finished), 0)::bigint, \
             (SELECT count(*) FROM running WHERE workspace = $1) FROM tally WHERE workspace = $1";
         let row = self.statement(move |db| async move { db.one(sql, &[&workspace]).await }).await?;
-        let read = |column: usize| Ok::<u64, super::fault::Fault>(u64::try_from(get::<i64>(&row, column)?).unwrap_or(0));
+        let read = |column: usize| {
+            Ok::<u64, super::fault::Fault>(u64::try_from(get::<i64>(&row, column)?).unwrap_or(0))
+        };
         let counts = || {
             let (depth, completed, running) = (read(0)?, read(1)?, read(2)?);
-            Ok::<_, super::fault::Fault>(Counts { queued: depth.saturating_sub(running), running, suspended: 0, completed })
+            Ok::<_, super::fault::Fault>(Counts {
+                queued: depth.saturating_sub(running),
+                running,
+                suspended: 0,
+                completed,
+            })
         };
         counts().map_err(super::fault::Fault::into_error)
     }

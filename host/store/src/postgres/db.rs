@@ -1,4 +1,5 @@
-//! What the verbs work with: a connection within a transaction, and the loop that does a verb again after a collision.
+//! What the verbs work with: a connection within a transaction, and the loop that does a verb again
+//! after a collision.
 
 use super::fault::{Fault, Outcome, corrupt, of_pool};
 use super::options::Causes;
@@ -20,14 +21,15 @@ pub(super) const TRIES: u32 = 5;
 /// How long a verb waits before it is done again, times the number of collisions.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// How much longer than the server this side waits, so that the server is the one to say what took so long.
+/// How much longer than the server this side waits, so that the server is the one to say what took
+/// so long.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Values of a statement, in the order of its `$1`, `$2` ...
 pub(super) type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
 
-/// A connection within a transaction. When it is dropped before the end of that, the connection is closed, for nobody knows
-/// what it is doing.
+/// A connection within a transaction. When it is dropped before the end of that, the connection is
+/// closed, for nobody knows what it is doing.
 pub(super) struct Db {
     /// `None` only while it is being dropped.
     object: Option<Object>,
@@ -41,7 +43,12 @@ pub(super) struct Db {
 
 impl Db {
     fn new(object: Object) -> Arc<Self> {
-        Arc::new(Self { object: Some(object), over: AtomicBool::default(), failed: AtomicBool::default(), told: AtomicBool::default() })
+        Arc::new(Self {
+            object: Some(object),
+            over: AtomicBool::default(),
+            failed: AtomicBool::default(),
+            told: AtomicBool::default(),
+        })
     }
 
     /// The rows of a query.
@@ -51,13 +58,22 @@ impl Db {
         client.query(&statement, values).await.map_err(|error| self.fail(error))
     }
 
-    /// The rows of a query in a transaction of its own, which `begin` begins; all of it is sent at once.
-    pub(super) async fn burst(&self, begin: &str, sql: &str, values: Values<'_>) -> Outcome<Vec<Row>> {
+    /// The rows of a query in a transaction of its own, which `begin` begins; all of it is sent at
+    /// once.
+    pub(super) async fn burst(
+        &self,
+        begin: &str,
+        sql: &str,
+        values: Values<'_>,
+    ) -> Outcome<Vec<Row>> {
         let client = self.client()?;
         let statement = client.prepare_cached(sql).await.map_err(|error| self.fail(error))?;
         // After an error the server passes over what follows, and the end undoes everything.
-        let (begun, rows, ended) =
-            tokio::join!(client.batch_execute(begin), client.query(&statement, values), client.batch_execute("COMMIT"));
+        let (begun, rows, ended) = tokio::join!(
+            client.batch_execute(begin),
+            client.query(&statement, values),
+            client.batch_execute("COMMIT")
+        );
         begun.and(rows).and_then(|rows| ended.map(|()| rows)).map_err(|error| self.fail(error))
     }
 
@@ -91,10 +107,13 @@ impl Db {
         self.told.store(true, Ordering::Relaxed);
     }
 
-    /// The connection, for what the other functions don't offer. Errors of it must not be passed over.
+    /// The connection, for what the other functions don't offer. Errors of it must not be passed
+    /// over.
     pub(super) fn client(&self) -> Outcome<&ClientWrapper> {
         let object = self.object.as_deref();
-        object.ok_or_else(|| StoreError::Unavailable("the connection to PostgreSQL was given back".into()).into())
+        object.ok_or_else(|| {
+            StoreError::Unavailable("the connection to PostgreSQL was given back".into()).into()
+        })
     }
 
     fn fail(&self, error: tokio_postgres::Error) -> Fault {
@@ -106,14 +125,16 @@ impl Db {
     async fn end<T>(&self, done: Outcome<T>) -> Outcome<T> {
         let client = self.client()?;
         let done = match done {
-            Ok(_) if self.failed.load(Ordering::Relaxed) => {
-                Err(StoreError::Unavailable("a statement failed and was passed over, so nothing was committed".into()).into())
-            }
+            Ok(_) if self.failed.load(Ordering::Relaxed) => Err(StoreError::Unavailable(
+                "a statement failed and was passed over, so nothing was committed".into(),
+            )
+            .into()),
             done => done,
         };
         match &done {
             Ok(_) => client.batch_execute("COMMIT").await?,
-            // Should that fail too, the connection is closed, and the first error is the one to tell.
+            // Should that fail too, the connection is closed, and the first error is the one to
+            // tell.
             Err(_) => match client.batch_execute("ROLLBACK").await {
                 Ok(()) => {}
                 Err(_) => return done,
@@ -241,7 +262,10 @@ pub(super) fn parsed<T: FromStr<Err: Display>>(row: &Row, column: usize) -> Outc
 /// A column that has a SHA-256 digest, if it has any.
 pub(super) fn optional_digest(row: &Row, column: usize) -> Outcome<Option<[u8; 32]>> {
     let bytes: Option<&[u8]> = get(row, column)?;
-    bytes.map(TryFrom::try_from).transpose().map_err(|_| corrupt(name(row, column), "it does not have 32 bytes"))
+    bytes
+        .map(TryFrom::try_from)
+        .transpose()
+        .map_err(|_| corrupt(name(row, column), "it does not have 32 bytes"))
 }
 
 /// A column that has a SHA-256 digest.

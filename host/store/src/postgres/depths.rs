@@ -1,7 +1,8 @@
 //! How many jobs wait or run in each workspace, without asking the database at every call.
 //!
-//! What other nodes do is looked up once a second; what this one does is added at once. A look-up during which this node
-//! wrote may count something twice or not at all, so it serves only while there is writing, and is done again after it.
+//! What other nodes do is looked up once a second; what this one does is added at once. A look-up
+//! during which this node wrote may count something twice or not at all, so it serves only while
+//! there is writing, and is done again after it.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

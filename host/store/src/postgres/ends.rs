@@ -1,8 +1,10 @@
-//! What workers report of the jobs they hold: that they are over, or that they are to be tried again.
+//! What workers report of the jobs they hold: that they are over, or that they are to be tried
+//! again.
 //!
-//! A report counts only as long as the job is held under the claim that it names. Completions of many calls are committed
-//! together, by one statement; those it leaves, because their jobs have a concurrency limit, an alias that this node does
-//! not know, or ends without payload, are looked at more closely in a transaction of their own.
+//! A report counts only as long as the job is held under the claim that it names. Completions of
+//! many calls are committed together, by one statement; those it leaves, because their jobs have a
+//! concurrency limit, an alias that this node does not know, or ends without payload, are looked at
+//! more closely in a transaction of their own.
 
 use super::Shared;
 use super::back::{Back, give_back};
@@ -21,20 +23,31 @@ use wasmill_core::JobId;
 
 impl Shared {
     /// A batch of calls of `complete`.
-    pub(super) async fn complete_all(&self, calls: &[Arc<Vec<Completion>>]) -> Result<Vec<Vec<bool>>> {
+    pub(super) async fn complete_all(
+        &self,
+        calls: &[Arc<Vec<Completion>>],
+    ) -> Result<Vec<Vec<bool>>> {
         let runs: Vec<&Completion> = calls.iter().flat_map(|call| call.iter()).collect();
         let mut done = vec![false; runs.len()];
         let mut seen = HashSet::new();
         // Of several reports under one claim, the first counts.
-        let mut rest: Vec<usize> = (0..runs.len()).filter(|n| runs.get(*n).is_some_and(|run| seen.insert(run.claim))).collect();
+        let mut rest: Vec<usize> = (0..runs.len())
+            .filter(|n| runs.get(*n).is_some_and(|run| seen.insert(run.claim)))
+            .collect();
         let writing = self.depths.begin();
         let mut over: Vec<i64> = Vec::new();
         if !self.claims.expects_limited() {
-            let plain = rest.iter().filter_map(|n| Some((*n, *runs.get(*n)?))).filter(|(_, run)| !run.end.deleted);
-            let (places, asked): (Vec<usize>, Vec<(Asked, &RunEnd)>) = plain.map(|(n, run)| (n, (self.asked(run.claim), &run.end))).unzip();
+            let plain = rest
+                .iter()
+                .filter_map(|n| Some((*n, *runs.get(*n)?)))
+                .filter(|(_, run)| !run.end.deleted);
+            let (places, asked): (Vec<usize>, Vec<(Asked, &RunEnd)>) =
+                plain.map(|(n, run)| (n, (self.asked(run.claim), &run.end))).unzip();
             if !asked.is_empty() {
                 let asked = &asked;
-                for (n, workspace) in self.statement(move |db| async move { finish_plain(&db, asked).await }).await? {
+                for (n, workspace) in
+                    self.statement(move |db| async move { finish_plain(&db, asked).await }).await?
+                {
                     if let Some(done) = places.get(n).and_then(|n| done.get_mut(*n)) {
                         *done = true;
                         over.push(workspace);
@@ -44,9 +57,12 @@ impl Shared {
             rest.retain(|n| done.get(*n) == Some(&false));
         }
         if !rest.is_empty() {
-            let left: Vec<(Claim, &RunEnd)> = rest.iter().filter_map(|n| runs.get(*n)).map(|run| (run.claim, &run.end)).collect();
+            let left: Vec<(Claim, &RunEnd)> =
+                rest.iter().filter_map(|n| runs.get(*n)).map(|run| (run.claim, &run.end)).collect();
             let left = &left;
-            let found = self.transaction(move |db| async move { self.complete_closely(&db, left).await }).await?;
+            let found = self
+                .transaction(move |db| async move { self.complete_closely(&db, left).await })
+                .await?;
             for (n, held) in rest.into_iter().zip(found) {
                 if let (Some(done), Some(workspace)) = (done.get_mut(n), held) {
                     *done = true;
@@ -60,10 +76,18 @@ impl Shared {
     }
 
     /// The workspaces of those that were held.
-    async fn complete_closely(&self, db: &Db, runs: &[(Claim, &RunEnd)]) -> Outcome<Vec<Option<i64>>> {
+    async fn complete_closely(
+        &self,
+        db: &Db,
+        runs: &[(Claim, &RunEnd)],
+    ) -> Outcome<Vec<Option<i64>>> {
         let claims: Vec<Claim> = runs.iter().map(|(claim, _)| *claim).collect();
         let held = self.take_out(db, &claims, None).await?;
-        let both: Vec<(&Held, &RunEnd)> = held.iter().zip(runs).filter_map(|(held, (_, end))| Some((held.as_ref()?, *end))).collect();
+        let both: Vec<(&Held, &RunEnd)> = held
+            .iter()
+            .zip(runs)
+            .filter_map(|(held, (_, end))| Some((held.as_ref()?, *end)))
+            .collect();
         finish(db, &both).await?;
         self.free(db, both.iter().map(|(held, _)| *held)).await?;
         Ok(held.iter().map(|held| held.as_ref().map(|held| held.workspace)).collect())
@@ -73,11 +97,15 @@ impl Shared {
     pub(super) async fn retry_all(&self, calls: &[Arc<Vec<Retry>>]) -> Result<Vec<Vec<bool>>> {
         let runs: Vec<&Retry> = calls.iter().flat_map(|call| call.iter()).collect();
         let mut seen = HashSet::new();
-        let first: Vec<usize> = (0..runs.len()).filter(|n| runs.get(*n).is_some_and(|run| seen.insert(run.claim))).collect();
+        let first: Vec<usize> = (0..runs.len())
+            .filter(|n| runs.get(*n).is_some_and(|run| seen.insert(run.claim)))
+            .collect();
         let chosen: Vec<&Retry> = first.iter().filter_map(|n| runs.get(*n).copied()).collect();
         let writing = self.depths.begin();
         let chosen = &chosen;
-        let (found, over) = self.transaction(move |db| async move { self.retry_closely(&db, chosen).await }).await?;
+        let (found, over) = self
+            .transaction(move |db| async move { self.retry_closely(&db, chosen).await })
+            .await?;
         writing.confirm(over.into_iter().map(|workspace| (workspace, -1)));
         let mut done = vec![false; runs.len()];
         for (n, held) in first.into_iter().zip(found) {
@@ -101,7 +129,12 @@ impl Shared {
                 Some(held) if held.marked => over.push((held, &run.end)),
                 Some(held) => {
                     attempts.push((held, &run.end));
-                    back.push(Back { held, attempt: held.attempt, failures: held.failures.saturating_add(1), run_at: Some(run.run_at) });
+                    back.push(Back {
+                        held,
+                        attempt: held.attempt,
+                        failures: held.failures.saturating_add(1),
+                        run_at: Some(run.run_at),
+                    });
                 }
                 None => {}
             }
@@ -110,16 +143,28 @@ impl Shared {
         note_attempts(db, &attempts, false).await?;
         give_back(db, &back, &self.heads).await?;
         self.free(db, held.iter().flatten()).await?;
-        Ok((held.iter().map(Option::is_some).collect(), over.iter().map(|(held, _)| held.workspace).collect()))
+        Ok((
+            held.iter().map(Option::is_some).collect(),
+            over.iter().map(|(held, _)| held.workspace).collect(),
+        ))
     }
 
-    /// Takes running jobs out of the queue that are still held under these claims, and by this worker if it is given.
-    pub(super) async fn take_out(&self, db: &Db, claims: &[Claim], worker: Option<i64>) -> Outcome<Vec<Option<Held>>> {
-        let keys: Vec<Option<i64>> = claims.iter().map(|claim| claim.id.is_native().then(|| claim.id.key())).collect();
+    /// Takes running jobs out of the queue that are still held under these claims, and by this
+    /// worker if it is given.
+    pub(super) async fn take_out(
+        &self,
+        db: &Db,
+        claims: &[Claim],
+        worker: Option<i64>,
+    ) -> Outcome<Vec<Option<Held>>> {
+        let keys: Vec<Option<i64>> =
+            claims.iter().map(|claim| claim.id.is_native().then(|| claim.id.key())).collect();
         let tails: Vec<i64> = claims.iter().map(|claim| claim.id.tail()).collect();
         let uuids: Vec<Uuid> = claims.iter().map(|claim| Uuid(claim.id)).collect();
-        let attempts: Vec<i32> = claims.iter().map(|claim| i32::try_from(claim.attempt).unwrap_or(i32::MAX)).collect();
-        // In the order of their keys, so that two which report the same jobs don't wait for each other in a circle.
+        let attempts: Vec<i32> =
+            claims.iter().map(|claim| i32::try_from(claim.attempt).unwrap_or(i32::MAX)).collect();
+        // In the order of their keys, so that two which report the same jobs don't wait for each
+        // other in a circle.
         let sql = format!(
             "WITH c AS (SELECT c.n, c.attempt, c.tail, c.key, NULL::bigint AS alias FROM {ASKED} WHERE c.key IS NOT NULL \
              UNION ALL SELECT c.n, c.attempt, NULL, a.key, a.key FROM {ASKED} JOIN alias a ON a.uuid = c.uuid), \
@@ -139,7 +184,11 @@ impl Shared {
     }
 
     /// What these jobs had of their concurrency limits is free.
-    pub(super) async fn free<'h>(&self, db: &Db, held: impl Iterator<Item = &'h Held>) -> Outcome<()> {
+    pub(super) async fn free<'h>(
+        &self,
+        db: &Db,
+        held: impl Iterator<Item = &'h Held>,
+    ) -> Outcome<()> {
         let keys: BTreeSet<i64> = held.filter_map(|held| held.concurrency_key).collect();
         if !keys.is_empty() {
             self.claims.saw_limited();
@@ -166,7 +215,9 @@ impl Shared {
         );
         let sql = &sql;
         let rows = self
-            .statement(move |db| async move { db.rows(sql, &[&workspace, &super::lookup::own(&id), &id.tail(), &Uuid(id)]).await })
+            .statement(move |db| async move {
+                db.rows(sql, &[&workspace, &super::lookup::own(&id), &id.tail(), &Uuid(id)]).await
+            })
             .await?;
         let attempt = |row: &tokio_postgres::Row| {
             let end = super::rows::end(row, 3, get(row, 2)?, super::rows::Extent::Line)?;
@@ -180,7 +231,11 @@ impl Shared {
 const ASKED: &str = "unnest($1::bigint[], $2::bigint[], $3::uuid[], $4::integer[]) WITH ORDINALITY c (key, tail, uuid, attempt, n)";
 
 /// Keeps how attempts ended that were not the last ones.
-pub(super) async fn note_attempts(db: &Db, attempts: &[(&Held, &RunEnd)], lost: bool) -> Outcome<()> {
+pub(super) async fn note_attempts(
+    db: &Db,
+    attempts: &[(&Held, &RunEnd)],
+    lost: bool,
+) -> Outcome<()> {
     if attempts.is_empty() {
         return Ok(());
     }
@@ -191,15 +246,25 @@ pub(super) async fn note_attempts(db: &Db, attempts: &[(&Held, &RunEnd)], lost: 
     let memory: Vec<i64> = attempts.iter().map(|(_, end)| signed(end.memory_peak_bytes)).collect();
     let statuses: Vec<i16> = attempts.iter().map(|(_, end)| status_number(end.status)).collect();
     let deleted: Vec<bool> = attempts.iter().map(|(_, end)| end.deleted).collect();
-    let (results, logs): (Vec<_>, Vec<_>) = attempts.iter().map(|(_, end)| body((!end.deleted).then_some(*end))).unzip();
+    let (results, logs): (Vec<_>, Vec<_>) =
+        attempts.iter().map(|(_, end)| body((!end.deleted).then_some(*end))).unzip();
     let sql = "INSERT INTO job_attempt (job, number, lost, started, duration, memory, status, deleted, result, log) \
         SELECT a.job, a.number, $1, a.started, a.duration, a.memory, a.status, a.deleted, a.result, a.log \
         FROM unnest($2::bigint[], $3::integer[], $4::bigint[], $5::bigint[], $6::bigint[], $7::smallint[], $8::boolean[], $9::bytea[], \
         $10::bytea[]) a (job, number, started, duration, memory, status, deleted, result, log)";
-    db.execute(sql, &[&lost, &keys, &numbers, &started, &durations, &memory, &statuses, &deleted, &results, &logs]).await.map(drop)
+    db.execute(
+        sql,
+        &[
+            &lost, &keys, &numbers, &started, &durations, &memory, &statuses, &deleted, &results,
+            &logs,
+        ],
+    )
+    .await
+    .map(drop)
 }
 
-/// Which keys the aliases of jobs stand for, as far as this node claimed them: so many are remembered.
+/// Which keys the aliases of jobs stand for, as far as this node claimed them: so many are
+/// remembered.
 const MAX_ALIASES: usize = 16_384;
 
 /// Keys of jobs with aliases.

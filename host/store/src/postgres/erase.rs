@@ -1,7 +1,7 @@
 //! Deleting payloads, and forgetting jobs.
 //!
-//! The server leaves the bytes of what is deleted in its files until it clears them away, and in its log until that is
-//! recycled; see the documentation for what to do about backups of either.
+//! The server leaves the bytes of what is deleted in its files until it clears them away, and in
+//! its log until that is recycled; see the documentation for what to do about backups of either.
 
 use super::Shared;
 use super::db::{Db, get};
@@ -31,8 +31,11 @@ impl Shared {
         let sql = "SELECT id FROM finished WHERE erase_due <= $1 ORDER BY erase_due, id LIMIT $2";
         let due = |row: &tokio_postgres::Row| get::<i64>(row, 0);
         // Nearly always nothing is due, and then nothing is written.
-        let keys: Vec<i64> =
-            self.statement(move |db| async move { db.rows(sql, &[&now, &i64::from(limit)]).await?.iter().map(due).collect() }).await?;
+        let keys: Vec<i64> = self
+            .statement(move |db| async move {
+                db.rows(sql, &[&now, &i64::from(limit)]).await?.iter().map(due).collect()
+            })
+            .await?;
         if keys.is_empty() {
             return Ok(0);
         }
@@ -41,7 +44,13 @@ impl Shared {
     }
 
     /// Forgets finished jobs of a workspace, or of one of its scripts.
-    pub(super) async fn purge(&self, workspace: &WorkspaceId, path: Option<&ScriptPath>, before: Micros, limit: u32) -> Result<u64> {
+    pub(super) async fn purge(
+        &self,
+        workspace: &WorkspaceId,
+        path: Option<&ScriptPath>,
+        before: Micros,
+        limit: u32,
+    ) -> Result<u64> {
         let Some(workspace) = self.workspace_row(workspace).await? else {
             return Ok(0);
         };
@@ -79,7 +88,12 @@ const KEY_DRIFT: Micros = 10_000_000;
 async fn erase_finished(db: &Db, keys: &[i64]) -> Outcome<u64> {
     let sql = "UPDATE finished SET deleted = true, result = NULL, log = NULL, erase_due = NULL WHERE id = ANY ($1) AND NOT deleted \
         RETURNING id";
-    let erased = db.rows(sql, &[&keys]).await?.iter().map(|row| get(row, 0)).collect::<Outcome<Vec<i64>>>()?;
+    let erased = db
+        .rows(sql, &[&keys])
+        .await?
+        .iter()
+        .map(|row| get(row, 0))
+        .collect::<Outcome<Vec<i64>>>()?;
     erase_payload(db, &erased).await?;
     Ok(erased.len() as u64)
 }

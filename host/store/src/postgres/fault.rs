@@ -1,7 +1,8 @@
 //! What an error of PostgreSQL means: for the verb that met it, and whether to do that verb again.
 //!
-//! Nothing here ends the store: whatever happened to the server, a later verb finds out by itself that it is back. What
-//! was sent and not confirmed counts as not done, also a commit whose answer was lost.
+//! Nothing here ends the store: whatever happened to the server, a later verb finds out by itself
+//! that it is back. What was sent and not confirmed counts as not done, also a commit whose answer
+//! was lost.
 
 use super::options::Causes;
 use crate::StoreError;
@@ -40,9 +41,10 @@ impl Fault {
     pub(super) fn is_collision(&self) -> bool {
         match self {
             Fault::Refused(_) => false,
-            Fault::Sql(error) => {
-                error.code().is_some_and(|code| *code == SqlState::T_R_SERIALIZATION_FAILURE || *code == SqlState::T_R_DEADLOCK_DETECTED)
-            }
+            Fault::Sql(error) => error.code().is_some_and(|code| {
+                *code == SqlState::T_R_SERIALIZATION_FAILURE
+                    || *code == SqlState::T_R_DEADLOCK_DETECTED
+            }),
         }
     }
 
@@ -64,14 +66,20 @@ pub(super) fn corrupt(column: &str, detail: impl std::fmt::Display) -> Fault {
 pub(super) fn of_sql(error: &tokio_postgres::Error) -> StoreError {
     let Some(found) = error.as_db_error() else {
         let text = Causes(error).to_string();
-        let hint = if text.ends_with(NO_TLS) { "; sslmode=disable in its address allows a connection in the clear" } else { "" };
+        let hint = if text.ends_with(NO_TLS) {
+            "; sslmode=disable in its address allows a connection in the clear"
+        } else {
+            ""
+        };
         return StoreError::Unavailable(format!("PostgreSQL: {text}{hint}"));
     };
     let text = format!("PostgreSQL: {} ({})", found.message(), found.code().code());
     match found.code().code() {
         "53100" => StoreError::Full(text),
         // The data don't fit the schema, or the server found its files damaged.
-        code if ["22", "23", "XX"].iter().any(|class| code.starts_with(class)) => StoreError::Corrupt(text),
+        code if ["22", "23", "XX"].iter().any(|class| code.starts_with(class)) => {
+            StoreError::Corrupt(text)
+        }
         _ => StoreError::Unavailable(text),
     }
 }

@@ -83,8 +83,10 @@ pub(super) async fn finish(db: &Db, jobs: &[(&Held, &RunEnd)]) -> Outcome<()> {
     if jobs.is_empty() {
         return Ok(());
     }
-    let held = |read: fn(&Held) -> i64| jobs.iter().map(|(held, _)| read(held)).collect::<Vec<i64>>();
-    let (keys, workspaces, scripts) = (held(|held| held.key), held(|held| held.workspace), held(|held| held.script));
+    let held =
+        |read: fn(&Held) -> i64| jobs.iter().map(|(held, _)| read(held)).collect::<Vec<i64>>();
+    let (keys, workspaces, scripts) =
+        (held(|held| held.key), held(|held| held.workspace), held(|held| held.script));
     let attempts: Vec<i32> = jobs.iter().map(|(held, _)| held.attempt).collect();
     let due: Vec<Option<i64>> = jobs.iter().map(|(held, end)| due(held.erase_after, end)).collect();
     let all: Vec<&RunEnd> = jobs.iter().map(|(_, end)| *end).collect();
@@ -107,7 +109,8 @@ pub(super) async fn finish(db: &Db, jobs: &[(&Held, &RunEnd)]) -> Outcome<()> {
         &ends.logs,
     ];
     db.execute(sql, values).await?;
-    let secret: Vec<i64> = jobs.iter().filter(|(_, end)| end.deleted).map(|(held, _)| held.key).collect();
+    let secret: Vec<i64> =
+        jobs.iter().filter(|(_, end)| end.deleted).map(|(held, _)| held.key).collect();
     erase_payload(db, &secret).await?;
     tally(db, jobs.iter().map(|(held, _)| (held.workspace, day_of(held.key), -1, 1))).await
 }
@@ -126,8 +129,12 @@ pub(super) async fn erase_payload(db: &Db, keys: &[i64]) -> Outcome<()> {
     db.execute(sql, &[&keys]).await.map(drop)
 }
 
-/// Notes how many jobs workspaces have more or fewer: workspace, day, those waiting or running, and those finished.
-pub(super) async fn tally(db: &Db, changes: impl Iterator<Item = (i64, i32, i64, i64)>) -> Outcome<()> {
+/// Notes how many jobs workspaces have more or fewer: workspace, day, those waiting or running, and
+/// those finished.
+pub(super) async fn tally(
+    db: &Db,
+    changes: impl Iterator<Item = (i64, i32, i64, i64)>,
+) -> Outcome<()> {
     let mut sums: BTreeMap<(i64, i32), (i64, i64)> = BTreeMap::new();
     for (workspace, day, depth, finished) in changes {
         let sum = sums.entry((workspace, day)).or_default();
@@ -158,8 +165,8 @@ impl Asked {
         AND (c.tail IS NOT NULL OR EXISTS (SELECT FROM alias a WHERE a.uuid = c.uuid AND a.key = c.key))";
 }
 
-/// Moves running jobs by one statement to how they ended, those that have no concurrency limit, and returns which of them
-/// those were, and their workspaces. None of the ends may be without payload.
+/// Moves running jobs by one statement to how they ended, those that have no concurrency limit, and
+/// returns which of them those were, and their workspaces. None of the ends may be without payload.
 pub(super) async fn finish_plain(db: &Db, runs: &[(Asked, &RunEnd)]) -> Outcome<Vec<(usize, i64)>> {
     let keys: Vec<i64> = runs.iter().map(|(asked, _)| asked.key).collect();
     let tails: Vec<Option<i64>> = runs.iter().map(|(asked, _)| asked.tail).collect();
@@ -206,7 +213,12 @@ pub(super) async fn finish_plain(db: &Db, runs: &[(Asked, &RunEnd)]) -> Outcome<
 /// That a cancellation was asked for: the first one stays.
 pub(super) async fn note_cancellation(db: &Db, keys: &[i64], why: &Cancellation) -> Outcome<()> {
     let sql = "INSERT INTO cancellation (job, name, reason, at) SELECT k, $2, $3, $4 FROM unnest($1::bigint[]) k ON CONFLICT DO NOTHING";
-    db.execute(sql, &[&keys, &why.by.as_bytes(), &why.reason.as_ref().map(String::as_bytes), &why.at]).await.map(drop)
+    db.execute(
+        sql,
+        &[&keys, &why.by.as_bytes(), &why.reason.as_ref().map(String::as_bytes), &why.at],
+    )
+    .await
+    .map(drop)
 }
 
 /// The cancellations of jobs, by their keys.
@@ -215,9 +227,15 @@ pub(super) async fn cancellations(db: &Db, keys: &[i64]) -> Outcome<BTreeMap<i64
     if keys.is_empty() {
         return Ok(found);
     }
-    for row in db.rows("SELECT job, name, reason, at FROM cancellation WHERE job = ANY ($1)", &[&keys]).await? {
+    for row in db
+        .rows("SELECT job, name, reason, at FROM cancellation WHERE job = ANY ($1)", &[&keys])
+        .await?
+    {
         let by = super::db::text(&row, 1)?;
-        found.insert(get(&row, 0)?, Cancellation { by, reason: super::db::optional_text(&row, 2)?, at: get(&row, 3)? });
+        found.insert(
+            get(&row, 0)?,
+            Cancellation { by, reason: super::db::optional_text(&row, 2)?, at: get(&row, 3)? },
+        );
     }
     Ok(found)
 }

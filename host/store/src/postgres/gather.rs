@@ -1,8 +1,10 @@
-//! Group commit: calls that arrive while earlier ones are being committed make up the next transaction.
+//! Group commit: calls that arrive while earlier ones are being committed make up the next
+//! transaction.
 //!
-//! No timer is needed for that. As long as one of a few lanes is free a call goes at once and alone; when all of them are
-//! busy, calls gather until one is free again. A caller is answered after the commit of its transaction and never before;
-//! one that has gone away before its turn is passed over.
+//! No timer is needed for that. As long as one of a few lanes is free a call goes at once and
+//! alone; when all of them are busy, calls gather until one is free again. A caller is answered
+//! after the commit of its transaction and never before; one that has gone away before its turn is
+//! passed over.
 
 use crate::{Result, StoreError};
 use futures_util::future::BoxFuture;
@@ -40,7 +42,8 @@ pub(super) struct Gather<I, O> {
 }
 
 impl<I: Clone + Send + 'static, O: Send + 'static> Gather<I, O> {
-    /// Begins to gather calls for `work`. Ends when this value is dropped and the last batch is done.
+    /// Begins to gather calls for `work`. Ends when this value is dropped and the last batch is
+    /// done.
     pub(super) fn new<W>(bounds: Bounds, weigh: fn(&I) -> usize, work: W) -> Self
     where
         W: Fn(Vec<I>) -> BoxFuture<'static, Result<Vec<Result<O>>>> + Send + Sync + 'static,
@@ -58,9 +61,12 @@ impl<I: Clone + Send + 'static, O: Send + 'static> Gather<I, O> {
             // A dropped channel means that nobody confirmed anything.
             answer.await.map_err(|_| closed())?
         };
-        tokio::time::timeout(self.patience, done)
-            .await
-            .unwrap_or_else(|_| Err(StoreError::Unavailable(format!("PostgreSQL did not confirm the change within {:?}", self.patience))))
+        tokio::time::timeout(self.patience, done).await.unwrap_or_else(|_| {
+            Err(StoreError::Unavailable(format!(
+                "PostgreSQL did not confirm the change within {:?}",
+                self.patience
+            )))
+        })
     }
 }
 
@@ -108,8 +114,10 @@ async fn run<I: Clone + Send + 'static, O: Send + 'static>(
 }
 
 async fn turn<I: Clone, O>(batch: Vec<Waiting<I, O>>, work: &Work<I, O>) {
-    let (items, replies): (Vec<I>, Vec<_>) = batch.into_iter().map(|call| (call.item, call.reply)).unzip();
-    // Something that a single call asks for can be the reason why the server refuses the whole batch.
+    let (items, replies): (Vec<I>, Vec<_>) =
+        batch.into_iter().map(|call| (call.item, call.reply)).unzip();
+    // Something that a single call asks for can be the reason why the server refuses the whole
+    // batch.
     let single = if items.len() > 1 { items.clone() } else { Vec::new() };
     match work(items).await {
         Ok(answers) => {
@@ -159,7 +167,10 @@ mod tests {
                 async move {
                     seen.lock().unwrap().push(items.clone());
                     gate.notified().await;
-                    Ok(items.into_iter().map(|item| if item == 3 { Err(closed()) } else { Ok(item * 10) }).collect())
+                    Ok(items
+                        .into_iter()
+                        .map(|item| if item == 3 { Err(closed()) } else { Ok(item * 10) })
+                        .collect())
                 }
                 .boxed()
             },

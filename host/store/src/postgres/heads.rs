@@ -1,10 +1,13 @@
-//! Where jobs wait: the workspaces, tags and priorities of those that are not held, and the first time of each.
+//! Where jobs wait: the workspaces, tags and priorities of those that are not held, and the first
+//! time of each.
 //!
-//! The index of waiting jobs begins with these three, and the few that occur are found by leaping from one to the next. That
-//! costs little, unless somebody keeps a snapshot of the database open for long: then what is left of jobs that were taken
-//! can't be cleared away, lies before those that wait, and is walked over again and again. When looking has become slow,
-//! what was found last is used for a while, beginning a little before where each was. Jobs that others put before there, or
-//! into a group that nobody knew, are then found by the next full look; those of this process at once.
+//! The index of waiting jobs begins with these three, and the few that occur are found by leaping
+//! from one to the next. That costs little, unless somebody keeps a snapshot of the database open
+//! for long: then what is left of jobs that were taken can't be cleared away, lies before those
+//! that wait, and is walked over again and again. When looking has become slow, what was found last
+//! is used for a while, beginning a little before where each was. Jobs that others put before
+//! there, or into a group that nobody knew, are then found by the next full look; those of this
+//! process at once.
 
 use super::Shared;
 use super::db::get;
@@ -24,7 +27,8 @@ const PATIENCE: u32 = 3;
 const RARE: Duration = Duration::from_secs(1);
 /// And at least so many times as long as the last one took.
 const SHARE: u32 = 10;
-/// How far before the first job of a group others may still put one, as their clocks may differ and their commits be late.
+/// How far before the first job of a group others may still put one, as their clocks may differ and
+/// their commits be late.
 const SLACK: Micros = 2_000_000;
 
 /// Jobs that wait for the same workers.
@@ -67,7 +71,8 @@ struct State {
     marks: HashMap<Group, Micros>,
 }
 
-/// The first time among a group's jobs that have room beside those that run. Where no job has a limit, it is the first of all.
+/// The first time among a group's jobs that have room beside those that run. Where no job has a
+/// limit, it is the first of all.
 const FREE: &str = "(SELECT w.run_at FROM waiting w WHERE NOT w.held AND w.workspace = g.workspace AND w.tag = g.tag AND w.rank = g.rank \
     AND w.run_at >= g.run_at AND (w.concurrency_key IS NULL OR w.concurrency_limit > \
     (SELECT count(*) FROM running r WHERE r.concurrency_key = w.concurrency_key)) ORDER BY w.run_at, w.id LIMIT 1)";
@@ -96,11 +101,16 @@ impl Heads {
     /// This process put a job there.
     pub(super) fn note(&self, group: Group, run_at: Micros) {
         if self.rare.load(Ordering::Acquire) {
-            self.state().marks.entry(group).and_modify(|mark| *mark = run_at.min(*mark)).or_insert(run_at);
+            self.state()
+                .marks
+                .entry(group)
+                .and_modify(|mark| *mark = run_at.min(*mark))
+                .or_insert(run_at);
         }
     }
 
-    /// The groups to look at; `None`: all, which is the caller's to do, and others go on with what is known meanwhile.
+    /// The groups to look at; `None`: all, which is the caller's to do, and others go on with what
+    /// is known meanwhile.
     fn known(&self, meanwhile: Duration) -> Option<Vec<(Group, Micros)>> {
         let mut state = self.state();
         let due = state.full?;
@@ -129,7 +139,8 @@ impl Heads {
         }
         self.rare.store(true, Ordering::Release);
         state.full = Some(Instant::now() + RARE.max(took * SHARE));
-        state.marks = heads.iter().map(|head| (head.group, head.run_at.saturating_sub(SLACK))).collect();
+        state.marks =
+            heads.iter().map(|head| (head.group, head.run_at.saturating_sub(SLACK))).collect();
     }
 
     /// Moves on to where the groups begin now.
@@ -153,7 +164,8 @@ pub(super) struct Groups {
 
 impl Groups {
     pub(super) fn of(groups: impl Iterator<Item = (Group, Micros)>) -> Self {
-        let mut columns = Self { workspaces: Vec::new(), tags: Vec::new(), ranks: Vec::new(), marks: Vec::new() };
+        let mut columns =
+            Self { workspaces: Vec::new(), tags: Vec::new(), ranks: Vec::new(), marks: Vec::new() };
         for (group, mark) in groups {
             columns.workspaces.push(group.workspace);
             columns.tags.push(group.tag);
@@ -165,7 +177,8 @@ impl Groups {
 }
 
 impl Shared {
-    /// The groups where jobs wait that are not held. Which of those have room is looked at only when it is asked for.
+    /// The groups where jobs wait that are not held. Which of those have room is looked at only
+    /// when it is asked for.
     pub(super) async fn heads(&self, limits: bool) -> Result<Vec<Head>> {
         let meanwhile = self.verb_timeout * SHARE;
         if let Some(known) = self.heads.known(meanwhile) {
@@ -176,7 +189,10 @@ impl Shared {
                 let began = Instant::now();
                 let rows = db.rows(&sql(FULL, limits), &[]).await?;
                 let took = began.elapsed();
-                let heads = rows.iter().map(|row| head(row, &HashMap::new())).collect::<Outcome<Vec<Head>>>()?;
+                let heads = rows
+                    .iter()
+                    .map(|row| head(row, &HashMap::new()))
+                    .collect::<Outcome<Vec<Head>>>()?;
                 Ok((heads, took))
             })
             .await;
@@ -199,7 +215,12 @@ impl Shared {
         let (groups, marks) = (&groups, &marks);
         let heads = self
             .statement(move |db| async move {
-                let rows = db.rows(&sql(KNOWN, limits), &[&groups.workspaces, &groups.tags, &groups.ranks, &groups.marks]).await?;
+                let rows = db
+                    .rows(
+                        &sql(KNOWN, limits),
+                        &[&groups.workspaces, &groups.tags, &groups.ranks, &groups.marks],
+                    )
+                    .await?;
                 rows.iter().map(|row| head(row, marks)).collect::<Outcome<Vec<Head>>>()
             })
             .await?;
@@ -207,10 +228,12 @@ impl Shared {
         Ok(heads)
     }
 
-    /// When the next job becomes due that has one of these tags (`None`: any tag) and room beside those that run.
+    /// When the next job becomes due that has one of these tags (`None`: any tag) and room beside
+    /// those that run.
     pub(super) async fn next_due_of(&self, tags: Option<&[i64]>) -> Result<Option<Micros>> {
         let heads = self.heads(true).await?;
-        let wanted = heads.iter().filter(|head| tags.is_none_or(|tags| tags.contains(&head.group.tag)));
+        let wanted =
+            heads.iter().filter(|head| tags.is_none_or(|tags| tags.contains(&head.group.tag)));
         Ok(wanted.filter_map(|head| head.free_at).min())
     }
 }
@@ -230,7 +253,13 @@ mod tests {
     use super::*;
 
     fn at(workspace: i64, run_at: Micros) -> Head {
-        Head { group: Group { workspace, tag: 1, rank: 0 }, run_at, free_at: Some(run_at), mark: Micros::MIN, weight: 100 }
+        Head {
+            group: Group { workspace, tag: 1, rank: 0 },
+            run_at,
+            free_at: Some(run_at),
+            mark: Micros::MIN,
+            weight: 100,
+        }
     }
 
     #[test]

@@ -1,9 +1,10 @@
-//! The verbs of the queue and of the run records as callers know them: which of them gather, and what is written first.
+//! The verbs of the queue and of the run records as callers know them: which of them gather, and
+//! what is written first.
 
 use super::PostgresStore;
 use crate::{
-    CancelOutcome, Cancellation, Claim, ClaimedJob, Completion, Counts, Enqueued, IdempotencyKey, Job, JobAttempt, JobFilter, Jobs, Micros,
-    NewJob, Result, Retry, RunRecord, WorkerId,
+    CancelOutcome, Cancellation, Claim, ClaimedJob, Completion, Counts, Enqueued, IdempotencyKey,
+    Job, JobAttempt, JobFilter, Jobs, Micros, NewJob, Result, Retry, RunRecord, WorkerId,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -30,7 +31,13 @@ impl Jobs for PostgresStore {
         self.shared.purge_keys(now, limit).await
     }
 
-    async fn claim(&self, worker: WorkerId, now: Micros, limit: u32, tags: &[String]) -> Result<Vec<ClaimedJob>> {
+    async fn claim(
+        &self,
+        worker: WorkerId,
+        now: Micros,
+        limit: u32,
+        tags: &[String],
+    ) -> Result<Vec<ClaimedJob>> {
         self.shared.claim_jobs(worker, now, limit, tags).await
     }
 
@@ -111,7 +118,13 @@ impl Jobs for PostgresStore {
         self.shared.erase_overdue(now, limit).await
     }
 
-    async fn purge_runs(&self, workspace: &WorkspaceId, path: Option<&ScriptPath>, completed_before: Micros, limit: u32) -> Result<u64> {
+    async fn purge_runs(
+        &self,
+        workspace: &WorkspaceId,
+        path: Option<&ScriptPath>,
+        completed_before: Micros,
+        limit: u32,
+    ) -> Result<u64> {
         self.recorded().await?;
         self.shared.purge(workspace, path, completed_before, limit).await
     }

@@ -1,7 +1,8 @@
-//! Lists of jobs: walks along one index of each table, newest or oldest first, that stop when the list is full.
+//! Lists of jobs: walks along one index of each table, newest or oldest first, that stop when the
+//! list is full.
 //!
-//! All tables are read by one statement, and so in one snapshot: a job that moved between two would otherwise be in neither,
-//! or in both.
+//! All tables are read by one statement, and so in one snapshot: a job that moved between two would
+//! otherwise be in neither, or in both.
 
 use super::Shared;
 use super::db::{Db, get};
@@ -35,14 +36,19 @@ pub(super) struct Resolved {
 
 impl Shared {
     /// A workspace's jobs that fit a filter.
-    pub(super) async fn list(&self, workspace: &WorkspaceId, filter: &JobFilter) -> Result<Vec<Job>> {
+    pub(super) async fn list(
+        &self,
+        workspace: &WorkspaceId,
+        filter: &JobFilter,
+    ) -> Result<Vec<Job>> {
         let Some(resolved) = self.resolve(workspace, filter).await? else {
             return Ok(Vec::new());
         };
         let Some((sql, values)) = statement(&resolved, filter) else {
             return Ok(Vec::new());
         };
-        let values: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| value.as_ref() as &(dyn ToSql + Sync)).collect();
+        let values: Vec<&(dyn ToSql + Sync)> =
+            values.iter().map(|value| value.as_ref() as &(dyn ToSql + Sync)).collect();
         let (sql, values) = (&sql, &values);
         let mut rows = self.statement(move |db| async move { db.rows(sql, values).await }).await?;
         // Within a table they are in order already.
@@ -61,12 +67,18 @@ impl Shared {
             return Ok(0);
         };
         let sql = "SELECT count(*) FROM waiting WHERE workspace = $1 AND run_at < $2";
-        let ahead: i64 = self.statement(move |db| async move { get(&db.one(sql, &[&workspace, &at]).await?, 0) }).await?;
+        let ahead: i64 = self
+            .statement(move |db| async move { get(&db.one(sql, &[&workspace, &at]).await?, 0) })
+            .await?;
         Ok(u64::try_from(ahead).unwrap_or(0))
     }
 
     /// `None`: something that the filter names does not exist, and so nothing fits.
-    async fn resolve(&self, workspace: &WorkspaceId, filter: &JobFilter) -> Result<Option<Resolved>> {
+    async fn resolve(
+        &self,
+        workspace: &WorkspaceId,
+        filter: &JobFilter,
+    ) -> Result<Option<Resolved>> {
         let Some(workspace) = self.workspace_row(workspace).await? else {
             return Ok(None);
         };
@@ -80,7 +92,16 @@ impl Shared {
                 }
             }
         }
-        let mut resolved = Resolved { workspace, script: None, version: None, tag, label, callers: None, scripts: None, keys };
+        let mut resolved = Resolved {
+            workspace,
+            script: None,
+            version: None,
+            tag,
+            label,
+            callers: None,
+            scripts: None,
+            keys,
+        };
         let is_plain = filter.path.is_none()
             && filter.version.is_none()
             && filter.created_by.is_none()
@@ -90,8 +111,11 @@ impl Shared {
         if is_plain {
             return Ok(Some(resolved));
         }
-        let found = self.statement(move |db| async move { names(&db, workspace, filter).await }).await?;
-        if (filter.path.is_some() && found.script.is_none()) || (filter.version.is_some() && found.version.is_none()) {
+        let found =
+            self.statement(move |db| async move { names(&db, workspace, filter).await }).await?;
+        if (filter.path.is_some() && found.script.is_none())
+            || (filter.version.is_some() && found.version.is_none())
+        {
             return Ok(None);
         }
         // One that was never seen and carries no time: nothing is known to lie beyond it.
@@ -134,12 +158,18 @@ async fn names(db: &Db, workspace: i64, filter: &JobFilter) -> Outcome<Found> {
     let mut found = Found::default();
     if let Some(path) = &filter.path {
         let sql = "SELECT id FROM script WHERE workspace = $1 AND path = $2";
-        found.script = db.row(sql, &[&workspace, &path.as_str()]).await?.map(|row| get(&row, 0)).transpose()?;
+        found.script = db
+            .row(sql, &[&workspace, &path.as_str()])
+            .await?
+            .map(|row| get(&row, 0))
+            .transpose()?;
     }
     if let Some(hash) = &filter.version {
         let sql = "SELECT id, script FROM version WHERE workspace = $1 AND hash = $2";
         let row = db.row(sql, &[&workspace, &hash.0.as_slice()]).await?;
-        found.version = row.map(|row| Ok::<_, super::fault::Fault>((get(&row, 0)?, get(&row, 1)?))).transpose()?;
+        found.version = row
+            .map(|row| Ok::<_, super::fault::Fault>((get(&row, 0)?, get(&row, 1)?)))
+            .transpose()?;
     }
     if let Some(name) = &filter.created_by {
         let rows = db.rows("SELECT id FROM caller WHERE name = $1", &[&name.as_bytes()]).await?;
@@ -168,14 +198,16 @@ fn extent(filter: &JobFilter) -> Extent {
     if filter.with_args { Extent::LineWithArgs } else { Extent::Line }
 }
 
-/// The query and its values. Every part of its text is a constant; what was asked for is in the values only. `None`: nothing
-/// can fit.
+/// The query and its values. Every part of its text is a constant; what was asked for is in the
+/// values only. `None`: nothing can fit.
 pub(super) fn statement(resolved: &Resolved, filter: &JobFilter) -> Option<(String, Vec<Value>)> {
     let mut values: Vec<Value> = Vec::new();
     let mut tables = Vec::new();
     for place in [Place::Waiting, Place::Running, Place::Finished] {
         let is_wanted = match place {
-            Place::Waiting => filter.wants_queued() && filter.running != Some(true) && filter.started.is_open(),
+            Place::Waiting => {
+                filter.wants_queued() && filter.running != Some(true) && filter.started.is_open()
+            }
             Place::Running => filter.wants_queued() && filter.running != Some(false),
             Place::Finished => filter.wants_finished(),
         };
@@ -243,9 +275,11 @@ fn table(place: Place, resolved: &Resolved, filter: &JobFilter, values: &mut Vec
     let condition = std::mem::take(&mut parts.text);
     let order = if filter.ascending { "ASC" } else { "DESC" };
     let limit = parts.value(i64::from(filter.limit.min(MAX_LIST)));
-    let columns = format!("{}, {}", job_columns(filter.with_args), state_columns(place, extent(filter)));
+    let columns =
+        format!("{}, {}", job_columns(filter.with_args), state_columns(place, extent(filter)));
     let (name, beside) = (place.table(), "LEFT JOIN cancellation c ON c.job = j.id");
-    // A row of the other table is found by its key only, however many there are: that keeps the order of the walk.
+    // A row of the other table is found by its key only, however many there are: that keeps the
+    // order of the walk.
     match by_parent {
         true => format!(
             "SELECT {columns} FROM job j CROSS JOIN LATERAL (SELECT * FROM {name} s WHERE s.id = j.id AND s.workspace = j.workspace LIMIT 1) s \

@@ -8,7 +8,8 @@ use super::uuid::Uuid;
 use crate::{Job, Result};
 use wasmill_core::{JobId, WorkspaceId};
 
-/// The key of a job of a workspace. Its values are the workspace's row, and the id's own key, its tail and itself.
+/// The key of a job of a workspace. Its values are the workspace's row, and the id's own key, its
+/// tail and itself.
 pub(super) const KEY_OF: &str = "SELECT id FROM job WHERE id = $2 AND tail = $3 AND workspace = $1 UNION ALL \
     SELECT j.id FROM alias a JOIN job j ON j.id = a.key WHERE a.uuid = $4 AND j.tail IS NULL AND j.workspace = $1 LIMIT 1";
 
@@ -43,7 +44,11 @@ impl Shared {
             return Ok(found);
         }
         let sql = "SELECT key FROM alias WHERE uuid = $1";
-        let key = self.statement(move |db| async move { db.row(sql, &[&Uuid(id)]).await?.map(|row| get(&row, 0)).transpose() }).await?;
+        let key = self
+            .statement(move |db| async move {
+                db.row(sql, &[&Uuid(id)]).await?.map(|row| get(&row, 0)).transpose()
+            })
+            .await?;
         match key {
             Some(key) => self.find_at(workspace, key, None).await,
             None => Ok(None),
@@ -51,7 +56,8 @@ impl Shared {
     }
 
     async fn find_at(&self, workspace: i64, key: i64, tail: Option<i64>) -> Result<Option<Job>> {
-        // In one statement, and so in one snapshot: a job that moved meanwhile would be in none of the tables, or in two.
+        // In one statement, and so in one snapshot: a job that moved meanwhile would be in none of
+        // the tables, or in two.
         let place = |place: Place| {
             format!(
                 "(SELECT {}, {} FROM job j CROSS JOIN {} s LEFT JOIN cancellation c ON c.job = j.id \
@@ -63,7 +69,9 @@ impl Shared {
         };
         let sql = [Place::Waiting, Place::Running, Place::Finished].map(place).join(" UNION ALL ");
         let sql = &sql;
-        let rows = self.statement(move |db| async move { db.rows(sql, &[&workspace, &key, &tail]).await }).await?;
+        let rows = self
+            .statement(move |db| async move { db.rows(sql, &[&workspace, &key, &tail]).await })
+            .await?;
         Ok(self.jobs(&rows, Extent::Whole).await?.into_iter().next())
     }
 
@@ -77,7 +85,8 @@ impl Shared {
         let tails: Vec<i64> = jobs.iter().map(|(_, id)| id.tail()).collect();
         let uuids: Vec<Uuid> = jobs.iter().map(|(_, id)| Uuid(*id)).collect();
         // What is not there is over. Looked up one by one: see `put::judge`.
-        let there = "j.workspace = c.workspace AND (SELECT true FROM finished f WHERE f.id = j.id) IS NULL";
+        let there =
+            "j.workspace = c.workspace AND (SELECT true FROM finished f WHERE f.id = j.id) IS NULL";
         let sql = format!(
             "SELECT c.n FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::uuid[]) WITH ORDINALITY c (workspace, key, tail, uuid, n) \
              WHERE (SELECT true FROM job j WHERE j.id = c.key AND j.tail = c.tail AND {there}) IS NULL AND \
@@ -85,7 +94,11 @@ impl Shared {
              ORDER BY c.n"
         );
         let (keys, sql, tails, uuids, workspaces) = (&keys, &sql, &tails, &uuids, &workspaces);
-        let rows = self.statement(move |db| async move { db.rows(sql, &[&workspaces, &keys, &tails, &uuids]).await }).await?;
+        let rows = self
+            .statement(move |db| async move {
+                db.rows(sql, &[&workspaces, &keys, &tails, &uuids]).await
+            })
+            .await?;
         let mut over = Vec::with_capacity(rows.len());
         for row in &rows {
             let n: i64 = get(row, 0).map_err(super::fault::Fault::into_error)?;

@@ -1,12 +1,15 @@
-//! Brings the database to this program's schema: numbered SQL steps, forward only, each one transaction.
+//! Brings the database to this program's schema: numbered SQL steps, forward only, each one
+//! transaction.
 //!
-//! Several nodes may start at once: one of them applies the steps, the others wait for it. And nodes are upgraded one by
-//! one, so the program of the release before goes on working on the schema of the next. Hence the rule for steps: a release
-//! only *expands* the schema, by tables, columns with defaults and indexes that a program which does not know them can pass
-//! over. What becomes needless by that is *contracted*, dropped or made stricter, by a step of a later release, when no
-//! program that needs it can be running any more. Each step says from which step on a program must know the schema to work
-//! with it after that step ([`Step::compatible_from`]): expanding steps repeat the number of the step before, contracting
-//! ones raise it. A program refuses a database with a step that says a larger number than that of its own last step.
+//! Several nodes may start at once: one of them applies the steps, the others wait for it. And
+//! nodes are upgraded one by one, so the program of the release before goes on working on the
+//! schema of the next. Hence the rule for steps: a release only *expands* the schema, by tables,
+//! columns with defaults and indexes that a program which does not know them can pass over. What
+//! becomes needless by that is *contracted*, dropped or made stricter, by a step of a later
+//! release, when no program that needs it can be running any more. Each step says from which step
+//! on a program must know the schema to work with it after that step ([`Step::compatible_from`]):
+//! expanding steps repeat the number of the step before, contracting ones raise it. A program
+//! refuses a database with a step that says a larger number than that of its own last step.
 
 use super::fault::{of_pool, of_sql};
 use super::options::Causes;
@@ -41,15 +44,16 @@ const TABLE: &str = "CREATE TABLE schema_migration (version bigint PRIMARY KEY, 
 /// Applies the steps that the database lacks.
 ///
 /// # Errors
-/// `Unavailable` when the database is too new for this program, not wasmill's or on too old a server, or when a step fails;
-/// the database is then as before that step.
+/// `Unavailable` when the database is too new for this program, not wasmill's or on too old a
+/// server, or when a step fails; the database is then as before that step.
 pub(super) async fn migrate(pool: &Pool) -> Result<()> {
     apply(pool, STEPS).await
 }
 
 pub(super) async fn apply(pool: &Pool, steps: &[Step]) -> Result<()> {
     let object = pool.get().await.map_err(|error| of_pool(&error))?;
-    // Not for the pool any more: closing it ends the lock, whatever happened, and its settings are its own.
+    // Not for the pool any more: closing it ends the lock, whatever happened, and its settings are
+    // its own.
     let mut client = Object::take(object);
     run(&mut client, steps).await
 }
@@ -63,16 +67,23 @@ async fn run(client: &mut Client, steps: &[Step]) -> Result<()> {
     for (index, step) in steps.iter().enumerate().skip(applied.len()) {
         let version = number(index);
         let failed = |error: tokio_postgres::Error| {
-            StoreError::Unavailable(format!("migrating the database to version {version}: {}", Causes(&error)))
+            StoreError::Unavailable(format!(
+                "migrating the database to version {version}: {}",
+                Causes(&error)
+            ))
         };
         let transaction = client.transaction().await.map_err(failed)?;
         if index == 0 {
             transaction.batch_execute(TABLE).await.map_err(failed)?;
         }
         transaction.batch_execute(step.sql).await.map_err(failed)?;
-        let sql = "INSERT INTO schema_migration (version, sha256, compatible_from) VALUES ($1, $2, $3)";
+        let sql =
+            "INSERT INTO schema_migration (version, sha256, compatible_from) VALUES ($1, $2, $3)";
         let digest = Digest::of(step.sql.as_bytes()).0;
-        transaction.execute(sql, &[&version, &digest.as_slice(), &step.compatible_from]).await.map_err(failed)?;
+        transaction
+            .execute(sql, &[&version, &digest.as_slice(), &step.compatible_from])
+            .await
+            .map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
         tracing::info!(version, "database schema migrated");
     }
@@ -80,11 +91,15 @@ async fn run(client: &mut Client, steps: &[Step]) -> Result<()> {
 }
 
 async fn check_server(client: &Client) -> Result<()> {
-    let sql = "SELECT current_setting('server_version_num')::int, current_setting('server_encoding')";
+    let sql =
+        "SELECT current_setting('server_version_num')::int, current_setting('server_encoding')";
     let row = client.query_one(sql, &[]).await.map_err(failed)?;
     let (version, encoding): (i32, String) = (column(&row, 0)?, column(&row, 1)?);
     if version < OLDEST {
-        return Err(StoreError::Unavailable(format!("the server is PostgreSQL {}; wasmill needs 15 or later", version / 10_000)));
+        return Err(StoreError::Unavailable(format!(
+            "the server is PostgreSQL {}; wasmill needs 15 or later",
+            version / 10_000
+        )));
     }
     if encoding != "UTF8" {
         return Err(StoreError::Unavailable(format!(
@@ -103,8 +118,12 @@ struct Applied {
 
 /// The steps that were applied to the database.
 async fn applied(client: &Client) -> Result<Vec<Applied>> {
-    let foreign =
-        || StoreError::Unavailable("the database holds something that wasmill did not make; give it a database of its own".into());
+    let foreign = || {
+        StoreError::Unavailable(
+            "the database holds something that wasmill did not make; give it a database of its own"
+                .into(),
+        )
+    };
     // What belongs to an extension doesn't count.
     let sql = "SELECT to_regclass('public.schema_migration') IS NOT NULL, EXISTS (SELECT FROM pg_class c \
         WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') \
@@ -120,7 +139,15 @@ async fn applied(client: &Client) -> Result<Vec<Applied>> {
         Some(code) if *code == tokio_postgres::error::SqlState::UNDEFINED_COLUMN => foreign(),
         _ => failed(error),
     })?;
-    rows.iter().map(|row| Ok(Applied { version: column(row, 0)?, sha256: column(row, 1)?, compatible_from: column(row, 2)? })).collect()
+    rows.iter()
+        .map(|row| {
+            Ok(Applied {
+                version: column(row, 0)?,
+                sha256: column(row, 1)?,
+                compatible_from: column(row, 2)?,
+            })
+        })
+        .collect()
 }
 
 /// Refuses a database whose steps are not this program's, or are too new for it.
@@ -128,7 +155,10 @@ fn check(applied: &[Applied], steps: &[Step]) -> Result<()> {
     let newest = number(steps.len().saturating_sub(1));
     for (index, found) in applied.iter().enumerate() {
         if found.version != number(index) {
-            return Err(StoreError::Unavailable(format!("the database lacks the schema version {}; restore a backup", number(index))));
+            return Err(StoreError::Unavailable(format!(
+                "the database lacks the schema version {}; restore a backup",
+                number(index)
+            )));
         }
         if found.compatible_from > newest {
             return Err(StoreError::Unavailable(format!(
@@ -157,7 +187,9 @@ fn column<'r, T: tokio_postgres::types::FromSql<'r>>(row: &'r Row, column: usize
 
 fn failed(error: tokio_postgres::Error) -> StoreError {
     match of_sql(&error) {
-        StoreError::Full(text) => StoreError::Full(format!("reading the database's schema version: {text}")),
+        StoreError::Full(text) => {
+            StoreError::Full(format!("reading the database's schema version: {text}"))
+        }
         other => StoreError::Unavailable(format!("reading the database's schema version: {other}")),
     }
 }

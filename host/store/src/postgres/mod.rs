@@ -1,8 +1,9 @@
 //! The scaled-out back end: PostgreSQL 15 or later, shared by any number of processes.
 //!
-//! Every verb is one transaction at the level "read committed", many of them one statement. What several processes may do
-//! at once is decided by locks on rows, taken in this order: workspace, script or value, webhook, event. A server that is
-//! gone makes verbs `Unavailable` within seconds; when it is back, so are they.
+//! Every verb is one transaction at the level "read committed", many of them one statement. What
+//! several processes may do at once is decided by locks on rows, taken in this order: workspace,
+//! script or value, webhook, event. A server that is gone makes verbs `Unavailable` within seconds;
+//! when it is back, so are they.
 
 mod accounts;
 mod back;
@@ -82,17 +83,19 @@ struct Shared {
 }
 
 impl PostgresStore {
-    /// Opens the store in a database, which is brought to this program's schema. To be called within a tokio runtime, on
-    /// which the store's own tasks run.
+    /// Opens the store in a database, which is brought to this program's schema. To be called
+    /// within a tokio runtime, on which the store's own tasks run.
     ///
     /// # Errors
-    /// `Unavailable` when the database can't be reached, is not wasmill's, or belongs to a program that is too new.
+    /// `Unavailable` when the database can't be reached, is not wasmill's, or belongs to a program
+    /// that is too new.
     pub async fn open(options: &Options) -> Result<Self> {
         let pool = connect::pool(options)?;
         migrate::migrate(&pool).await?;
         let outbox = watch::Sender::new(0);
         let node = RandomState::new().build_hasher().finish();
-        let wire = signals::Wire::open(connect::Connector::new(options)?, node, outbox.clone()).await;
+        let wire =
+            signals::Wire::open(connect::Connector::new(options)?, node, outbox.clone()).await;
         let shared = Arc::new(Shared {
             pool,
             verb_timeout: options.verb_timeout,
@@ -106,7 +109,8 @@ impl PostgresStore {
             // Any number will do that no other process begins with too.
             last: AtomicI64::new(node as i64),
         });
-        let lanes = |lanes: usize, weight: usize| Bounds { lanes, weight, patience: options.verb_timeout };
+        let lanes =
+            |lanes: usize, weight: usize| Bounds { lanes, weight, patience: options.verb_timeout };
         let bounds = record::Bounds {
             channel: options.channel,
             bytes: options.record_bytes,
@@ -115,27 +119,49 @@ impl PostgresStore {
             patience: options.verb_timeout,
         };
         Ok(Self {
-            enqueues: Self::gather(&shared, lanes(options.lanes, options.batch_bytes), weight_of_job, |shared, jobs| {
-                async move { shared.enqueue_each(&jobs).await }.boxed()
-            }),
-            completions: Self::gather(&shared, lanes(options.lanes, options.batch_bytes), weight_of_completions, |shared, calls| {
-                async move { shared.complete_all(&calls).await.map(counts::each) }.boxed()
-            }),
-            retries: Self::gather(&shared, lanes(1, options.batch_bytes), weight_of_retries, |shared, calls| {
-                async move { shared.retry_all(&calls).await.map(counts::each) }.boxed()
-            }),
-            records: Self::gather(&shared, lanes(options.lanes, options.batch_bytes), weight_of_record, |shared, runs| {
-                async move {
-                    let runs: Vec<(&RunRecord, bool)> = runs.iter().map(|run| (run.as_ref(), !run.end.deleted)).collect();
-                    shared.record_all(&runs, true).await
-                }
-                .boxed()
-            }),
+            enqueues: Self::gather(
+                &shared,
+                lanes(options.lanes, options.batch_bytes),
+                weight_of_job,
+                |shared, jobs| async move { shared.enqueue_each(&jobs).await }.boxed(),
+            ),
+            completions: Self::gather(
+                &shared,
+                lanes(options.lanes, options.batch_bytes),
+                weight_of_completions,
+                |shared, calls| {
+                    async move { shared.complete_all(&calls).await.map(counts::each) }.boxed()
+                },
+            ),
+            retries: Self::gather(
+                &shared,
+                lanes(1, options.batch_bytes),
+                weight_of_retries,
+                |shared, calls| {
+                    async move { shared.retry_all(&calls).await.map(counts::each) }.boxed()
+                },
+            ),
+            records: Self::gather(
+                &shared,
+                lanes(options.lanes, options.batch_bytes),
+                weight_of_record,
+                |shared, runs| {
+                    async move {
+                        let runs: Vec<(&RunRecord, bool)> =
+                            runs.iter().map(|run| (run.as_ref(), !run.end.deleted)).collect();
+                        shared.record_all(&runs, true).await
+                    }
+                    .boxed()
+                },
+            ),
             depth_looks: Self::gather(
                 &shared,
                 lanes(1, options.batch),
                 |_| 1,
-                |shared, workspaces| async move { shared.look_up_depths(&workspaces).await.map(counts::each) }.boxed(),
+                |shared, workspaces| {
+                    async move { shared.look_up_depths(&workspaces).await.map(counts::each) }
+                        .boxed()
+                },
             ),
             recorder: record::Recorder::new(Arc::clone(&shared), bounds),
             shared,
@@ -143,11 +169,22 @@ impl PostgresStore {
     }
 
     /// Gathers calls of one sort.
-    fn gather<I, O, W>(shared: &Arc<Shared>, bounds: Bounds, weigh: fn(&I) -> usize, work: W) -> Gather<I, O>
+    fn gather<I, O, W>(
+        shared: &Arc<Shared>,
+        bounds: Bounds,
+        weigh: fn(&I) -> usize,
+        work: W,
+    ) -> Gather<I, O>
     where
         I: Clone + Send + 'static,
         O: Send + 'static,
-        W: Fn(Arc<Shared>, Vec<I>) -> futures_util::future::BoxFuture<'static, Result<Vec<Result<O>>>> + Send + Sync + 'static,
+        W: Fn(
+                Arc<Shared>,
+                Vec<I>,
+            ) -> futures_util::future::BoxFuture<'static, Result<Vec<Result<O>>>>
+            + Send
+            + Sync
+            + 'static,
     {
         let shared = Arc::clone(shared);
         Gather::new(bounds, weigh, move |items| work(Arc::clone(&shared), items))
@@ -163,7 +200,8 @@ impl PostgresStore {
         self.recorder.dropped_payloads()
     }
 
-    /// Forgets how far each workspace has come and how many jobs it has, as a process that ends does.
+    /// Forgets how far each workspace has come and how many jobs it has, as a process that ends
+    /// does.
     #[cfg(test)]
     pub(crate) fn forget(&self) {
         self.shared.claims.forget_shares();
@@ -185,7 +223,9 @@ impl Shared {
 
 impl std::fmt::Debug for PostgresStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PostgresStore").field("connections", &self.shared.pool.status()).finish_non_exhaustive()
+        f.debug_struct("PostgresStore")
+            .field("connections", &self.shared.pool.status())
+            .finish_non_exhaustive()
     }
 }
 
@@ -217,7 +257,8 @@ fn weight_of_record(run: &Arc<RunRecord>) -> usize {
     weight_of_end(&run.end) + run.job.args.len()
 }
 
-/// The bit pattern of an unsigned number that the schema keeps as a signed one; what doesn't fit is cut to the largest.
+/// The bit pattern of an unsigned number that the schema keeps as a signed one; what doesn't fit is
+/// cut to the largest.
 fn signed(number: impl TryInto<i64>) -> i64 {
     number.try_into().unwrap_or(i64::MAX)
 }

@@ -1,7 +1,9 @@
-//! The dictionaries of workspaces, versions, callers and words: which row has which name, in both directions.
+//! The dictionaries of workspaces, versions, callers and words: which row has which name, in both
+//! directions.
 //!
-//! Their rows are added and never changed, so what was looked up once is kept in memory. It is looked up by statements of
-//! their own, which see committed rows only: what is remembered here is there for good.
+//! Their rows are added and never changed, so what was looked up once is kept in memory. It is
+//! looked up by statements of their own, which see committed rows only: what is remembered here is
+//! there for good.
 
 use super::Shared;
 use super::db::{Db, digest, get, optional_text, parsed, text};
@@ -163,19 +165,25 @@ impl Maps {
 
 impl Missing {
     fn is_empty(&self) -> bool {
-        self.workspaces.is_empty() && self.versions.is_empty() && self.callers.is_empty() && self.words.is_empty()
+        self.workspaces.is_empty()
+            && self.versions.is_empty()
+            && self.callers.is_empty()
+            && self.words.is_empty()
     }
 }
 
 impl Rows {
     fn is_empty(&self) -> bool {
-        self.workspaces.is_empty() && self.versions.is_empty() && self.callers.is_empty() && self.words.is_empty()
+        self.workspaces.is_empty()
+            && self.versions.is_empty()
+            && self.callers.is_empty()
+            && self.words.is_empty()
     }
 }
 
 impl Shared {
-    /// The rows of each job's names, where new callers and words are added; `NotFound` for those whose workspace or version
-    /// is missing.
+    /// The rows of each job's names, where new callers and words are added; `NotFound` for those
+    /// whose workspace or version is missing.
     pub(super) async fn refs(&self, jobs: &[&NewJob]) -> Result<Vec<Result<Refs>>> {
         let mut missing = Missing::default();
         // Twice as often, for a version is looked for only when its workspace is known.
@@ -192,20 +200,25 @@ impl Shared {
                     is_missing.then(|| StoreError::NotFound(format!("workspace {}", job.workspace)))
                 }
                 Some(workspace) => {
-                    let is_missing =
-                        missing.versions.contains(&(workspace, job.version)) && self.names.version(workspace, job.version).is_none();
+                    let is_missing = missing.versions.contains(&(workspace, job.version))
+                        && self.names.version(workspace, job.version).is_none();
                     is_missing.then(|| StoreError::NotFound(format!("version {}", job.version)))
                 }
             };
-            let judged: Option<Vec<Result<Refs>>> =
-                refs.into_iter().zip(jobs).map(|(refs, job)| refs.map(Ok).or_else(|| nowhere(job).map(Err))).collect();
+            let judged: Option<Vec<Result<Refs>>> = refs
+                .into_iter()
+                .zip(jobs)
+                .map(|(refs, job)| refs.map(Ok).or_else(|| nowhere(job).map(Err)))
+                .collect();
             if let Some(judged) = judged {
                 return Ok(judged);
             }
             self.learn(&found).await?;
             missing = found;
         }
-        Err(StoreError::Unavailable("the names of jobs change faster than they can be looked up".into()))
+        Err(StoreError::Unavailable(
+            "the names of jobs change faster than they can be looked up".into(),
+        ))
     }
 
     /// The row of a workspace.
@@ -213,7 +226,8 @@ impl Shared {
         if let Some(row) = self.names.workspace(id) {
             return Ok(Some(row));
         }
-        self.learn(&Missing { workspaces: HashSet::from([id.clone()]), ..Missing::default() }).await?;
+        self.learn(&Missing { workspaces: HashSet::from([id.clone()]), ..Missing::default() })
+            .await?;
         Ok(self.names.workspace(id))
     }
 
@@ -234,22 +248,38 @@ impl Shared {
     }
 
     /// Does something with the names of rows, which are looked up first.
-    pub(super) async fn shown<T>(&self, rows: &Rows, show: impl Fn(&Shown) -> Outcome<T>) -> Result<T> {
+    pub(super) async fn shown<T>(
+        &self,
+        rows: &Rows,
+        show: impl Fn(&Shown) -> Outcome<T>,
+    ) -> Result<T> {
         for _ in 0..TRIES {
             let mut missing = Rows::default();
             {
                 let maps = self.names.maps();
-                missing.workspaces.extend(rows.workspaces.iter().filter(|row| !maps.shown.workspaces.contains_key(row)));
-                missing.versions.extend(rows.versions.iter().filter(|row| !maps.shown.versions.contains_key(row)));
-                missing.callers.extend(rows.callers.iter().filter(|row| !maps.shown.callers.contains_key(row)));
-                missing.words.extend(rows.words.iter().filter(|row| !maps.shown.words.contains_key(row)));
+                missing.workspaces.extend(
+                    rows.workspaces.iter().filter(|row| !maps.shown.workspaces.contains_key(row)),
+                );
+                missing.versions.extend(
+                    rows.versions.iter().filter(|row| !maps.shown.versions.contains_key(row)),
+                );
+                missing.callers.extend(
+                    rows.callers.iter().filter(|row| !maps.shown.callers.contains_key(row)),
+                );
+                missing
+                    .words
+                    .extend(rows.words.iter().filter(|row| !maps.shown.words.contains_key(row)));
                 if missing.is_empty() {
                     return show(&maps.shown).map_err(super::fault::Fault::into_error);
                 }
             }
             self.learn_rows(&missing).await?;
         }
-        Err(corrupt("job", "it refers to a workspace, a version, a caller or a tag that is not there").into_error())
+        Err(corrupt(
+            "job",
+            "it refers to a workspace, a version, a caller or a tag that is not there",
+        )
+        .into_error())
     }
 
     async fn learn(&self, missing: &Missing) -> Result<()> {
@@ -268,7 +298,8 @@ impl Shared {
                 self.learn_versions(&db, which, &[&workspaces, &hashes]).await?;
             }
             if !missing.callers.is_empty() {
-                // In one order everywhere, so that two nodes which add the same ones don't wait for each other in a circle.
+                // In one order everywhere, so that two nodes which add the same ones don't wait for
+                // each other in a circle.
                 let mut callers: Vec<(&[u8], &[u8])> =
                     missing.callers.iter().map(|caller| (caller.name.as_bytes(), token_bytes(caller))).collect();
                 callers.sort_unstable();
@@ -312,33 +343,63 @@ impl Shared {
         .await
     }
 
-    async fn learn_workspaces(&self, db: &Db, which: &str, value: &(dyn tokio_postgres::types::ToSql + Sync)) -> Outcome<()> {
-        for row in db.rows(&format!("SELECT id, name FROM workspace WHERE {which}"), &[value]).await? {
+    async fn learn_workspaces(
+        &self,
+        db: &Db,
+        which: &str,
+        value: &(dyn tokio_postgres::types::ToSql + Sync),
+    ) -> Outcome<()> {
+        for row in
+            db.rows(&format!("SELECT id, name FROM workspace WHERE {which}"), &[value]).await?
+        {
             self.names.maps().learn_workspace(get(&row, 0)?, parsed(&row, 1)?);
         }
         Ok(())
     }
 
-    async fn learn_versions(&self, db: &Db, which: &str, values: super::db::Values<'_>) -> Outcome<()> {
+    async fn learn_versions(
+        &self,
+        db: &Db,
+        which: &str,
+        values: super::db::Values<'_>,
+    ) -> Outcome<()> {
         let sql = format!(
             "SELECT v.id, v.workspace, v.script, v.hash, s.path, v.kind FROM version v JOIN script s ON s.id = v.script WHERE {which}"
         );
         for row in db.rows(&sql, values).await? {
-            let version = VersionRow { hash: Digest(digest(&row, 3)?), path: parsed(&row, 4)?, kind: parsed(&row, 5)? };
+            let version = VersionRow {
+                hash: Digest(digest(&row, 3)?),
+                path: parsed(&row, 4)?,
+                kind: parsed(&row, 5)?,
+            };
             self.names.maps().learn_version(get(&row, 1)?, get(&row, 2)?, get(&row, 0)?, version);
         }
         Ok(())
     }
 
-    async fn learn_callers(&self, db: &Db, which: &str, values: super::db::Values<'_>) -> Outcome<()> {
-        for row in db.rows(&format!("SELECT id, name, nullif(token, '') FROM caller WHERE {which}"), values).await? {
-            let caller = Caller { name: text(&row, 1)?.into(), token: super::db::optional_digest(&row, 2)? };
+    async fn learn_callers(
+        &self,
+        db: &Db,
+        which: &str,
+        values: super::db::Values<'_>,
+    ) -> Outcome<()> {
+        for row in db
+            .rows(&format!("SELECT id, name, nullif(token, '') FROM caller WHERE {which}"), values)
+            .await?
+        {
+            let caller =
+                Caller { name: text(&row, 1)?.into(), token: super::db::optional_digest(&row, 2)? };
             self.names.maps().learn_caller(get(&row, 0)?, caller);
         }
         Ok(())
     }
 
-    async fn learn_words(&self, db: &Db, which: &str, values: super::db::Values<'_>) -> Outcome<()> {
+    async fn learn_words(
+        &self,
+        db: &Db,
+        which: &str,
+        values: super::db::Values<'_>,
+    ) -> Outcome<()> {
         for row in db.rows(&format!("SELECT id, text FROM word WHERE {which}"), values).await? {
             if let Some(word) = optional_text(&row, 1)? {
                 self.names.maps().learn_word(get(&row, 0)?, word.into());

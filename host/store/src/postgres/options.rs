@@ -34,25 +34,33 @@ pub struct Options {
     pub channel: usize,
     /// How long records wait for company. Default 10 ms.
     pub linger: Duration,
-    /// Payload bytes of records on their way; above it they are kept without payload. Default 256 MiB.
+    /// Payload bytes of records on their way; above it they are kept without payload. Default 256
+    /// MiB.
     pub record_bytes: usize,
 }
 
 impl Options {
-    /// Options of a database by its address: `postgres://user:password@host:port/database?sslmode=...`.
+    /// Options of a database by its address:
+    /// `postgres://user:password@host:port/database?sslmode=...`.
     ///
-    /// Parameters after the `?` are those of libpq. The host may also be a folder that has the server's socket
-    /// (`postgres:///database?host=/run/postgresql`). `sslmode` is `disable`, `prefer` (encrypted where the server offers
-    /// that) or `require`; wherever a connection is encrypted, the server's certificate must be valid for its name, which
-    /// is why `verify-ca` and `verify-full` mean the same as `require`. Without it, encryption is required unless the server
-    /// is on this machine. `sslrootcert` is a file of certificate authorities to trust instead of the system's.
+    /// Parameters after the `?` are those of libpq. The host may also be a folder that has the
+    /// server's socket (`postgres:///database?host=/run/postgresql`). `sslmode` is `disable`,
+    /// `prefer` (encrypted where the server offers that) or `require`; wherever a connection is
+    /// encrypted, the server's certificate must be valid for its name, which is why `verify-ca` and
+    /// `verify-full` mean the same as `require`. Without it, encryption is required unless the
+    /// server is on this machine. `sslrootcert` is a file of certificate authorities to trust
+    /// instead of the system's.
     ///
-    /// A pooler in between must keep a connection to the server for each of ours (PgBouncer: `pool_mode = session`).
+    /// A pooler in between must keep a connection to the server for each of ours (PgBouncer:
+    /// `pool_mode = session`).
     ///
     /// # Errors
-    /// `Unavailable` when the address cannot be understood. The message does not repeat it, for it may have a password.
+    /// `Unavailable` when the address cannot be understood. The message does not repeat it, for it
+    /// may have a password.
     pub fn from_url(url: &str) -> Result<Self> {
-        let refused = |why: &dyn fmt::Display| StoreError::Unavailable(format!("the address of the PostgreSQL database: {why}"));
+        let refused = |why: &dyn fmt::Display| {
+            StoreError::Unavailable(format!("the address of the PostgreSQL database: {why}"))
+        };
         if !(url.starts_with("postgres://") || url.starts_with("postgresql://")) {
             return Err(refused(&"it must begin with postgres://"));
         }
@@ -60,8 +68,12 @@ impl Options {
         let (mut mode, mut root_certificates, mut rest) = (None, None, Vec::new());
         for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
             match url::form_urlencoded::parse(parameter.as_bytes()).next() {
-                Some((name, value)) if name == "sslmode" => mode = Some(ssl_mode(&value).map_err(|why| refused(&why))?),
-                Some((name, value)) if name == "sslrootcert" => root_certificates = Some(PathBuf::from(value.as_ref())),
+                Some((name, value)) if name == "sslmode" => {
+                    mode = Some(ssl_mode(&value).map_err(|why| refused(&why))?)
+                }
+                Some((name, value)) if name == "sslrootcert" => {
+                    root_certificates = Some(PathBuf::from(value.as_ref()))
+                }
                 _ => rest.push(parameter),
             }
         }
@@ -71,9 +83,12 @@ impl Options {
         }
         .map_err(|error| refused(&Causes(&error)))?;
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
-            return Err(refused(&"it has no host; for a socket on this machine give its folder, as in ?host=/run/postgresql"));
+            return Err(refused(
+                &"it has no host; for a socket on this machine give its folder, as in ?host=/run/postgresql",
+            ));
         }
-        let local = config.get_hosts().iter().all(is_local) && config.get_hostaddrs().iter().all(|address| address.is_loopback());
+        let local = config.get_hosts().iter().all(is_local)
+            && config.get_hostaddrs().iter().all(|address| address.is_loopback());
         config.ssl_mode(mode.unwrap_or(if local { SslMode::Disable } else { SslMode::Require }));
         if config.get_application_name().is_none() {
             config.application_name(APPLICATION);
@@ -99,7 +114,15 @@ impl Options {
 impl fmt::Debug for Options {
     /// Without the password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { config, root_certificates, connections, connect_timeout, wait_timeout, verb_timeout, .. } = self;
+        let Self {
+            config,
+            root_certificates,
+            connections,
+            connect_timeout,
+            wait_timeout,
+            verb_timeout,
+            ..
+        } = self;
         f.debug_struct("Options")
             .field("hosts", &config.get_hosts())
             .field("database", &config.get_dbname())
@@ -114,7 +137,8 @@ impl fmt::Debug for Options {
     }
 }
 
-/// An error with what caused it, in one line: those of tokio-postgres keep the reason to themselves.
+/// An error with what caused it, in one line: those of tokio-postgres keep the reason to
+/// themselves.
 pub(super) struct Causes<'a>(pub(super) &'a dyn std::error::Error);
 
 impl fmt::Display for Causes<'_> {
@@ -134,24 +158,33 @@ fn ssl_mode(text: &str) -> std::result::Result<SslMode, String> {
         "disable" => Ok(SslMode::Disable),
         "prefer" => Ok(SslMode::Prefer),
         "require" | "verify-ca" | "verify-full" => Ok(SslMode::Require),
-        other => Err(format!("sslmode is {other:?}; it must be disable, prefer, require or verify-full")),
+        other => {
+            Err(format!("sslmode is {other:?}; it must be disable, prefer, require or verify-full"))
+        }
     }
 }
 
 fn is_local(host: &Host) -> bool {
     match host {
-        Host::Tcp(name) => name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback()),
+        Host::Tcp(name) => {
+            name == "localhost"
+                || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+        }
         Host::Unix(_) => true,
     }
 }
 
-/// Notices within seconds that the other side of a connection is gone, unless the address says otherwise.
+/// Notices within seconds that the other side of a connection is gone, unless the address says
+/// otherwise.
 fn bound(config: &mut Config) {
     if config.get_tcp_user_timeout().is_none() {
         config.tcp_user_timeout(Duration::from_secs(10));
     }
     if config.get_keepalives_interval().is_none() {
-        config.keepalives_idle(Duration::from_secs(15)).keepalives_interval(Duration::from_secs(5)).keepalives_retries(3);
+        config
+            .keepalives_idle(Duration::from_secs(15))
+            .keepalives_interval(Duration::from_secs(5))
+            .keepalives_retries(3);
     }
 }
 
@@ -166,8 +199,14 @@ mod tests {
         );
         let options = options.unwrap();
         assert_eq!(options.config.get_hosts(), [Host::Tcp("db.example".into())]);
-        assert_eq!((options.config.get_ports(), options.config.get_dbname()), (&[5433][..], Some("jobs")));
-        assert_eq!((options.config.get_user(), options.config.get_password()), (Some("ann"), Some(&b"s@fe"[..])));
+        assert_eq!(
+            (options.config.get_ports(), options.config.get_dbname()),
+            (&[5433][..], Some("jobs"))
+        );
+        assert_eq!(
+            (options.config.get_user(), options.config.get_password()),
+            (Some("ann"), Some(&b"s@fe"[..]))
+        );
         assert_eq!(options.config.get_ssl_mode(), SslMode::Require);
         assert_eq!(options.root_certificates, Some(PathBuf::from("/etc/ca.pem")));
         assert_eq!(options.config.get_application_name(), Some("wasmill"));
@@ -186,7 +225,11 @@ mod tests {
             ("postgres://ann@db.example/jobs?sslmode=disable", SslMode::Disable),
             ("postgres://ann@localhost/jobs?sslmode=prefer", SslMode::Prefer),
         ] {
-            assert_eq!(Options::from_url(address).unwrap().config.get_ssl_mode(), mode, "{address}");
+            assert_eq!(
+                Options::from_url(address).unwrap().config.get_ssl_mode(),
+                mode,
+                "{address}"
+            );
         }
     }
 

@@ -1,8 +1,8 @@
 //! Webhooks and their outbox in PostgreSQL.
 //!
-//! The moment at which a workspace's oldest waiting event is due stands in the row of its webhook. Whoever changes which
-//! events wait holds that row first: so what is written there fits the events, and those of a workspace are numbered in the
-//! order of their commits.
+//! The moment at which a workspace's oldest waiting event is due stands in the row of its webhook.
+//! Whoever changes which events wait holds that row first: so what is written there fits the
+//! events, and those of a workspace are numbered in the order of their commits.
 
 mod log;
 
@@ -10,7 +10,9 @@ use super::PostgresStore;
 use super::db::{Db, get, optional_digest, parsed};
 use super::fault::Outcome;
 use crate::changes::{Columns, from_columns, to_columns};
-use crate::{Attempt, Delivery, DeliveryRecord, EventId, Micros, Next, Outbox, Result, StoreError, Webhook};
+use crate::{
+    Attempt, Delivery, DeliveryRecord, EventId, Micros, Next, Outbox, Result, StoreError, Webhook,
+};
 use async_trait::async_trait;
 use tokio::sync::watch;
 use tokio_postgres::Row;
@@ -53,7 +55,10 @@ impl Outbox for PostgresStore {
 
     async fn webhook(&self, workspace: &WorkspaceId) -> Result<Option<Webhook>> {
         let sql = "SELECT url, secret, changed_by, changed FROM webhook WHERE workspace = (SELECT id FROM workspace WHERE name = $1)";
-        self.statement(move |db| async move { db.row(sql, &[&workspace.as_str()]).await?.map(|row| webhook(&row, 0)).transpose() }).await
+        self.statement(move |db| async move {
+            db.row(sql, &[&workspace.as_str()]).await?.map(|row| webhook(&row, 0)).transpose()
+        })
+        .await
     }
 
     async fn clear_webhook(&self, workspace: &WorkspaceId, at: Micros) -> Result<bool> {
@@ -69,12 +74,17 @@ impl Outbox for PostgresStore {
     }
 
     async fn next_deliveries(&self, limit: u32) -> Result<Vec<Delivery>> {
-        self.statement(move |db| async move { db.rows(DUE, &[&i64::from(limit)]).await?.iter().map(delivery).collect() }).await
+        self.statement(move |db| async move {
+            db.rows(DUE, &[&i64::from(limit)]).await?.iter().map(delivery).collect()
+        })
+        .await
     }
 
     async fn begin_test(&self, workspace: &WorkspaceId, at: Micros) -> Result<Delivery> {
         self.statement(move |db| async move {
-            let row = db.row(TEST, &[&workspace.as_str(), &to_columns(&Change::Test).kind, &at, &GIVEN_UP]).await?;
+            let row = db
+                .row(TEST, &[&workspace.as_str(), &to_columns(&Change::Test).kind, &at, &GIVEN_UP])
+                .await?;
             delivery(&row.ok_or_else(|| no_webhook(workspace))?)
         })
         .await
@@ -98,16 +108,27 @@ impl Outbox for PostgresStore {
         .await
     }
 
-    async fn deliveries(&self, workspace: &WorkspaceId, before: Option<EventId>, limit: u32) -> Result<Vec<DeliveryRecord>> {
-        self.statement(move |db| async move { log::read(&db, workspace, before.unwrap_or(EventId::MAX), limit).await }).await
+    async fn deliveries(
+        &self,
+        workspace: &WorkspaceId,
+        before: Option<EventId>,
+        limit: u32,
+    ) -> Result<Vec<DeliveryRecord>> {
+        self.statement(move |db| async move {
+            log::read(&db, workspace, before.unwrap_or(EventId::MAX), limit).await
+        })
+        .await
     }
 
     async fn purge_deliveries(&self, before: Micros, limit: u32) -> Result<u64> {
-        // What somebody else is purging, or telling again, is left to them. As an array, so that the rows are found by their
-        // numbers and not by reading all of them.
+        // What somebody else is purging, or telling again, is left to them. As an array, so that
+        // the rows are found by their numbers and not by reading all of them.
         let sql = "DELETE FROM event WHERE id = ANY (ARRAY(SELECT id FROM event WHERE settled < $1 ORDER BY settled, id LIMIT $2 \
             FOR UPDATE SKIP LOCKED))";
-        self.statement(move |db| async move { db.execute(sql, &[&before, &i64::from(limit)]).await }).await
+        self.statement(
+            move |db| async move { db.execute(sql, &[&before, &i64::from(limit)]).await },
+        )
+        .await
     }
 
     fn outbox_changes(&self) -> watch::Receiver<u64> {
@@ -116,13 +137,16 @@ impl Outbox for PostgresStore {
 }
 
 impl Db {
-    /// Tells of a change, when there is a webhook to tell. The event gets its number when the webhook's row is held.
+    /// Tells of a change, when there is a webhook to tell. The event gets its number when the
+    /// webhook's row is held.
     pub(super) async fn tell(&self, workspace: i64, at: Micros, change: &Change) -> Outcome<()> {
         let sql = "WITH held AS (UPDATE webhook SET due = coalesce(due, $2) WHERE workspace = $1 RETURNING workspace) \
             INSERT INTO event (workspace, kind, path, old_path, hash, at, state) SELECT workspace, $3, $4, $5, $6, $2, $7 FROM held";
         let Columns { kind, path, old_path, hash } = to_columns(change);
         let hash = hash.as_ref().map(<[u8; 32]>::as_slice);
-        if self.execute(sql, &[&workspace, &at, &kind, &path, &old_path, &hash, &WAITING]).await? > 0 {
+        if self.execute(sql, &[&workspace, &at, &kind, &path, &old_path, &hash, &WAITING]).await?
+            > 0
+        {
             self.told();
         }
         Ok(())
@@ -167,12 +191,15 @@ async fn set_due(db: &Db, workspace: i64, due: Option<Micros>) -> Outcome<()> {
 }
 
 async fn settle(db: &Db, event: EventId, state: i64, at: Micros) -> Outcome<()> {
-    db.execute("UPDATE event SET state = $2, settled = $3 WHERE id = $1", &[&event, &state, &at]).await.map(drop)
+    db.execute("UPDATE event SET state = $2, settled = $3 WHERE id = $1", &[&event, &state, &at])
+        .await
+        .map(drop)
 }
 
 /// Gives up what waits in a workspace and happened before a moment.
 async fn give_up(db: &Db, workspace: i64, before: Micros, at: Micros) -> Outcome<()> {
-    let sql = "UPDATE event SET state = 2, settled = $3 WHERE workspace = $1 AND state = 0 AND at < $2";
+    let sql =
+        "UPDATE event SET state = 2, settled = $3 WHERE workspace = $1 AND state = 0 AND at < $2";
     db.execute(sql, &[&workspace, &before, &at]).await.map(drop)
 }
 
@@ -207,7 +234,12 @@ fn change(row: &Row, first: usize) -> Outcome<Change> {
 
 /// A webhook from its four columns, which begin at one.
 fn webhook(row: &Row, first: usize) -> Outcome<Webhook> {
-    Ok(Webhook { url: get(row, first)?, secret: get(row, first + 1)?, changed_by: get(row, first + 2)?, changed: get(row, first + 3)? })
+    Ok(Webhook {
+        url: get(row, first)?,
+        secret: get(row, first + 1)?,
+        changed_by: get(row, first + 2)?,
+        changed: get(row, first + 3)?,
+    })
 }
 
 fn no_webhook(workspace: &WorkspaceId) -> StoreError {

@@ -1,8 +1,10 @@
-//! The days that `job` and `finished` are partitioned by: made ahead, and dropped when all that is in them is too old.
+//! The days that `job` and `finished` are partitioned by: made ahead, and dropped when all that is
+//! in them is too old.
 //!
-//! A day is that of the time within a job's key, which is about when it was created. What fits no partition, because its day
-//! is long ago or nobody made one in time, is in the rest; a new partition takes over what the rest has of its day. A day
-//! that is dropped leaves to the rest what is still needed of it: jobs that are not over, or not for long enough.
+//! A day is that of the time within a job's key, which is about when it was created. What fits no
+//! partition, because its day is long ago or nobody made one in time, is in the rest; a new
+//! partition takes over what the rest has of its day. A day that is dropped leaves to the rest what
+//! is still needed of it: jobs that are not over, or not for long enough.
 
 use super::Shared;
 use super::db::get;
@@ -18,11 +20,11 @@ use std::time::Duration;
 
 /// Days made ahead.
 const AHEAD: i64 = 7;
-/// More than so many jobs are not moved: a day that has so many which are still needed is not dropped, and one of which so
-/// many lie in the rest is not made.
+/// More than so many jobs are not moved: a day that has so many which are still needed is not
+/// dropped, and one of which so many lie in the rest is not made.
 const MOVED: i64 = 20_000;
-/// How long it may be waited for the locks, during which nobody else gets at the tables. When somebody else has them for
-/// long, as a backup does, upkeep is done another time.
+/// How long it may be waited for the locks, during which nobody else gets at the tables. When
+/// somebody else has them for long, as a backup does, upkeep is done another time.
 const LOCK_WAIT: &str = "SET LOCAL lock_timeout = '500ms'";
 /// The server's word for that it took longer.
 const LOCKED: &str = "55P03";
@@ -57,14 +59,23 @@ impl Shared {
     pub(super) async fn days(&self) -> Result<BTreeSet<i64>> {
         let sql = "SELECT substr(c.relname, 5)::bigint FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid \
             WHERE i.inhparent = 'job'::regclass AND c.relname ~ '^job_[0-9]+$'";
-        self.statement(move |db| async move { db.rows(sql, &[]).await?.iter().map(|row| get(row, 0)).collect() }).await
+        self.statement(move |db| async move {
+            db.rows(sql, &[]).await?.iter().map(|row| get(row, 0)).collect()
+        })
+        .await
     }
 
-    /// Makes a day, unless the rest has much of it: moving that would hold everybody up, and it can be where it is.
+    /// Makes a day, unless the rest has much of it: moving that would hold everybody up, and it can
+    /// be where it is.
     async fn make_day(&self, day: i64) -> Result<()> {
         let (low, high) = keys_of(day);
-        let count = "SELECT count(*) FROM (SELECT FROM job_rest WHERE id >= $1 AND id < $2 LIMIT $3) n";
-        let many: i64 = self.statement(move |db| async move { get(&db.one(count, &[&low, &high, &(MOVED + 1)]).await?, 0) }).await?;
+        let count =
+            "SELECT count(*) FROM (SELECT FROM job_rest WHERE id >= $1 AND id < $2 LIMIT $3) n";
+        let many: i64 = self
+            .statement(move |db| async move {
+                get(&db.one(count, &[&low, &high, &(MOVED + 1)]).await?, 0)
+            })
+            .await?;
         if many > MOVED {
             tracing::info!(day, "many jobs of a day lie outside of any partition, and stay there");
             return Ok(());
@@ -99,15 +110,19 @@ impl Shared {
     async fn drop_day(&self, day: i64, before: Micros) -> Result<()> {
         let (low, high) = keys_of(day);
         let (job, finished) = (format!("job_{day}"), format!("finished_{day}"));
-        // Read before the locks, for there may be many; what changes meanwhile is read again under them.
+        // Read before the locks, for there may be many; what changes meanwhile is read again under
+        // them.
         let needed = format!(
             "SELECT id FROM {finished} WHERE started + duration >= $1 \
              UNION ALL SELECT id FROM waiting WHERE id >= $2 AND id < $3 UNION ALL SELECT id FROM running WHERE id >= $2 AND id < $3"
         );
         let count = format!("SELECT count(*) FROM (SELECT FROM ({needed}) n LIMIT $4) n");
         let count = &count;
-        let many: i64 =
-            self.statement(move |db| async move { get(&db.one(count, &[&before, &low, &high, &(MOVED + 1)]).await?, 0) }).await?;
+        let many: i64 = self
+            .statement(move |db| async move {
+                get(&db.one(count, &[&before, &low, &high, &(MOVED + 1)]).await?, 0)
+            })
+            .await?;
         if many > MOVED {
             tracing::info!(day, "many jobs of a day are still needed, so it is not dropped yet");
             return Ok(());
@@ -150,7 +165,9 @@ impl Shared {
 /// Passes over that others have the tables now, or have just done the same.
 fn postpone(done: Result<()>) -> Result<()> {
     match done {
-        Err(StoreError::Unavailable(reason)) if [LOCKED, DROPPED].iter().any(|code| reason.contains(code)) => {
+        Err(StoreError::Unavailable(reason))
+            if [LOCKED, DROPPED].iter().any(|code| reason.contains(code)) =>
+        {
             tracing::info!(reason, "upkeep of the database is put off");
             Ok(())
         }

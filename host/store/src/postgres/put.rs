@@ -1,9 +1,9 @@
 //! Giving new jobs their places: each gets a key that no other job has, and rows of what it is.
 //!
-//! Nearly every id gives its job the key, and a whole batch is written by one statement. Which keys are free is the
-//! database's to decide, by the primary key of `job`: others may want the same one at the same moment. Those who don't get
-//! theirs, because nodes do make ids with the same key, or whose ids give none, get an alias: the row of `alias` takes a free
-//! key for them.
+//! Nearly every id gives its job the key, and a whole batch is written by one statement. Which keys
+//! are free is the database's to decide, by the primary key of `job`: others may want the same one
+//! at the same moment. Those who don't get theirs, because nodes do make ids with the same key, or
+//! whose ids give none, get an alias: the row of `alias` takes a free key for them.
 
 use super::db::{Db, get};
 use super::fault::{Outcome, corrupt};
@@ -22,7 +22,8 @@ const SPARE_KEYS: i64 = 64;
 
 /// How often other places are looked for when somebody takes those that were found.
 const TRIES: u32 = 20;
-/// How many keys further each attempt begins, at most. All of them together stay within a millisecond's 4,096.
+/// How many keys further each attempt begins, at most. All of them together stay within a
+/// millisecond's 4,096.
 const ASIDE: i64 = 64;
 
 /// A job to put.
@@ -78,8 +79,13 @@ pub(super) fn taken(id: &JobId) -> StoreError {
     StoreError::Conflict(format!("job {id} exists already"))
 }
 
-/// Puts those jobs whose ids give them their keys, by one statement. `None`: not put, see [`put_rest`].
-pub(super) async fn put_native(db: &Db, target: Target, new: &[New<'_>]) -> Outcome<Vec<Option<Placed>>> {
+/// Puts those jobs whose ids give them their keys, by one statement. `None`: not put, see
+/// [`put_rest`].
+pub(super) async fn put_native(
+    db: &Db,
+    target: Target,
+    new: &[New<'_>],
+) -> Outcome<Vec<Option<Placed>>> {
     let mut seen = HashSet::new();
     let mut rows = Vec::with_capacity(new.len());
     for (n, new) in new.iter().enumerate() {
@@ -98,11 +104,22 @@ pub(super) async fn put_native(db: &Db, target: Target, new: &[New<'_>]) -> Outc
     Ok(placed)
 }
 
-/// Judges the jobs that [`put_native`] left, and puts those that may be put. To be called in a transaction.
-pub(super) async fn put_rest(db: &Db, target: Target, new: &[New<'_>], placed: Vec<Option<Placed>>) -> Outcome<Vec<Placed>> {
+/// Judges the jobs that [`put_native`] left, and puts those that may be put. To be called in a
+/// transaction.
+pub(super) async fn put_rest(
+    db: &Db,
+    target: Target,
+    new: &[New<'_>],
+    placed: Vec<Option<Placed>>,
+) -> Outcome<Vec<Placed>> {
     let mut placed = placed;
     for attempt in 0..TRIES {
-        let rest: Vec<usize> = placed.iter().enumerate().filter(|(_, place)| place.is_none()).map(|(n, _)| n).collect();
+        let rest: Vec<usize> = placed
+            .iter()
+            .enumerate()
+            .filter(|(_, place)| place.is_none())
+            .map(|(n, _)| n)
+            .collect();
         if rest.is_empty() {
             break;
         }
@@ -123,16 +140,25 @@ pub(super) async fn put_rest(db: &Db, target: Target, new: &[New<'_>], placed: V
         }
     }
     let all: Option<Vec<Placed>> = placed.into_iter().collect();
-    all.ok_or_else(|| StoreError::Unavailable("others took every place that was found for a job".into()).into())
+    all.ok_or_else(|| {
+        StoreError::Unavailable("others took every place that was found for a job".into()).into()
+    })
 }
 
 /// Why each of these jobs can't be put, if so.
 ///
-/// What may be there is looked up by a subquery that gives a value, here and wherever jobs are looked for by their keys: the
-/// planner makes a join of `EXISTS`, or a table in memory, and reads every job of every day for it.
-async fn judge(db: &Db, target: Target, new: &[New<'_>], which: &[usize]) -> Outcome<Vec<Option<Placed>>> {
+/// What may be there is looked up by a subquery that gives a value, here and wherever jobs are
+/// looked for by their keys: the planner makes a join of `EXISTS`, or a table in memory, and reads
+/// every job of every day for it.
+async fn judge(
+    db: &Db,
+    target: Target,
+    new: &[New<'_>],
+    which: &[usize],
+) -> Outcome<Vec<Option<Placed>>> {
     let chosen: Vec<&New<'_>> = which.iter().filter_map(|n| new.get(*n)).collect();
-    let keys: Vec<Option<i64>> = chosen.iter().map(|new| new.job.id.is_native().then(|| new.job.id.key())).collect();
+    let keys: Vec<Option<i64>> =
+        chosen.iter().map(|new| new.job.id.is_native().then(|| new.job.id.key())).collect();
     let tails: Vec<i64> = chosen.iter().map(|new| new.job.id.tail()).collect();
     let uuids: Vec<Uuid> = chosen.iter().map(|new| Uuid(new.job.id)).collect();
     let versions: Vec<i64> = chosen.iter().map(|new| new.refs.version).collect();
@@ -153,16 +179,24 @@ async fn judge(db: &Db, target: Target, new: &[New<'_>], which: &[usize]) -> Out
 }
 
 /// Puts jobs under aliases. Those that are not among what is returned have to be judged again.
-async fn put_twins(db: &Db, target: Target, twins: Vec<(usize, &New<'_>)>, attempt: u32) -> Outcome<Vec<(usize, i64)>> {
+async fn put_twins(
+    db: &Db,
+    target: Target,
+    twins: Vec<(usize, &New<'_>)>,
+    attempt: u32,
+) -> Outcome<Vec<(usize, i64)>> {
     let Some((_, one)) = twins.first() else {
         return Ok(Vec::new());
     };
-    // Others who need keys of the same moment look for the first free one too: whoever lost it looks on from somewhere else.
-    // The id says where, for no two have the same.
-    let mixed = (one.job.id.tail() ^ one.job.id.key().rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15_u64 as i64);
+    // Others who need keys of the same moment look for the first free one too: whoever lost it
+    // looks on from somewhere else. The id says where, for no two have the same.
+    let mixed = (one.job.id.tail() ^ one.job.id.key().rotate_left(32))
+        .wrapping_mul(0x9e37_79b9_7f4a_7c15_u64 as i64);
     let aside = (mixed >> 32).rem_euclid(1 + i64::from(attempt) * ASIDE);
-    // In one order everywhere, so that two that take keys of the same moment don't wait for each other in a circle.
-    let mut wanted: Vec<(i64, usize, &New<'_>)> = twins.into_iter().map(|(n, new)| (first_key(new.job.created) + aside, n, new)).collect();
+    // In one order everywhere, so that two that take keys of the same moment don't wait for each
+    // other in a circle.
+    let mut wanted: Vec<(i64, usize, &New<'_>)> =
+        twins.into_iter().map(|(n, new)| (first_key(new.job.created) + aside, n, new)).collect();
     wanted.sort_unstable_by_key(|(first, n, _)| (*first, *n));
     let mut counts: Vec<(i64, i64)> = Vec::new();
     for (first, ..) in &wanted {
@@ -191,7 +225,8 @@ async fn put_twins(db: &Db, target: Target, twins: Vec<(usize, &New<'_>)>, attem
     rows.retain(|row| won.contains(&row.key));
     let put = insert(db, target, rows).await?;
     // Somebody's id gave the same key at this moment.
-    let lost: Vec<i64> = won.into_iter().filter(|key| put.iter().all(|(_, other)| other != key)).collect();
+    let lost: Vec<i64> =
+        won.into_iter().filter(|key| put.iter().all(|(_, other)| other != key)).collect();
     if !lost.is_empty() {
         db.execute("DELETE FROM alias WHERE key = ANY ($1)", &[&lost]).await?;
     }
@@ -199,7 +234,10 @@ async fn put_twins(db: &Db, target: Target, twins: Vec<(usize, &New<'_>)>, attem
 }
 
 /// The first free keys from each of these on, so many of each.
-async fn free_keys(db: &Db, wanted: &[(i64, i64)]) -> Outcome<HashMap<i64, std::vec::IntoIter<i64>>> {
+async fn free_keys(
+    db: &Db,
+    wanted: &[(i64, i64)],
+) -> Outcome<HashMap<i64, std::vec::IntoIter<i64>>> {
     let sql = "SELECT w.first, k FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) w (first, count, width) CROSS JOIN LATERAL \
         (SELECT k FROM generate_series(w.first, w.first + w.width) k WHERE (SELECT true FROM job j WHERE j.id = k) IS NULL \
         AND (SELECT true FROM alias a WHERE a.key = k) IS NULL ORDER BY k LIMIT w.count) k ORDER BY w.first, k";
@@ -216,7 +254,9 @@ async fn free_keys(db: &Db, wanted: &[(i64, i64)]) -> Outcome<HashMap<i64, std::
         for row in db.rows(sql, &[&firsts, &counts, &widths]).await? {
             found.entry(get(&row, 0)?).or_default().push(get(&row, 1)?);
         }
-        wanted.retain(|(first, count)| found.get(first).map_or(0, Vec::len) < usize::try_from(*count).unwrap_or(0));
+        wanted.retain(|(first, count)| {
+            found.get(first).map_or(0, Vec::len) < usize::try_from(*count).unwrap_or(0)
+        });
         spare = spare.saturating_mul(8).min(1 << 24);
     }
     Ok(found.into_iter().map(|(first, keys)| (first, keys.into_iter())).collect())
@@ -241,22 +281,34 @@ async fn insert(db: &Db, target: Target, rows: Vec<Row<'_>>) -> Outcome<Vec<(usi
     }
     let mut rows = rows;
     rows.sort_unstable_by_key(|row| row.key);
-    let new = |read: fn(&New<'_>) -> i64| rows.iter().map(|row| read(row.new)).collect::<Vec<i64>>();
-    let some = |read: fn(&New<'_>) -> Option<i64>| rows.iter().map(|row| read(row.new)).collect::<Vec<Option<i64>>>();
-    let small = |read: fn(&New<'_>) -> i16| rows.iter().map(|row| read(row.new)).collect::<Vec<i16>>();
-    let flag = |read: fn(&New<'_>) -> bool| rows.iter().map(|row| read(row.new)).collect::<Vec<bool>>();
-    let uuid = |read: fn(&New<'_>) -> Option<JobId>| rows.iter().map(|row| read(row.new).map(Uuid)).collect::<Vec<Option<Uuid>>>();
+    let new =
+        |read: fn(&New<'_>) -> i64| rows.iter().map(|row| read(row.new)).collect::<Vec<i64>>();
+    let some = |read: fn(&New<'_>) -> Option<i64>| {
+        rows.iter().map(|row| read(row.new)).collect::<Vec<Option<i64>>>()
+    };
+    let small =
+        |read: fn(&New<'_>) -> i16| rows.iter().map(|row| read(row.new)).collect::<Vec<i16>>();
+    let flag =
+        |read: fn(&New<'_>) -> bool| rows.iter().map(|row| read(row.new)).collect::<Vec<bool>>();
+    let uuid = |read: fn(&New<'_>) -> Option<JobId>| {
+        rows.iter().map(|row| read(row.new).map(Uuid)).collect::<Vec<Option<Uuid>>>()
+    };
     let keys: Vec<i64> = rows.iter().map(|row| row.key).collect();
     let tails: Vec<Option<i64>> = rows.iter().map(|row| row.tail).collect();
     // Only those without an alias must not have one.
-    let uuids: Vec<Option<Uuid>> = rows.iter().map(|row| row.tail.map(|_| Uuid(row.new.job.id))).collect();
+    let uuids: Vec<Option<Uuid>> =
+        rows.iter().map(|row| row.tail.map(|_| Uuid(row.new.job.id))).collect();
     let mut retries = Vec::with_capacity(rows.len());
     for row in &rows {
         retries.push(row.new.job.retry.as_ref().map(retry_text).transpose()?);
     }
-    let args: Vec<&[u8]> = rows.iter().map(|row| if row.new.with_body { row.new.job.args.as_ref() } else { &[] }).collect();
+    let args: Vec<&[u8]> = rows
+        .iter()
+        .map(|row| if row.new.with_body { row.new.job.args.as_ref() } else { &[] })
+        .collect();
     let (workspaces, versions) = (new(|new| new.refs.workspace), new(|new| new.refs.version));
-    let (scripts, callers, tags) = (new(|new| new.refs.script), new(|new| new.refs.caller), new(|new| new.refs.tag));
+    let (scripts, callers, tags) =
+        (new(|new| new.refs.script), new(|new| new.refs.caller), new(|new| new.refs.tag));
     let (created, run_at) = (new(|new| new.job.created), new(|new| new.job.run_at));
     let max_attempts = new(|new| new.job.max_attempts.max(1).into());
     let labels = some(|new| new.refs.label);
@@ -269,10 +321,13 @@ async fn insert(db: &Db, target: Target, rows: Vec<Row<'_>>) -> Outcome<Vec<(usi
     let (when_read, awaited) = (flag(|new| new.job.erasure.when_read), flag(|new| new.job.awaited));
     let (parents, roots) = (uuid(|new| new.job.parent), uuid(|new| new.job.root));
     let refused = match target {
-        Target::Waiting => "NOT EXISTS (SELECT FROM version v WHERE v.id = ANY ($6) AND v.deleted AND v.id = n.version)",
+        Target::Waiting => {
+            "NOT EXISTS (SELECT FROM version v WHERE v.id = ANY ($6) AND v.deleted AND v.id = n.version)"
+        }
         _ => "true",
     };
-    // Of several that are put at the same moment, all go by the order of their keys, so that none waits in a circle.
+    // Of several that are put at the same moment, all go by the order of their keys, so that none
+    // waits in a circle.
     let placed = format!(
         "WITH n AS MATERIALIZED (SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::uuid[], $4::bigint[], $5::bigint[], $6::bigint[], \
          $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], \
@@ -342,10 +397,14 @@ async fn insert(db: &Db, target: Target, rows: Vec<Row<'_>>) -> Outcome<Vec<(usi
             let started: Vec<i64> = ends.iter().map(|end| end.started).collect();
             let durations: Vec<i64> = ends.iter().map(|end| clamped(end)).collect();
             let memory: Vec<i64> = ends.iter().map(|end| signed(end.memory_peak_bytes)).collect();
-            let due: Vec<Option<i64>> = rows.iter().zip(&ends).map(|(row, end)| erase_due(row.new.job, end)).collect();
+            let due: Vec<Option<i64>> =
+                rows.iter().zip(&ends).map(|(row, end)| erase_due(row.new.job, end)).collect();
             let statuses: Vec<i16> = ends.iter().map(|end| status_number(end.status)).collect();
             let deleted: Vec<bool> = ends.iter().map(|end| end.deleted).collect();
-            let kept = rows.iter().zip(&ends).map(|(row, end)| (row.new.with_body && !end.deleted).then_some(*end));
+            let kept = rows
+                .iter()
+                .zip(&ends)
+                .map(|(row, end)| (row.new.with_body && !end.deleted).then_some(*end));
             let (results, logs): (Vec<_>, Vec<_>) = kept.map(body).unzip();
             let sql = format!(
                 "{placed} over AS (INSERT INTO finished (id, workspace, script, started, duration, memory, erase_due, attempt, status, \
@@ -362,7 +421,8 @@ async fn insert(db: &Db, target: Target, rows: Vec<Row<'_>>) -> Outcome<Vec<(usi
             db.rows(&sql, &values).await?
         }
     };
-    let by_place: HashMap<(i64, Option<i64>), usize> = rows.iter().map(|row| ((row.key, row.tail), row.n)).collect();
+    let by_place: HashMap<(i64, Option<i64>), usize> =
+        rows.iter().map(|row| ((row.key, row.tail), row.n)).collect();
     let mut placed = Vec::with_capacity(put.len());
     for row in &put {
         let (key, tail): (i64, Option<i64>) = (get(row, 0)?, get(row, 1)?);
@@ -382,7 +442,9 @@ pub(super) fn erase_due(job: &NewJob, end: &RunEnd) -> Option<i64> {
 /// The result and the log of an end, as columns.
 pub(super) fn body(end: Option<&RunEnd>) -> (Option<&[u8]>, Option<&[u8]>) {
     match end {
-        Some(end) => (Some(end.result.get().as_bytes()), (!end.log.is_empty()).then_some(end.log.as_ref())),
+        Some(end) => {
+            (Some(end.result.get().as_bytes()), (!end.log.is_empty()).then_some(end.log.as_ref()))
+        }
         None => (None, None),
     }
 }

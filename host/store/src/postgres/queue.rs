@@ -17,7 +17,8 @@ impl Shared {
     pub(super) async fn enqueue_each(&self, jobs: &[Arc<NewJob>]) -> Result<Vec<Result<()>>> {
         let all: Vec<&NewJob> = jobs.iter().map(AsRef::as_ref).collect();
         let refs = self.refs(&all).await?;
-        let (mut answers, mut new) = (Vec::with_capacity(jobs.len()), Vec::with_capacity(jobs.len()));
+        let (mut answers, mut new) =
+            (Vec::with_capacity(jobs.len()), Vec::with_capacity(jobs.len()));
         for (job, refs) in all.into_iter().zip(refs) {
             match refs {
                 Ok(refs) => {
@@ -27,21 +28,30 @@ impl Shared {
                 Err(error) => answers.push(Some(Err(error))),
             }
         }
-        let mut placed =
-            self.put_each(Target::Waiting, &new).await?.into_iter().zip(&new).map(|(place, new)| place.check(new.job).map(drop));
-        Ok(answers.into_iter().map(|answer| answer.or_else(|| placed.next()).unwrap_or_else(|| Err(unplaced()))).collect())
+        let mut placed = self
+            .put_each(Target::Waiting, &new)
+            .await?
+            .into_iter()
+            .zip(&new)
+            .map(|(place, new)| place.check(new.job).map(drop));
+        Ok(answers
+            .into_iter()
+            .map(|answer| answer.or_else(|| placed.next()).unwrap_or_else(|| Err(unplaced())))
+            .collect())
     }
 
-    /// Puts jobs that are independent of each other: those whose ids give them their keys in one statement, the others in a
-    /// transaction after it.
+    /// Puts jobs that are independent of each other: those whose ids give them their keys in one
+    /// statement, the others in a transaction after it.
     pub(super) async fn put_each(&self, target: Target, new: &[New<'_>]) -> Result<Vec<Placed>> {
         if new.is_empty() {
             return Ok(Vec::new());
         }
         let waits = target != Target::Finished;
         let writing = waits.then(|| self.depths.begin());
-        let native = self.statement(move |db| async move { put_native(&db, target, new).await }).await?;
-        let (mut placed, mut rest, mut places) = (Vec::with_capacity(new.len()), Vec::new(), Vec::new());
+        let native =
+            self.statement(move |db| async move { put_native(&db, target, new).await }).await?;
+        let (mut placed, mut rest, mut places) =
+            (Vec::with_capacity(new.len()), Vec::new(), Vec::new());
         for (n, (place, new)) in native.into_iter().zip(new).enumerate() {
             if place.is_none() {
                 places.push(n);
@@ -51,7 +61,11 @@ impl Shared {
         }
         if !rest.is_empty() {
             let rest = &rest;
-            let done = self.transaction(move |db| async move { put_rest(&db, target, rest, vec![None; rest.len()]).await }).await?;
+            let done = self
+                .transaction(move |db| async move {
+                    put_rest(&db, target, rest, vec![None; rest.len()]).await
+                })
+                .await?;
             for (n, place) in places.into_iter().zip(done) {
                 if let Some(placed) = placed.get_mut(n) {
                     *placed = place;
@@ -70,7 +84,8 @@ impl Shared {
         let refs = self.refs(&all).await?;
         let writing = self.depths.begin();
         let refs = &refs;
-        let done = self.transaction(move |db| async move { put_together(&db, jobs, refs).await }).await;
+        let done =
+            self.transaction(move |db| async move { put_together(&db, jobs, refs).await }).await;
         if done.as_ref().is_err_and(is_refusal) {
             writing.confirm([]);
             return done.map(drop);
@@ -84,14 +99,21 @@ impl Shared {
     fn note_put(&self, new: &[New<'_>], placed: &[Placed]) -> Vec<(i64, i64)> {
         let put = new.iter().zip(placed).filter(|(_, place)| matches!(place, Placed::At(_)));
         let changes = put.map(|(New { job, refs, .. }, _)| {
-            self.heads.note(Group { workspace: refs.workspace, tag: refs.tag, rank: -i32::from(job.priority) }, job.run_at);
+            self.heads.note(
+                Group { workspace: refs.workspace, tag: refs.tag, rank: -i32::from(job.priority) },
+                job.run_at,
+            );
             (refs.workspace, 1)
         });
         changes.collect()
     }
 
     /// See [`crate::Jobs::enqueue_once`].
-    pub(super) async fn enqueue_unless(&self, key: &IdempotencyKey, job: &NewJob) -> Result<Enqueued> {
+    pub(super) async fn enqueue_unless(
+        &self,
+        key: &IdempotencyKey,
+        job: &NewJob,
+    ) -> Result<Enqueued> {
         let Some(workspace) = self.workspace_row(&job.workspace).await? else {
             return Err(StoreError::NotFound(format!("workspace {}", job.workspace)));
         };
@@ -137,12 +159,19 @@ impl Shared {
         let sql = "DELETE FROM idempotency i USING (SELECT workspace, digest FROM idempotency WHERE expires <= $1 \
             ORDER BY expires, digest, workspace LIMIT $2 FOR UPDATE SKIP LOCKED) old \
             WHERE i.workspace = old.workspace AND i.digest = old.digest";
-        self.statement(move |db| async move { db.execute(sql, &[&now, &i64::from(limit)]).await }).await
+        self.statement(move |db| async move { db.execute(sql, &[&now, &i64::from(limit)]).await })
+            .await
     }
 
     /// See [`crate::Jobs::adopt`].
-    pub(super) async fn adopt_job(&self, job: &NewJob, worker: WorkerId, started: Micros) -> Result<Claim> {
-        let refs = self.refs(&[job]).await?.into_iter().next().unwrap_or_else(|| Err(unplaced()))?;
+    pub(super) async fn adopt_job(
+        &self,
+        job: &NewJob,
+        worker: WorkerId,
+        started: Micros,
+    ) -> Result<Claim> {
+        let refs =
+            self.refs(&[job]).await?.into_iter().next().unwrap_or_else(|| Err(unplaced()))?;
         let new = [New { job, refs, end: None, with_body: true }];
         for place in self.put_each(Target::Running { worker, started }, &new).await? {
             let key = place.check(job)?;
@@ -168,7 +197,11 @@ async fn put(db: &Db, target: Target, new: &[New<'_>]) -> Outcome<Vec<Placed>> {
 }
 
 /// Puts jobs in their call's order, or refuses all of them for the first reason that there is.
-async fn put_together<'a>(db: &Db, jobs: &'a [NewJob], refs: &[Result<Refs>]) -> Outcome<(Vec<New<'a>>, Vec<Placed>)> {
+async fn put_together<'a>(
+    db: &Db,
+    jobs: &'a [NewJob],
+    refs: &[Result<Refs>],
+) -> Outcome<(Vec<New<'a>>, Vec<Placed>)> {
     let (mut new, mut missing) = (Vec::with_capacity(jobs.len()), None);
     for (job, refs) in jobs.iter().zip(refs) {
         // What follows on a refusal is of no interest any more.
@@ -198,7 +231,8 @@ async fn put_together<'a>(db: &Db, jobs: &'a [NewJob], refs: &[Result<Refs>]) ->
     }
 }
 
-/// True when a job's id gave it the key that an earlier one, whose id gives none, would have been given.
+/// True when a job's id gave it the key that an earlier one, whose id gives none, would have been
+/// given.
 fn crosses(new: &[New<'_>], placed: &[Placed]) -> bool {
     let mut own = BTreeSet::new();
     for (new, place) in new.iter().zip(placed).rev() {

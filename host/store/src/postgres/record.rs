@@ -1,8 +1,9 @@
-//! Recording finished runs without making anybody wait: they go through a bounded channel to a task that writes them in
-//! batches, which linger a little to become larger and are not synced.
+//! Recording finished runs without making anybody wait: they go through a bounded channel to a task
+//! that writes them in batches, which linger a little to become larger and are not synced.
 //!
-//! When room is short in the channel, payloads are dropped first, then records; both are counted. While the database is away
-//! the task tries its batch again and again, and the channel keeps what fits.
+//! When room is short in the channel, payloads are dropped first, then records; both are counted.
+//! While the database is away the task tries its batch again and again, and the channel keeps what
+//! fits.
 
 use super::Shared;
 use super::put::{New, Placed, Target, put_native, put_rest};
@@ -89,12 +90,14 @@ impl Recorder {
     pub(super) fn new(store: Arc<Shared>, bounds: Bounds) -> Self {
         let (inbox, messages) = mpsc::channel(bounds.channel.max(1));
         let counters = Arc::new(Counters::default());
-        tokio::spawn(Task { store, inbox: messages, counters: Arc::clone(&counters), bounds }.run());
+        tokio::spawn(
+            Task { store, inbox: messages, counters: Arc::clone(&counters), bounds }.run(),
+        );
         Self { inbox, counters, bounds }
     }
 
-    /// Sends a finished run without waiting: with its payload while there is room, without it when room is short, and not at
-    /// all when there is none.
+    /// Sends a finished run without waiting: with its payload while there is room, without it when
+    /// room is short, and not at all when there is none.
     pub(super) fn record(&self, mut run: RunRecord) -> bool {
         if run.end.deleted {
             // Gone before it can get anywhere.
@@ -103,7 +106,8 @@ impl Recorder {
         }
         let payload = run.job.args.len() + run.end.result.get().len() + run.end.log.len();
         let held = self.counters.pending_bytes.load(Ordering::Acquire);
-        let is_short = self.inbox.capacity() < self.inbox.max_capacity().div_ceil(4) || held.saturating_add(payload) > self.bounds.bytes;
+        let is_short = self.inbox.capacity() < self.inbox.max_capacity().div_ceil(4)
+            || held.saturating_add(payload) > self.bounds.bytes;
         let bytes = if is_short { 0 } else { payload };
         if is_short {
             run.job.args = bytes::Bytes::new();
@@ -113,7 +117,8 @@ impl Recorder {
         let is_thinned = is_short && !run.end.deleted;
         let with_body = !is_short && !run.end.deleted;
         let record = Record { run: Box::new(run), with_body, bytes };
-        // Counted before it is sent, so that whoever saw this return finds the record pending or written.
+        // Counted before it is sent, so that whoever saw this return finds the record pending or
+        // written.
         self.counters.pending_bytes.fetch_add(bytes, Ordering::AcqRel);
         self.counters.pending.fetch_add(1, Ordering::AcqRel);
         let sent = self.inbox.try_send(Message::Record(record)).is_ok();
@@ -163,7 +168,9 @@ impl Recorder {
                 break;
             }
         }
-        Err(StoreError::Unavailable(format!("finished runs could not be written within {waited:?}")))
+        Err(StoreError::Unavailable(format!(
+            "finished runs could not be written within {waited:?}"
+        )))
     }
 }
 
@@ -178,12 +185,15 @@ impl Counters {
         self.pending.fetch_sub(1, Ordering::AcqRel);
     }
 
-    /// Counts drops, and warns of those that no warning has told of: the first at once, later ones once per period.
+    /// Counts drops, and warns of those that no warning has told of: the first at once, later ones
+    /// once per period.
     fn dropped(&self, records: u64, payloads: u64) {
         let records = self.dropped_records.fetch_add(records, Ordering::Relaxed) + records;
         let payloads = self.dropped_payloads.fetch_add(payloads, Ordering::Relaxed) + payloads;
         let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
-        if warned.at.is_some_and(|at| at.elapsed() < WARN_PERIOD) || (records, payloads) == (warned.records, warned.payloads) {
+        if warned.at.is_some_and(|at| at.elapsed() < WARN_PERIOD)
+            || (records, payloads) == (warned.records, warned.payloads)
+        {
             return;
         }
         tracing::warn!(
@@ -234,9 +244,17 @@ impl Task {
             }
             if !waiting.is_empty() {
                 self.counters.urgent.store(false, Ordering::Release);
-                let synced = if waiting.iter().any(|(synced, _)| *synced) { self.store.sync().await } else { Ok(()) };
+                let synced = if waiting.iter().any(|(synced, _)| *synced) {
+                    self.store.sync().await
+                } else {
+                    Ok(())
+                };
                 for (needs, reply) in waiting {
-                    let answer = if needs { synced.as_ref().map(drop).map_err(Clone::clone) } else { Ok(()) };
+                    let answer = if needs {
+                        synced.as_ref().map(drop).map_err(Clone::clone)
+                    } else {
+                        Ok(())
+                    };
                     // Whoever asked may have gone meanwhile.
                     let _ = reply.send(answer);
                 }
@@ -268,10 +286,12 @@ impl Task {
     async fn write(&mut self, batch: Vec<Record>, messages: &mut VecDeque<Message>) {
         let mut batch = vec![batch];
         let mut pause = PAUSES.0;
-        // After a failure nobody knows whether some of them are written: then it is no wonder that ids are taken.
+        // After a failure nobody knows whether some of them are written: then it is no wonder that
+        // ids are taken.
         let mut doubtful = false;
         while let Some(records) = batch.last() {
-            let runs: Vec<(&RunRecord, bool)> = records.iter().map(|record| (record.run.as_ref(), record.with_body)).collect();
+            let runs: Vec<(&RunRecord, bool)> =
+                records.iter().map(|record| (record.run.as_ref(), record.with_body)).collect();
             match self.store.record_all(&runs, false).await {
                 Ok(answers) => {
                     self.counters.failing.store(false, Ordering::Release);
@@ -307,7 +327,11 @@ impl Task {
                     }
                     tokio::time::sleep(PAUSES.0).await;
                     // Shorter when somebody asks: the database may be back.
-                    let _ = tokio::time::timeout(pause.saturating_sub(PAUSES.0), self.counters.hurry.notified()).await;
+                    let _ = tokio::time::timeout(
+                        pause.saturating_sub(PAUSES.0),
+                        self.counters.hurry.notified(),
+                    )
+                    .await;
                     pause = (pause * 2).min(PAUSES.1);
                     self.refuse(messages, &error);
                 }
@@ -324,7 +348,8 @@ impl Task {
         }
     }
 
-    /// Tells those who wait that it failed. Those whose messages are still in the channel are told later, or lose patience.
+    /// Tells those who wait that it failed. Those whose messages are still in the channel are told
+    /// later, or lose patience.
     fn refuse(&mut self, messages: &mut VecDeque<Message>, error: &StoreError) {
         for message in std::mem::take(messages) {
             match message {
@@ -339,14 +364,24 @@ impl Task {
 
 impl Shared {
     /// Writes records of runs that are independent of each other, synced or not.
-    pub(super) async fn record_all(&self, runs: &[(&RunRecord, bool)], synced: bool) -> Result<Vec<Result<()>>> {
+    pub(super) async fn record_all(
+        &self,
+        runs: &[(&RunRecord, bool)],
+        synced: bool,
+    ) -> Result<Vec<Result<()>>> {
         let jobs: Vec<&crate::NewJob> = runs.iter().map(|(run, _)| &run.job).collect();
         let refs = self.refs(&jobs).await?;
-        let (mut answers, mut new) = (Vec::with_capacity(runs.len()), Vec::with_capacity(runs.len()));
+        let (mut answers, mut new) =
+            (Vec::with_capacity(runs.len()), Vec::with_capacity(runs.len()));
         for ((run, with_body), refs) in runs.iter().zip(refs) {
             match refs {
                 Ok(refs) => {
-                    new.push(New { job: &run.job, refs, end: Some(&run.end), with_body: *with_body });
+                    new.push(New {
+                        job: &run.job,
+                        refs,
+                        end: Some(&run.end),
+                        with_body: *with_body,
+                    });
                     answers.push(None);
                 }
                 Err(error) => answers.push(Some(Err(error))),
@@ -356,8 +391,12 @@ impl Shared {
             true => self.put_each(Target::Finished, &new).await?,
             false => self.put_unsynced(&new).await?,
         };
-        let mut placed = placed.into_iter().zip(&new).map(|(place, new)| place.check(new.job).map(drop));
-        Ok(answers.into_iter().map(|answer| answer.or_else(|| placed.next()).unwrap_or_else(|| Err(closed()))).collect())
+        let mut placed =
+            placed.into_iter().zip(&new).map(|(place, new)| place.check(new.job).map(drop));
+        Ok(answers
+            .into_iter()
+            .map(|answer| answer.or_else(|| placed.next()).unwrap_or_else(|| Err(closed())))
+            .collect())
     }
 
     async fn put_unsynced(&self, new: &[New<'_>]) -> Result<Vec<Placed>> {
@@ -374,9 +413,12 @@ impl Shared {
 
     /// Makes sure that what was committed without being synced is on the disk.
     async fn sync(&self) -> Result<()> {
-        // A commit that has something to sync takes every earlier one with it: they are in the same log.
-        self.statement(move |db| async move { db.rows("SELECT pg_logical_emit_message(true, 'wasmill', '')::text", &[]).await })
-            .await
-            .map(drop)
+        // A commit that has something to sync takes every earlier one with it: they are in the same
+        // log.
+        self.statement(move |db| async move {
+            db.rows("SELECT pg_logical_emit_message(true, 'wasmill', '')::text", &[]).await
+        })
+        .await
+        .map(drop)
     }
 }

@@ -59,8 +59,12 @@ pub(super) fn state_columns(place: Place, extent: Extent) -> String {
         (Place::Running, _) => {
             "1::smallint, s.attempt, s.started, NULL::smallint, NULL::bigint, NULL::bigint, false, NULL::bytea, NULL::bytea"
         }
-        (Place::Finished, Extent::Whole) => "2::smallint, s.attempt, s.started, s.status, s.duration, s.memory, s.deleted, s.result, s.log",
-        (Place::Finished, _) => "2::smallint, s.attempt, s.started, s.status, s.duration, s.memory, s.deleted, NULL::bytea, NULL::bytea",
+        (Place::Finished, Extent::Whole) => {
+            "2::smallint, s.attempt, s.started, s.status, s.duration, s.memory, s.deleted, s.result, s.log"
+        }
+        (Place::Finished, _) => {
+            "2::smallint, s.attempt, s.started, s.status, s.duration, s.memory, s.deleted, NULL::bytea, NULL::bytea"
+        }
     };
     format!("{end}, c.name, c.reason, c.at")
 }
@@ -117,7 +121,9 @@ pub(super) fn new_job(row: &Row, shown: &Shown) -> Outcome<NewJob> {
         Some(label) => Some(shown.words.get(&label).ok_or_else(|| lost("job.label"))?.to_string()),
         None => None,
     };
-    let uuid = |column: usize| Ok::<_, super::fault::Fault>(get::<Option<Uuid>>(row, column)?.map(|Uuid(id)| id));
+    let uuid = |column: usize| {
+        Ok::<_, super::fault::Fault>(get::<Option<Uuid>>(row, column)?.map(|Uuid(id)| id))
+    };
     let retry: Option<&str> = get(row, 21)?;
     let concurrency = match (get::<Option<i64>>(row, 12)?, get::<Option<i64>>(row, 13)?) {
         (Some(key), Some(limit)) => Some(Concurrency { key, limit: count(limit) }),
@@ -141,7 +147,10 @@ pub(super) fn new_job(row: &Row, shown: &Shown) -> Outcome<NewJob> {
         tag: tag.to_string(),
         priority: get(row, 15)?,
         label,
-        erasure: Erasure { when_read: get(row, 17)?, after: get::<Option<i64>>(row, 14)?.map(duration) },
+        erasure: Erasure {
+            when_read: get(row, 17)?,
+            after: get::<Option<i64>>(row, 14)?.map(duration),
+        },
         awaited: get(row, 18)?,
         args: bytes(row, 22)?,
     })
@@ -150,7 +159,10 @@ pub(super) fn new_job(row: &Row, shown: &Shown) -> Outcome<NewJob> {
 /// A job from all columns.
 fn job(row: &Row, shown: &Shown, extent: Extent) -> Outcome<Job> {
     let job = new_job(row, shown)?;
-    let version = shown.versions.get(&get(row, 4)?).ok_or_else(|| corrupt("job.version", "there is no such row"))?;
+    let version = shown
+        .versions
+        .get(&get(row, 4)?)
+        .ok_or_else(|| corrupt("job.version", "there is no such row"))?;
     let started: Option<i64> = get(row, 25)?;
     let state = match (get::<i16>(row, 23)?, started) {
         (0, _) => JobState::Waiting,
@@ -159,10 +171,21 @@ fn job(row: &Row, shown: &Shown, extent: Extent) -> Outcome<Job> {
         _ => return Err(corrupt("job", "its start is missing")),
     };
     let canceled = match get::<Option<&[u8]>>(row, 32)? {
-        Some(_) => Some(Cancellation { by: text(row, 32)?, reason: optional_text(row, 33)?, at: get(row, 34)? }),
+        Some(_) => Some(Cancellation {
+            by: text(row, 32)?,
+            reason: optional_text(row, 33)?,
+            at: get(row, 34)?,
+        }),
         None => None,
     };
-    Ok(Job { job, path: version.path.clone(), kind: version.kind, attempt: attempt(get(row, 24)?), canceled, state })
+    Ok(Job {
+        job,
+        path: version.path.clone(),
+        kind: version.kind,
+        attempt: attempt(get(row, 24)?),
+        canceled,
+        state,
+    })
 }
 
 /// An end from six columns: status, duration, memory, deleted, result and log.
@@ -171,7 +194,9 @@ pub(super) fn end(row: &Row, first: usize, started: i64, extent: Extent) -> Outc
     let result: Option<Vec<u8>> = get(row, first + 4)?;
     let (result, log) = match (result, extent) {
         (Some(result), _) => (json(result)?, bytes(row, first + 5)?),
-        (None, Extent::Whole) if !deleted => (RawValue::NULL.to_owned(), Bytes::from_static(NOT_KEPT)),
+        (None, Extent::Whole) if !deleted => {
+            (RawValue::NULL.to_owned(), Bytes::from_static(NOT_KEPT))
+        }
         (None, _) => (RawValue::NULL.to_owned(), Bytes::new()),
     };
     Ok(RunEnd {

@@ -1,7 +1,7 @@
 //! Scripts and their versions in PostgreSQL.
 //!
-//! Who changes which versions a script has holds the script's row, so that deployments of one path come one after another,
-//! wherever they come from.
+//! Who changes which versions a script has holds the script's row, so that deployments of one path
+//! come one after another, wherever they come from.
 
 use super::PostgresStore;
 use super::db::{Db, Values, digest, duration, get, optional_digest, parsed, text};
@@ -14,7 +14,8 @@ use tokio_postgres::Row;
 use wasmill_core::outbox::Change;
 use wasmill_core::{Digest, ScriptPath, VersionHash, WorkspaceId};
 
-/// The columns of a version that [`version`] reads. Its parent is the one before it in the order of deployment.
+/// The columns of a version that [`version`] reads. Its parent is the one before it in the order of
+/// deployment.
 const VERSION: &str = "SELECT v.hash, v.manifest, s.path, v.module, v.module_bytes, v.kind, v.limits, v.schema, \
     v.summary, v.created_by, v.created, s.archived, v.deleted, \
     (SELECT p.hash FROM version p WHERE p.script = v.script AND p.deployed < v.deployed ORDER BY p.deployed DESC LIMIT 1) \
@@ -29,29 +30,61 @@ impl Scripts for PostgresStore {
     async fn newest(&self, workspace: &WorkspaceId, path: &ScriptPath) -> Result<Option<Version>> {
         let which = "WHERE s.workspace = (SELECT id FROM workspace WHERE name = $1) AND s.path = $2 \
             AND NOT s.archived AND NOT v.deleted ORDER BY v.deployed DESC LIMIT 1";
-        self.statement(move |db| async move { one(&db, which, &[&workspace.as_str(), &path.as_str()]).await }).await
+        self.statement(move |db| async move {
+            one(&db, which, &[&workspace.as_str(), &path.as_str()]).await
+        })
+        .await
     }
 
-    async fn version(&self, workspace: &WorkspaceId, hash: &VersionHash) -> Result<Option<Version>> {
-        let which = "WHERE v.workspace = (SELECT id FROM workspace WHERE name = $1) AND v.hash = $2";
-        self.statement(move |db| async move { one(&db, which, &[&workspace.as_str(), &hash.0.as_slice()]).await }).await
+    async fn version(
+        &self,
+        workspace: &WorkspaceId,
+        hash: &VersionHash,
+    ) -> Result<Option<Version>> {
+        let which =
+            "WHERE v.workspace = (SELECT id FROM workspace WHERE name = $1) AND v.hash = $2";
+        self.statement(move |db| async move {
+            one(&db, which, &[&workspace.as_str(), &hash.0.as_slice()]).await
+        })
+        .await
     }
 
-    async fn list_scripts(&self, workspace: &WorkspaceId, after: Option<&ScriptPath>, limit: u32) -> Result<Vec<Version>> {
+    async fn list_scripts(
+        &self,
+        workspace: &WorkspaceId,
+        after: Option<&ScriptPath>,
+        limit: u32,
+    ) -> Result<Vec<Version>> {
         // Every path is larger than the empty text.
         let after = after.map_or("", ScriptPath::as_str);
         let which = "WHERE s.workspace = (SELECT id FROM workspace WHERE name = $1) AND s.path > $2 \
             AND NOT s.archived AND v.deployed = (SELECT max(deployed) FROM version WHERE script = s.id AND NOT deleted) \
             ORDER BY s.path LIMIT $3";
-        self.statement(move |db| async move { many(&db, which, &[&workspace.as_str(), &after, &i64::from(limit)]).await }).await
+        self.statement(move |db| async move {
+            many(&db, which, &[&workspace.as_str(), &after, &i64::from(limit)]).await
+        })
+        .await
     }
 
-    async fn history(&self, workspace: &WorkspaceId, path: &ScriptPath, limit: u32) -> Result<Vec<Version>> {
+    async fn history(
+        &self,
+        workspace: &WorkspaceId,
+        path: &ScriptPath,
+        limit: u32,
+    ) -> Result<Vec<Version>> {
         let which = "WHERE s.workspace = (SELECT id FROM workspace WHERE name = $1) AND s.path = $2 ORDER BY v.deployed DESC LIMIT $3";
-        self.statement(move |db| async move { many(&db, which, &[&workspace.as_str(), &path.as_str(), &i64::from(limit)]).await }).await
+        self.statement(move |db| async move {
+            many(&db, which, &[&workspace.as_str(), &path.as_str(), &i64::from(limit)]).await
+        })
+        .await
     }
 
-    async fn archive(&self, workspace: &WorkspaceId, path: &ScriptPath, at: Micros) -> Result<bool> {
+    async fn archive(
+        &self,
+        workspace: &WorkspaceId,
+        path: &ScriptPath,
+        at: Micros,
+    ) -> Result<bool> {
         self.transaction(move |db| async move {
             let sql = "SELECT s.id, s.workspace, s.archived FROM script s \
                 WHERE s.workspace = (SELECT id FROM workspace WHERE name = $1) AND s.path = $2 FOR NO KEY UPDATE";
@@ -71,19 +104,32 @@ impl Scripts for PostgresStore {
         .await
     }
 
-    async fn delete_version(&self, workspace: &WorkspaceId, hash: &VersionHash, at: Micros) -> Result<bool> {
-        self.transaction(move |db| async move { delete_version(&db, workspace, *hash, at).await }).await
+    async fn delete_version(
+        &self,
+        workspace: &WorkspaceId,
+        hash: &VersionHash,
+        at: Micros,
+    ) -> Result<bool> {
+        self.transaction(move |db| async move { delete_version(&db, workspace, *hash, at).await })
+            .await
     }
 
     async fn module_in_use(&self, module: &Digest) -> Result<bool> {
         let sql = "SELECT EXISTS (SELECT FROM version WHERE module = $1 AND NOT deleted)";
-        self.statement(move |db| async move { get(&db.one(sql, &[&module.0.as_slice()]).await?, 0) }).await
+        self.statement(
+            move |db| async move { get(&db.one(sql, &[&module.0.as_slice()]).await?, 0) },
+        )
+        .await
     }
 
     async fn reserve_module(&self, module: &Digest, now: Micros, until: Micros) -> Result<()> {
         let sql = "INSERT INTO module (digest, reserved) VALUES ($1, $3) ON CONFLICT (digest) DO UPDATE \
             SET reserved = greatest(module.reserved, $3) WHERE module.collecting IS NULL OR module.collecting < $2";
-        let reserved = self.statement(move |db| async move { db.execute(sql, &[&module.0.as_slice(), &now, &until]).await }).await?;
+        let reserved = self
+            .statement(move |db| async move {
+                db.execute(sql, &[&module.0.as_slice(), &now, &until]).await
+            })
+            .await?;
         match reserved {
             0 => Err(StoreError::Conflict(format!("module {module} is being collected"))),
             _ => Ok(()),
@@ -96,23 +142,44 @@ impl Scripts for PostgresStore {
             WHERE NOT EXISTS (SELECT FROM version WHERE module = $1 AND NOT deleted) ON CONFLICT (digest) DO UPDATE \
             SET reserved = NULL, collecting = $3 \
             WHERE coalesce(module.reserved < $2, true) AND coalesce(module.collecting < $2, true)";
-        let marked = self.statement(move |db| async move { db.execute(sql, &[&module.0.as_slice(), &now, &until]).await }).await?;
+        let marked = self
+            .statement(move |db| async move {
+                db.execute(sql, &[&module.0.as_slice(), &now, &until]).await
+            })
+            .await?;
         Ok(marked > 0)
     }
 
     async fn module_collected(&self, module: &Digest) -> Result<()> {
         self.transaction(move |db| async move {
-            db.execute("UPDATE module SET collecting = NULL WHERE digest = $1", &[&module.0.as_slice()]).await?;
-            db.execute("DELETE FROM module WHERE digest = $1 AND reserved IS NULL AND collecting IS NULL", &[&module.0.as_slice()]).await?;
+            db.execute(
+                "UPDATE module SET collecting = NULL WHERE digest = $1",
+                &[&module.0.as_slice()],
+            )
+            .await?;
+            db.execute(
+                "DELETE FROM module WHERE digest = $1 AND reserved IS NULL AND collecting IS NULL",
+                &[&module.0.as_slice()],
+            )
+            .await?;
             Ok(())
         })
         .await
     }
 
-    async fn set_retention(&self, workspace: &WorkspaceId, path: &ScriptPath, keep: Option<Duration>) -> Result<bool> {
+    async fn set_retention(
+        &self,
+        workspace: &WorkspaceId,
+        path: &ScriptPath,
+        keep: Option<Duration>,
+    ) -> Result<bool> {
         let sql = "UPDATE script SET keep_runs = $3 WHERE workspace = (SELECT id FROM workspace WHERE name = $1) AND path = $2";
         let keep = keep.map(micros);
-        let set = self.statement(move |db| async move { db.execute(sql, &[&workspace.as_str(), &path.as_str(), &keep]).await }).await?;
+        let set = self
+            .statement(move |db| async move {
+                db.execute(sql, &[&workspace.as_str(), &path.as_str(), &keep]).await
+            })
+            .await?;
         Ok(set > 0)
     }
 
@@ -120,7 +187,10 @@ impl Scripts for PostgresStore {
         let sql = "SELECT path, keep_runs FROM script WHERE workspace = (SELECT id FROM workspace WHERE name = $1) \
             AND keep_runs IS NOT NULL ORDER BY path";
         let kept = |row: &Row| Ok((parsed(row, 0)?, duration(get(row, 1)?)));
-        self.statement(move |db| async move { db.rows(sql, &[&workspace.as_str()]).await?.iter().map(kept).collect() }).await
+        self.statement(move |db| async move {
+            db.rows(sql, &[&workspace.as_str()]).await?.iter().map(kept).collect()
+        })
+        .await
     }
 }
 
@@ -144,7 +214,9 @@ async fn deploy(db: &Db, workspace: &WorkspaceId, new: &NewVersion) -> Outcome<D
     } else if before != Some(hash) {
         db.tell(workspace, new.created, &Change::ScriptUpdated { path, hash }).await?;
     }
-    match one(db, "WHERE v.workspace = $1 AND v.hash = $2", &[&workspace, &hash.0.as_slice()]).await? {
+    match one(db, "WHERE v.workspace = $1 AND v.hash = $2", &[&workspace, &hash.0.as_slice()])
+        .await?
+    {
         Some(version) => Ok(Deployed { version, created }),
         None => Err(corrupt("version", "it is gone within its own transaction")),
     }
@@ -163,12 +235,22 @@ async fn order(db: &Db, script: i64) -> Outcome<Option<Last>> {
     let sql = "SELECT deployed, hash, \
         (SELECT hash FROM version WHERE script = $1 AND NOT deleted ORDER BY deployed DESC LIMIT 1) \
         FROM version WHERE script = $1 ORDER BY deployed DESC LIMIT 1";
-    let last =
-        |row: Row| Ok(Last { deployed: get(&row, 0)?, hash: Digest(digest(&row, 1)?), newest: optional_digest(&row, 2)?.map(Digest) });
+    let last = |row: Row| {
+        Ok(Last {
+            deployed: get(&row, 0)?,
+            hash: Digest(digest(&row, 1)?),
+            newest: optional_digest(&row, 2)?.map(Digest),
+        })
+    };
     db.row(sql, &[&script]).await?.map(last).transpose()
 }
 
-async fn delete_version(db: &Db, workspace: &WorkspaceId, hash: VersionHash, at: Micros) -> Outcome<bool> {
+async fn delete_version(
+    db: &Db,
+    workspace: &WorkspaceId,
+    hash: VersionHash,
+    at: Micros,
+) -> Outcome<bool> {
     let sql = "SELECT s.id, s.workspace, s.path FROM version v JOIN script s ON s.id = v.script \
         WHERE v.workspace = (SELECT id FROM workspace WHERE name = $1) AND v.hash = $2 FOR NO KEY UPDATE OF s";
     let Some(row) = db.row(sql, &[&workspace.as_str(), &hash.0.as_slice()]).await? else {
@@ -189,10 +271,12 @@ async fn delete_version(db: &Db, workspace: &WorkspaceId, hash: VersionHash, at:
     Ok(true)
 }
 
-/// The row of a script, which is made when it is new and held until the end, and whether it is archived.
+/// The row of a script, which is made when it is new and held until the end, and whether it is
+/// archived.
 async fn script(db: &Db, workspace: i64, path: &ScriptPath) -> Outcome<(i64, bool)> {
     let make = "INSERT INTO script (workspace, path) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-    let hold = "SELECT id, archived FROM script WHERE workspace = $1 AND path = $2 FOR NO KEY UPDATE";
+    let hold =
+        "SELECT id, archived FROM script WHERE workspace = $1 AND path = $2 FOR NO KEY UPDATE";
     let values: Values<'_> = &[&workspace, &path.as_str()];
     if let Some(row) = db.row(hold, values).await? {
         return Ok((get(&row, 0)?, get(&row, 1)?));
@@ -203,8 +287,15 @@ async fn script(db: &Db, workspace: i64, path: &ScriptPath) -> Outcome<(i64, boo
 }
 
 /// Writes a new version, or one again that was deleted. False when it is there and not deleted.
-async fn write(db: &Db, workspace: i64, script: i64, deployed: i64, new: &NewVersion) -> Outcome<bool> {
-    let limits = serde_json::to_string(&new.limits).map_err(|error| corrupt("version.limits", error))?;
+async fn write(
+    db: &Db,
+    workspace: i64,
+    script: i64,
+    deployed: i64,
+    new: &NewVersion,
+) -> Outcome<bool> {
+    let limits =
+        serde_json::to_string(&new.limits).map_err(|error| corrupt("version.limits", error))?;
     let sql = "INSERT INTO version (workspace, hash, script, deployed, manifest, module, module_bytes, kind, limits, \
         schema, summary, created_by, created) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
         ON CONFLICT (workspace, hash) DO UPDATE SET deleted = false, manifest = excluded.manifest, module = excluded.module, \
@@ -257,11 +348,17 @@ fn version(row: &Row) -> Outcome<Version> {
         module: Digest(digest(row, 3)?),
         module_bytes: u64::try_from(get::<i64>(row, 4)?).unwrap_or(0),
         kind: parsed(row, 5)?,
-        limits: serde_json::from_str(get(row, 6)?).map_err(|error| corrupt("version.limits", error))?,
+        limits: serde_json::from_str(get(row, 6)?)
+            .map_err(|error| corrupt("version.limits", error))?,
         schema: get(row, 7)?,
         summary: text(row, 8)?,
         created_by: get(row, 9)?,
         created: get(row, 10)?,
     };
-    Ok(Version { version, deleted: get(row, 12)?, archived: get(row, 11)?, parent: optional_digest(row, 13)?.map(Digest) })
+    Ok(Version {
+        version,
+        deleted: get(row, 12)?,
+        archived: get(row, 11)?,
+        parent: optional_digest(row, 13)?.map(Digest),
+    })
 }

@@ -1,8 +1,9 @@
 //! What nodes tell each other, by the server's notifications.
 //!
-//! A notification that is sent within a transaction that writes makes all such transactions wait for each other. So they go
-//! through a connection of their own, which writes nothing, and many are sent as one. The same connection listens. It is
-//! made again whenever it breaks; what was told meanwhile is lost, and so everything is looked at then.
+//! A notification that is sent within a transaction that writes makes all such transactions wait
+//! for each other. So they go through a connection of their own, which writes nothing, and many are
+//! sent as one. The same connection listens. It is made again whenever it breaks; what was told
+//! meanwhile is lost, and so everything is looked at then.
 
 use super::connect::Connector;
 use super::options::Causes;
@@ -89,7 +90,8 @@ impl Outgoing {
                     }
                 }
                 while self.ended.len() > MAX_IDS {
-                    self.known.remove(&self.ended.pop_front().unwrap_or(JobId::from_bytes([0; 16])));
+                    self.known
+                        .remove(&self.ended.pop_front().unwrap_or(JobId::from_bytes([0; 16])));
                 }
             }
         }
@@ -109,7 +111,8 @@ impl Outgoing {
             }
         }
         let ids: Vec<JobId> = ended.into();
-        let mut texts: Vec<String> = ids.chunks(IDS).map(|ids| ids.iter().map(|id| hex(*id)).collect()).collect();
+        let mut texts: Vec<String> =
+            ids.chunks(IDS).map(|ids| ids.iter().map(|id| hex(*id)).collect()).collect();
         if texts.is_empty() && !flags.is_empty() {
             texts.push(String::new());
         }
@@ -124,10 +127,12 @@ fn hex(id: JobId) -> String {
     id.to_string().replace('-', "")
 }
 
-/// The signals of a notification; none of one of this node itself, or that is not understood, as a newer program's may be.
+/// The signals of a notification; none of one of this node itself, or that is not understood, as a
+/// newer program's may be.
 fn signals(text: &str, node: u64) -> Vec<Signal> {
     let mut parts = text.splitn(3, ' ');
-    let (from, flags, ids) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""), parts.next().unwrap_or(""));
+    let (from, flags, ids) =
+        (parts.next().unwrap_or(""), parts.next().unwrap_or(""), parts.next().unwrap_or(""));
     if from == format!("{node:x}") {
         return Vec::new();
     }
@@ -141,8 +146,12 @@ fn signals(text: &str, node: u64) -> Vec<Signal> {
             _ => None,
         })
         .collect();
-    let ids: Vec<JobId> =
-        ids.as_bytes().chunks(32).filter_map(|id| std::str::from_utf8(id).ok()).filter_map(|id| id.parse().ok()).collect();
+    let ids: Vec<JobId> = ids
+        .as_bytes()
+        .chunks(32)
+        .filter_map(|id| std::str::from_utf8(id).ok())
+        .filter_map(|id| id.parse().ok())
+        .collect();
     if !ids.is_empty() {
         told.push(Signal::Ended(ids));
     }
@@ -170,7 +179,9 @@ impl Link {
             Ok(Self { client, heard })
         };
         match tokio::time::timeout(PATIENCE, connected).await {
-            Ok(connected) => connected.map_err(|error: tokio_postgres::Error| Causes(&error).to_string()),
+            Ok(connected) => {
+                connected.map_err(|error: tokio_postgres::Error| Causes(&error).to_string())
+            }
             Err(_) => Err("it takes too long to connect".into()),
         }
     }
@@ -220,7 +231,9 @@ async fn run(
                 link = Some(open);
                 is_known = false;
                 // Nobody knows what was missed.
-                [Signal::Queued, Signal::Canceled, Signal::Changed, Signal::Outbox].into_iter().for_each(&tell);
+                [Signal::Queued, Signal::Canceled, Signal::Changed, Signal::Outbox]
+                    .into_iter()
+                    .for_each(&tell);
             }
             Err(reason) => {
                 if !is_known {
@@ -298,8 +311,10 @@ mod tests {
         assert!(texts.iter().all(|text| text.len() < 8_000), "{}", texts[0].len());
         let heard: Vec<Signal> = texts.iter().flat_map(|text| signals(text, 7)).collect();
         assert_eq!(heard[..3], [Signal::Queued, Signal::Changed, Signal::Outbox]);
-        let ended: Vec<JobId> =
-            heard[3..].iter().flat_map(|signal| if let Signal::Ended(ids) = signal { ids.clone() } else { vec![] }).collect();
+        let ended: Vec<JobId> = heard[3..]
+            .iter()
+            .flat_map(|signal| if let Signal::Ended(ids) = signal { ids.clone() } else { vec![] })
+            .collect();
         assert_eq!(ended, many);
         assert!(texts.iter().all(|text| signals(text, 0xabc).is_empty()));
         assert!(outgoing.take(1).is_empty());

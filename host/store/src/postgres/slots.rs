@@ -1,14 +1,16 @@
 //! Concurrency limits: which jobs of a key may start.
 //!
-//! A waiting job that may not start because as many of its key run as may is `held`: it leaves the index of those that are
-//! looked through for the next ones, so that a long line of them costs nothing. Jobs with the same key, workspace, tag, priority
-//! and limit are a class, in the order of their times. Of a class with room for `n` jobs, the first `n` are never held: whoever
-//! frees a place, or takes one of those `n` out of the line, lets go what is among them then. So holding changes nothing
-//! about which jobs are taken.
+//! A waiting job that may not start because as many of its key run as may is `held`: it leaves the
+//! index of those that are looked through for the next ones, so that a long line of them costs
+//! nothing. Jobs with the same key, workspace, tag, priority and limit are a class, in the order of
+//! their times. Of a class with room for `n` jobs, the first `n` are never held: whoever frees a
+//! place, or takes one of those `n` out of the line, lets go what is among them then. So holding
+//! changes nothing about which jobs are taken.
 //!
-//! Whoever counts the running jobs of a key, to hold one or to let one go, has the key's lock, and has it until its
-//! transaction ends. Rows are changed before that lock is asked for; so the count that is taken under it has seen every place
-//! that was freed before, and nobody is held who would not be noticed by the next one to free a place.
+//! Whoever counts the running jobs of a key, to hold one or to let one go, has the key's lock, and
+//! has it until its transaction ends. Rows are changed before that lock is asked for; so the count
+//! that is taken under it has seen every place that was freed before, and nobody is held who would
+//! not be noticed by the next one to free a place.
 
 use super::db::{Db, get};
 use super::fault::Outcome;
@@ -37,8 +39,8 @@ pub(super) async fn running(db: &Db, keys: &BTreeSet<i64>) -> Outcome<HashMap<i6
     Ok(running)
 }
 
-/// The classes of a key's held jobs are found by leaping from one to the next. Of each, as many jobs are looked at as there is
-/// room for; no more of them, held or not, can be among the first.
+/// The classes of a key's held jobs are found by leaping from one to the next. Of each, as many
+/// jobs are looked at as there is room for; no more of them, held or not, can be among the first.
 const LET_GO: &str = "WITH RECURSIVE k AS MATERIALIZED (SELECT k AS key, (SELECT count(*) FROM running r WHERE r.concurrency_key = k) AS n \
      FROM unnest($1::bigint[]) k), \
     class AS ((SELECT k.key, k.n, c.* FROM k CROSS JOIN LATERAL \
@@ -60,7 +62,8 @@ const LET_GO: &str = "WITH RECURSIVE k AS MATERIALIZED (SELECT k AS key, (SELECT
     UPDATE waiting w SET held = false FROM first f WHERE w.workspace = f.workspace AND w.id = f.id AND w.held \
     RETURNING w.workspace, w.tag, w.rank, w.run_at";
 
-/// Places of these keys may have become free in this transaction: lets those go that could start now.
+/// Places of these keys may have become free in this transaction: lets those go that could start
+/// now.
 pub(super) async fn freed(db: &Db, keys: &BTreeSet<i64>, heads: &Heads) -> Outcome<()> {
     if keys.is_empty() {
         return Ok(());
@@ -68,7 +71,10 @@ pub(super) async fn freed(db: &Db, keys: &BTreeSet<i64>, heads: &Heads) -> Outco
     lock(db, keys).await?;
     let keys: Vec<i64> = keys.iter().copied().collect();
     for row in &db.rows(LET_GO, &[&keys]).await? {
-        heads.note(Group { workspace: get(row, 0)?, tag: get(row, 1)?, rank: get(row, 2)? }, get(row, 3)?);
+        heads.note(
+            Group { workspace: get(row, 0)?, tag: get(row, 1)?, rank: get(row, 2)? },
+            get(row, 3)?,
+        );
     }
     Ok(())
 }

@@ -23,7 +23,8 @@ struct Table {
     delete: &'static str,
     one: &'static str,
     page: &'static str,
-    /// What is told of a new row, of one that is gone, and of one that was changed and has the paths before and now.
+    /// What is told of a new row, of one that is gone, and of one that was changed and has the
+    /// paths before and now.
     created: fn(String) -> Change,
     deleted: fn(String) -> Change,
     updated: fn(String, String) -> Change,
@@ -67,7 +68,12 @@ const RESOURCES: Table = Table {
 
 #[async_trait]
 impl Values for PostgresStore {
-    async fn put_variable(&self, workspace: &WorkspaceId, variable: &Variable, mode: &PutMode) -> Result<()> {
+    async fn put_variable(
+        &self,
+        workspace: &WorkspaceId,
+        variable: &Variable,
+        mode: &PutMode,
+    ) -> Result<()> {
         self.put(&VARIABLES, workspace, &Item::<bool>::from(variable.clone()), mode).await
     }
 
@@ -75,7 +81,13 @@ impl Values for PostgresStore {
         Ok(self.value(&VARIABLES, workspace, path).await?.map(Item::<bool>::into))
     }
 
-    async fn list_variables(&self, workspace: &WorkspaceId, prefix: &str, after: Option<&str>, limit: u32) -> Result<Vec<Variable>> {
+    async fn list_variables(
+        &self,
+        workspace: &WorkspaceId,
+        prefix: &str,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Variable>> {
         let page = self.page::<bool>(&VARIABLES, workspace, None, prefix, after, limit).await?;
         Ok(page.into_iter().map(Item::into).collect())
     }
@@ -84,7 +96,12 @@ impl Values for PostgresStore {
         self.delete(&VARIABLES, workspace, path, at).await
     }
 
-    async fn put_resource(&self, workspace: &WorkspaceId, resource: &Resource, mode: &PutMode) -> Result<()> {
+    async fn put_resource(
+        &self,
+        workspace: &WorkspaceId,
+        resource: &Resource,
+        mode: &PutMode,
+    ) -> Result<()> {
         self.put(&RESOURCES, workspace, &Item::<String>::from(resource.clone()), mode).await
     }
 
@@ -109,7 +126,10 @@ impl Values for PostgresStore {
     async fn resource_types(&self, workspace: &WorkspaceId) -> Result<Vec<String>> {
         let sql = "SELECT DISTINCT resource_type FROM resource WHERE workspace = (SELECT id FROM workspace WHERE name = $1) \
             ORDER BY resource_type";
-        self.statement(move |db| async move { db.rows(sql, &[&workspace.as_str()]).await?.iter().map(|row| get(row, 0)).collect() }).await
+        self.statement(move |db| async move {
+            db.rows(sql, &[&workspace.as_str()]).await?.iter().map(|row| get(row, 0)).collect()
+        })
+        .await
     }
 
     async fn delete_resource(&self, workspace: &WorkspaceId, path: &str, at: Micros) -> Result<()> {
@@ -118,7 +138,13 @@ impl Values for PostgresStore {
 }
 
 impl PostgresStore {
-    async fn put<K: ToSql + Sync>(&self, table: &Table, workspace: &WorkspaceId, item: &Item<K>, mode: &PutMode) -> Result<()> {
+    async fn put<K: ToSql + Sync>(
+        &self,
+        table: &Table,
+        workspace: &WorkspaceId,
+        item: &Item<K>,
+        mode: &PutMode,
+    ) -> Result<()> {
         self.transaction(move |db| async move {
             let workspace = db.workspace(workspace).await?;
             let change = match put(&db, table, workspace, item, mode).await? {
@@ -130,12 +156,19 @@ impl PostgresStore {
         .await
     }
 
-    async fn value<K: FromSqlOwned>(&self, table: &Table, workspace: &WorkspaceId, path: &str) -> Result<Option<Item<K>>> {
+    async fn value<K: FromSqlOwned>(
+        &self,
+        table: &Table,
+        workspace: &WorkspaceId,
+        path: &str,
+    ) -> Result<Option<Item<K>>> {
         if unstorable(path) {
             return Ok(None);
         }
-        self.statement(move |db| async move { db.row(table.one, &[&workspace.as_str(), &path]).await?.as_ref().map(item).transpose() })
-            .await
+        self.statement(move |db| async move {
+            db.row(table.one, &[&workspace.as_str(), &path]).await?.as_ref().map(item).transpose()
+        })
+        .await
     }
 
     async fn page<K: FromSqlOwned>(
@@ -150,23 +183,37 @@ impl PostgresStore {
         if unstorable(prefix) {
             return Ok(Vec::new());
         }
-        // Every path is larger than the empty text, and none has characters beyond the one that ends the range. Those after
-        // a text with U+0000 in it are those after what is before that.
+        // Every path is larger than the empty text, and none has characters beyond the one that
+        // ends the range. Those after a text with U+0000 in it are those after what is before that.
         let after = after.unwrap_or_default().split('\0').next().unwrap_or_default();
         let (end, kinds) = (&format!("{prefix}\u{10ffff}"), &kinds);
         self.statement(move |db| async move {
-            let rows = db.rows(table.page, &[&workspace.as_str(), &prefix, end, &after, kinds, &i64::from(limit)]).await?;
+            let rows = db
+                .rows(
+                    table.page,
+                    &[&workspace.as_str(), &prefix, end, &after, kinds, &i64::from(limit)],
+                )
+                .await?;
             rows.iter().map(item).collect()
         })
         .await
     }
 
-    async fn delete(&self, table: &Table, workspace: &WorkspaceId, path: &str, at: Micros) -> Result<()> {
+    async fn delete(
+        &self,
+        table: &Table,
+        workspace: &WorkspaceId,
+        path: &str,
+        at: Micros,
+    ) -> Result<()> {
         if unstorable(path) {
             return Err(missing(table, path).into_error());
         }
         self.transaction(move |db| async move {
-            let row = db.row(table.delete, &[&workspace.as_str(), &path]).await?.ok_or_else(|| missing(table, path))?;
+            let row = db
+                .row(table.delete, &[&workspace.as_str(), &path])
+                .await?
+                .ok_or_else(|| missing(table, path))?;
             db.tell(get(&row, 0)?, at, &(table.deleted)(path.to_owned())).await
         })
         .await
@@ -174,11 +221,19 @@ impl PostgresStore {
 }
 
 /// Puts a value and returns the path that it was at before, if it was.
-async fn put<K: ToSql + Sync>(db: &Db, table: &Table, workspace: i64, item: &Item<K>, mode: &PutMode) -> Outcome<Option<String>> {
+async fn put<K: ToSql + Sync>(
+    db: &Db,
+    table: &Table,
+    workspace: i64,
+    item: &Item<K>,
+    mode: &PutMode,
+) -> Outcome<Option<String>> {
     let Item { path, value, kind, description, changed_by, changed } = item;
     let description = description.as_bytes();
-    let values: Parameters<'_> = &[&workspace, path, value, kind, &description, changed_by, changed];
-    let taken = || Fault::from(StoreError::Conflict(format!("{} {path} exists already", table.what)));
+    let values: Parameters<'_> =
+        &[&workspace, path, value, kind, &description, changed_by, changed];
+    let taken =
+        || Fault::from(StoreError::Conflict(format!("{} {path} exists already", table.what)));
     match mode {
         PutMode::Create => match db.execute(table.insert, values).await? {
             0 => Err(taken()),
@@ -189,7 +244,8 @@ async fn put<K: ToSql + Sync>(db: &Db, table: &Table, workspace: i64, item: &Ite
             _ => Ok(Some(path.clone())),
         },
         PutMode::Upsert => {
-            // Neither is done only when somebody deletes the value between the two; then it is new again.
+            // Neither is done only when somebody deletes the value between the two; then it is new
+            // again.
             for _ in 0..TRIES {
                 if db.execute(table.replace, values).await? > 0 {
                     return Ok(Some(path.clone()));
@@ -198,7 +254,11 @@ async fn put<K: ToSql + Sync>(db: &Db, table: &Table, workspace: i64, item: &Ite
                     return Ok(None);
                 }
             }
-            Err(StoreError::Unavailable(format!("{} {path} is made and deleted all the time", table.what)).into())
+            Err(StoreError::Unavailable(format!(
+                "{} {path} is made and deleted all the time",
+                table.what
+            ))
+            .into())
         }
         PutMode::Rename(old) => {
             if unstorable(old) || db.execute(table.take, &[&workspace, old]).await? == 0 {

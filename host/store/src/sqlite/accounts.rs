@@ -4,7 +4,10 @@ use super::fault::Fault;
 use super::tx::{user_row, workspace_row};
 use super::{Need, SqliteStore, corrupt, rows};
 use crate::model::micros;
-use crate::{Accounts, Micros, NewToken, Result, Role, StoreError, TokenChange, TokenInfo, TokenOwner, User, Workspace, WorkspaceSettings};
+use crate::{
+    Accounts, Micros, NewToken, Result, Role, StoreError, TokenChange, TokenInfo, TokenOwner, User,
+    Workspace, WorkspaceSettings,
+};
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row};
 use wasmill_core::WorkspaceId;
@@ -23,7 +26,11 @@ impl Accounts for SqliteStore {
         let row = self.write(Need::Synced, move |tx| {
             let sql = "INSERT INTO workspace (name, title, created) VALUES (?1, ?2, ?3) \
                 ON CONFLICT DO NOTHING RETURNING id";
-            let row: Option<i64> = tx.conn.prepare_cached(sql)?.query_row((workspace.as_str(), &title, at), |row| row.get(0)).optional()?;
+            let row: Option<i64> = tx
+                .conn
+                .prepare_cached(sql)?
+                .query_row((workspace.as_str(), &title, at), |row| row.get(0))
+                .optional()?;
             let taken = || StoreError::Conflict(format!("workspace {workspace} exists already"));
             tx.changed = true;
             Ok(row.ok_or_else(taken)?)
@@ -35,7 +42,8 @@ impl Accounts for SqliteStore {
 
     async fn list_workspaces(&self) -> Result<Vec<Workspace>> {
         self.read(|conn| {
-            let mut statement = conn.prepare_cached("SELECT name, title, created FROM workspace ORDER BY name")?;
+            let mut statement =
+                conn.prepare_cached("SELECT name, title, created FROM workspace ORDER BY name")?;
             let mut rows = statement.query([])?;
             let mut workspaces = Vec::new();
             while let Some(row) = rows.next()? {
@@ -56,7 +64,11 @@ impl Accounts for SqliteStore {
         found.await?.ok_or_else(|| StoreError::NotFound(format!("workspace {workspace}")))
     }
 
-    async fn put_workspace_settings(&self, workspace: &WorkspaceId, settings: &WorkspaceSettings) -> Result<()> {
+    async fn put_workspace_settings(
+        &self,
+        workspace: &WorkspaceId,
+        settings: &WorkspaceSettings,
+    ) -> Result<()> {
         let (workspace, WorkspaceSettings { weight, keep_runs }) = (workspace.clone(), *settings);
         self.write(Need::Synced, move |tx| {
             let workspace = tx.workspace(&workspace)?;
@@ -83,7 +95,13 @@ impl Accounts for SqliteStore {
 
     async fn user(&self, name: &str) -> Result<Option<User>> {
         let name = name.to_owned();
-        self.read(move |conn| Ok(conn.prepare_cached(&format!("{USER} WHERE name = ?1"))?.query_row([name], user).optional()?)).await
+        self.read(move |conn| {
+            Ok(conn
+                .prepare_cached(&format!("{USER} WHERE name = ?1"))?
+                .query_row([name], user)
+                .optional()?)
+        })
+        .await
     }
 
     async fn list_users(&self) -> Result<Vec<User>> {
@@ -164,7 +182,9 @@ impl Accounts for SqliteStore {
             let Some(TokenInfo { token, .. }) = found.into_iter().next() else {
                 return Ok(None);
             };
-            let user = snapshot.prepare_cached(&format!("{USER} WHERE name = ?1"))?.query_row([&token.user], user)?;
+            let user = snapshot
+                .prepare_cached(&format!("{USER} WHERE name = ?1"))?
+                .query_row([&token.user], user)?;
             let sql = "SELECT w.name, m.role FROM member m JOIN workspace w ON w.id = m.workspace \
                 WHERE m.user = (SELECT id FROM user WHERE name = ?1) ORDER BY w.name";
             let mut statement = snapshot.prepare_cached(sql)?;
@@ -181,13 +201,19 @@ impl Accounts for SqliteStore {
     async fn list_tokens(&self, user: &str) -> Result<Vec<TokenInfo>> {
         let user = user.to_owned();
         self.read(move |conn| match user_row(conn, &user)? {
-            Some(user) => tokens(conn, "WHERE t.user = ?1 ORDER BY t.created DESC, t.digest", [user]),
+            Some(user) => {
+                tokens(conn, "WHERE t.user = ?1 ORDER BY t.created DESC, t.digest", [user])
+            }
             None => Ok(Vec::new()),
         })
         .await
     }
 
-    async fn tokens_for_scope(&self, workspace: &WorkspaceId, scope: &str) -> Result<Vec<TokenInfo>> {
+    async fn tokens_for_scope(
+        &self,
+        workspace: &WorkspaceId,
+        scope: &str,
+    ) -> Result<Vec<TokenInfo>> {
         let (workspace, scope) = (workspace.clone(), scope.to_owned());
         self.read(move |conn| match workspace_row(conn, &workspace)? {
             Some(workspace) => {
@@ -217,7 +243,12 @@ impl Accounts for SqliteStore {
         .await
     }
 
-    async fn change_tokens(&self, user: &str, prefix: &str, change: &TokenChange) -> Result<Vec<[u8; 32]>> {
+    async fn change_tokens(
+        &self,
+        user: &str,
+        prefix: &str,
+        change: &TokenChange,
+    ) -> Result<Vec<[u8; 32]>> {
         let (user, prefix, change) = (user.to_owned(), prefix.to_owned(), change.clone());
         self.write(Need::Synced, move |tx| {
             let Some(user) = user_row(tx.conn, &user)? else {
@@ -231,7 +262,9 @@ impl Accounts for SqliteStore {
                 }
             };
             tx.changed = true;
-            let sql = format!("UPDATE token SET {column} = ?3 WHERE user = ?1 AND prefix = ?2 RETURNING digest");
+            let sql = format!(
+                "UPDATE token SET {column} = ?3 WHERE user = ?1 AND prefix = ?2 RETURNING digest"
+            );
             let mut statement = tx.conn.prepare_cached(&sql)?;
             let digests = statement.query_map((user, &prefix, value), |row| row.get(0))?;
             let mut digests: Vec<[u8; 32]> = digests.collect::<rusqlite::Result<_>>()?;
@@ -244,7 +277,8 @@ impl Accounts for SqliteStore {
     async fn touch_tokens(&self, uses: &[([u8; 32], Micros)]) -> Result<()> {
         let uses = uses.to_vec();
         self.write(Need::Committed, move |tx| {
-            let sql = "UPDATE token SET last_used = max(coalesce(last_used, ?2), ?2) WHERE digest = ?1";
+            let sql =
+                "UPDATE token SET last_used = max(coalesce(last_used, ?2), ?2) WHERE digest = ?1";
             let mut statement = tx.conn.prepare_cached(sql)?;
             for (digest, at) in &uses {
                 statement.execute((digest, at))?;
@@ -255,7 +289,11 @@ impl Accounts for SqliteStore {
     }
 }
 
-fn tokens(conn: &Connection, which: &str, values: impl rusqlite::Params) -> std::result::Result<Vec<TokenInfo>, Fault> {
+fn tokens(
+    conn: &Connection,
+    which: &str,
+    values: impl rusqlite::Params,
+) -> std::result::Result<Vec<TokenInfo>, Fault> {
     let mut statement = conn.prepare_cached(&format!("{TOKEN} {which}"))?;
     let mut rows = statement.query(values)?;
     let mut tokens = Vec::new();
@@ -282,11 +320,19 @@ fn token(row: &Row<'_>) -> std::result::Result<TokenInfo, Fault> {
 }
 
 fn settings(row: &Row<'_>) -> rusqlite::Result<WorkspaceSettings> {
-    Ok(WorkspaceSettings { weight: row.get(0)?, keep_runs: row.get::<_, Option<i64>>(1)?.map(rows::duration) })
+    Ok(WorkspaceSettings {
+        weight: row.get(0)?,
+        keep_runs: row.get::<_, Option<i64>>(1)?.map(rows::duration),
+    })
 }
 
 fn user(row: &Row<'_>) -> rusqlite::Result<User> {
-    Ok(User { name: row.get(0)?, email: row.get(1)?, super_admin: row.get(2)?, created: row.get(3)? })
+    Ok(User {
+        name: row.get(0)?,
+        email: row.get(1)?,
+        super_admin: row.get(2)?,
+        created: row.get(3)?,
+    })
 }
 
 fn workspace_id(text: String) -> std::result::Result<WorkspaceId, Fault> {

@@ -14,7 +14,13 @@ use wasmill_core::{JobId, WorkspaceId};
 type Outcome<T> = std::result::Result<T, Fault>;
 
 /// Writes down how an attempt ended that is not the last one.
-pub(super) fn note(conn: &Connection, key: i64, attempt: u32, end: &RunEnd, lost: bool) -> Outcome<()> {
+pub(super) fn note(
+    conn: &Connection,
+    key: i64,
+    attempt: u32,
+    end: &RunEnd,
+    lost: bool,
+) -> Outcome<()> {
     let sql = "INSERT INTO job_attempt (job, attempt, lost, started, status, duration, memory, deleted, result, log) \
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
     let kept = !end.deleted;
@@ -34,7 +40,11 @@ pub(super) fn note(conn: &Connection, key: i64, attempt: u32, end: &RunEnd, lost
 }
 
 /// A job's attempts, oldest first.
-pub(super) fn read(conn: &Connection, workspace: &WorkspaceId, id: &JobId) -> Outcome<Vec<JobAttempt>> {
+pub(super) fn read(
+    conn: &Connection,
+    workspace: &WorkspaceId,
+    id: &JobId,
+) -> Outcome<Vec<JobAttempt>> {
     let snapshot = conn.unchecked_transaction()?;
     let Some(workspace) = workspace_row(&snapshot, workspace)? else {
         return Ok(Vec::new());

@@ -11,7 +11,12 @@ use wasmill_core::{JobId, WorkspaceId};
 
 type Outcome<T> = std::result::Result<T, Fault>;
 
-pub(super) fn cancel(tx: &mut Tx<'_>, workspace: &WorkspaceId, ids: &[JobId], why: &Cancellation) -> Outcome<Vec<CancelOutcome>> {
+pub(super) fn cancel(
+    tx: &mut Tx<'_>,
+    workspace: &WorkspaceId,
+    ids: &[JobId],
+    why: &Cancellation,
+) -> Outcome<Vec<CancelOutcome>> {
     let Some(workspace) = workspace_row(tx.conn, workspace)? else {
         return Ok(vec![CancelOutcome::NotFound; ids.len()]);
     };
@@ -23,7 +28,8 @@ pub(super) fn cancel(tx: &mut Tx<'_>, workspace: &WorkspaceId, ids: &[JobId], wh
             Some((key, Whereabouts::Waiting)) => {
                 note(tx.conn, key, why)?;
                 let sql = "SELECT concurrency_key FROM queue WHERE id = ?1 AND parked = 0";
-                let slot: Option<Option<i64>> = tx.conn.prepare_cached(sql)?.query_row([key], |row| row.get(0)).optional()?;
+                let slot: Option<Option<i64>> =
+                    tx.conn.prepare_cached(sql)?.query_row([key], |row| row.get(0)).optional()?;
                 let end = ends::canceled(why, None, why.at);
                 runs::finish(tx, key, workspace, Tally::WITHDRAWN, &end)?;
                 slots::free(tx.conn, slot.flatten())?;
@@ -31,7 +37,9 @@ pub(super) fn cancel(tx: &mut Tx<'_>, workspace: &WorkspaceId, ids: &[JobId], wh
             }
             Some((key, Whereabouts::Running)) => {
                 note(tx.conn, key, why)?;
-                tx.conn.prepare_cached("UPDATE queue SET marked = 1 WHERE id = ?1")?.execute([key])?;
+                tx.conn
+                    .prepare_cached("UPDATE queue SET marked = 1 WHERE id = ?1")?
+                    .execute([key])?;
                 CancelOutcome::Running
             }
         });
@@ -40,7 +48,8 @@ pub(super) fn cancel(tx: &mut Tx<'_>, workspace: &WorkspaceId, ids: &[JobId], wh
 }
 
 fn note(conn: &Connection, key: i64, why: &Cancellation) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO cancel (id, name, reason, at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING";
+    let sql =
+        "INSERT INTO cancel (id, name, reason, at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING";
     conn.prepare_cached(sql)?.execute((key, &why.by, &why.reason, why.at)).map(drop)
 }
 

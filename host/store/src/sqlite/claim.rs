@@ -1,4 +1,5 @@
-//! Taking jobs: of each workspace as many as its share is, and of one workspace those that are next.
+//! Taking jobs: of each workspace as many as its share is, and of one workspace those that are
+//! next.
 
 use super::fault::Fault;
 use super::line::{self, Line, Scan};
@@ -12,7 +13,13 @@ use wasmill_core::WorkspaceId;
 
 type Outcome<T> = std::result::Result<T, Fault>;
 
-pub(super) fn claim(tx: &mut Tx<'_>, worker: WorkerId, now: Micros, limit: u32, tags: &[String]) -> Outcome<Vec<ClaimedJob>> {
+pub(super) fn claim(
+    tx: &mut Tx<'_>,
+    worker: WorkerId,
+    now: Micros,
+    limit: u32,
+    tags: &[String],
+) -> Outcome<Vec<ClaimedJob>> {
     let conn = tx.conn;
     let mut claimed = Vec::new();
     let mut lines: BTreeMap<WorkspaceId, (u32, Line)> = BTreeMap::new();

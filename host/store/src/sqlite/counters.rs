@@ -1,4 +1,5 @@
-//! What the writer thread and its callers know of each other without a message: counts, and the state of the store.
+//! What the writer thread and its callers know of each other without a message: counts, and the
+//! state of the store.
 
 use super::tally::Tally;
 use crate::StoreError;
@@ -123,7 +124,9 @@ impl Counters {
 
     /// The answer when the writer is no longer there to give one.
     pub(super) fn gone(&self) -> StoreError {
-        self.stopped().unwrap_or_else(|| StoreError::Unavailable("the store stopped before it had confirmed the change".into()))
+        self.stopped().unwrap_or_else(|| {
+            StoreError::Unavailable("the store stopped before it had confirmed the change".into())
+        })
     }
 
     /// Takes a record out of the counts of what is on its way.

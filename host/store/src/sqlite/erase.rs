@@ -1,9 +1,10 @@
 //! Deleting payloads so that they are in no file any more.
 //!
-//! SQLite leaves the bytes of what is deleted where they are unless it is told otherwise. Overwriting what lies on pages
-//! that are written anyway costs nothing and is always on. Large payloads have pages of their own, which become free; to
-//! overwrite those costs as much as writing them did, so that is done only where somebody wants a payload gone. What the
-//! log's file still has is the writer's to forget.
+//! SQLite leaves the bytes of what is deleted where they are unless it is told otherwise.
+//! Overwriting what lies on pages that are written anyway costs nothing and is always on. Large
+//! payloads have pages of their own, which become free; to overwrite those costs as much as writing
+//! them did, so that is done only where somebody wants a payload gone. What the log's file still
+//! has is the writer's to forget.
 
 use super::attempts;
 use super::fault::Fault;
@@ -17,7 +18,8 @@ use wasmill_core::{JobId, WorkspaceId};
 /// What happens to the bytes of what is deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Overwrite {
-    /// Those on pages that are written anyway are overwritten. Pages that become free are left as they are.
+    /// Those on pages that are written anyway are overwritten. Pages that become free are left as
+    /// they are.
     Touched,
     /// All are overwritten.
     Everything,
@@ -47,7 +49,8 @@ pub(super) fn erase(tx: &mut Tx<'_>, workspace: &WorkspaceId, ids: &[JobId]) -> 
 }
 
 /// The jobs whose time has come.
-pub(super) const DUE: &str = "SELECT id FROM erasure INDEXED BY erasure_due WHERE due <= ?1 ORDER BY due, id LIMIT ?2";
+pub(super) const DUE: &str =
+    "SELECT id FROM erasure INDEXED BY erasure_due WHERE due <= ?1 ORDER BY due, id LIMIT ?2";
 
 /// True when there are any.
 pub(super) fn is_due(conn: &Connection, now: Micros) -> Result<bool, Fault> {
@@ -56,7 +59,11 @@ pub(super) fn is_due(conn: &Connection, now: Micros) -> Result<bool, Fault> {
 
 /// Empties jobs whose time has come.
 pub(super) fn erase_due(tx: &mut Tx<'_>, now: Micros, limit: u32) -> Result<u64, Fault> {
-    let keys = tx.conn.prepare_cached(DUE)?.query_map((now, limit), |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
+    let keys = tx
+        .conn
+        .prepare_cached(DUE)?
+        .query_map((now, limit), |row| row.get(0))?
+        .collect::<rusqlite::Result<Vec<i64>>>()?;
     let mut erased = 0;
     for key in keys {
         erased += erase_one(tx, key)?;
@@ -72,13 +79,20 @@ fn erase_one(tx: &mut Tx<'_>, key: i64) -> rusqlite::Result<u64> {
     let erased = erased?;
     // Its payload may have been in that row.
     tx.erased |= erased > 0;
-    tx.conn.prepare_cached("UPDATE erasure SET due = NULL WHERE id = ?1 AND due IS NOT NULL")?.execute([key])?;
+    tx.conn
+        .prepare_cached("UPDATE erasure SET due = NULL WHERE id = ?1 AND due IS NOT NULL")?
+        .execute([key])?;
     tx.erase_payload(key)?;
     Ok(erased as u64)
 }
 
 /// Notes what is to become of a job's payload. `end` is when it was over, for one that is.
-pub(super) fn note(conn: &Connection, key: i64, erasure: &Erasure, end: Option<Micros>) -> rusqlite::Result<()> {
+pub(super) fn note(
+    conn: &Connection,
+    key: i64,
+    erasure: &Erasure,
+    end: Option<Micros>,
+) -> rusqlite::Result<()> {
     if *erasure == Erasure::default() {
         return Ok(());
     }

@@ -1,8 +1,9 @@
 //! What an SQLite error means: for one operation, for its batch, or for the store as a whole.
 //!
-//! The rule that matters: after a failed commit or sync nobody knows what is on the disk, and a second attempt may
-//! seem to succeed while pages are lost. So such a failure is final, and only opening the file again, which recovers
-//! from its log, ends it. A full disk is different: it fails before anything is promised.
+//! The rule that matters: after a failed commit or sync nobody knows what is on the disk, and a
+//! second attempt may seem to succeed while pages are lost. So such a failure is final, and only
+//! opening the file again, which recovers from its log, ends it. A full disk is different: it fails
+//! before anything is promised.
 
 use crate::StoreError;
 use rusqlite::ErrorCode;
@@ -65,13 +66,15 @@ impl Failure {
         }
     }
 
-    /// What an SQLite error outside of any single operation means: of `BEGIN`, `COMMIT`, a checkpoint.
+    /// What an SQLite error outside of any single operation means: of `BEGIN`, `COMMIT`, a
+    /// checkpoint.
     pub(super) fn of(error: &rusqlite::Error) -> Self {
         let text: Arc<str> = error.to_string().into();
         let extended = error.sqlite_error().map(|error| error.extended_code);
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Failure::Full(text),
-            // The index of the log, which lies beside it and is rebuilt from it, cannot grow. The commit was not yet done.
+            // The index of the log, which lies beside it and is rebuilt from it, cannot grow. The
+            // commit was not yet done.
             _ if extended == Some(SQLITE_IOERR_SHMSIZE) => Failure::Full(text),
             _ => Failure::Fatal(text),
         }
@@ -86,7 +89,8 @@ impl Fault {
             Fault::Sql(error) => error,
         };
         match error.sqlite_error_code() {
-            // The data don't fit the schema: a mistake in this program or in its input, not in the file.
+            // The data don't fit the schema: a mistake in this program or in its input, not in the
+            // file.
             Some(ErrorCode::ConstraintViolation | ErrorCode::TooBig | ErrorCode::TypeMismatch) => {
                 Ok(StoreError::Corrupt(error.to_string()))
             }
@@ -103,7 +107,9 @@ impl Fault {
             Fault::Sql(error) => error,
         };
         match error.sqlite_error_code() {
-            None | Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Corrupt(error.to_string()),
+            None | Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                StoreError::Corrupt(error.to_string())
+            }
             Some(_) => StoreError::Unavailable(error.to_string()),
         }
     }

@@ -26,8 +26,7 @@ pub(super) struct Held {
 }
 
 /// The columns of one.
-pub(super) const HELD: &str =
-    "q.id, q.workspace, q.worker, q.attempt, q.failures, q.max_attempts, q.started, q.concurrency_key, x.name, x.reason, x.at";
+pub(super) const HELD: &str = "q.id, q.workspace, q.worker, q.attempt, q.failures, q.max_attempts, q.started, q.concurrency_key, x.name, x.reason, x.at";
 
 impl Held {
     pub(super) fn of(row: &Row<'_>) -> rusqlite::Result<Self> {

@@ -8,21 +8,37 @@ use rusqlite::OptionalExtension;
 
 type Outcome<T> = std::result::Result<T, Fault>;
 
-pub(super) fn enqueue_once(tx: &mut Tx<'_>, key: &IdempotencyKey, job: &NewJob) -> Outcome<Enqueued> {
+pub(super) fn enqueue_once(
+    tx: &mut Tx<'_>,
+    key: &IdempotencyKey,
+    job: &NewJob,
+) -> Outcome<Enqueued> {
     let workspace = tx.workspace(&job.workspace)?;
-    let sql = "SELECT body, job FROM idempotency WHERE workspace = ?1 AND digest = ?2 AND expires > ?3";
-    let found = tx.conn.prepare_cached(sql)?.query_row((workspace, key.digest, job.created), |row| Ok((row.get(0)?, row.get(1)?)));
+    let sql =
+        "SELECT body, job FROM idempotency WHERE workspace = ?1 AND digest = ?2 AND expires > ?3";
+    let found = tx
+        .conn
+        .prepare_cached(sql)?
+        .query_row((workspace, key.digest, job.created), |row| Ok((row.get(0)?, row.get(1)?)));
     let found: Option<([u8; 32], String)> = found.optional()?;
     if let Some((body, first)) = found {
         return match body == key.body {
-            true => Ok(Enqueued::Existing(first.parse().map_err(|error| corrupt("idempotency.job", error))?)),
+            true => Ok(Enqueued::Existing(
+                first.parse().map_err(|error| corrupt("idempotency.job", error))?,
+            )),
             false => Ok(Enqueued::Mismatch),
         };
     }
     queue::enqueue(tx, std::slice::from_ref(job))?;
     let sql = "INSERT INTO idempotency (workspace, digest, body, job, expires) VALUES (?1, ?2, ?3, ?4, ?5) \
         ON CONFLICT (workspace, digest) DO UPDATE SET body = excluded.body, job = excluded.job, expires = excluded.expires";
-    tx.conn.prepare_cached(sql)?.execute((workspace, key.digest, key.body, job.id.to_string(), key.expires))?;
+    tx.conn.prepare_cached(sql)?.execute((
+        workspace,
+        key.digest,
+        key.body,
+        job.id.to_string(),
+        key.expires,
+    ))?;
     Ok(Enqueued::New)
 }
 

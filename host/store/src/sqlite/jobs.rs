@@ -1,9 +1,13 @@
-//! The verbs of the queue and of the run records as callers know them: which thread does each, and when it is answered.
+//! The verbs of the queue and of the run records as callers know them: which thread does each, and
+//! when it is answered.
 
-use super::{Need, SqliteStore, attempts, cancel, claim, erase, idempotency, leases, line, list, lookup, purge, queue, runs};
+use super::{
+    Need, SqliteStore, attempts, cancel, claim, erase, idempotency, leases, line, list, lookup,
+    purge, queue, runs,
+};
 use crate::{
-    CancelOutcome, Cancellation, Claim, ClaimedJob, Completion, Counts, Enqueued, IdempotencyKey, Job, JobAttempt, JobFilter, Jobs, Micros,
-    NewJob, Result, Retry, RunRecord, WorkerId,
+    CancelOutcome, Cancellation, Claim, ClaimedJob, Completion, Counts, Enqueued, IdempotencyKey,
+    Job, JobAttempt, JobFilter, Jobs, Micros, NewJob, Result, Retry, RunRecord, WorkerId,
 };
 use async_trait::async_trait;
 use wasmill_core::{JobId, ScriptPath, WorkspaceId};
@@ -23,7 +27,13 @@ impl Jobs for SqliteStore {
         self.write(Need::Committed, move |tx| idempotency::purge(tx, now, limit)).await
     }
 
-    async fn claim(&self, worker: WorkerId, now: Micros, limit: u32, tags: &[String]) -> Result<Vec<ClaimedJob>> {
+    async fn claim(
+        &self,
+        worker: WorkerId,
+        now: Micros,
+        limit: u32,
+        tags: &[String],
+    ) -> Result<Vec<ClaimedJob>> {
         let tags = tags.to_vec();
         // A claim that a power cut undoes is made again; only its attempt is not counted.
         self.write(Need::Committed, move |tx| claim::claim(tx, worker, now, limit, &tags)).await
@@ -104,11 +114,18 @@ impl Jobs for SqliteStore {
         }
     }
 
-    async fn purge_runs(&self, workspace: &WorkspaceId, path: Option<&ScriptPath>, completed_before: Micros, limit: u32) -> Result<u64> {
+    async fn purge_runs(
+        &self,
+        workspace: &WorkspaceId,
+        path: Option<&ScriptPath>,
+        completed_before: Micros,
+        limit: u32,
+    ) -> Result<u64> {
         if self.has_pending_records() {
             self.settle(Need::Committed).await?;
         }
-        let old = purge::Old { workspace: workspace.clone(), path: path.cloned(), completed_before };
+        let old =
+            purge::Old { workspace: workspace.clone(), path: path.cloned(), completed_before };
         // As for what is to be erased. One that a power cut undoes is made again.
         let asked = old.clone();
         match self.read(move |conn| Ok(!asked.find(conn, 1)?.is_empty())).await? {
@@ -129,7 +146,8 @@ impl Jobs for SqliteStore {
     async fn job(&self, workspace: &WorkspaceId, id: JobId) -> Result<Option<Job>> {
         // Asked before looking, so that a record which is written in between is not missed.
         let pending = self.has_pending_records();
-        let look = |workspace: WorkspaceId| self.read(move |conn| lookup::find(conn, &workspace, &id));
+        let look =
+            |workspace: WorkspaceId| self.read(move |conn| lookup::find(conn, &workspace, &id));
         match look(workspace.clone()).await? {
             None if pending => {
                 self.catch_up().await?;
@@ -163,7 +181,12 @@ impl Jobs for SqliteStore {
             return Err(error);
         }
         let tally = self.counters.tally(workspace);
-        Ok(Counts { queued: unsigned(tally.waiting), running: unsigned(tally.running), suspended: 0, completed: unsigned(tally.finished) })
+        Ok(Counts {
+            queued: unsigned(tally.waiting),
+            running: unsigned(tally.running),
+            suspended: 0,
+            completed: unsigned(tally.finished),
+        })
     }
 
     async fn queue_position(&self, workspace: &WorkspaceId, at: Micros) -> Result<u64> {

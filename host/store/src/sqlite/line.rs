@@ -1,8 +1,8 @@
 //! Which job of a workspace is next: by priority, and among equal ones by time.
 //!
-//! The index of the jobs that may be taken is ordered by workspace, tag and priority before time, so that neither the jobs
-//! of others nor those that are for other workers or due later are walked over. The workspaces, tags and priorities that
-//! occur are found by leaping from one to the next.
+//! The index of the jobs that may be taken is ordered by workspace, tag and priority before time,
+//! so that neither the jobs of others nor those that are for other workers or due later are walked
+//! over. The workspaces, tags and priorities that occur are found by leaping from one to the next.
 
 use super::fault::Fault;
 use super::rows;
@@ -16,16 +16,18 @@ use wasmill_core::queue::Concurrency;
 
 type Outcome<T> = std::result::Result<T, Fault>;
 
-/// Jobs parked in one claim at most. Should there be more to park, the claim ends with what it has found until then.
+/// Jobs parked in one claim at most. Should there be more to park, the claim ends with what it has
+/// found until then.
 const MAX_PARKED: u32 = 10_000;
 /// Jobs of one group read at once at most.
 const MAX_BATCH: u32 = 256;
-/// Jobs of one group without room for them that the search for the next due one passes over at most, before it gives one of
-/// them: a look too early does no harm.
+/// Jobs of one group without room for them that the search for the next due one passes over at
+/// most, before it gives one of them: a look too early does no harm.
 const MAX_PASSED: u32 = 1_000;
 
-/// The first job of the next group in the index's order. The last value is later than any job of the group before: a seek
-/// begins at what it is given, and would otherwise walk over that whole group.
+/// The first job of the next group in the index's order. The last value is later than any job of
+/// the group before: a seek begins at what it is given, and would otherwise walk over that whole
+/// group.
 pub(super) const LEAP: &str = "SELECT workspace, tag, priority, run_at, id, concurrency_key, concurrency_limit \
     FROM queue INDEXED BY queue_ready WHERE worker IS NULL AND parked = 0 \
     AND (workspace, tag, priority, run_at) > (?1, ?2, ?3, ?4) \
@@ -76,14 +78,24 @@ impl Waiting {
 impl Group {
     fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
         let (workspace, tag, priority) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        Ok(Self { workspace, tag, priority, jobs: VecDeque::from([Waiting::of(row, 3)?]), more: true, read: 1 })
+        Ok(Self {
+            workspace,
+            tag,
+            priority,
+            jobs: VecDeque::from([Waiting::of(row, 3)?]),
+            more: true,
+            read: 1,
+        })
     }
 
     /// Reads jobs from the file when those read before are used up.
     fn fill(&mut self, fetch: &mut CachedStatement<'_>, until: Micros, count: u32) -> Outcome<()> {
         // More each time, for there may be many without room for them.
         let count = count.max(self.read).min(MAX_BATCH);
-        let found = fetch.query_map((self.workspace, self.tag, self.priority, until, count), |row| Waiting::of(row, 0))?;
+        let found = fetch
+            .query_map((self.workspace, self.tag, self.priority, until, count), |row| {
+                Waiting::of(row, 0)
+            })?;
         for job in found {
             self.jobs.push_back(job?);
         }
@@ -93,8 +105,13 @@ impl Group {
     }
 
     /// When the first job is due that there is room for. Parks nothing, for a reader cannot.
-    fn first_with_room(&self, fetch: &mut CachedStatement<'_>, slots: &mut Slots<'_>) -> Outcome<Option<Micros>> {
-        let mut jobs = fetch.query((self.workspace, self.tag, self.priority, Micros::MAX, MAX_PASSED))?;
+    fn first_with_room(
+        &self,
+        fetch: &mut CachedStatement<'_>,
+        slots: &mut Slots<'_>,
+    ) -> Outcome<Option<Micros>> {
+        let mut jobs =
+            fetch.query((self.workspace, self.tag, self.priority, Micros::MAX, MAX_PASSED))?;
         let (mut passed, mut last) = (0, None);
         while let Some(row) = jobs.next()? {
             let job = Waiting::of(row, 0)?;
@@ -143,7 +160,10 @@ pub(super) struct Scan<'c> {
 
 impl<'c> Scan<'c> {
     pub(super) fn new(conn: &'c Connection, now: Micros) -> Outcome<Self> {
-        let (fetch, park) = (conn.prepare_cached(DUE)?, conn.prepare_cached("UPDATE queue SET parked = 1 WHERE id = ?1")?);
+        let (fetch, park) = (
+            conn.prepare_cached(DUE)?,
+            conn.prepare_cached("UPDATE queue SET parked = 1 WHERE id = ?1")?,
+        );
         Ok(Self { now, slots: Slots::new(conn), fetch, park, parked: 0 })
     }
 
@@ -152,8 +172,8 @@ impl<'c> Scan<'c> {
         Ok(self.next(line, 1)?.is_some())
     }
 
-    /// Takes the next job of a workspace out of its line: the caller makes it a running one. `count`: how many will be
-    /// taken.
+    /// Takes the next job of a workspace out of its line: the caller makes it a running one.
+    /// `count`: how many will be taken.
     pub(super) fn take(&mut self, line: &mut Line, count: u32) -> Outcome<Option<i64>> {
         let Some(job) = self.next(line, count)?.and_then(|group| group.jobs.pop_front()) else {
             return Ok(None);
@@ -209,7 +229,9 @@ pub(super) fn next_due(conn: &Connection, tags: &[String]) -> Outcome<Option<Mic
     let mut fetch = snapshot.prepare_cached(DUE)?;
     let mut next: Option<Micros> = None;
     for group in groups(&snapshot, tags)? {
-        let Some(first) = group.jobs.front().filter(|first| next.is_none_or(|next| first.run_at < next)) else {
+        let Some(first) =
+            group.jobs.front().filter(|first| next.is_none_or(|next| first.run_at < next))
+        else {
             continue;
         };
         next = match slots.has_room(first.concurrency)? {

@@ -1,7 +1,7 @@
 //! Lists of jobs: a walk along one index, newest or oldest first, that stops when the list is full.
 //!
-//! Both tables are read in one snapshot: a job that moved from the queue to the run records between two reads would
-//! otherwise be in neither, or in both.
+//! Both tables are read in one snapshot: a job that moved from the queue to the run records between
+//! two reads would otherwise be in neither, or in both.
 
 use super::fault::Fault;
 use super::rows::{self, Extent};
@@ -27,7 +27,11 @@ pub(super) struct Resolved {
 }
 
 /// A workspace's jobs that fit a filter.
-pub(super) fn list(conn: &Connection, workspace: &WorkspaceId, filter: &JobFilter) -> Outcome<Vec<Job>> {
+pub(super) fn list(
+    conn: &Connection,
+    workspace: &WorkspaceId,
+    filter: &JobFilter,
+) -> Outcome<Vec<Job>> {
     let snapshot = conn.unchecked_transaction()?;
     let Some(resolved) = resolve(&snapshot, workspace, filter)? else {
         return Ok(Vec::new());
@@ -65,7 +69,11 @@ fn extent(filter: &JobFilter) -> Extent {
 }
 
 /// `None`: something that the filter names does not exist, and so nothing fits.
-fn resolve(conn: &Connection, workspace: &WorkspaceId, filter: &JobFilter) -> Outcome<Option<Resolved>> {
+fn resolve(
+    conn: &Connection,
+    workspace: &WorkspaceId,
+    filter: &JobFilter,
+) -> Outcome<Option<Resolved>> {
     let Some(workspace) = workspace_row(conn, workspace)? else {
         return Ok(None);
     };
@@ -78,14 +86,26 @@ fn resolve(conn: &Connection, workspace: &WorkspaceId, filter: &JobFilter) -> Ou
         let Some(key) = cursor(conn, id)? else { return Ok(None) };
         high = high.min(key);
     }
-    let mut resolved = Resolved { workspace, script: None, version: None, tag: None, label: None, keys: (low, high) };
+    let mut resolved = Resolved {
+        workspace,
+        script: None,
+        version: None,
+        tag: None,
+        label: None,
+        keys: (low, high),
+    };
     if let Some(path) = &filter.path {
         let sql = "SELECT id FROM script WHERE workspace = ?1 AND path = ?2";
-        resolved.script = conn.prepare_cached(sql)?.query_row((workspace, path.as_str()), |row| row.get(0)).optional()?;
+        resolved.script = conn
+            .prepare_cached(sql)?
+            .query_row((workspace, path.as_str()), |row| row.get(0))
+            .optional()?;
     }
     if let Some(hash) = &filter.version {
         let sql = "SELECT id, script FROM version WHERE workspace = ?1 AND hash = ?2";
-        let row = conn.prepare_cached(sql)?.query_row((workspace, hash.0), |row| Ok((row.get(0)?, row.get(1)?)));
+        let row = conn
+            .prepare_cached(sql)?
+            .query_row((workspace, hash.0), |row| Ok((row.get(0)?, row.get(1)?)));
         let Some((version, script)) = row.optional()? else { return Ok(None) };
         if filter.path.is_none() {
             // Only for its index: a version has one script.
@@ -102,13 +122,19 @@ fn resolve(conn: &Connection, workspace: &WorkspaceId, filter: &JobFilter) -> Ou
     Ok((!is_missing).then_some(resolved))
 }
 
-/// The key of a cursor. `None`: an id that was never seen and carries no time; nothing is known to lie beyond it.
+/// The key of a cursor. `None`: an id that was never seen and carries no time; nothing is known to
+/// lie beyond it.
 fn cursor(conn: &Connection, id: &JobId) -> Outcome<Option<i64>> {
     Ok(alias(conn, id)?.or_else(|| id.is_native().then(|| id.key())))
 }
 
-/// The query of one table. Every part of it is a constant; what was asked for is in the values only.
-pub(super) fn statement(queue: bool, resolved: &Resolved, filter: &JobFilter) -> (String, Vec<Value>) {
+/// The query of one table. Every part of it is a constant; what was asked for is in the values
+/// only.
+pub(super) fn statement(
+    queue: bool,
+    resolved: &Resolved,
+    filter: &JobFilter,
+) -> (String, Vec<Value>) {
     let failed = filter.wants_failed();
     let by_script = resolved.script.is_some();
     let index = match (queue, filter.parent.is_some(), by_script) {
@@ -161,9 +187,11 @@ pub(super) fn statement(queue: bool, resolved: &Resolved, filter: &JobFilter) ->
             parts.all.push("j.status = 0");
         }
         if !filter.statuses.is_empty() {
-            for (status, part) in
-                [(RunStatus::Success, "j.status <> 0"), (RunStatus::Failure, "j.status <> 1"), (RunStatus::Canceled, "j.status <> 2")]
-            {
+            for (status, part) in [
+                (RunStatus::Success, "j.status <> 0"),
+                (RunStatus::Failure, "j.status <> 1"),
+                (RunStatus::Canceled, "j.status <> 2"),
+            ] {
                 if !filter.statuses.contains(&status) {
                     parts.all.push(part);
                 }

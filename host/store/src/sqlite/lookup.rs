@@ -1,7 +1,7 @@
 //! Finding one job, wherever it is.
 //!
-//! Both tables are read in one snapshot: a job that moved from the queue to the run records between two reads would
-//! otherwise be in neither, or in both.
+//! Both tables are read in one snapshot: a job that moved from the queue to the run records between
+//! two reads would otherwise be in neither, or in both.
 
 use super::fault::Fault;
 use super::rows::{self, Extent};
@@ -52,7 +52,11 @@ pub(super) enum Whereabouts {
 }
 
 /// The key of a job of a workspace, and where the job is.
-pub(super) fn locate(conn: &Connection, workspace: i64, id: &JobId) -> Outcome<Option<(i64, Whereabouts)>> {
+pub(super) fn locate(
+    conn: &Connection,
+    workspace: i64,
+    id: &JobId,
+) -> Outcome<Option<(i64, Whereabouts)>> {
     let look = |key: i64, tail: Option<i64>| {
         let sql = "SELECT worker IS NOT NULL, 0 FROM queue WHERE id = ?1 AND tail IS ?2 AND workspace = ?3 \
             UNION ALL SELECT 0, 1 FROM run WHERE id = ?1 AND tail IS ?2 AND workspace = ?3";

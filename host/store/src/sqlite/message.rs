@@ -1,7 +1,8 @@
 //! What goes to the writer thread, and how its answers come back.
 //!
-//! An operation runs inside the batch's transaction and keeps its outcome to itself until the commit is known; only
-//! then is its caller told. A caller whose answer channel is dropped was told nothing, and so nothing counts as done.
+//! An operation runs inside the batch's transaction and keeps its outcome to itself until the
+//! commit is known; only then is its caller told. A caller whose answer channel is dropped was told
+//! nothing, and so nothing counts as done.
 
 use super::fault::{Failure, Fault};
 use super::tx::Tx;
@@ -68,8 +69,8 @@ pub(super) enum Verdict {
 pub(super) trait Operation: Send {
     /// True when it must be synced before it is answered.
     fn is_durable(&self) -> bool;
-    /// Does the work; a failure that concerns the whole batch is an error. May be called again, with another transaction,
-    /// after everything that the first call wrote was undone.
+    /// Does the work; a failure that concerns the whole batch is an error. May be called again,
+    /// with another transaction, after everything that the first call wrote was undone.
     fn run(&mut self, tx: &mut Tx<'_>) -> std::result::Result<Verdict, Failure>;
     /// Answers the caller, after the commit or its failure.
     fn settle(self: Box<Self>, failure: Option<&Failure>);

@@ -1,7 +1,9 @@
-//! Brings the database file to this program's schema: numbered SQL steps, forward only, each one transaction.
+//! Brings the database file to this program's schema: numbered SQL steps, forward only, each one
+//! transaction.
 //!
-//! The number of the last step is the file's `user_version`, written in the same transaction as the step. A file with
-//! a larger number belongs to a newer program and is refused, and so is one that holds something else altogether.
+//! The number of the last step is the file's `user_version`, written in the same transaction as the
+//! step. A file with a larger number belongs to a newer program and is refused, and so is one that
+//! holds something else altogether.
 
 use crate::{Result, StoreError};
 use rusqlite::{Connection, TransactionBehavior};
@@ -21,7 +23,8 @@ const APPLICATION_ID: i32 = 0x776d_696c;
 /// Applies the steps that the file lacks.
 ///
 /// # Errors
-/// `Unavailable` when the file is newer than this program or not wasmill's, or a step fails; the file is then as before.
+/// `Unavailable` when the file is newer than this program or not wasmill's, or a step fails; the
+/// file is then as before.
 pub(super) fn migrate(conn: &mut Connection) -> Result<()> {
     apply(conn, STEPS)
 }
@@ -48,9 +51,13 @@ fn present(conn: &Connection, steps: &[&str]) -> Result<usize> {
         )));
     }
     let application: i32 = pragma(conn, "application_id")?;
-    let is_empty = conn.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get::<_, bool>(0)).map_err(failed)?;
+    let is_empty = conn
+        .query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get::<_, bool>(0))
+        .map_err(failed)?;
     if application != APPLICATION_ID && !(is_empty && present == 0) {
-        return Err(StoreError::Unavailable("the database file was not made by wasmill; choose another data directory".into()));
+        return Err(StoreError::Unavailable(
+            "the database file was not made by wasmill; choose another data directory".into(),
+        ));
     }
     Ok(present)
 }
@@ -59,7 +66,9 @@ fn apply(conn: &mut Connection, steps: &[&str]) -> Result<()> {
     let present = present(conn, steps)?;
     for (index, step) in steps.iter().enumerate().skip(present) {
         let version = i32::try_from(index + 1).unwrap_or(i32::MAX);
-        let failed = |error: rusqlite::Error| StoreError::Unavailable(format!("migrating the database to version {version}: {error}"));
+        let failed = |error: rusqlite::Error| {
+            StoreError::Unavailable(format!("migrating the database to version {version}: {error}"))
+        };
         let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
         tx.execute_batch(step).map_err(failed)?;
         tx.pragma_update(None, "application_id", APPLICATION_ID).map_err(failed)?;
@@ -126,10 +135,18 @@ mod tests {
         for released in 1..STEPS.len() {
             let mut conn = Connection::open_in_memory().unwrap();
             apply(&mut conn, &STEPS[..released]).unwrap();
-            conn.execute("INSERT INTO workspace (name, title, created) VALUES ('main', 'Main', 1)", []).unwrap();
+            conn.execute(
+                "INSERT INTO workspace (name, title, created) VALUES ('main', 'Main', 1)",
+                [],
+            )
+            .unwrap();
             migrate(&mut conn).unwrap();
-            let kept: String = conn.query_row("SELECT name FROM workspace", [], |row| row.get(0)).unwrap();
-            assert_eq!((kept.as_str(), pragma::<u32>(&conn, "user_version").unwrap() as usize), ("main", STEPS.len()));
+            let kept: String =
+                conn.query_row("SELECT name FROM workspace", [], |row| row.get(0)).unwrap();
+            assert_eq!(
+                (kept.as_str(), pragma::<u32>(&conn, "user_version").unwrap() as usize),
+                ("main", STEPS.len())
+            );
         }
     }
     /// What was queued and recorded before retries, limits and shares is as if it had none.
@@ -139,7 +156,8 @@ mod tests {
         let mut conn = Connection::open(dir.path().join("wasmill.db")).unwrap();
         apply(&mut conn, &STEPS[..3]).unwrap();
         let id = |n: u16| crate::conformance::id(n);
-        let row = |n: u16| format!("{}, {}, 1, 1, 1, 1, 0, 5, 5, 1, 1, 0", id(n).key(), id(n).tail());
+        let row =
+            |n: u16| format!("{}, {}, 1, 1, 1, 1, 0, 5, 5, 1, 1, 0", id(n).key(), id(n).tail());
         let (hash, limits) = ([7; 32], r#"{"timeout_s":null,"memory_mib":null}"#);
         conn.execute_batch(
             "INSERT INTO workspace (name, title, created, runs) VALUES ('main', 'Main', 1, 1);
@@ -163,16 +181,23 @@ mod tests {
         .unwrap();
         drop(conn);
 
-        let store = crate::sqlite::SqliteStore::open(dir.path(), crate::sqlite::Options::default()).unwrap();
+        let store = crate::sqlite::SqliteStore::open(dir.path(), crate::sqlite::Options::default())
+            .unwrap();
         let main = crate::conformance::workspace("main");
         assert_eq!(store.workspace_settings(&main).await.unwrap(), WorkspaceSettings::default());
         let counts = Counts { queued: 1, running: 1, completed: 1, ..Counts::default() };
         assert_eq!(store.counts(&main).await.unwrap(), counts);
         let claimed = store.claim(1, 9, 9, &[]).await.unwrap();
-        assert_eq!(claimed.iter().map(|job| (job.job.id, job.failures)).collect::<Vec<_>>(), [(id(1), 0)]);
+        assert_eq!(
+            claimed.iter().map(|job| (job.job.id, job.failures)).collect::<Vec<_>>(),
+            [(id(1), 0)]
+        );
         // It had no second start.
         assert_eq!(store.rescue(9, true).await.unwrap(), 0);
-        assert_eq!(store.ended(&[1, 2, 3].map(|n| (main.clone(), id(n)))).await.unwrap(), [1, 2, 3].map(id));
+        assert_eq!(
+            store.ended(&[1, 2, 3].map(|n| (main.clone(), id(n)))).await.unwrap(),
+            [1, 2, 3].map(id)
+        );
         let old = store.job(&main, id(3)).await.unwrap().unwrap().job;
         assert_eq!((old.retry, old.concurrency, old.awaited), (None, None, false));
         assert_eq!(store.purge_runs(&main, None, Micros::MAX, 9).await.unwrap(), 3);

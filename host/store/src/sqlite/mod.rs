@@ -1,7 +1,8 @@
 //! The embedded back end: SQLite, one file, one writing thread, a few readers.
 //!
-//! One file, so that moving a job from the queue to the run records is one atomic commit. One writing thread, so that
-//! nobody ever waits for a lock and every commit carries what gathered meanwhile. The directory belongs to one process.
+//! One file, so that moving a job from the queue to the run records is one atomic commit. One
+//! writing thread, so that nobody ever waits for a lock and every commit carries what gathered
+//! meanwhile. The directory belongs to one process.
 
 mod accounts;
 mod attempts;
@@ -64,7 +65,8 @@ const DROP_WAIT: Duration = Duration::from_secs(5);
 enum Need {
     /// Once it is on the disk.
     Synced,
-    /// Once it is committed: the end of the process doesn't undo it, but a power cut within the next second may.
+    /// Once it is committed: the end of the process doesn't undo it, but a power cut within the
+    /// next second may.
     Committed,
 }
 
@@ -94,8 +96,9 @@ impl SqliteStore {
         self.counters.stats().dropped_payloads
     }
 
-    /// Waits until the store is dead, and says why. A host that hears of it should stop: nothing can be written any
-    /// more, and a new start recovers what was acknowledged. Never resolves for a store that works or was closed.
+    /// Waits until the store is dead, and says why. A host that hears of it should stop: nothing
+    /// can be written any more, and a new start recovers what was acknowledged. Never resolves for
+    /// a store that works or was closed.
     pub async fn failed(&self) -> String {
         let mut state = self.counters.state.subscribe();
         loop {
@@ -108,7 +111,8 @@ impl SqliteStore {
         }
     }
 
-    /// Writes out everything, ends the writing thread and gives up the directory. Every verb after it is `Unavailable`.
+    /// Writes out everything, ends the writing thread and gives up the directory. Every verb after
+    /// it is `Unavailable`.
     ///
     /// # Errors
     /// `Unavailable` when the last of it could not be written.
@@ -139,7 +143,8 @@ impl SqliteStore {
         answer.await.map_err(|_| self.counters.gone())?
     }
 
-    /// Waits until the runs that were recorded so far can be read. On a full disk they are dropped, and reading goes on.
+    /// Waits until the runs that were recorded so far can be read. On a full disk they are dropped,
+    /// and reading goes on.
     async fn catch_up(&self) -> Result<()> {
         match self.settle(Need::Committed).await {
             Err(StoreError::Full(_)) => Ok(()),
@@ -172,8 +177,8 @@ impl SqliteStore {
         self.counters.pending.load(Ordering::Acquire) > 0
     }
 
-    /// Sends a finished run to the writer without waiting: with its payload while there is room, without it when room
-    /// is short, and not at all when there is none.
+    /// Sends a finished run to the writer without waiting: with its payload while there is room,
+    /// without it when room is short, and not at all when there is none.
     fn try_record(&self, mut run: RunRecord) -> bool {
         let Some(inbox) = &self.inbox else {
             return false;
@@ -185,7 +190,8 @@ impl SqliteStore {
         }
         let payload = run.job.args.len() + run.end.result.get().len() + run.end.log.len();
         let held = self.counters.pending_bytes.load(Ordering::Acquire);
-        let is_short = inbox.capacity() < inbox.max_capacity().div_ceil(4) || held.saturating_add(payload) > self.record_bytes;
+        let is_short = inbox.capacity() < inbox.max_capacity().div_ceil(4)
+            || held.saturating_add(payload) > self.record_bytes;
         let bytes = if is_short { 0 } else { payload };
         if is_short {
             run.job.args = bytes::Bytes::new();
@@ -194,7 +200,8 @@ impl SqliteStore {
         }
         let is_thinned = is_short && !run.end.deleted;
         let record = Record { run: Box::new(run), with_body: !is_short, bytes };
-        // Counted before it is sent, so that whoever saw this return finds the record pending or written.
+        // Counted before it is sent, so that whoever saw this return finds the record pending or
+        // written.
         self.counters.pending_bytes.fetch_add(bytes, Ordering::AcqRel);
         self.counters.pending.fetch_add(1, Ordering::AcqRel);
         let sent = inbox.try_send(Message::Record(record)).is_ok();
@@ -209,7 +216,8 @@ impl SqliteStore {
 }
 
 impl Drop for SqliteStore {
-    /// Waits for the writer to end, so that the directory can be opened again at once, but not for ever.
+    /// Waits for the writer to end, so that the directory can be opened again at once, but not for
+    /// ever.
     fn drop(&mut self) {
         self.readers.close();
         drop(self.inbox.take());
@@ -221,7 +229,8 @@ impl Drop for SqliteStore {
     }
 }
 
-/// The bit pattern of an unsigned number that the schema keeps as a signed one; what doesn't fit is cut to the largest.
+/// The bit pattern of an unsigned number that the schema keeps as a signed one; what doesn't fit is
+/// cut to the largest.
 fn signed(number: impl TryInto<i64>) -> i64 {
     number.try_into().unwrap_or(i64::MAX)
 }

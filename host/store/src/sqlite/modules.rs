@@ -12,7 +12,12 @@ pub(super) fn in_use(conn: &Connection, module: &Digest) -> rusqlite::Result<boo
 }
 
 /// Keeps a module that is about to be deployed, unless it is being collected.
-pub(super) fn reserve(conn: &Connection, module: &Digest, now: Micros, until: Micros) -> Result<(), Fault> {
+pub(super) fn reserve(
+    conn: &Connection,
+    module: &Digest,
+    now: Micros,
+    until: Micros,
+) -> Result<(), Fault> {
     let sql = "INSERT INTO module (digest, reserved) VALUES (?1, ?3) ON CONFLICT (digest) DO UPDATE \
         SET reserved = max(coalesce(reserved, ?3), ?3) WHERE collecting IS NULL OR collecting < ?2";
     match conn.prepare_cached(sql)?.execute((module.0, now, until))? {
@@ -21,8 +26,14 @@ pub(super) fn reserve(conn: &Connection, module: &Digest, now: Micros, until: Mi
     }
 }
 
-/// Marks a module that nobody needs, nobody has reserved and nobody is collecting yet; false when there is such a one.
-pub(super) fn collect(conn: &Connection, module: &Digest, now: Micros, until: Micros) -> rusqlite::Result<bool> {
+/// Marks a module that nobody needs, nobody has reserved and nobody is collecting yet; false when
+/// there is such a one.
+pub(super) fn collect(
+    conn: &Connection,
+    module: &Digest,
+    now: Micros,
+    until: Micros,
+) -> rusqlite::Result<bool> {
     if in_use(conn, module)? {
         return Ok(false);
     }
@@ -33,7 +44,8 @@ pub(super) fn collect(conn: &Connection, module: &Digest, now: Micros, until: Mi
 
 /// Forgets a module that was collected.
 pub(super) fn collected(conn: &Connection, module: &Digest) -> rusqlite::Result<()> {
-    conn.prepare_cached("UPDATE module SET collecting = NULL WHERE digest = ?1")?.execute([module.0])?;
+    conn.prepare_cached("UPDATE module SET collecting = NULL WHERE digest = ?1")?
+        .execute([module.0])?;
     let sql = "DELETE FROM module WHERE digest = ?1 AND reserved IS NULL";
     conn.prepare_cached(sql)?.execute([module.0]).map(drop)
 }

@@ -1,4 +1,5 @@
-//! What nodes need of each other in SQLite, where there is one node: the directory belongs to one process.
+//! What nodes need of each other in SQLite, where there is one node: the directory belongs to one
+//! process.
 
 use super::{Need, SqliteStore};
 use crate::{Micros, Nodes, Result, Signal, WorkerId};

@@ -31,7 +31,8 @@ pub struct Options {
     pub readers: usize,
     /// Operations and records on their way to the writer. Default 65,536: seconds of work for it.
     pub channel: usize,
-    /// Operations and records in one transaction at most. Default 1,024: more than that gains nothing.
+    /// Operations and records in one transaction at most. Default 1,024: more than that gains
+    /// nothing.
     pub batch: usize,
     /// How long records alone wait for company. Default 10 ms, which halves their cost.
     pub linger: Duration,
@@ -41,7 +42,8 @@ pub struct Options {
     pub scrub: Duration,
     /// Pages of log after which it is copied into the database. Default 4,000 of 4 KiB.
     pub checkpoint_pages: u32,
-    /// Payload bytes of records on their way; above it they are kept without payload. Default 256 MiB.
+    /// Payload bytes of records on their way; above it they are kept without payload. Default 256
+    /// MiB.
     pub record_bytes: usize,
     /// Largest size of the database file in bytes. Default: the disk's.
     pub max_bytes: Option<u64>,
@@ -67,7 +69,8 @@ impl SqliteStore {
     /// Opens the store in a directory, which is made when it is missing, and starts its thread.
     ///
     /// # Errors
-    /// `Unavailable` when another process has the directory, the file is newer than this program or it can't be used.
+    /// `Unavailable` when another process has the directory, the file is newer than this program or
+    /// it can't be used.
     pub fn open(dir: &Path, options: Options) -> Result<Self> {
         make_dir(dir)?;
         let lock = DirLock::take(dir)?;
@@ -92,7 +95,8 @@ impl SqliteStore {
         let (ending, ended) = std::sync::mpsc::channel::<()>();
         let thread = std::thread::Builder::new().name("store-writer".into()).spawn(move || {
             let closing = writer.run();
-            // The file and its lock go first: whoever is told that the store is closed may open it again.
+            // The file and its lock go first: whoever is told that the store is closed may open it
+            // again.
             drop(writer);
             drop(watch);
             if let Some(reply) = closing {
@@ -100,9 +104,19 @@ impl SqliteStore {
             }
             drop(ending);
         });
-        let thread = thread.map_err(|error| StoreError::Unavailable(format!("the storage thread could not be started: {error}")))?;
+        let thread = thread.map_err(|error| {
+            StoreError::Unavailable(format!("the storage thread could not be started: {error}"))
+        })?;
         let (writer, signals) = (thread.thread().clone(), broadcast::Sender::new(SIGNALS));
-        Ok(Self { inbox: Some(inbox), counters, readers, writer, signals, ended: Mutex::new(ended), record_bytes })
+        Ok(Self {
+            inbox: Some(inbox),
+            counters,
+            readers,
+            writer,
+            signals,
+            ended: Mutex::new(ended),
+            record_bytes,
+        })
     }
 }
 
@@ -115,7 +129,9 @@ pub(super) fn opening(file: &Path, error: &rusqlite::Error) -> StoreError {
 
 /// Makes the directory, and its entry in the one above durable.
 fn make_dir(dir: &Path) -> Result<()> {
-    let failed = |error: std::io::Error| StoreError::Unavailable(format!("the data directory {}: {error}", dir.display()));
+    let failed = |error: std::io::Error| {
+        StoreError::Unavailable(format!("the data directory {}: {error}", dir.display()))
+    };
     if dir.is_dir() {
         return Ok(());
     }
@@ -128,7 +144,8 @@ fn make_dir(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Makes the file before SQLite does, for its owner only: it holds what callers send. The log inherits that.
+/// Makes the file before SQLite does, for its owner only: it holds what callers send. The log
+/// inherits that.
 pub(super) fn make_private(file: &Path) -> Result<()> {
     let mut options = std::fs::OpenOptions::new();
     options.create(true).append(true);
@@ -138,7 +155,8 @@ pub(super) fn make_private(file: &Path) -> Result<()> {
     made.map_err(|error| StoreError::Unavailable(format!("{}: {error}", file.display())))
 }
 
-/// Keeps SQLite from planning a statement anew whenever its values change: the plans depend on the statements alone.
+/// Keeps SQLite from planning a statement anew whenever its values change: the plans depend on the
+/// statements alone.
 pub(super) fn keep_plans(conn: &Connection) -> rusqlite::Result<()> {
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
 }
@@ -148,10 +166,14 @@ fn prepare(conn: &Connection, options: &Options) -> rusqlite::Result<()> {
     keep_plans(conn)?;
     conn.set_prepared_statement_cache_capacity(128);
     conn.pragma_update(None, "page_size", 4_096)?;
-    let mode: String = conn.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    let mode: String =
+        conn.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
     if mode != "wal" {
         let reason = format!("the file system doesn't support write-ahead logging (got {mode})");
-        return Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN), Some(reason)));
+        return Err(rusqlite::Error::SqliteFailure(
+            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN),
+            Some(reason),
+        ));
     }
     conn.pragma_update(None, "synchronous", "FULL")?;
     // The writer does this itself, where it sees the errors.
@@ -176,12 +198,17 @@ fn depth(conn: &Connection) -> Result<Depth> {
             let (queued, running): (i64, i64) = (row.get(2)?, row.get(3)?);
             Ok(Tally { waiting: queued - running, running, finished: row.get(4)? })
         };
-        conn.prepare(sql)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?, tally(row)?)))?.collect()
+        conn.prepare(sql)?
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?, tally(row)?)))?
+            .collect()
     };
-    let rows = read().map_err(|error| StoreError::Unavailable(format!("counting the queued jobs: {error}")))?;
+    let rows = read()
+        .map_err(|error| StoreError::Unavailable(format!("counting the queued jobs: {error}")))?;
     let mut depth = Depth::default();
     for (name, row, tally) in rows {
-        let id: WorkspaceId = name.parse().map_err(|error| StoreError::Corrupt(format!("workspace {name:?}: {error}")))?;
+        let id: WorkspaceId = name
+            .parse()
+            .map_err(|error| StoreError::Corrupt(format!("workspace {name:?}: {error}")))?;
         depth.workspaces.insert(id, row);
         depth.tallies.insert(row, tally);
     }

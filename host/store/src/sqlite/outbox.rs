@@ -1,7 +1,7 @@
 //! Webhooks and their outbox in SQLite: the verbs, and when each is answered.
 //!
-//! The moment at which a workspace's oldest waiting event is due stands in the row of its webhook, so that finding what is
-//! due next reads one index, however many events wait.
+//! The moment at which a workspace's oldest waiting event is due stands in the row of its webhook,
+//! so that finding what is due next reads one index, however many events wait.
 
 mod log;
 
@@ -9,7 +9,10 @@ use super::fault::Fault;
 use super::tx::{Tx, workspace_row};
 use super::{Need, SqliteStore, corrupt, signed};
 use crate::changes::{Columns, from_columns, to_columns};
-use crate::{Attempt, Delivery, DeliveryRecord, EventId, KEPT_ATTEMPTS, Micros, Next, Outbox, Result, StoreError, Webhook};
+use crate::{
+    Attempt, Delivery, DeliveryRecord, EventId, KEPT_ATTEMPTS, Micros, Next, Outbox, Result,
+    StoreError, Webhook,
+};
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row};
 use tokio::sync::watch;
@@ -78,7 +81,11 @@ impl Outbox for SqliteStore {
                 return Ok(false);
             };
             give_up(tx.conn, workspace, Micros::MAX, at)?;
-            Ok(tx.conn.prepare_cached("DELETE FROM webhook WHERE workspace = ?1")?.execute([workspace])? > 0)
+            Ok(tx
+                .conn
+                .prepare_cached("DELETE FROM webhook WHERE workspace = ?1")?
+                .execute([workspace])?
+                > 0)
         })
         .await
     }
@@ -132,13 +139,22 @@ impl Outbox for SqliteStore {
         .await
     }
 
-    async fn deliveries(&self, workspace: &WorkspaceId, before: Option<EventId>, limit: u32) -> Result<Vec<DeliveryRecord>> {
+    async fn deliveries(
+        &self,
+        workspace: &WorkspaceId,
+        before: Option<EventId>,
+        limit: u32,
+    ) -> Result<Vec<DeliveryRecord>> {
         let workspace = workspace.clone();
-        self.read(move |conn| log::read(conn, &workspace, before.unwrap_or(EventId::MAX), limit)).await
+        self.read(move |conn| log::read(conn, &workspace, before.unwrap_or(EventId::MAX), limit))
+            .await
     }
 
     async fn purge_deliveries(&self, before: Micros, limit: u32) -> Result<u64> {
-        self.write(Need::Committed, move |tx| Ok(tx.conn.prepare_cached(PURGE)?.execute((before, limit))? as u64)).await
+        self.write(Need::Committed, move |tx| {
+            Ok(tx.conn.prepare_cached(PURGE)?.execute((before, limit))? as u64)
+        })
+        .await
     }
 
     fn outbox_changes(&self) -> watch::Receiver<u64> {
@@ -158,18 +174,26 @@ impl Tx<'_> {
     }
 }
 
-fn insert(conn: &Connection, workspace: i64, change: &Change, at: Micros, state: i64) -> Outcome<EventId> {
+fn insert(
+    conn: &Connection,
+    workspace: i64,
+    change: &Change,
+    at: Micros,
+    state: i64,
+) -> Outcome<EventId> {
     let columns = to_columns(change);
     let settled = (state != WAITING).then_some(at);
     let sql = "INSERT INTO event (workspace, kind, path, old_path, hash, at, state, settled) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-    let values = (workspace, columns.kind, columns.path, columns.old_path, columns.hash, at, state, settled);
+    let values =
+        (workspace, columns.kind, columns.path, columns.old_path, columns.hash, at, state, settled);
     conn.prepare_cached(sql)?.execute(values)?;
     Ok(conn.last_insert_rowid())
 }
 
 fn note(tx: &mut Tx<'_>, event: EventId, attempt: &Attempt, next: Next) -> Outcome<bool> {
     let sql = "UPDATE event SET attempts = attempts + 1 WHERE id = ?1 RETURNING workspace, state";
-    let noted = tx.conn.prepare_cached(sql)?.query_row([event], |row| Ok((row.get(0)?, row.get(1)?)));
+    let noted =
+        tx.conn.prepare_cached(sql)?.query_row([event], |row| Ok((row.get(0)?, row.get(1)?)));
     let Some((workspace, state)): Option<(i64, i64)> = noted.optional()? else {
         return Ok(false);
     };
@@ -190,7 +214,9 @@ fn note(tx: &mut Tx<'_>, event: EventId, attempt: &Attempt, next: Next) -> Outco
         Next::GiveUp { .. } if waited => oldest.map(|_| attempt.at),
         Next::Retry(_) | Next::GiveUp { .. } => return Ok(true),
     };
-    tx.conn.prepare_cached("UPDATE webhook SET due = ?2 WHERE workspace = ?1")?.execute((workspace, due))?;
+    tx.conn
+        .prepare_cached("UPDATE webhook SET due = ?2 WHERE workspace = ?1")?
+        .execute((workspace, due))?;
     tx.told = true;
     Ok(true)
 }
@@ -225,14 +251,25 @@ fn delivery(row: &Row<'_>) -> Outcome<Delivery> {
 
 /// A change from its four columns, which begin at one.
 fn change(row: &Row<'_>, first: usize) -> Outcome<Change> {
-    let (path, old_path): (Option<String>, Option<String>) = (row.get(first + 1)?, row.get(first + 2)?);
-    let columns = Columns { kind: row.get(first)?, path: path.as_deref(), old_path: old_path.as_deref(), hash: row.get(first + 3)? };
+    let (path, old_path): (Option<String>, Option<String>) =
+        (row.get(first + 1)?, row.get(first + 2)?);
+    let columns = Columns {
+        kind: row.get(first)?,
+        path: path.as_deref(),
+        old_path: old_path.as_deref(),
+        hash: row.get(first + 3)?,
+    };
     Ok(from_columns(&columns)?)
 }
 
 /// A webhook from its four columns, which begin at one.
 fn webhook(row: &Row<'_>, first: usize) -> rusqlite::Result<Webhook> {
-    Ok(Webhook { url: row.get(first)?, secret: row.get(first + 1)?, changed_by: row.get(first + 2)?, changed: row.get(first + 3)? })
+    Ok(Webhook {
+        url: row.get(first)?,
+        secret: row.get(first + 1)?,
+        changed_by: row.get(first + 2)?,
+        changed: row.get(first + 3)?,
+    })
 }
 
 fn no_webhook(workspace: &WorkspaceId) -> StoreError {

@@ -1,7 +1,8 @@
 //! A few read-only connections for queries, each used by one blocking task at a time.
 //!
-//! A query begins its own snapshot, so it sees every commit that was acknowledged before it. The number is small on
-//! purpose: the file's pages are in memory most of the time and queries are short.
+//! A query begins its own snapshot, so it sees every commit that was acknowledged before it. The
+//! number is small on purpose: the file's pages are in memory most of the time and queries are
+//! short.
 
 use super::fault::Fault;
 use super::open::keep_plans;

@@ -10,7 +10,8 @@ use wasmill_core::{ScriptPath, WorkspaceId};
 
 type Outcome<T> = std::result::Result<T, Fault>;
 
-/// A workspace's oldest finished jobs. None was over before it was created, so those created later are not looked at.
+/// A workspace's oldest finished jobs. None was over before it was created, so those created later
+/// are not looked at.
 pub(super) const OF_WORKSPACE: &str = "SELECT id FROM run INDEXED BY run_workspace \
     WHERE workspace = ?1 AND id < ?2 AND created < ?3 AND started + duration < ?3 ORDER BY id LIMIT ?4";
 /// The same of a script.
@@ -47,14 +48,18 @@ impl Old {
             None => (OF_WORKSPACE, workspace),
             Some(path) => {
                 let sql = "SELECT id FROM script WHERE workspace = ?1 AND path = ?2";
-                let script = conn.prepare_cached(sql)?.query_row((workspace, path.as_str()), |row| row.get(0)).optional()?;
+                let script = conn
+                    .prepare_cached(sql)?
+                    .query_row((workspace, path.as_str()), |row| row.get(0))
+                    .optional()?;
                 let Some(script) = script else { return Ok(Vec::new()) };
                 (OF_SCRIPT, script)
             }
         };
         let (_, high) = bounds(&Span { after: None, before: Some(self.completed_before) });
         let mut statement = conn.prepare_cached(sql)?;
-        let keys = statement.query_map((row, high, self.completed_before, limit), |row| row.get(0))?;
+        let keys =
+            statement.query_map((row, high, self.completed_before, limit), |row| row.get(0))?;
         Ok(keys.collect::<rusqlite::Result<_>>()?)
     }
 }

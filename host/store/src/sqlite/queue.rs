@@ -23,7 +23,12 @@ pub(super) fn enqueue(tx: &mut Tx<'_>, jobs: &[NewJob]) -> Outcome<()> {
     Ok(())
 }
 
-pub(super) fn adopt(tx: &mut Tx<'_>, job: &NewJob, worker: WorkerId, started: Micros) -> Outcome<Claim> {
+pub(super) fn adopt(
+    tx: &mut Tx<'_>,
+    job: &NewJob,
+    worker: WorkerId,
+    started: Micros,
+) -> Outcome<Claim> {
     let workspace = tx.workspace(&job.workspace)?;
     let runnable = tx.runnable(workspace, &job.version)?;
     let key = insert(tx, workspace, runnable, job)?;
@@ -112,7 +117,8 @@ pub(super) fn release(tx: &mut Tx<'_>, worker: WorkerId, jobs: &[Claim]) -> Outc
             held.finish(tx, &end)?;
             continue;
         }
-        let sql = "UPDATE queue SET worker = NULL, started = NULL, attempt = attempt - 1 WHERE id = ?1";
+        let sql =
+            "UPDATE queue SET worker = NULL, started = NULL, attempt = attempt - 1 WHERE id = ?1";
         tx.conn.prepare_cached(sql)?.execute([held.key])?;
         held.returned(tx)?;
         released += 1;

@@ -26,7 +26,8 @@ pub(super) enum Extent {
     LineWithArgs,
 }
 
-/// The query for jobs of one table; both give the columns that [`job`] reads. `CROSS JOIN` keeps the order of the loops.
+/// The query for jobs of one table; both give the columns that [`job`] reads. `CROSS JOIN` keeps
+/// the order of the loops.
 pub(super) fn select(queue: bool, extent: Extent, index: Option<&str>, which: &str) -> String {
     let state = match queue {
         true => "j.started, NULL, NULL, NULL, 0",
@@ -36,7 +37,9 @@ pub(super) fn select(queue: bool, extent: Extent, index: Option<&str>, which: &s
     let body = match (queue, extent) {
         (_, Extent::Line) => "NULL, NULL, NULL",
         (true, _) => "(SELECT args FROM queue_args WHERE id = j.id), NULL, NULL",
-        (false, Extent::LineWithArgs) => "coalesce(j.args, b.args, (SELECT args FROM queue_args WHERE id = j.id)), NULL, NULL",
+        (false, Extent::LineWithArgs) => {
+            "coalesce(j.args, b.args, (SELECT args FROM queue_args WHERE id = j.id)), NULL, NULL"
+        }
         (false, Extent::Whole) => {
             "coalesce(j.args, b.args, (SELECT args FROM queue_args WHERE id = j.id)), coalesce(j.result, b.result), coalesce(j.log, b.log)"
         }
@@ -143,7 +146,9 @@ fn end(row: &Row<'_>, started: i64, extent: Extent) -> Result<RunEnd, Fault> {
     let result: Option<Vec<u8>> = row.get(21)?;
     let (result, log) = match (result, extent) {
         (Some(result), _) => (json(result)?, bytes(row, 22)?),
-        (None, Extent::Whole) if !deleted => (RawValue::NULL.to_owned(), Bytes::from_static(NOT_KEPT)),
+        (None, Extent::Whole) if !deleted => {
+            (RawValue::NULL.to_owned(), Bytes::from_static(NOT_KEPT))
+        }
         (None, _) => (RawValue::NULL.to_owned(), Bytes::new()),
     };
     Ok(RunEnd {

@@ -9,8 +9,8 @@ use rusqlite::{CachedStatement, Connection, ErrorCode, params};
 
 type Outcome<T> = std::result::Result<T, Fault>;
 
-/// Bytes of arguments, result and log together that go into the run's own row. Lists walk over these rows, so it is no more
-/// than most small calls need.
+/// Bytes of arguments, result and log together that go into the run's own row. Lists walk over
+/// these rows, so it is no more than most small calls need.
 const INLINE_BYTES: usize = 512;
 
 /// The statements that write records, looked up once for a batch.
@@ -48,7 +48,11 @@ impl<'a> Payload<'a> {
 
     /// What goes into the run's row, and what beside it.
     fn split(self) -> (Self, Option<Self>) {
-        let bytes = [self.args, self.result, self.log].into_iter().flatten().map(<[u8]>::len).sum::<usize>();
+        let bytes = [self.args, self.result, self.log]
+            .into_iter()
+            .flatten()
+            .map(<[u8]>::len)
+            .sum::<usize>();
         if bytes <= INLINE_BYTES { (self, None) } else { (Self::default(), Some(self)) }
     }
 }
@@ -56,7 +60,11 @@ impl<'a> Payload<'a> {
 /// Writes the record of a run that never was in the queue.
 pub(super) fn insert(tx: &mut Tx<'_>, run: &RunRecord, with_body: bool) -> Outcome<()> {
     let RunRecord { job, end } = run;
-    let payload = if with_body && !end.deleted { Payload::of(Some(job.args.as_ref()), end) } else { Payload::default() };
+    let payload = if with_body && !end.deleted {
+        Payload::of(Some(job.args.as_ref()), end)
+    } else {
+        Payload::default()
+    };
     let (within, beside) = payload.split();
     let workspace = tx.workspace(&job.workspace)?;
     let known = Known {
@@ -70,7 +78,11 @@ pub(super) fn insert(tx: &mut Tx<'_>, run: &RunRecord, with_body: bool) -> Outco
     let key = match tx.fresh_place(&job.id, job.created)? {
         // Nobody has looked whether a run has this key; hardly ever does one.
         Some(place) => match known.insert(tx, job, end, place, within) {
-            Err(Fault::Sql(error)) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => None,
+            Err(Fault::Sql(error))
+                if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) =>
+            {
+                None
+            }
             inserted => inserted.map(|()| Some(place.key))?,
         },
         None => None,
@@ -102,7 +114,14 @@ struct Known {
 }
 
 impl Known {
-    fn insert(&self, tx: &mut Tx<'_>, job: &NewJob, end: &RunEnd, place: Place, payload: Payload<'_>) -> Outcome<()> {
+    fn insert(
+        &self,
+        tx: &mut Tx<'_>,
+        job: &NewJob,
+        end: &RunEnd,
+        place: Place,
+        payload: Payload<'_>,
+    ) -> Outcome<()> {
         tx.recorder()?.run.execute(params![
             place.key,
             place.tail,
@@ -138,8 +157,15 @@ impl Known {
 }
 
 /// Moves a job of a workspace from the queue to the run records.
-pub(super) fn finish(tx: &mut Tx<'_>, key: i64, workspace: i64, change: Tally, end: &RunEnd) -> Outcome<()> {
-    let (within, beside) = if end.deleted { (Payload::default(), None) } else { Payload::of(None, end).split() };
+pub(super) fn finish(
+    tx: &mut Tx<'_>,
+    key: i64,
+    workspace: i64,
+    change: Tally,
+    end: &RunEnd,
+) -> Outcome<()> {
+    let (within, beside) =
+        if end.deleted { (Payload::default(), None) } else { Payload::of(None, end).split() };
     let sql = "INSERT INTO run (id, tail, workspace, script, version, caller, trigger, created, run_at, timeout, \
         max_attempts, tag, priority, label, parent, root, attempt, started, status, duration, memory, deleted, \
         retry, concurrency_key, concurrency_limit, awaited, result, log) \

@@ -11,7 +11,8 @@ use std::time::Duration;
 use wasmill_core::outbox::Change;
 use wasmill_core::{Digest, ScriptPath, VersionHash, WorkspaceId};
 
-/// The columns of a version that [`version`] reads. Its parent is the one before it in the order of deployment.
+/// The columns of a version that [`version`] reads. Its parent is the one before it in the order of
+/// deployment.
 const VERSION: &str = "SELECT v.hash, v.manifest, s.path, v.module, v.module_bytes, v.kind, v.limits, v.schema, \
     v.summary, v.created_by, v.created, s.archived, v.deleted, \
     (SELECT p.hash FROM version p WHERE p.script = v.script AND p.deployed < v.deployed ORDER BY p.deployed DESC LIMIT 1) \
@@ -34,7 +35,11 @@ impl Scripts for SqliteStore {
         .await
     }
 
-    async fn version(&self, workspace: &WorkspaceId, hash: &VersionHash) -> Result<Option<Version>> {
+    async fn version(
+        &self,
+        workspace: &WorkspaceId,
+        hash: &VersionHash,
+    ) -> Result<Option<Version>> {
         let (workspace, hash) = (workspace.clone(), *hash);
         self.read(move |conn| match workspace_row(conn, &workspace)? {
             Some(workspace) => one(conn, BY_HASH, (workspace, hash.0)),
@@ -43,7 +48,12 @@ impl Scripts for SqliteStore {
         .await
     }
 
-    async fn list_scripts(&self, workspace: &WorkspaceId, after: Option<&ScriptPath>, limit: u32) -> Result<Vec<Version>> {
+    async fn list_scripts(
+        &self,
+        workspace: &WorkspaceId,
+        after: Option<&ScriptPath>,
+        limit: u32,
+    ) -> Result<Vec<Version>> {
         // Every path is larger than the empty text.
         let after = after.map_or_else(String::new, ToString::to_string);
         let workspace = workspace.clone();
@@ -56,7 +66,12 @@ impl Scripts for SqliteStore {
         .await
     }
 
-    async fn history(&self, workspace: &WorkspaceId, path: &ScriptPath, limit: u32) -> Result<Vec<Version>> {
+    async fn history(
+        &self,
+        workspace: &WorkspaceId,
+        path: &ScriptPath,
+        limit: u32,
+    ) -> Result<Vec<Version>> {
         let (workspace, path) = (workspace.clone(), path.clone());
         self.read(move |conn| {
             let which = "WHERE s.workspace = (SELECT id FROM workspace WHERE name = ?1) AND s.path = ?2 \
@@ -66,7 +81,12 @@ impl Scripts for SqliteStore {
         .await
     }
 
-    async fn archive(&self, workspace: &WorkspaceId, path: &ScriptPath, at: Micros) -> Result<bool> {
+    async fn archive(
+        &self,
+        workspace: &WorkspaceId,
+        path: &ScriptPath,
+        at: Micros,
+    ) -> Result<bool> {
         let (workspace, path) = (workspace.clone(), path.clone());
         self.write(Need::Synced, move |tx| {
             let Some(workspace) = workspace_row(tx.conn, &workspace)? else {
@@ -84,7 +104,12 @@ impl Scripts for SqliteStore {
         .await
     }
 
-    async fn delete_version(&self, workspace: &WorkspaceId, hash: &VersionHash, at: Micros) -> Result<bool> {
+    async fn delete_version(
+        &self,
+        workspace: &WorkspaceId,
+        hash: &VersionHash,
+        at: Micros,
+    ) -> Result<bool> {
         let (workspace, hash) = (workspace.clone(), *hash);
         self.write(Need::Synced, move |tx| {
             let Some(workspace) = workspace_row(tx.conn, &workspace)? else {
@@ -107,8 +132,10 @@ impl Scripts for SqliteStore {
 
     async fn collect_module(&self, module: &Digest, now: Micros, until: Micros) -> Result<bool> {
         let module = *module;
-        // Whoever is told that it may go removes it, and so no power cut may bring back what kept it.
-        self.write(Need::Synced, move |tx| Ok(modules::collect(tx.conn, &module, now, until)?)).await
+        // Whoever is told that it may go removes it, and so no power cut may bring back what kept
+        // it.
+        self.write(Need::Synced, move |tx| Ok(modules::collect(tx.conn, &module, now, until)?))
+            .await
     }
 
     async fn module_collected(&self, module: &Digest) -> Result<()> {
@@ -116,7 +143,12 @@ impl Scripts for SqliteStore {
         self.write(Need::Committed, move |tx| Ok(modules::collected(tx.conn, &module)?)).await
     }
 
-    async fn set_retention(&self, workspace: &WorkspaceId, path: &ScriptPath, keep: Option<Duration>) -> Result<bool> {
+    async fn set_retention(
+        &self,
+        workspace: &WorkspaceId,
+        path: &ScriptPath,
+        keep: Option<Duration>,
+    ) -> Result<bool> {
         let (workspace, path) = (workspace.clone(), path.clone());
         self.write(Need::Synced, move |tx| {
             let sql = "UPDATE script SET keep_runs = ?3 WHERE workspace = (SELECT id FROM workspace WHERE name = ?1) AND path = ?2";
@@ -146,13 +178,18 @@ impl Scripts for SqliteStore {
 
 const BY_HASH: &str = "WHERE v.workspace = ?1 AND v.hash = ?2";
 
-fn deploy(tx: &mut Tx<'_>, workspace_id: &WorkspaceId, new: &NewVersion) -> std::result::Result<Deployed, Fault> {
+fn deploy(
+    tx: &mut Tx<'_>,
+    workspace_id: &WorkspaceId,
+    new: &NewVersion,
+) -> std::result::Result<Deployed, Fault> {
     let workspace = tx.workspace(workspace_id)?;
     let known = one(tx.conn, BY_HASH, (workspace, new.hash.0))?;
     if let Some(known) = &known
         && known.version.path != new.path
     {
-        let text = format!("version {} exists already at the path {}", new.hash, known.version.path);
+        let text =
+            format!("version {} exists already at the path {}", new.hash, known.version.path);
         return Err(StoreError::Conflict(text).into());
     }
     tx.changed = true;
@@ -162,8 +199,11 @@ fn deploy(tx: &mut Tx<'_>, workspace_id: &WorkspaceId, new: &NewVersion) -> std:
     let mut statement = tx.conn.prepare_cached(sql)?;
     let script: i64 = statement.query_row((workspace, new.path.as_str()), |row| row.get(0))?;
     let sql = "SELECT deployed, hash FROM version WHERE script = ?1 ORDER BY deployed DESC LIMIT 1";
-    let last: Option<(i64, [u8; 32])> =
-        tx.conn.prepare_cached(sql)?.query_row([script], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let last: Option<(i64, [u8; 32])> = tx
+        .conn
+        .prepare_cached(sql)?
+        .query_row([script], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
     let next = last.map_or(1, |(deployed, _)| deployed + 1);
     let created = known.as_ref().is_none_or(|known| known.deleted);
     if created {
@@ -186,17 +226,24 @@ fn deploy(tx: &mut Tx<'_>, workspace_id: &WorkspaceId, new: &NewVersion) -> std:
     }
 }
 
-fn delete_version(tx: &mut Tx<'_>, workspace: i64, hash: VersionHash, at: Micros) -> std::result::Result<bool, Fault> {
+fn delete_version(
+    tx: &mut Tx<'_>,
+    workspace: i64,
+    hash: VersionHash,
+    at: Micros,
+) -> std::result::Result<bool, Fault> {
     tx.forget_version(workspace, hash);
     let sql = "UPDATE version SET deleted = 1, manifest = '', schema = NULL, summary = '' \
         WHERE workspace = ?1 AND hash = ?2 AND deleted = 0 RETURNING script";
-    let script: Option<i64> = tx.conn.prepare_cached(sql)?.query_row((workspace, hash.0), |row| row.get(0)).optional()?;
+    let script: Option<i64> =
+        tx.conn.prepare_cached(sql)?.query_row((workspace, hash.0), |row| row.get(0)).optional()?;
     let Some(script) = script else {
         return Ok(false);
     };
     tx.changed = true;
     let sql = "SELECT path, NOT EXISTS (SELECT 1 FROM version WHERE script = ?1 AND deleted = 0) FROM script WHERE id = ?1";
-    let (path, was_last): (String, bool) = tx.conn.prepare_cached(sql)?.query_row([script], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let (path, was_last): (String, bool) =
+        tx.conn.prepare_cached(sql)?.query_row([script], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let path: ScriptPath = path.parse().map_err(|error| corrupt("script.path", error))?;
     tx.tell(workspace, at, &Change::ScriptDeleted { path: path.clone(), hash })?;
     if was_last {
@@ -206,15 +253,28 @@ fn delete_version(tx: &mut Tx<'_>, workspace: i64, hash: VersionHash, at: Micros
 }
 
 /// The hash of what `newest` finds.
-fn newest_hash(conn: &Connection, workspace: i64, path: &ScriptPath) -> std::result::Result<Option<VersionHash>, Fault> {
+fn newest_hash(
+    conn: &Connection,
+    workspace: i64,
+    path: &ScriptPath,
+) -> std::result::Result<Option<VersionHash>, Fault> {
     let sql = "SELECT v.hash FROM script s JOIN version v ON v.script = s.id \
         WHERE s.workspace = ?1 AND s.path = ?2 AND s.archived = 0 AND v.deleted = 0 ORDER BY v.deployed DESC LIMIT 1";
-    let hash = conn.prepare_cached(sql)?.query_row((workspace, path.as_str()), |row| row.get(0)).optional()?;
+    let hash = conn
+        .prepare_cached(sql)?
+        .query_row((workspace, path.as_str()), |row| row.get(0))
+        .optional()?;
     Ok(hash.map(Digest))
 }
 
 /// Writes a new version, or one again that was deleted.
-fn write(conn: &Connection, workspace: i64, script: i64, deployed: i64, new: &NewVersion) -> std::result::Result<(), Fault> {
+fn write(
+    conn: &Connection,
+    workspace: i64,
+    script: i64,
+    deployed: i64,
+    new: &NewVersion,
+) -> std::result::Result<(), Fault> {
     let limits = serde_json::to_string(&new.limits);
     let limits = limits.map_err(|error| corrupt("version.limits", error))?;
     let sql = "INSERT INTO version (workspace, hash, script, deployed, manifest, module, module_bytes, kind, limits, \
@@ -240,11 +300,19 @@ fn write(conn: &Connection, workspace: i64, script: i64, deployed: i64, new: &Ne
     Ok(())
 }
 
-fn one(conn: &Connection, which: &str, values: impl rusqlite::Params) -> std::result::Result<Option<Version>, Fault> {
+fn one(
+    conn: &Connection,
+    which: &str,
+    values: impl rusqlite::Params,
+) -> std::result::Result<Option<Version>, Fault> {
     Ok(many(conn, which, values)?.into_iter().next())
 }
 
-fn many(conn: &Connection, which: &str, values: impl rusqlite::Params) -> std::result::Result<Vec<Version>, Fault> {
+fn many(
+    conn: &Connection,
+    which: &str,
+    values: impl rusqlite::Params,
+) -> std::result::Result<Vec<Version>, Fault> {
     let mut statement = conn.prepare_cached(&format!("{VERSION} {which}"))?;
     let mut rows = statement.query(values)?;
     let mut versions = Vec::new();
@@ -272,5 +340,10 @@ fn version(row: &Row<'_>) -> std::result::Result<Version, Fault> {
         created: row.get(10)?,
     };
     let parent: Option<[u8; 32]> = row.get(13)?;
-    Ok(Version { version, deleted: row.get(12)?, archived: row.get(11)?, parent: parent.map(Digest) })
+    Ok(Version {
+        version,
+        deleted: row.get(12)?,
+        archived: row.get(11)?,
+        parent: parent.map(Digest),
+    })
 }

@@ -1,9 +1,10 @@
 //! How many jobs of a key run, and which ones wait because of that.
 //!
-//! A job that a claim meets while as many of its key run as its limit allows is parked: no claim meets it again until one
-//! of those has ended. Jobs with the same key, tag, priority and limit are a class, in the order of their times. Of a class
-//! with room for `n` jobs, the first `n` are never parked: whatever makes room for one more, or takes one of those away,
-//! sets the first parked one free. So parking changes nothing about which jobs are taken.
+//! A job that a claim meets while as many of its key run as its limit allows is parked: no claim
+//! meets it again until one of those has ended. Jobs with the same key, tag, priority and limit are
+//! a class, in the order of their times. Of a class with room for `n` jobs, the first `n` are never
+//! parked: whatever makes room for one more, or takes one of those away, sets the first parked one
+//! free. So parking changes nothing about which jobs are taken.
 
 use super::fault::Fault;
 use crate::Micros;
@@ -15,7 +16,8 @@ type Outcome<T> = std::result::Result<T, Fault>;
 
 /// How many jobs of a key run.
 pub(super) const RUNNING: &str = "SELECT count(*) FROM queue INDEXED BY queue_slots WHERE concurrency_key = ?1 AND worker IS NOT NULL";
-/// The first parked job of the next class of a key. The last value is later than any job: see [`super::line::LEAP`].
+/// The first parked job of the next class of a key. The last value is later than any job: see
+/// [`super::line::LEAP`].
 pub(super) const PARKED: &str = "SELECT tag, priority, concurrency_limit, id FROM queue INDEXED BY queue_parked \
     WHERE parked = 1 AND concurrency_key = ?1 \
     AND (tag, priority, concurrency_limit, run_at) > (?2, ?3, ?4, ?5) \
@@ -52,7 +54,9 @@ impl<'c> Slots<'c> {
         use std::collections::hash_map::Entry;
         Ok(match self.running.entry(key) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(new) => new.insert(self.conn.prepare_cached(RUNNING)?.query_row([key], |row| row.get(0))?),
+            Entry::Vacant(new) => {
+                new.insert(self.conn.prepare_cached(RUNNING)?.query_row([key], |row| row.get(0))?)
+            }
         })
     }
 }
@@ -71,16 +75,20 @@ impl Parked {
     }
 }
 
-/// Sets free what may start now that a job of a key has ended, went back to the queue or no longer waits.
+/// Sets free what may start now that a job of a key has ended, went back to the queue or no longer
+/// waits.
 pub(super) fn free(conn: &Connection, key: Option<i64>) -> Outcome<()> {
     let Some(key) = key else { return Ok(()) };
     let mut next = conn.prepare_cached(PARKED)?;
     let mut slots = Slots::new(conn);
     let mut last = (i64::MIN, i64::MIN, i64::MIN);
-    while let Some(parked) = next.query_row((key, last.0, last.1, last.2, Micros::MAX), Parked::of).optional()? {
+    while let Some(parked) =
+        next.query_row((key, last.0, last.1, last.2, Micros::MAX), Parked::of).optional()?
+    {
         last = (parked.tag, parked.priority, parked.limit.into());
         if slots.has_room(Some(Concurrency { key, limit: parked.limit }))? {
-            conn.prepare_cached("UPDATE queue SET parked = 0 WHERE id = ?1")?.execute([parked.first])?;
+            conn.prepare_cached("UPDATE queue SET parked = 0 WHERE id = ?1")?
+                .execute([parked.first])?;
         }
     }
     Ok(())

@@ -40,7 +40,10 @@ impl AddAssign for Tally {
 }
 
 /// Adds a batch's changes up, and writes down how many runs each workspace has from then on.
-pub(super) fn sum(conn: &Connection, changes: Vec<(i64, Tally)>) -> rusqlite::Result<HashMap<i64, Tally>> {
+pub(super) fn sum(
+    conn: &Connection,
+    changes: Vec<(i64, Tally)>,
+) -> rusqlite::Result<HashMap<i64, Tally>> {
     let mut sums: HashMap<i64, Tally> = HashMap::new();
     for (workspace, change) in changes {
         *sums.entry(workspace).or_default() += change;

@@ -1,7 +1,9 @@
-//! One batch's transaction as operations see it: the connection, and the dictionary from names to row ids.
+//! One batch's transaction as operations see it: the connection, and the dictionary from names to
+//! row ids.
 //!
-//! The dictionary's rows seldom change, so what was looked up once is kept in memory. A name that was added within an
-//! operation which is undone must be forgotten again; that is rare, and then everything is.
+//! The dictionary's rows seldom change, so what was looked up once is kept in memory. A name that
+//! was added within an operation which is undone must be forgotten again; that is rare, and then
+//! everything is.
 
 use super::corrupt;
 use super::fault::Fault;
@@ -74,12 +76,17 @@ pub(crate) struct Tx<'a> {
 /// A point to come back to.
 pub(super) struct Savepoint {
     tallies: usize,
-    /// Rows that the connection had changed before it. `None`: SQLite knows of the point, and can undo what was written since.
+    /// Rows that the connection had changed before it. `None`: SQLite knows of the point, and can
+    /// undo what was written since.
     changes: Option<u64>,
 }
 
 impl<'a> Tx<'a> {
-    pub(super) fn new(conn: &'a Connection, names: &'a mut Names, before: &'a Shares<WorkspaceId>) -> Self {
+    pub(super) fn new(
+        conn: &'a Connection,
+        names: &'a mut Names,
+        before: &'a Shares<WorkspaceId>,
+    ) -> Self {
         Self {
             conn,
             names,
@@ -102,10 +109,16 @@ impl<'a> Tx<'a> {
         }
     }
 
-    /// The place of a new job whose key is its id's and larger than any in the queue. Whether a run has that key is for its
-    /// insertion to find out. `None`: see [`Tx::place`].
-    pub(super) fn fresh_place(&mut self, id: &JobId, created: Micros) -> Result<Option<Place>, Fault> {
-        let Some(key) = own_key(id, created).filter(|_| !self.names.aliases) else { return Ok(None) };
+    /// The place of a new job whose key is its id's and larger than any in the queue. Whether a run
+    /// has that key is for its insertion to find out. `None`: see [`Tx::place`].
+    pub(super) fn fresh_place(
+        &mut self,
+        id: &JobId,
+        created: Micros,
+    ) -> Result<Option<Place>, Fault> {
+        let Some(key) = own_key(id, created).filter(|_| !self.names.aliases) else {
+            return Ok(None);
+        };
         let newest = match self.newest_queued {
             Some(newest) => newest,
             None => {
@@ -126,7 +139,10 @@ impl<'a> Tx<'a> {
         self.names.fresh = false;
         // What is about to be done may queue jobs.
         self.newest_queued = None;
-        Ok(Savepoint { tallies: self.tallies.len(), changes: (!real).then(|| self.conn.total_changes()) })
+        Ok(Savepoint {
+            tallies: self.tallies.len(),
+            changes: (!real).then(|| self.conn.total_changes()),
+        })
     }
 
     pub(super) fn keep(&mut self, savepoint: Savepoint) -> rusqlite::Result<()> {
@@ -173,7 +189,10 @@ impl<'a> Tx<'a> {
             return Ok(tenant.clone());
         }
         let sql = "SELECT name, weight FROM workspace WHERE id = ?1";
-        let (name, weight): (String, u32) = self.conn.prepare_cached(sql)?.query_row([row], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let (name, weight): (String, u32) = self
+            .conn
+            .prepare_cached(sql)?
+            .query_row([row], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let id: WorkspaceId = name.parse().map_err(|error| corrupt("workspace.name", error))?;
         self.names.fresh = true;
         make_room(&mut self.names.tenants);
@@ -198,7 +217,11 @@ impl<'a> Tx<'a> {
     }
 
     /// The rows of a version of this workspace and its script, or `NotFound`.
-    pub(super) fn runnable(&mut self, workspace: i64, hash: &VersionHash) -> Result<Runnable, Fault> {
+    pub(super) fn runnable(
+        &mut self,
+        workspace: i64,
+        hash: &VersionHash,
+    ) -> Result<Runnable, Fault> {
         if let Some(runnable) = self.names.versions.get(&(workspace, *hash)) {
             return Ok(*runnable);
         }
@@ -206,7 +229,9 @@ impl<'a> Tx<'a> {
         let found = self
             .conn
             .prepare_cached(sql)?
-            .query_row((workspace, hash.0), |row| Ok(Runnable { version: row.get(0)?, script: row.get(1)?, deleted: row.get(2)? }))
+            .query_row((workspace, hash.0), |row| {
+                Ok(Runnable { version: row.get(0)?, script: row.get(1)?, deleted: row.get(2)? })
+            })
             .optional()?;
         match found {
             Some(runnable) => {
@@ -270,8 +295,9 @@ impl<'a> Tx<'a> {
 
     /// Finds the place of a new job, or `Conflict` when its id is taken.
     ///
-    /// That an id has this host's form proves nothing, for callers may choose theirs: when its time is not about that of
-    /// the creation, or the key is taken by another job, this one gets an alias too.
+    /// That an id has this host's form proves nothing, for callers may choose theirs: when its time
+    /// is not about that of the creation, or the key is taken by another job, this one gets an
+    /// alias too.
     pub(super) fn place(&mut self, id: &JobId, created: Micros) -> Result<Place, Fault> {
         let taken = || StoreError::Conflict(format!("job {id} exists already"));
         if self.names.aliases && alias(self.conn, id)?.is_some() {
@@ -296,7 +322,8 @@ impl<'a> Tx<'a> {
 
     /// The tail of the job that has a key; `Some(None)` for one with an alias.
     fn occupant(&self, key: i64) -> rusqlite::Result<Option<Option<i64>>> {
-        let sql = "SELECT tail FROM queue WHERE id = ?1 UNION ALL SELECT tail FROM run WHERE id = ?1";
+        let sql =
+            "SELECT tail FROM queue WHERE id = ?1 UNION ALL SELECT tail FROM run WHERE id = ?1";
         self.conn.prepare_cached(sql)?.query_row([key], |row| row.get(0)).optional()
     }
 }

@@ -22,7 +22,8 @@ struct Table {
     delete: &'static str,
     one: &'static str,
     page: &'static str,
-    /// What is told of a new row, of one that is gone, and of one that was changed and has the paths before and now.
+    /// What is told of a new row, of one that is gone, and of one that was changed and has the
+    /// paths before and now.
     created: fn(String) -> Change,
     deleted: fn(String) -> Change,
     updated: fn(String, String) -> Change,
@@ -62,7 +63,12 @@ const RESOURCES: Table = Table {
 
 #[async_trait]
 impl Values for SqliteStore {
-    async fn put_variable(&self, workspace: &WorkspaceId, variable: &Variable, mode: &PutMode) -> Result<()> {
+    async fn put_variable(
+        &self,
+        workspace: &WorkspaceId,
+        variable: &Variable,
+        mode: &PutMode,
+    ) -> Result<()> {
         self.put(&VARIABLES, workspace, Item::<bool>::from(variable.clone()), mode).await
     }
 
@@ -70,7 +76,13 @@ impl Values for SqliteStore {
         Ok(self.value(&VARIABLES, workspace, path).await?.map(Item::<bool>::into))
     }
 
-    async fn list_variables(&self, workspace: &WorkspaceId, prefix: &str, after: Option<&str>, limit: u32) -> Result<Vec<Variable>> {
+    async fn list_variables(
+        &self,
+        workspace: &WorkspaceId,
+        prefix: &str,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Variable>> {
         let page = self.page::<bool>(&VARIABLES, workspace, None, prefix, after, limit).await?;
         Ok(page.into_iter().map(Item::into).collect())
     }
@@ -79,7 +91,12 @@ impl Values for SqliteStore {
         self.delete(&VARIABLES, workspace, path, at).await
     }
 
-    async fn put_resource(&self, workspace: &WorkspaceId, resource: &Resource, mode: &PutMode) -> Result<()> {
+    async fn put_resource(
+        &self,
+        workspace: &WorkspaceId,
+        resource: &Resource,
+        mode: &PutMode,
+    ) -> Result<()> {
         self.put(&RESOURCES, workspace, Item::<String>::from(resource.clone()), mode).await
     }
 
@@ -120,7 +137,13 @@ impl Values for SqliteStore {
 }
 
 impl SqliteStore {
-    async fn put<K>(&self, table: &'static Table, workspace: &WorkspaceId, item: Item<K>, mode: &PutMode) -> Result<()>
+    async fn put<K>(
+        &self,
+        table: &'static Table,
+        workspace: &WorkspaceId,
+        item: Item<K>,
+        mode: &PutMode,
+    ) -> Result<()>
     where
         K: ToSql + Send + 'static,
     {
@@ -132,7 +155,12 @@ impl SqliteStore {
         .await
     }
 
-    async fn value<K>(&self, table: &'static Table, workspace: &WorkspaceId, path: &str) -> Result<Option<Item<K>>>
+    async fn value<K>(
+        &self,
+        table: &'static Table,
+        workspace: &WorkspaceId,
+        path: &str,
+    ) -> Result<Option<Item<K>>>
     where
         K: FromSql + Send + 'static,
     {
@@ -157,19 +185,29 @@ impl SqliteStore {
         K: FromSql + Send + 'static,
     {
         let (workspace, prefix) = (workspace.clone(), prefix.to_owned());
-        // Every path is larger than the empty text, and none has characters beyond the one that ends the range.
+        // Every path is larger than the empty text, and none has characters beyond the one that
+        // ends the range.
         let (after, end) = (after.unwrap_or_default().to_owned(), format!("{prefix}\u{10ffff}"));
         self.read(move |conn| match workspace_row(conn, &workspace)? {
-            Some(workspace) => items(conn, table.page, (workspace, prefix, end, after, kinds, limit)),
+            Some(workspace) => {
+                items(conn, table.page, (workspace, prefix, end, after, kinds, limit))
+            }
             None => Ok(Vec::new()),
         })
         .await
     }
 
-    async fn delete(&self, table: &'static Table, workspace: &WorkspaceId, path: &str, at: Micros) -> Result<()> {
+    async fn delete(
+        &self,
+        table: &'static Table,
+        workspace: &WorkspaceId,
+        path: &str,
+        at: Micros,
+    ) -> Result<()> {
         let (workspace, path) = (workspace.clone(), path.to_owned());
         self.write(Need::Synced, move |tx| {
-            let workspace = workspace_row(tx.conn, &workspace)?.ok_or_else(|| missing(table, &path))?;
+            let workspace =
+                workspace_row(tx.conn, &workspace)?.ok_or_else(|| missing(table, &path))?;
             if tx.conn.prepare_cached(table.delete)?.execute((workspace, &path))? == 0 {
                 return Err(missing(table, &path));
             }
@@ -179,7 +217,13 @@ impl SqliteStore {
     }
 }
 
-fn put<K: ToSql>(tx: &mut Tx<'_>, table: &Table, workspace: i64, item: &Item<K>, mode: &PutMode) -> Outcome<()> {
+fn put<K: ToSql>(
+    tx: &mut Tx<'_>,
+    table: &Table,
+    workspace: i64,
+    item: &Item<K>,
+    mode: &PutMode,
+) -> Outcome<()> {
     let Item { path, value, kind, description, changed_by, changed } = item;
     if let PutMode::Rename(old) = mode
         && tx.conn.prepare_cached(table.delete)?.execute((workspace, old))? == 0
@@ -188,7 +232,9 @@ fn put<K: ToSql>(tx: &mut Tx<'_>, table: &Table, workspace: i64, item: &Item<K>,
     }
     let values = (workspace, path, value, kind, description, changed_by, changed);
     let replaced = match mode {
-        PutMode::Update | PutMode::Upsert => tx.conn.prepare_cached(table.replace)?.execute(values)?,
+        PutMode::Update | PutMode::Upsert => {
+            tx.conn.prepare_cached(table.replace)?.execute(values)?
+        }
         PutMode::Create | PutMode::Rename(_) => 0,
     };
     if replaced > 0 {
@@ -201,8 +247,12 @@ fn put<K: ToSql>(tx: &mut Tx<'_>, table: &Table, workspace: i64, item: &Item<K>,
         return Err(StoreError::Conflict(format!("{} {path} exists already", table.what)).into());
     }
     match mode {
-        PutMode::Rename(old) => tx.tell(workspace, *changed, &(table.updated)(old.clone(), path.clone())),
-        PutMode::Create | PutMode::Update | PutMode::Upsert => tx.tell(workspace, *changed, &(table.created)(path.clone())),
+        PutMode::Rename(old) => {
+            tx.tell(workspace, *changed, &(table.updated)(old.clone(), path.clone()))
+        }
+        PutMode::Create | PutMode::Update | PutMode::Upsert => {
+            tx.tell(workspace, *changed, &(table.created)(path.clone()))
+        }
     }
 }
 
@@ -210,7 +260,11 @@ fn missing(table: &Table, path: &str) -> Fault {
     StoreError::NotFound(format!("{} {path}", table.what)).into()
 }
 
-fn items<K: FromSql>(conn: &Connection, sql: &str, values: impl rusqlite::Params) -> Outcome<Vec<Item<K>>> {
+fn items<K: FromSql>(
+    conn: &Connection,
+    sql: &str,
+    values: impl rusqlite::Params,
+) -> Outcome<Vec<Item<K>>> {
     let item = |row: &Row<'_>| {
         Ok(Item {
             path: row.get(0)?,

@@ -1,8 +1,10 @@
-//! The one thread that writes: gathers what arrived during the last commit and commits it as one transaction.
+//! The one thread that writes: gathers what arrived during the last commit and commits it as one
+//! transaction.
 //!
-//! Group commit needs no timer: while a batch is being synced the next one gathers by itself. Only a batch of nothing
-//! but finished runs, for which nobody waits, lingers a little to become larger. Such batches are not synced either;
-//! a barrier follows within a second. Callers are answered after the commit and never before.
+//! Group commit needs no timer: while a batch is being synced the next one gathers by itself. Only
+//! a batch of nothing but finished runs, for which nobody waits, lingers a little to become larger.
+//! Such batches are not synced either; a barrier follows within a second. Callers are answered
+//! after the commit and never before.
 
 mod checkpoint;
 mod gather;
@@ -30,8 +32,9 @@ use wasmill_core::queue::Shares;
 /// How long a transaction waits for the write lock, which only another program can have.
 pub(super) const BUSY_WAIT: Duration = Duration::from_secs(5);
 
-/// Records that are written before whoever else wants this processor gets a turn. Without turns a writer that woke up keeps
-/// a processor until the system's next tick, some milliseconds; with one for each record, changing over costs too much.
+/// Records that are written before whoever else wants this processor gets a turn. Without turns a
+/// writer that woke up keeps a processor until the system's next tick, some milliseconds; with one
+/// for each record, changing over costs too much.
 const RECORDS_IN_A_TURN: usize = 64;
 
 pub(super) struct Writer {
@@ -94,7 +97,8 @@ impl Writer {
             options,
             batch,
             syncing: true,
-            // What a killed process left in the log is recovered, but need not be on the disk: synced before anything else.
+            // What a killed process left in the log is recovered, but need not be on the disk:
+            // synced before anything else.
             barrier: Some(Instant::now()),
             scrub: None,
             room: Room::default(),
@@ -104,7 +108,8 @@ impl Writer {
         }
     }
 
-    /// Works until the store is closed or dead. What is returned is to be answered once this value is gone.
+    /// Works until the store is closed or dead. What is returned is to be answered once this value
+    /// is gone.
     pub(super) fn run(&mut self) -> Option<oneshot::Sender<Result<()>>> {
         let ended = loop {
             if !self.gather() {
@@ -147,7 +152,10 @@ impl Writer {
     fn turn(&mut self) -> std::result::Result<(), Failure> {
         let is_due = self.barrier.is_some_and(|due| due <= Instant::now());
         let durable = is_due || self.batch.iter().any(Message::is_durable);
-        let has_work = self.batch.iter().any(|message| matches!(message, Message::Write(_) | Message::Record(_)));
+        let has_work = self
+            .batch
+            .iter()
+            .any(|message| matches!(message, Message::Write(_) | Message::Record(_)));
         let outcome = match has_work || (durable && self.barrier.is_some()) {
             true => self.transact(durable),
             false => Ok(()),
@@ -162,7 +170,8 @@ impl Writer {
             Some(failure) if failure.fatal().is_some() => Err(failure),
             Some(failure) => {
                 // A barrier that could not be made is due again, but not at once.
-                self.barrier = self.barrier.map(|due| due.max(Instant::now() + self.options.barrier));
+                self.barrier =
+                    self.barrier.map(|due| due.max(Instant::now() + self.options.barrier));
                 self.room.refused(&failure);
                 Ok(())
             }
@@ -226,9 +235,9 @@ impl Writer {
 
     fn begin(&self) -> std::result::Result<(), Failure> {
         execute(&self.conn, "BEGIN IMMEDIATE").map_err(|error| match error.sqlite_error_code() {
-            Some(rusqlite::ErrorCode::DatabaseBusy) => {
-                Failure::Busy("another program is writing to the database; nothing was changed".into())
-            }
+            Some(rusqlite::ErrorCode::DatabaseBusy) => Failure::Busy(
+                "another program is writing to the database; nothing was changed".into(),
+            ),
             _ => Failure::of(&error),
         })
     }
@@ -239,15 +248,18 @@ impl Writer {
         // SQLite may have rolled back by itself.
         match self.conn.is_autocommit() {
             true => Ok(()),
-            false => execute(&self.conn, "ROLLBACK").map_err(|e| Failure::Fatal(e.to_string().into())),
+            false => {
+                execute(&self.conn, "ROLLBACK").map_err(|e| Failure::Fatal(e.to_string().into()))
+            }
         }
     }
 
     /// Runs the batch's operations.
     ///
-    /// An operation that is refused leaves nothing behind. Nearly all of them are refused before they have written anything,
-    /// so the batch is first run without savepoints, which cost a copy of each page that an operation touches. Should one
-    /// be refused later than that, everything is undone and run once more, with savepoints.
+    /// An operation that is refused leaves nothing behind. Nearly all of them are refused before
+    /// they have written anything, so the batch is first run without savepoints, which cost a copy
+    /// of each page that an operation touches. Should one be refused later than that, everything is
+    /// undone and run once more, with savepoints.
     fn apply(&mut self, durable: bool) -> std::result::Result<Applied, Failure> {
         if let Some(applied) = self.run_all(durable, false)? {
             return Ok(applied);
@@ -255,11 +267,18 @@ impl Writer {
         self.roll_back()?;
         self.begin()?;
         let applied = self.run_all(durable, true)?;
-        applied.ok_or_else(|| Failure::Fatal("an operation that was refused could not be undone".into()))
+        applied.ok_or_else(|| {
+            Failure::Fatal("an operation that was refused could not be undone".into())
+        })
     }
 
-    /// `None`: an operation that was refused has written something, and without savepoints it could not be undone alone.
-    fn run_all(&mut self, durable: bool, savepoints: bool) -> std::result::Result<Option<Applied>, Failure> {
+    /// `None`: an operation that was refused has written something, and without savepoints it could
+    /// not be undone alone.
+    fn run_all(
+        &mut self,
+        durable: bool,
+        savepoints: bool,
+    ) -> std::result::Result<Option<Applied>, Failure> {
         let sql = |error: rusqlite::Error| Failure::of(&error);
         let mut tx = Tx::new(&self.conn, &mut self.names, &self.shares);
         let mut refused = 0;
@@ -281,19 +300,22 @@ impl Writer {
                     }
                 }
                 // No savepoint: whatever can be refused is refused before anything is written.
-                Message::Record(record) => match runs::insert(&mut tx, &record.run, record.with_body) {
-                    Ok(()) => {}
-                    Err(fault) => {
-                        let reason = fault.weigh()?;
-                        tracing::warn!(job = %record.run.job.id, %reason, "a run was not recorded");
-                        refused += 1;
+                Message::Record(record) => {
+                    match runs::insert(&mut tx, &record.run, record.with_body) {
+                        Ok(()) => {}
+                        Err(fault) => {
+                            let reason = fault.weigh()?;
+                            tracing::warn!(job = %record.run.job.id, %reason, "a run was not recorded");
+                            refused += 1;
+                        }
                     }
-                },
+                }
                 Message::Sync { .. } | Message::Close(_) => {}
             }
         }
         if durable && self.barrier.is_some() {
-            // A transaction that writes nothing syncs nothing, and what an operation found may itself not be synced yet.
+            // A transaction that writes nothing syncs nothing, and what an operation found may
+            // itself not be synced yet.
             execute(&self.conn, "UPDATE barrier SET n = n + 1").map_err(sql)?;
         }
         let Tx { tallies, erased, told, changed, charged, .. } = tx;

@@ -8,7 +8,8 @@ use wasmill_guest::ScriptError;
 
 const MIB: usize = 1 << 20;
 
-/// Sixteen bytes that occur nowhere else. Put together at run time, so that the module's own data doesn't hold them.
+/// Sixteen bytes that occur nowhere else. Put together at run time, so that the module's own data
+/// doesn't hold them.
 fn marker() -> [u8; 16] {
     let mut marker = [0; 16];
     for (at, byte) in (0_u8..).zip(&mut marker) {
@@ -17,7 +18,8 @@ fn marker() -> [u8; 16] {
     marker
 }
 
-/// Takes memory, a mebibyte at a time, until there is none. Returns how many it got, if being refused leaves it alive.
+/// Takes memory, a mebibyte at a time, until there is none. Returns how many it got, if being
+/// refused leaves it alive.
 pub fn grow() -> usize {
     let mut taken: Vec<Vec<u8>> = Vec::new();
     loop {
@@ -30,7 +32,8 @@ pub fn grow() -> usize {
     }
 }
 
-/// Calls itself for ever. Each call keeps something of its own, which no optimiser can fold into a loop.
+/// Calls itself for ever. Each call keeps something of its own, which no optimiser can fold into a
+/// loop.
 #[expect(unconditional_recursion, reason = "that is what it is for")]
 #[inline(never)]
 pub fn recurse(depth: u64) -> u64 {
@@ -45,7 +48,8 @@ pub fn long_string(bytes: u32) -> Result<Box<RawValue>, ScriptError> {
     json.reserve_exact(bytes as usize + 1);
     json.extend(std::iter::repeat_n('x', bytes as usize));
     json.push('"');
-    RawValue::from_string(json).map_err(|error| ScriptError::new("InvalidResult", error.to_string()))
+    RawValue::from_string(json)
+        .map_err(|error| ScriptError::new("InvalidResult", error.to_string()))
 }
 
 /// Takes `mib` mebibytes and writes to every page of them.
@@ -68,8 +72,9 @@ pub fn count_markers() -> usize {
         Ok(layout) => layout,
         Err(_) => panic!("16 is a power of two"),
     };
-    // SAFETY: the layout isn't empty, the pointer is checked, and the memory is given back with the layout it came with. Bytes
-    // that were never written are undefined for an optimiser, which is why it doesn't get to see where they come from.
+    // SAFETY: the layout isn't empty, the pointer is checked, and the memory is given back with the
+    // layout it came with. Bytes that were never written are undefined for an optimiser, which is
+    // why it doesn't get to see where they come from.
     unsafe {
         let start = black_box(alloc(FRESH));
         if start.is_null() {

@@ -74,8 +74,8 @@ enum Op {
 
 #[wasmill_guest::main(args)]
 fn main(all: Box<RawValue>) -> Result<Box<RawValue>, ScriptError> {
-    let arguments: Arguments =
-        serde_json::from_str(all.get()).map_err(|error| ScriptError::new("InvalidArguments", error.to_string()))?;
+    let arguments: Arguments = serde_json::from_str(all.get())
+        .map_err(|error| ScriptError::new("InvalidArguments", error.to_string()))?;
     let value = match arguments.op {
         Op::Spin => spin(),
         Op::Grow => json!(greed::grow()),
@@ -90,10 +90,14 @@ fn main(all: Box<RawValue>) -> Result<Box<RawValue>, ScriptError> {
         // Already JSON, to be neither escaped nor copied more often than needed.
         Op::Result => return greed::long_string(arguments.bytes),
         Op::Error => {
-            return Err(ScriptError::new("TeapotError", "short and stout").with_stack("kettle.rs:418"));
+            return Err(
+                ScriptError::new("TeapotError", "short and stout").with_stack("kettle.rs:418")
+            );
         }
         Op::Exit => std::process::exit(3),
-        Op::Env => Value::Object(std::env::vars().map(|(name, value)| (name, Value::String(value))).collect()),
+        Op::Env => Value::Object(
+            std::env::vars().map(|(name, value)| (name, Value::String(value))).collect(),
+        ),
         Op::Files => json!(outside::open_file()),
         Op::Net => json!(outside::connect()),
         Op::Random => json!(outside::random()),
@@ -102,7 +106,8 @@ fn main(all: Box<RawValue>) -> Result<Box<RawValue>, ScriptError> {
         Op::Memory => json!(greed::take(arguments.mib)),
         Op::Echo => return Ok(all),
     };
-    serde_json::value::to_raw_value(&value).map_err(|error| ScriptError::new("InvalidResult", error.to_string()))
+    serde_json::value::to_raw_value(&value)
+        .map_err(|error| ScriptError::new("InvalidResult", error.to_string()))
 }
 
 fn spin() -> ! {
@@ -134,8 +139,9 @@ fn flood() -> Value {
     json!(written)
 }
 
-// Three frames, each with a name that is looked for in the backtrace. The work after each call keeps it from being the last
-// thing that the function does, and so from being folded into the next.
+// Three frames, each with a name that is looked for in the backtrace. The work after each call
+// keeps it from being the last thing that the function does, and so from being folded into the
+// next.
 
 #[inline(never)]
 fn outer_frame() -> Value {

@@ -20,7 +20,8 @@ pub fn connect() -> String {
     }
 }
 
-/// Sixteen bytes in hexadecimal digits, from the randomness that the standard library's maps are seeded with.
+/// Sixteen bytes in hexadecimal digits, from the randomness that the standard library's maps are
+/// seeded with.
 pub fn random() -> String {
     let state = RandomState::new();
     [1, 2]

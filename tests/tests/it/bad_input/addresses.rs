@@ -27,11 +27,19 @@ fn odd_addresses() {
         "a b",
     ] {
         let escaped = path.replace(' ', "%20");
-        let answer = sent(&format!("POST /api/w/main/jobs/run_wait_result/p/u/tests/{escaped}"), "content-length: 0\r\n", b"");
+        let answer = sent(
+            &format!("POST /api/w/main/jobs/run_wait_result/p/u/tests/{escaped}"),
+            "content-length: 0\r\n",
+            b"",
+        );
         problem(&answer, 404);
     }
     // Escapes that stand for what is allowed anyway are the same address.
-    let answer = sent("POST /%61pi/w/main/jobs/run_wait_result/p/u%2Ftests/%68ello", "content-length: 13\r\n", br#"{"name":"Bo"}"#);
+    let answer = sent(
+        "POST /%61pi/w/main/jobs/run_wait_result/p/u%2Ftests/%68ello",
+        "content-length: 13\r\n",
+        br#"{"name":"Bo"}"#,
+    );
     assert_eq!(answer.status, 200, "{answer:?}");
     for target in ["*", "http://x/api/version", "x", "http://[/", "/api/version#a"] {
         let mut wire = Wire::open(host.address);
@@ -46,7 +54,8 @@ fn odd_addresses() {
 #[test]
 fn odd_queries() {
     let host = shared();
-    // Escapes that are none stand for themselves; what is not UTF-8 is replaced, for a query has no way to say so.
+    // Escapes that are none stand for themselves; what is not UTF-8 is replaced, for a query has no
+    // way to say so.
     for (query, key, expected) in [
         ("&include_query=q&q=%zz", "q", json!("%zz")),
         ("&include_query=q&q=%", "q", json!("%")),
@@ -66,11 +75,22 @@ fn odd_queries() {
         let query = query.replace("include_query=", "include_query=op,");
         let answer = echoed(&query, "application/json", b"{}");
         assert_eq!(answer.status, 200, "{query}: {answer:?}");
-        assert_eq!(answer.json().get(key).cloned().unwrap_or_default(), expected, "{query}: {answer:?}");
+        assert_eq!(
+            answer.json().get(key).cloned().unwrap_or_default(),
+            expected,
+            "{query}: {answer:?}"
+        );
     }
-    for query in
-        ["&raw=&raw=true", "&raw=TRUE", "&wrap_body=", "&timeout=0", "&timeout=-1", "&timeout=99999999999", "&tag=a%20b", "&parent_job=7"]
-    {
+    for query in [
+        "&raw=&raw=true",
+        "&raw=TRUE",
+        "&wrap_body=",
+        "&timeout=0",
+        "&timeout=-1",
+        "&timeout=99999999999",
+        "&tag=a%20b",
+        "&parent_job=7",
+    ] {
         let detail = echoed(query, "application/json", b"{}").problem(400);
         let name = query[1..].split('=').next().expect("a name");
         assert!(detail.contains(name), "{query}: {detail}");
@@ -80,7 +100,11 @@ fn odd_queries() {
     for payload in ["!", "e30=e30", "e", "%ff", "W10", &base64(&nested(10_000))] {
         let answer = host.get(&format!("{ECHO}?payload={payload}"));
         // `[]`, the last but one, is a value; only the script misses its `op`.
-        assert_eq!(answer.status, if payload == "W10" { 200 } else { 400 }, "{payload:.20}: {answer:?}");
+        assert_eq!(
+            answer.status,
+            if payload == "W10" { 200 } else { 400 },
+            "{payload:.20}: {answer:?}"
+        );
     }
     host.still_serves();
 }
@@ -88,18 +112,28 @@ fn odd_queries() {
 #[test]
 fn a_great_many_names() {
     let host = shared();
-    let names = |count: usize| (0..count).map(|number| format!("h{number}")).collect::<Vec<_>>().join(",");
+    let names =
+        |count: usize| (0..count).map(|number| format!("h{number}")).collect::<Vec<_>>().join(",");
     for list in ["include_header", "include_query"] {
         let op = if list == "include_query" { "op," } else { "" };
         let most = echoed(&format!("&{list}={op}{}", names(999)), "application/json", b"{}");
         assert_eq!((most.status, most.json()), (200, json!({"op": "echo"})));
-        let detail = echoed(&format!("&{list}={}", names(1001)), "application/json", b"{}").problem(400);
+        let detail =
+            echoed(&format!("&{list}={}", names(1001)), "application/json", b"{}").problem(400);
         assert!(detail.contains(list) && detail.contains("1001"), "{detail}");
     }
     let many = echoed(&"&a=".repeat(10_000), "application/json", b"{}");
-    assert_eq!((many.status, many.json()), (200, json!({"op": "echo"})), "as many parameters as an address has room for");
+    assert_eq!(
+        (many.status, many.json()),
+        (200, json!({"op": "echo"})),
+        "as many parameters as an address has room for"
+    );
     let mut wire = Wire::open(host.address);
-    wire.send(head(&host, &format!("POST {ECHO}?{}", "a=1&".repeat(100_000)), "content-length: 0\r\n"));
+    wire.send(head(
+        &host,
+        &format!("POST {ECHO}?{}", "a=1&".repeat(100_000)),
+        "content-length: 0\r\n",
+    ));
     // Refused before all of it was read, so the connection may also break while more of it is sent.
     let status = wire.answer(10).map(|answer| answer.status);
     assert!(matches!(status, None | Some(414 | 431)), "{status:?}");
@@ -129,11 +163,23 @@ fn management_queries_that_are_none() {
     ];
     let host = shared();
     let lists = |operation: &Operation| {
-        operation.method == "GET" && ["list", "count", "position"].iter().any(|word| operation.address.contains(word))
+        operation.method == "GET"
+            && ["list", "count", "position"].iter().any(|word| operation.address.contains(word))
     };
     let operations: Vec<Operation> = operations(&host).into_iter().filter(lists).collect();
     let long = "x".repeat(10_000);
-    for value in ["", "-1", "99999999999999999999", "NaN", "%00", "%ff", "%", "9999-12-31T23:59:59Z", "-0001-01-01T00:00:00Z", &long] {
+    for value in [
+        "",
+        "-1",
+        "99999999999999999999",
+        "NaN",
+        "%00",
+        "%ff",
+        "%",
+        "9999-12-31T23:59:59Z",
+        "-0001-01-01T00:00:00Z",
+        &long,
+    ] {
         for Operation { address, .. } in &operations {
             // One at a time: what is wrong with the first would hide the others.
             for name in NAMES {

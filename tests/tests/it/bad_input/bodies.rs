@@ -20,9 +20,10 @@ fn as_large_as_allowed_and_a_byte_more() {
     for (bytes, status) in [(BODY_LIMIT, 200), (BODY_LIMIT + 1, 413)] {
         let mut body = br#"{"name":"Bo"}"#.to_vec();
         body.resize(bytes, b' ');
-        for (header, body) in
-            [(format!("content-length: {bytes}\r\n"), body.clone()), ("transfer-encoding: chunked\r\n".to_owned(), pieces(&body))]
-        {
+        for (header, body) in [
+            (format!("content-length: {bytes}\r\n"), body.clone()),
+            ("transfer-encoding: chunked\r\n".to_owned(), pieces(&body)),
+        ] {
             let answer = sent(&format!("POST {HELLO}"), &header, &body);
             assert_eq!(answer.status, status, "{header}");
             if status == 413 {
@@ -32,8 +33,8 @@ fn as_large_as_allowed_and_a_byte_more() {
     }
 }
 
-/// A refusal is decided before the body is read. Whoever sends a large one gets to read it all the same, and can go on with
-/// the connection.
+/// A refusal is decided before the body is read. Whoever sends a large one gets to read it all the
+/// same, and can go on with the connection.
 #[test]
 fn refusals_reach_whoever_is_still_sending() {
     let host = shared();
@@ -45,9 +46,14 @@ fn refusals_reach_whoever_is_still_sending() {
         ("POST /nowhere".to_owned(), &host.token, 404),
         (format!("POST {HELLO}?raw=x"), &host.token, 400),
     ] {
-        for headers in [format!("content-length: {}\r\n", body.len()), "transfer-encoding: chunked\r\n".to_owned()] {
+        for headers in [
+            format!("content-length: {}\r\n", body.len()),
+            "transfer-encoding: chunked\r\n".to_owned(),
+        ] {
             let mut wire = Wire::open(host.address);
-            wire.send(format!("{line} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n{headers}\r\n"));
+            wire.send(format!(
+                "{line} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n{headers}\r\n"
+            ));
             if headers.starts_with('t') {
                 wire.send(format!("{:x}\r\n", body.len()));
             }
@@ -57,7 +63,11 @@ fn refusals_reach_whoever_is_still_sending() {
             }
             problem(&wire.answer(20).expect("an answer"), status);
             wire.send("GET /api/version HTTP/1.1\r\nhost: x\r\n\r\n");
-            assert_eq!(wire.answer(20).map(|answer| answer.status), Some(200), "{line}: the connection cannot be used again");
+            assert_eq!(
+                wire.answer(20).map(|answer| answer.status),
+                Some(200),
+                "{line}: the connection cannot be used again"
+            );
         }
     }
     // Whoever asks first is told before anything is sent.
@@ -103,7 +113,10 @@ fn texts_that_are_none() {
         ("application/vnd.api+json", b"\xff\xfe{\0}\0"),
         ("application/x-www-form-urlencoded", b"a=\xff"),
         ("application/cloudevents+json", event),
-        ("multipart/form-data; boundary=x", b"--x\r\ncontent-disposition: form-data; name=\"a\"\r\n\r\n\xff\r\n--x--\r\n"),
+        (
+            "multipart/form-data; boundary=x",
+            b"--x\r\ncontent-disposition: form-data; name=\"a\"\r\n\r\n\xff\r\n--x--\r\n",
+        ),
     ] {
         let detail = echoed("", content_type, body).problem(400);
         assert!(detail.contains("UTF-8"), "{content_type}: {detail}");
@@ -111,7 +124,11 @@ fn texts_that_are_none() {
     let raw = echoed("&raw=true", "image/png", b"\x89PNG\xff").problem(400);
     assert!(raw.contains("raw_string"), "{raw}");
     let form = echoed("", "application/x-www-form-urlencoded", b"a=%ff&b=%zz&=&&c");
-    assert_eq!(form.json(), json!({"a": "\u{fffd}", "b": "%zz", "": "", "c": "", "op": "echo"}), "{form:?}");
+    assert_eq!(
+        form.json(),
+        json!({"a": "\u{fffd}", "b": "%zz", "": "", "c": "", "op": "echo"}),
+        "{form:?}"
+    );
 }
 
 #[test]
@@ -122,10 +139,18 @@ fn nul_bytes() {
         ("application/x-www-form-urlencoded", b"a=x%00y", "a"),
         ("application/x-www-form-urlencoded", b"a=x\0y", "a"),
         ("text/plain", b"x\0y", "raw_string"),
-        ("multipart/form-data; boundary=x", b"--x\r\ncontent-disposition: form-data; name=\"a\"\r\n\r\nx\0y\r\n--x--\r\n", "a"),
+        (
+            "multipart/form-data; boundary=x",
+            b"--x\r\ncontent-disposition: form-data; name=\"a\"\r\n\r\nx\0y\r\n--x--\r\n",
+            "a",
+        ),
     ] {
         let answer = echoed("", content_type, body);
-        assert_eq!((answer.status, &answer.json()[key]), (200, &json!("x\0y")), "{content_type}: {answer:?}");
+        assert_eq!(
+            (answer.status, &answer.json()[key]),
+            (200, &json!("x\0y")),
+            "{content_type}: {answer:?}"
+        );
     }
     for body in [&b"{\"a\":\"x\0y\"}"[..], b"\0", b"{}\0", b"{\"a\0\":1}"] {
         echoed("", "application/json", body).problem(400);
@@ -158,7 +183,8 @@ fn forms_without_end() {
         ("; boundary=\"", format!("{part}--x--\r\n")),
         (&format!("; boundary={long}"), part.replace('x', &long) + &format!("--{long}--\r\n")),
     ] {
-        let detail = echoed("", &format!("multipart/form-data{boundary}"), body.as_bytes()).problem(400);
+        let detail =
+            echoed("", &format!("multipart/form-data{boundary}"), body.as_bytes()).problem(400);
         assert!(!detail.is_empty(), "{boundary:.40} {body:.80}");
     }
 }

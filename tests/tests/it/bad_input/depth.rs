@@ -8,7 +8,8 @@ use wasmill_tests::{Operation, entry_answering, eventually, operations, shared};
 fn deep_json_wherever_it_stands() {
     let _host = shared();
     let deep = nested(DEPTH);
-    let event = |data: &str| format!(r#"{{"specversion":"1.0","id":"7","source":"/s","type":"t",{data}}}"#);
+    let event =
+        |data: &str| format!(r#"{{"specversion":"1.0","id":"7","source":"/s","type":"t",{data}}}"#);
     let structured = "application/cloudevents+json";
     for deep in [&deep, &nested(100_000)] {
         for (content_type, body) in [
@@ -45,8 +46,10 @@ fn management_requests_that_are_none() {
         if takes.as_deref() != Some("application/json") || address.contains("/jobs/run") {
             continue;
         }
-        let send = |body: &[u8]| host.request(&method, &address).body("application/json", body).send();
-        let other = br#"{"path":1,"id":{},"email":[],"scopes":"x","reason":7,"label":[],"webhook":{}}"#;
+        let send =
+            |body: &[u8]| host.request(&method, &address).body("application/json", body).send();
+        let other =
+            br#"{"path":1,"id":{},"email":[],"scopes":"x","reason":7,"label":[],"webhook":{}}"#;
         for body in [deep.as_bytes(), other, b"\xff", b"7", b"\"", b"{", b"[1"] {
             let answer = send(body);
             // Where what it is about is not there, that may be found out first.

@@ -10,7 +10,11 @@ fn headers_that_are_no_text() {
     let echo = format!("POST {ECHO}?include_query=op&op=echo&include_header=X-Name,X-Long");
     let mut wire = Wire::open(host.address);
     wire.send(
-        [head(&host, &echo, "x-long: ").trim_end().as_bytes(), b" \xc3\xa4\r\nX-NAME: \xff\xfe\r\ncontent-length: 2\r\n\r\n{}"].concat(),
+        [
+            head(&host, &echo, "x-long: ").trim_end().as_bytes(),
+            b" \xc3\xa4\r\nX-NAME: \xff\xfe\r\ncontent-length: 2\r\n\r\n{}",
+        ]
+        .concat(),
     );
     let answer = wire.answer(10).expect("an answer");
     // Not visible ASCII: the header is there, and its value is empty.
@@ -41,12 +45,15 @@ fn headers_that_are_no_text() {
         wire.send([begun.trim_end().as_bytes(), b"\r\n", headers, b"\r\n\r\n{}"].concat());
         problem(&wire.answer(10).expect("an answer"), status);
     }
-    let long = host.request("POST", "/api/w/main/jobs/run/p/u/tests/hello").header("idempotency-key", &"k".repeat(256));
+    let long = host
+        .request("POST", "/api/w/main/jobs/run/p/u/tests/hello")
+        .header("idempotency-key", &"k".repeat(256));
     long.json(&json!({"name": "Ann"})).send().problem(400);
     host.still_serves();
 }
 
-/// Only the method of the request line counts: a page in a browser can set these headers, and proxies let them through.
+/// Only the method of the request line counts: a page in a browser can set these headers, and
+/// proxies let them through.
 #[test]
 fn method_overrides_are_ignored() {
     let host = shared();
@@ -54,15 +61,23 @@ fn method_overrides_are_ignored() {
     for header in ["x-http-method-override", "x-http-method", "x-method-override"] {
         let listed = host.request("GET", target).header(header, "DELETE").send();
         assert_eq!((listed.status, listed.json().is_array()), (200, true), "{header}: {listed:?}");
-        let run = host.calling("p/u/tests/hello?_method=DELETE").header(header, "HEAD").json(&json!({"name": "Ann"})).send();
+        let run = host
+            .calling("p/u/tests/hello?_method=DELETE")
+            .header(header, "HEAD")
+            .json(&json!({"name": "Ann"}))
+            .send();
         assert_eq!(run.json()["greeting"], "Hello Ann!", "{header}");
-        host.request("PUT", HELLO).header(header, "POST").json(&json!({"name": "Ann"})).send().problem(405);
+        host.request("PUT", HELLO)
+            .header(header, "POST")
+            .json(&json!({"name": "Ann"}))
+            .send()
+            .problem(405);
     }
     host.still_serves();
 }
 
-/// A length that does not say where the request ends lets one sender's bytes become another's request behind a proxy. Each of
-/// these ends its connection: what follows is never answered.
+/// A length that does not say where the request ends lets one sender's bytes become another's
+/// request behind a proxy. Each of these ends its connection: what follows is never answered.
 #[test]
 fn lengths_that_lie() {
     let host = shared();
@@ -92,7 +107,9 @@ fn lengths_that_lie() {
     }
     // Shorter than what is sent: the rest is a request of its own, and none.
     let mut wire = Wire::open(host.address);
-    wire.send(head(&host, &format!("POST {HELLO}"), "content-length: 13\r\n") + body + "}}}}\r\n\r\n");
+    wire.send(
+        head(&host, &format!("POST {HELLO}"), "content-length: 13\r\n") + body + "}}}}\r\n\r\n",
+    );
     assert_eq!(wire.answer(10).map(|answer| answer.status), Some(200));
     assert_eq!(wire.answer(10).map(|answer| answer.status), Some(400));
     wire.closed(5);

@@ -1,4 +1,5 @@
-//! What no sender should send: each is refused in words or taken in a defined way, and the next caller feels nothing.
+//! What no sender should send: each is refused in words or taken in a defined way, and the next
+//! caller feels nothing.
 
 mod addresses;
 mod bodies;
@@ -21,7 +22,10 @@ const ECHO: &str = "/api/w/main/jobs/run_wait_result/p/u/tests/misbehave";
 /// A script that returns its arguments, called with a query.
 fn echoed(query: &str, content_type: &str, body: &[u8]) -> Answer {
     let host = shared();
-    let answer = host.calling(&format!("p/u/tests/misbehave?include_query=op&op=echo{query}")).body(content_type, body).send();
+    let answer = host
+        .calling(&format!("p/u/tests/misbehave?include_query=op&op=echo{query}"))
+        .body(content_type, body)
+        .send();
     host.still_serves();
     answer
 }
@@ -59,8 +63,10 @@ fn nested(levels: usize) -> String {
 fn base64(text: &str) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let sextets = text.as_bytes().chunks(3).flat_map(|three| {
-        let bits = three.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - three.len()));
-        (0..=three.len()).map(move |index| ALPHABET[(bits >> (18 - 6 * index) & 63) as usize] as char)
+        let bits = three.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte))
+            << (8 * (3 - three.len()));
+        (0..=three.len())
+            .map(move |index| ALPHABET[(bits >> (18 - 6 * index) & 63) as usize] as char)
     });
     sextets.collect()
 }
@@ -70,7 +76,9 @@ fn base64(text: &str) -> String {
 fn refusals_are_problems() {
     let host = shared();
     let none = "0".repeat(64);
-    let run = |method: &str, path: &str| host.request(method, &format!("/api/w/main/jobs/{path}")).json(&json!({})).send();
+    let run = |method: &str, path: &str| {
+        host.request(method, &format!("/api/w/main/jobs/{path}")).json(&json!({})).send()
+    };
     for (answer, status, word) in [
         (run("POST", "run_wait_result/p/u/tests/none"), 404, "u/tests/none"),
         (run("POST", &format!("run_wait_result/h/{none}")), 404, "000"),
@@ -88,9 +96,13 @@ fn refusals_are_problems() {
         let detail = answer.problem(status);
         assert!(detail.contains(word), "{word:?} is not in: {detail}");
     }
-    let first = host.request("POST", "/api/w/main/jobs/run/p/u/tests/hello").header("idempotency-key", "bad-input");
+    let first = host
+        .request("POST", "/api/w/main/jobs/run/p/u/tests/hello")
+        .header("idempotency-key", "bad-input");
     assert_eq!(first.json(&json!({"name": "Ann"})).send().status, 201);
-    let other = host.request("POST", "/api/w/main/jobs/run/p/u/tests/hello").header("idempotency-key", "bad-input");
+    let other = host
+        .request("POST", "/api/w/main/jobs/run/p/u/tests/hello")
+        .header("idempotency-key", "bad-input");
     assert!(other.json(&json!({"name": "Bo"})).send().problem(422).contains("Idempotency-Key"));
     host.still_serves();
 }

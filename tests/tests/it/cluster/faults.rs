@@ -75,7 +75,10 @@ fn while_the_database_is_away_calls_go_on_and_nothing_is_promised() {
     cluster.way.stall(true);
     // What is known goes on; what has to be written is refused, within seconds.
     assert_eq!(call(&host), 200);
-    let refused = host.request("POST", "/api/w/main/jobs/run/p/u/tests/hello").json(&json!({"name": "Ann"})).send();
+    let refused = host
+        .request("POST", "/api/w/main/jobs/run/p/u/tests/hello")
+        .json(&json!({"name": "Ann"}))
+        .send();
     assert_eq!(refused.status, 503, "{refused:?}");
     assert!(!refused.header("retry-after").is_empty(), "{refused:?}");
     let health = host.get("/api/health/status");
@@ -83,7 +86,10 @@ fn while_the_database_is_away_calls_go_on_and_nothing_is_promised() {
     assert_eq!(call(&host), 200);
     cluster.way.stall(false);
     let id = eventually("jobs are taken again", 30, || {
-        let answer = host.request("POST", "/api/w/main/jobs/run/p/u/tests/hello").json(&json!({"name": "Bo"})).send();
+        let answer = host
+            .request("POST", "/api/w/main/jobs/run/p/u/tests/hello")
+            .json(&json!({"name": "Bo"}))
+            .send();
         (answer.status == 201).then(|| answer.text())
     });
     assert_eq!(host.wait(&id, 30)["result"]["greeting"], "Hello Bo!");

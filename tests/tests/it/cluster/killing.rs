@@ -3,7 +3,9 @@
 use super::{FRONT, WORKER};
 use serde_json::json;
 use std::time::{Duration, Instant};
-use wasmill_tests::{Cluster, Home, Host, Ledger, Load, Plan, Random, drained, fates, guest, torture};
+use wasmill_tests::{
+    Cluster, Home, Host, Ledger, Load, Plan, Random, drained, fates, guest, torture,
+};
 
 #[test]
 fn hosts_that_are_killed_at_random_lose_nothing() {
@@ -37,7 +39,11 @@ fn hosts_that_are_killed_at_random_lose_nothing() {
     }
     drained(&fronts[0], 120);
     let fates = fates(&fronts[0], &ledger.acknowledged);
-    eprintln!("{kills} kills, {} jobs acknowledged, {} started again", ledger.acknowledged.len(), fates.started_again);
+    eprintln!(
+        "{kills} kills, {} jobs acknowledged, {} started again",
+        ledger.acknowledged.len(),
+        fates.started_again
+    );
     assert!(fates.are_good(), "{fates:?}");
     assert!(ledger.acknowledged.len() > 200, "{}", ledger.acknowledged.len());
     for host in fronts.iter().chain(&workers) {

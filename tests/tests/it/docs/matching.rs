@@ -1,11 +1,12 @@
 //! Whether what was printed is what a page shows. `...` stands for what differs from call to call.
 //!
-//! - `text`: line by line; `...` in a line stands for any characters, a line of nothing else for any number of lines. Line
-//!   breaks at the end do not count.
-//! - `json`: by value, so that spaces and the order of keys do not count. The string `"..."` stands for any value, `...` within
-//!   a string for any characters; as a key of an object and as the last element of an array `"..."` stands for any others.
-//! - `http`: the status line and the headers that are shown, in any order, each as a line of text; others may be there. The body
-//!   is compared by its type, and is empty when none is shown.
+//! - `text`: line by line; `...` in a line stands for any characters, a line of nothing else for
+//!   any number of lines. Line breaks at the end do not count.
+//! - `json`: by value, so that spaces and the order of keys do not count. The string `"..."` stands
+//!   for any value, `...` within a string for any characters; as a key of an object and as the last
+//!   element of an array `"..."` stands for any others.
+//! - `http`: the status line and the headers that are shown, in any order, each as a line of text;
+//!   others may be there. The body is compared by its type, and is empty when none is shown.
 
 use super::page::{Kind, Shown};
 use serde_json::Value;
@@ -25,7 +26,9 @@ pub(super) fn fits(shown: &Shown, printed: &str) -> Result<(), String> {
 }
 
 fn text(shown: &str, printed: &str) -> Result<(), String> {
-    let lines = |text: &str| text.trim_end_matches(['\r', '\n']).lines().map(str::to_owned).collect::<Vec<_>>();
+    let lines = |text: &str| {
+        text.trim_end_matches(['\r', '\n']).lines().map(str::to_owned).collect::<Vec<_>>()
+    };
     match lines_fit(&lines(shown), &lines(printed)) {
         true => Ok(()),
         false => Err(format!("the text is another one than\n{shown}")),
@@ -35,8 +38,12 @@ fn text(shown: &str, printed: &str) -> Result<(), String> {
 fn lines_fit(shown: &[String], printed: &[String]) -> bool {
     match shown {
         [] => printed.is_empty(),
-        [first, rest @ ..] if first == ANYTHING => (0..=printed.len()).any(|skipped| lines_fit(rest, &printed[skipped..])),
-        [first, rest @ ..] => printed.split_first().is_some_and(|(line, others)| line_fits(first, line) && lines_fit(rest, others)),
+        [first, rest @ ..] if first == ANYTHING => {
+            (0..=printed.len()).any(|skipped| lines_fit(rest, &printed[skipped..]))
+        }
+        [first, rest @ ..] => printed
+            .split_first()
+            .is_some_and(|(line, others)| line_fits(first, line) && lines_fit(rest, others)),
     }
 }
 
@@ -48,7 +55,9 @@ fn line_fits(shown: &str, printed: &str) -> bool {
 }
 
 fn json(shown: &str, printed: &str) -> Result<(), String> {
-    let read = |text: &str, whose: &str| serde_json::from_str::<Value>(text).map_err(|error| format!("{whose} is not JSON: {error}"));
+    let read = |text: &str, whose: &str| {
+        serde_json::from_str::<Value>(text).map_err(|error| format!("{whose} is not JSON: {error}"))
+    };
     value_fits(&read(shown, "what the page shows")?, &read(printed, "what is printed")?, "")
 }
 
@@ -65,7 +74,9 @@ fn value_fits(shown: &Value, printed: &Value, at: &str) -> Result<(), String> {
                 }
             }
             match given.keys().find(|key| !members.contains_key(*key)) {
-                Some(more) if !members.contains_key(ANYTHING) => Err(format!("{at}.{more} is not on the page")),
+                Some(more) if !members.contains_key(ANYTHING) => {
+                    Err(format!("{at}.{more} is not on the page"))
+                }
                 _ => Ok(()),
             }
         }
@@ -77,11 +88,9 @@ fn value_fits(shown: &Value, printed: &Value, at: &str) -> Result<(), String> {
             if given.len() < elements.len() || (!open && given.len() > elements.len()) {
                 return differs();
             }
-            elements
-                .iter()
-                .zip(given)
-                .enumerate()
-                .try_for_each(|(index, (shown, given))| value_fits(shown, given, &format!("{at}[{index}]")))
+            elements.iter().zip(given).enumerate().try_for_each(|(index, (shown, given))| {
+                value_fits(shown, given, &format!("{at}[{index}]"))
+            })
         }
         (shown, printed) if shown == printed => Ok(()),
         _ => differs(),
@@ -93,18 +102,24 @@ fn http(shown: &str, printed: &str) -> Result<(), String> {
     let (head, body) = printed.split_once("\n\n").unwrap_or((&printed, ""));
     let (shown_head, shown_body) = shown.split_once("\n\n").unwrap_or((shown.trim_end(), ""));
     let (mut shown_lines, mut lines) = (shown_head.lines(), head.lines());
-    let (status, shown_status) = (lines.next().unwrap_or_default(), shown_lines.next().unwrap_or_default());
+    let (status, shown_status) =
+        (lines.next().unwrap_or_default(), shown_lines.next().unwrap_or_default());
     if !line_fits(shown_status, status) {
         return Err(format!("the page has {shown_status}, the answer is {status}"));
     }
-    let lower = |line: &str| line.split_once(':').map(|(name, value)| format!("{}:{value}", name.to_ascii_lowercase())).unwrap_or_default();
+    let lower = |line: &str| {
+        line.split_once(':')
+            .map(|(name, value)| format!("{}:{value}", name.to_ascii_lowercase()))
+            .unwrap_or_default()
+    };
     let headers: Vec<String> = lines.map(lower).collect();
     for header in shown_lines {
         if !headers.iter().any(|line| line_fits(&lower(header), line)) {
             return Err(format!("the answer has no header {header}"));
         }
     }
-    let is_json = headers.iter().any(|line| line.starts_with("content-type:") && line.contains("json"));
+    let is_json =
+        headers.iter().any(|line| line.starts_with("content-type:") && line.contains("json"));
     if is_json && !shown_body.is_empty() { json(shown_body, body) } else { text(shown_body, body) }
 }
 

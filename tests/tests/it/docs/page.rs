@@ -88,9 +88,12 @@ fn a_page_of_each_kind() {
         block(21, "f\n", true, Some((Kind::Http, "g\n\nh\n"))),
     ];
     assert_eq!(blocks(page).expect("a page"), expected);
-    for wrong in
-        ["```sh\na\n", "```json\n1\n```\n", "```sh no-run\na\n```\n```text\nb\n```\n", "```sh\na\n```\n```text\nb\n```\n```text\nc\n```\n"]
-    {
+    for wrong in [
+        "```sh\na\n",
+        "```json\n1\n```\n",
+        "```sh no-run\na\n```\n```text\nb\n```\n",
+        "```sh\na\n```\n```text\nb\n```\n```text\nc\n```\n",
+    ] {
         assert!(blocks(wrong).is_err(), "{wrong}");
     }
 }

@@ -7,7 +7,8 @@ use wasmill_tests::{Home, Host, entry_answering};
 
 type Damage = (&'static str, fn(&mut Vec<u8>));
 
-/// Layout of a compiled script: code, the label, 4 bytes of its length, 32 of authentication, 8 that say what it is.
+/// Layout of a compiled script: code, the label, 4 bytes of its length, 32 of authentication, 8
+/// that say what it is.
 const ARTEFACTS: [Damage; 15] = [
     ("magic-first", |bytes| *from_end(bytes, 8) ^= 1),
     ("magic-last", |bytes| *from_end(bytes, 1) ^= 0x80),
@@ -83,7 +84,9 @@ impl Script {
     fn artefact(&self, home: &Home) -> PathBuf {
         let folder = std::fs::read_dir(home.data().join("artefacts")).expect("the folder");
         let mut files = folder.map(|entry| entry.expect("an entry").path());
-        let is_mine = |file: &PathBuf| file.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&self.digest));
+        let is_mine = |file: &PathBuf| {
+            file.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&self.digest))
+        };
         files.find(is_mine).unwrap_or_else(|| panic!("no compiled code of {}", self.path))
     }
 }
@@ -106,14 +109,18 @@ fn replace(file: &Path, bytes: &[u8]) {
 fn damaged_compiled_code_is_compiled_again() {
     let home = Home::new();
     let host = home.start(&[]);
-    let scripts: Vec<Script> = ARTEFACTS.iter().map(|(name, _)| pushed(&host, "artefact", name)).collect();
+    let scripts: Vec<Script> =
+        ARTEFACTS.iter().map(|(name, _)| pushed(&host, "artefact", name)).collect();
     let swapped = [pushed(&host, "artefact", "swapped"), pushed(&host, "artefact", "with-this")];
     let home = host.kill();
     for (script, (_, how)) in scripts.iter().zip(ARTEFACTS) {
         damage(&script.artefact(&home), how);
     }
     // Authentic, but another script's.
-    replace(&swapped[0].artefact(&home), &std::fs::read(swapped[1].artefact(&home)).expect("it can be read"));
+    replace(
+        &swapped[0].artefact(&home),
+        &std::fs::read(swapped[1].artefact(&home)).expect("it can be read"),
+    );
 
     let host = home.start(&[]);
     let all = || scripts.iter().chain(&swapped);
@@ -121,10 +128,18 @@ fn damaged_compiled_code_is_compiled_again() {
         assert_eq!(host.call(&script.path, &json!({})).json(), script.answer, "{}", script.path);
     }
     let said = |host: &Host, script: &Script| {
-        host.log().lines().any(|line| line.contains("is not usable; it is made again") && line.contains(&script.digest))
+        host.log().lines().any(|line| {
+            line.contains("is not usable; it is made again") && line.contains(&script.digest)
+        })
     };
     for script in all() {
-        assert_eq!(said(&host, script), script.digest != swapped[1].digest, "{}: {}", script.path, host.log());
+        assert_eq!(
+            said(&host, script),
+            script.digest != swapped[1].digest,
+            "{}: {}",
+            script.path,
+            host.log()
+        );
     }
     // What was compiled again is on the disk again.
     let host = host.kill().start(&[]);
@@ -139,8 +154,10 @@ fn damaged_compiled_code_is_compiled_again() {
 fn damaged_modules_are_refused() {
     let home = Home::new();
     let host = home.start(&[]);
-    let scripts: Vec<Script> = MODULES.iter().map(|(name, _)| pushed(&host, "module-answer", name)).collect();
-    let (swapped, missing) = (pushed(&host, "module-answer", "swapped"), pushed(&host, "module-answer", "missing"));
+    let scripts: Vec<Script> =
+        MODULES.iter().map(|(name, _)| pushed(&host, "module-answer", name)).collect();
+    let (swapped, missing) =
+        (pushed(&host, "module-answer", "swapped"), pushed(&host, "module-answer", "missing"));
     let compiled = pushed(&host, "module-answer", "compiled");
     let home = host.kill();
     for (script, (_, how)) in scripts.iter().zip(MODULES) {
@@ -156,17 +173,27 @@ fn damaged_modules_are_refused() {
 
     let host = home.start(&[]);
     for script in &damaged {
-        for answer in [host.call(&script.path, &json!({})), host.call_hash(&script.hash, &json!({}))] {
+        for answer in
+            [host.call(&script.path, &json!({})), host.call_hash(&script.hash, &json!({}))]
+        {
             assert!(answer.problem(500).contains("its log tells"), "{}: {answer:?}", script.path);
         }
         let id = host.queue(&script.path, &json!({}));
         let over = host.wait(&id, 20);
-        assert_eq!((&over["success"], &over["result"]["error"]["name"]), (&json!(false), &json!("Internal")), "{}: {over}", script.path);
+        assert_eq!(
+            (&over["success"], &over["result"]["error"]["name"]),
+            (&json!(false), &json!("Internal")),
+            "{}: {over}",
+            script.path
+        );
         let log = host.log();
-        let line = log.lines().find(|line| line.contains("script cannot be made ready") && line.contains(&script.hash));
+        let line = log.lines().find(|line| {
+            line.contains("script cannot be made ready") && line.contains(&script.hash)
+        });
         assert!(line.is_some_and(|line| line.contains(&script.digest)), "{}: {log}", script.path);
     }
-    // Its compiled code is authentic and at hand, so nobody reads the module, except to give it away.
+    // Its compiled code is authentic and at hand, so nobody reads the module, except to give it
+    // away.
     assert_eq!(host.call(&compiled.path, &json!({})).json(), compiled.answer);
     host.get(&format!("/api/w/main/scripts/raw/h/{}", compiled.hash)).problem(500);
     // Deploying the same again mends it.

@@ -54,7 +54,9 @@ fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
         let path = entry.expect("an entry").path();
         let name = path.file_name().expect("a name").to_string_lossy().into_owned();
         if path.is_dir() {
-            found.extend(files(&path).into_iter().map(|(below, bytes)| (format!("{name}/{below}"), bytes)));
+            found.extend(
+                files(&path).into_iter().map(|(below, bytes)| (format!("{name}/{below}"), bytes)),
+            );
         } else {
             found.insert(name, std::fs::read(&path).expect("a file"));
         }
@@ -69,7 +71,10 @@ fn rebuilt(disk: &Disk, cut: Cut) -> BTreeMap<String, Vec<u8>> {
 }
 
 fn texts(disk: &Disk, cut: Cut) -> Vec<(String, String)> {
-    rebuilt(disk, cut).into_iter().map(|(name, bytes)| (name, String::from_utf8(bytes).expect("text"))).collect()
+    rebuilt(disk, cut)
+        .into_iter()
+        .map(|(name, bytes)| (name, String::from_utf8(bytes).expect("text")))
+        .collect()
 }
 
 /// What was done, in words and in notes, and the files that are left.
@@ -79,7 +84,9 @@ type Case<'c> = (&'c str, Vec<Note>, &'c [(&'c str, &'c str)]);
 fn what_is_left_without_anything_that_was_not_synced() {
     let [begun, ended] = synced(2);
     let file = || vec![created(2, "a"), written(2, 0, "abc")];
-    let whole = |more: Vec<Note>| file().into_iter().chain(synced(2)).chain(synced(1)).chain(more).collect::<Vec<_>>();
+    let whole = |more: Vec<Note>| {
+        file().into_iter().chain(synced(2)).chain(synced(1)).chain(more).collect::<Vec<_>>()
+    };
     let table: [Case; 13] = [
         ("nothing was synced", file(), &[]),
         ("a file without its folder", file().into_iter().chain(synced(2)).collect(), &[]),
@@ -88,7 +95,11 @@ fn what_is_left_without_anything_that_was_not_synced() {
         ("written later", whole(vec![written(2, 1, "XY")]), &[("a", "abc")]),
         ("shortened later", whole(vec![Note::Resized { inode: 2, length: 0 }]), &[("a", "abc")]),
         ("renamed later", whole(vec![renamed("a", "b")]), &[("a", "abc")]),
-        ("renamed, and the folder synced", whole([vec![renamed("a", "b")], synced(1).to_vec()].concat()), &[("b", "abc")]),
+        (
+            "renamed, and the folder synced",
+            whole([vec![renamed("a", "b")], synced(1).to_vec()].concat()),
+            &[("b", "abc")],
+        ),
         (
             "linked, the old name removed, and the folder synced",
             whole([vec![linked("a", "b"), removed("a")], synced(1).to_vec()].concat()),
@@ -97,33 +108,54 @@ fn what_is_left_without_anything_that_was_not_synced() {
         ("removed later", whole(vec![removed("a")]), &[("a", "abc")]),
         (
             "written between a sync's begin and its end",
-            [file(), synced(1).to_vec(), vec![begun.clone(), written(2, 3, "def"), ended.clone()]].concat(),
+            [file(), synced(1).to_vec(), vec![begun.clone(), written(2, 3, "def"), ended.clone()]]
+                .concat(),
             &[("a", "abc")],
         ),
-        ("a sync that never ended", [file(), synced(1).to_vec(), vec![begun]].concat(), &[("a", "")]),
+        (
+            "a sync that never ended",
+            [file(), synced(1).to_vec(), vec![begun]].concat(),
+            &[("a", "")],
+        ),
         (
             "a folder in a folder that was not synced",
-            [vec![folder(3, "f"), created(2, "f/a"), written(2, 0, "abc")], synced(2).to_vec(), synced(3).to_vec()].concat(),
+            [
+                vec![folder(3, "f"), created(2, "f/a"), written(2, 0, "abc")],
+                synced(2).to_vec(),
+                synced(3).to_vec(),
+            ]
+            .concat(),
             &[],
         ),
     ];
     for (what, notes, left) in table {
-        let left: Vec<(String, String)> = left.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+        let left: Vec<(String, String)> =
+            left.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
         assert_eq!(texts(&disk(notes), Cut::Nothing), left, "{what}");
     }
 }
 
 #[test]
 fn a_number_that_is_used_again_is_another_file() {
-    let first = [vec![created(2, "a"), written(2, 0, "abc")], synced(2).to_vec(), synced(1).to_vec()].concat();
-    let disk = disk([first, vec![removed("a"), created(2, "b"), written(2, 0, "x")], synced(2).to_vec()].concat());
+    let first =
+        [vec![created(2, "a"), written(2, 0, "abc")], synced(2).to_vec(), synced(1).to_vec()]
+            .concat();
+    let disk = disk(
+        [first, vec![removed("a"), created(2, "b"), written(2, 0, "x")], synced(2).to_vec()]
+            .concat(),
+    );
     assert_eq!(texts(&disk, Cut::Nothing), [("a".to_owned(), "abc".to_owned())]);
     assert_eq!(texts(&disk, Cut::Everything), [("b".to_owned(), "x".to_owned())]);
 }
 
 #[test]
 fn a_prefix_has_no_gaps_and_a_subset_may() {
-    let begin = [vec![created(2, "a"), Note::Resized { inode: 2, length: 4 }], synced(2).to_vec(), synced(1).to_vec()].concat();
+    let begin = [
+        vec![created(2, "a"), Note::Resized { inode: 2, length: 4 }],
+        synced(2).to_vec(),
+        synced(1).to_vec(),
+    ]
+    .concat();
     let disk = disk(begin.into_iter().chain((0..4).map(|at| written(2, at, "x"))));
     let seen = |cut: fn(u64) -> Cut| -> BTreeMap<Vec<u8>, u64> {
         let mut seen = BTreeMap::new();
@@ -133,14 +165,20 @@ fn a_prefix_has_no_gaps_and_a_subset_may() {
         seen
     };
     let prefixes = seen(Cut::Prefix);
-    let expected: Vec<Vec<u8>> = (0..=4).map(|kept| (0..4).map(|at| if at < kept { b'x' } else { 0 }).collect()).collect();
+    let expected: Vec<Vec<u8>> =
+        (0..=4).map(|kept| (0..4).map(|at| if at < kept { b'x' } else { 0 }).collect()).collect();
     assert_eq!(prefixes.keys().cloned().collect::<Vec<_>>(), expected, "{prefixes:?}");
     assert_eq!(seen(Cut::Subset).len(), 16, "every choice of four writes");
 }
 
 #[test]
 fn writes_are_torn_at_sectors() {
-    let begin = [vec![created(2, "a"), Note::Resized { inode: 2, length: 4_096 }], synced(2).to_vec(), synced(1).to_vec()].concat();
+    let begin = [
+        vec![created(2, "a"), Note::Resized { inode: 2, length: 4_096 }],
+        synced(2).to_vec(),
+        synced(1).to_vec(),
+    ]
+    .concat();
     let page = Note::Written { inode: 2, offset: 256, bytes: vec![b'x'; 2_048] };
     let disk = disk(begin.into_iter().chain([page]));
     let mut torn = 0;
@@ -168,12 +206,17 @@ fn everything_that_a_host_does_to_its_files_is_noted() {
         let id = host.queue("u/tests/hello", &serde_json::json!({"name": "Ann"}));
         host.wait(&id, 20);
         host.still_serves();
-        let erased = host.request("POST", &format!("/api/w/main/jobs/completed/delete/{id}")).send();
+        let erased =
+            host.request("POST", &format!("/api/w/main/jobs/completed/delete/{id}")).send();
         assert_eq!((erased.status, deployed.path.as_str()), (200, "u/tests/hello"));
         host.terminate();
         assert!(host.ended(20).success());
         read_notes(&faulty.last_log()).into_iter().for_each(|note| disk.apply(note));
-        assert_eq!(disk.catch_up(|name| name.starts_with("log-")), 0, "something was done that was not noted");
+        assert_eq!(
+            disk.catch_up(|name| name.starts_with("log-")),
+            0,
+            "something was done that was not noted"
+        );
     }
     let rebuilt = rebuilt(&disk, Cut::Everything);
     let mut real = files(home.folder());

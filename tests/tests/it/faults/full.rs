@@ -1,9 +1,13 @@
-//! A full disk: what would be kept is refused, the rest goes on, and all of it goes on by itself once there is room.
+//! A full disk: what would be kept is refused, the rest goes on, and all of it goes on by itself
+//! once there is room.
 
 use super::{PATH, alone};
 use serde_json::json;
 use std::time::Duration;
-use wasmill_tests::{Answer, FaultyDisk, Home, Host, Load, Orders, Plan, SmallDisk, drained, eventually, fates, guest};
+use wasmill_tests::{
+    Answer, FaultyDisk, Home, Host, Load, Orders, Plan, SmallDisk, drained, eventually, fates,
+    guest,
+};
 
 /// A disk that can be filled.
 enum Disk {
@@ -24,13 +28,19 @@ impl Disk {
 }
 
 fn queue(host: &Host) -> Answer {
-    host.request("POST", &format!("/api/w/main/jobs/run/p/{PATH}")).json(&json!({"name": "Ann"})).send()
+    host.request("POST", &format!("/api/w/main/jobs/run/p/{PATH}"))
+        .json(&json!({"name": "Ann"}))
+        .send()
 }
 
 fn is_refused(answer: &Answer) {
     let detail = answer.problem(503);
     assert!(detail.contains("full") && detail.contains("nothing was changed"), "{detail}");
-    assert_eq!((answer.json()["type"].as_str(), answer.header("retry-after")), (Some("/api/problems/storage-full"), "30"), "{answer:?}");
+    assert_eq!(
+        (answer.json()["type"].as_str(), answer.header("retry-after")),
+        (Some("/api/problems/storage-full"), "30"),
+        "{answer:?}"
+    );
 }
 
 fn variable(host: &Host, path: &str) -> Answer {
@@ -51,17 +61,20 @@ fn survives(home: &Home, disk: &mut Disk) {
     let done = host.queue(PATH, &json!({"name": "Ann"}));
     host.wait(&done, 20);
     // Both workers are busy with jobs that end when the disk is full.
-    let slow: Vec<String> = (0..2).map(|_| host.queue("u/tests/slow", &json!({"seconds": 2}))).collect();
+    let slow: Vec<String> =
+        (0..2).map(|_| host.queue("u/tests/slow", &json!({"seconds": 2}))).collect();
     for id in &slow {
         eventually("it runs", 20, || (host.job(id)["running"] == true).then_some(()));
     }
     let waiting = host.queue(PATH, &json!({"name": "Ann"}));
-    // A record that is stored but not yet synced: that this cannot be done soon must not keep the host busy.
+    // A record that is stored but not yet synced: that this cannot be done soon must not keep the
+    // host busy.
     let call = host.call(PATH, &json!({"name": "Ann"}));
     assert_eq!(host.job(call.header("x-wasmill-job-id"))["success"], json!(true));
 
     disk.fill(true);
-    let queueing = Load::start(&host, &Plan::queue(8, PATH).with("padding", json!("-".repeat(20 << 10))));
+    let queueing =
+        Load::start(&host, &Plan::queue(8, PATH).with("padding", json!("-".repeat(20 << 10))));
     eventually("the disk is full", 30, || (queue(&host).status == 503).then_some(()));
     eventually("the ends of jobs cannot be stored", 30, || {
         (host.log().matches("a job's end cannot be stored yet").count() == 2).then_some(())
@@ -75,11 +88,17 @@ fn survives(home: &Home, disk: &mut Disk) {
         host.still_serves();
         let answer = host.call("u/tests/slow", &json!({"seconds": 0}));
         assert_eq!(answer.json(), json!({"slept": 0}));
-        host.get(&format!("/api/w/main/jobs_u/get/{}", answer.header("x-wasmill-job-id"))).problem(404);
+        host.get(&format!("/api/w/main/jobs_u/get/{}", answer.header("x-wasmill-job-id")))
+            .problem(404);
     }
-    for path in
-        ["jobs/list", "jobs/completed/list", "jobs/queue/count", "scripts/list", "variables/list", "variables/get_value/u/tests/before"]
-    {
+    for path in [
+        "jobs/list",
+        "jobs/completed/list",
+        "jobs/queue/count",
+        "scripts/list",
+        "variables/list",
+        "variables/get_value/u/tests/before",
+    ] {
         assert_eq!(host.get(&format!("/api/w/main/{path}")).status, 200, "{path}");
     }
     assert_eq!(host.job(&done)["success"], json!(true));

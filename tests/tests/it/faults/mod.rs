@@ -1,4 +1,5 @@
-//! The host against faults: killed, stopped, without power, with a disk that is full, slow, broken or damaged.
+//! The host against faults: killed, stopped, without power, with a disk that is full, slow, broken
+//! or damaged.
 //!
 //! These tests run shortly with all others, and for long by `cargo xtask torture`.
 

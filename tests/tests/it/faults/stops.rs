@@ -5,7 +5,8 @@ use serde_json::json;
 use std::time::{Duration, Instant};
 use wasmill_tests::{Home, Ledger, Load, Plan, drained, eventually, fates, guest, torture};
 
-/// A call that was sent so long before belongs to those that were begun. A later one may find its connection closed.
+/// A call that was sent so long before belongs to those that were begun. A later one may find its
+/// connection closed.
 const BEGUN: Duration = Duration::from_millis(500);
 
 #[test]
@@ -22,7 +23,8 @@ fn calls_are_finished_and_jobs_stay() {
         let calling = Load::start(&host, &Plan::call(4, PATH));
         let sleeping = Load::start(&host, &Plan::call(4, "u/tests/slow").with("seconds", json!(1)));
         eventually("all kinds of calls are answered", 60, || {
-            (queueing.successes() > 50 && calling.successes() > 20 && sleeping.successes() > 5).then_some(())
+            (queueing.successes() > 50 && calling.successes() > 20 && sleeping.successes() > 5)
+                .then_some(())
         });
         let asked = Instant::now();
         host.terminate();
@@ -32,9 +34,18 @@ fn calls_are_finished_and_jobs_stay() {
         assert!(called.results.iter().all(|result| result.contains("Hello N")), "{called:?}");
         assert!(slept.results.iter().all(|result| result == r#"{"slept":1}"#), "{slept:?}");
         for (ledger, status) in [(&queued, 201), (&called, 200), (&slept, 200)] {
-            assert_eq!(ledger.statuses.keys().copied().collect::<Vec<_>>(), [status], "{:?}", ledger.refusal);
+            assert_eq!(
+                ledger.statuses.keys().copied().collect::<Vec<_>>(),
+                [status],
+                "{:?}",
+                ledger.refusal
+            );
             for (name, sent) in &ledger.unanswered {
-                assert!(*sent + BEGUN > asked, "{name} was sent {:?} before the stop and never answered", asked - *sent);
+                assert!(
+                    *sent + BEGUN > asked,
+                    "{name} was sent {:?} before the stop and never answered",
+                    asked - *sent
+                );
             }
         }
         assert!(!host.log().contains(r#""level":"ERROR""#), "{}", host.log());
@@ -46,5 +57,9 @@ fn calls_are_finished_and_jobs_stay() {
     assert!(fates.are_good(), "{fates:#?}");
     // Jobs are given back when a host is stopped, which counts as no start.
     assert_eq!(fates.started_again, 0);
-    eprintln!("stops: {}, {} acknowledged jobs ended once, {finished} calls of a second were answered", torture().stops, fates.completed);
+    eprintln!(
+        "stops: {}, {} acknowledged jobs ended once, {finished} calls of a second were answered",
+        torture().stops,
+        fates.completed
+    );
 }

@@ -5,7 +5,8 @@ use super::{PATH, alone};
 use serde_json::json;
 use wasmill_tests::{Cut, FaultyDisk, Home, Load, Orders, Plan, drained, eventually, fates, guest};
 
-/// After a failed sync nobody knows what is on the disk. So the host stops, and has promised nothing that it does not keep.
+/// After a failed sync nobody knows what is on the disk. So the host stops, and has promised
+/// nothing that it does not keep.
 #[test]
 fn a_failed_sync_stops_the_host() {
     let _alone = alone();
@@ -21,16 +22,30 @@ fn a_failed_sync_stops_the_host() {
         assert_eq!(host.ended(60).code(), Some(1), "{}", host.log());
         let told = queueing.end();
         let said = host.log();
-        assert!(said.contains("the store has failed; the host stops") && said.contains("disk I/O error"), "{said}");
-        assert!(told.statuses.keys().all(|status| [201, 503].contains(status)), "{:?}", told.refusal);
-        assert!(!told.statuses.contains_key(&503) || told.refusal.as_ref().is_some_and(|refusal| refusal.contains("retry-after")));
+        assert!(
+            said.contains("the store has failed; the host stops")
+                && said.contains("disk I/O error"),
+            "{said}"
+        );
+        assert!(
+            told.statuses.keys().all(|status| [201, 503].contains(status)),
+            "{:?}",
+            told.refusal
+        );
+        assert!(
+            !told.statuses.contains_key(&503)
+                || told.refusal.as_ref().is_some_and(|refusal| refusal.contains("retry-after"))
+        );
         jobs += told.acknowledged.len();
         recorded.add(&faulty);
         recorded.jobs = told.acknowledged;
         // What was to be synced and was not may be gone.
         for cut in [Cut::Nothing, Cut::Subset(fail_every.into())] {
             let (lost, wrong) = missing(&recorded, cut);
-            assert!(lost.is_empty() && wrong.is_empty(), "{fail_every}, {cut:?}: lost {lost:?}; {wrong:#?}");
+            assert!(
+                lost.is_empty() && wrong.is_empty(),
+                "{fail_every}, {cut:?}: lost {lost:?}; {wrong:#?}"
+            );
         }
         faulty.order(Orders::default());
         let host = faulty.start(&home, &[], false);
@@ -62,10 +77,18 @@ fn a_slow_disk_makes_callers_wait() {
         (queueing.successes() > 300).then_some(())
     });
     let (queued, called) = (queueing.end(), calling.end());
-    assert!(queued.statuses.keys().all(|status| [201, 503].contains(status)), "{:?}", queued.refusal);
+    assert!(
+        queued.statuses.keys().all(|status| [201, 503].contains(status)),
+        "{:?}",
+        queued.refusal
+    );
     assert!(queued.slowest.as_millis() >= 200, "nobody waited for the disk: {:?}", queued.slowest);
     let grown = (most - before) >> 10;
-    assert!(grown < 200, "{grown} MiB more than before for jobs of {} MiB", queued.acknowledged.len() / 32);
+    assert!(
+        grown < 200,
+        "{grown} MiB more than before for jobs of {} MiB",
+        queued.acknowledged.len() / 32
+    );
     // Nobody waits for the record of a synchronous run, whose caller has its answer.
     assert_eq!(called.statuses.keys().copied().collect::<Vec<_>>(), [200], "{:?}", called.refusal);
     assert!(called.results.len() > 100, "{}", called.results.len());
@@ -73,10 +96,13 @@ fn a_slow_disk_makes_callers_wait() {
     let fates = fates(&host, &queued.acknowledged);
     assert!(fates.are_good(), "{fates:#?}");
 
-    // Records that come faster than they can be written are kept without arguments and results, or not at all: these have
-    // 128 KiB each, and a gigabyte together.
+    // Records that come faster than they can be written are kept without arguments and results, or
+    // not at all: these have 128 KiB each, and a gigabyte together.
     host.push("u/tests/echo", &guest("echo"));
-    let calling = Load::start(&host, &Plan::call(4, "u/tests/echo").with("padding", json!("-".repeat(64 << 10))));
+    let calling = Load::start(
+        &host,
+        &Plan::call(4, "u/tests/echo").with("padding", json!("-".repeat(64 << 10))),
+    );
     eventually("more was given than may wait", 60, || {
         most = most.max(host.resident_kib());
         (calling.successes() > 8_000).then_some(())

@@ -22,23 +22,41 @@ fn tests_the_log_and_redeliveries() {
     }
     receiver.wait(1, 20);
     let tested = at(&host, "POST", "main", "test_webhook").json();
-    assert_eq!((&tested["delivered"], &tested["status"], tested.get("error")), (&json!(true), &json!(202), None), "{tested}");
+    assert_eq!(
+        (&tested["delivered"], &tested["status"], tested.get("error")),
+        (&json!(true), &json!(202), None),
+        "{tested}"
+    );
     assert!(tested["duration_ms"].is_u64(), "{tested}");
     let told = receiver.told();
-    let test = told.iter().find(|told| told.header("ce-type") == "dev.wasmill.webhook.test").expect("the test");
+    let test = told
+        .iter()
+        .find(|told| told.header("ce-type") == "dev.wasmill.webhook.test")
+        .expect("the test");
     assert_eq!(test.json(), json!({"type": "Test", "workspace": "main"}));
     assert_eq!(test.header("webhook-signature"), signature(test, &secret(&host)));
     // A receiver that takes it is worth telling what waits.
     receiver.wait(3, 20);
-    eventually("the second attempt is noted", 20, || (log(&host, "main")[3]["attempts"] == 2).then_some(()));
+    eventually("the second attempt is noted", 20, || {
+        (log(&host, "main")[3]["attempts"] == 2).then_some(())
+    });
     let all = log(&host, "main");
-    let kinds: Vec<&str> = all.iter().map(|entry| entry["type"].as_str().expect("a type")).collect();
+    let kinds: Vec<&str> =
+        all.iter().map(|entry| entry["type"].as_str().expect("a type")).collect();
     assert_eq!(kinds, ["Test", "CreateScript", "CreateScript", "CreateScript"]);
-    assert_eq!((&all[0]["id"], &all[0]["status"], &all[3]["status"]), (&tested["id"], &json!("delivered"), &json!("waiting")));
-    assert!(all[3]["next_attempt_at"].is_string() && all[2].get("next_attempt_at").is_none(), "{all:?}");
+    assert_eq!(
+        (&all[0]["id"], &all[0]["status"], &all[3]["status"]),
+        (&tested["id"], &json!("delivered"), &json!("waiting"))
+    );
+    assert!(
+        all[3]["next_attempt_at"].is_string() && all[2].get("next_attempt_at").is_none(),
+        "{all:?}"
+    );
     let page = at(&host, "GET", "main", "webhook_deliveries?per_page=2").json();
     assert_eq!(page, json!(all[..2]));
-    let page = at(&host, "GET", "main", &format!("webhook_deliveries?per_page=2&before={}", all[1]["id"])).json();
+    let page =
+        at(&host, "GET", "main", &format!("webhook_deliveries?per_page=2&before={}", all[1]["id"]))
+            .json();
     assert_eq!(page, json!(all[2..]));
     at(&host, "GET", "main", "webhook_deliveries?before=x").problem(400);
     drop(receiver);
@@ -46,18 +64,26 @@ fn tests_the_log_and_redeliveries() {
     let receiver = Receiver::agreeing();
     must_set(&host, "main", &receiver.url());
     assert_eq!(names(&receiver.wait(3, 20)), ["a", "b", "c"]);
-    eventually("all is delivered", 20, || log(&host, "main").iter().all(|entry| entry["status"] == "delivered").then_some(()));
+    eventually("all is delivered", 20, || {
+        log(&host, "main").iter().all(|entry| entry["status"] == "delivered").then_some(())
+    });
     let again = at(&host, "POST", "main", &format!("redeliver_webhook/{}", all[2]["id"]));
     assert_eq!(again.status, 200, "{again:?}");
     let told = receiver.wait(4, 20);
-    assert_eq!((names(&told)[3].as_str(), told[3].header("webhook-id")), ("b", told[1].header("webhook-id")));
+    assert_eq!(
+        (names(&told)[3].as_str(), told[3].header("webhook-id")),
+        ("b", told[1].header("webhook-id"))
+    );
     at(&host, "POST", "main", "redeliver_webhook/999999").problem(404);
     at(&host, "POST", "main", "redeliver_webhook/x").problem(404);
     let unreachable = { Receiver::agreeing().url() };
     must_set(&host, "main", &unreachable);
     let tested = at(&host, "POST", "main", "test_webhook").json();
     assert_eq!((&tested["delivered"], tested.get("status")), (&json!(false), None));
-    assert!(tested["error"].as_str().is_some_and(|error| error.contains("cannot be connected to")), "{tested}");
+    assert!(
+        tested["error"].as_str().is_some_and(|error| error.contains("cannot be connected to")),
+        "{tested}"
+    );
     // Neither the URL, which may be a secret, nor the signing secret is in the host's log.
     let (log, secret) = (host.log(), secret(&host));
     assert!(!log.contains("/hook") && !log.contains(&secret[8..]), "{log}");
@@ -73,16 +99,27 @@ fn rotation() {
     // Another URL keeps it.
     must_set(&host, "main", &format!("{}?x=1", receiver.url()));
     assert_eq!(secret(&host), old);
-    let rotate = |body: Value| host.request("POST", "/api/w/main/workspaces/rotate_webhook_secret").json(&body).send().json();
+    let rotate = |body: Value| {
+        host.request("POST", "/api/w/main/workspaces/rotate_webhook_secret")
+            .json(&body)
+            .send()
+            .json()
+    };
     let rotated = at(&host, "POST", "main", "rotate_webhook_secret").json();
     let new = rotated["webhook_secret"].as_str().expect("a secret").to_owned();
     assert!(new != old && rotated["previous_until"].is_string(), "{rotated}");
     let settings = at(&host, "GET", "main", "get_settings").json();
-    assert_eq!((&settings["webhook_secret"], &settings["previous_webhook_secret"]["secret"]), (&json!(new), &json!(old)));
+    assert_eq!(
+        (&settings["webhook_secret"], &settings["previous_webhook_secret"]["secret"]),
+        (&json!(new), &json!(old))
+    );
     change(&host, "main", "a");
     let told = receiver.wait(1, 20).remove(0);
     assert_eq!(told.line, "POST /hook?x=1 HTTP/1.1");
-    assert_eq!(told.header("webhook-signature"), format!("{} {}", signature(&told, &new), signature(&told, &old)));
+    assert_eq!(
+        told.header("webhook-signature"),
+        format!("{} {}", signature(&told, &new), signature(&told, &old))
+    );
     // One that has become known is used no more.
     let rotated = rotate(json!({"keep_old_for_secs": 0}));
     let newest = rotated["webhook_secret"].as_str().expect("a secret").to_owned();
@@ -116,13 +153,19 @@ fn administrators_only() {
         assert_eq!(answer.status, 201, "{answer:?}");
         answer.text()
     };
-    let developer = token("/api/users/tokens/impersonate", json!({"impersonate_email": "dev@example.com"}));
+    let developer =
+        token("/api/users/tokens/impersonate", json!({"impersonate_email": "dev@example.com"}));
     let reader = token("/api/users/tokens/create", json!({"scopes": ["workspaces:read"]}));
     let runner = token("/api/users/tokens/create", json!({"scopes": ["jobs:run"]}));
-    let ask =
-        |token: &str, method: &str, action: &str| host.request(method, &format!("/api/w/main/workspaces/{action}")).token(token).send();
+    let ask = |token: &str, method: &str, action: &str| {
+        host.request(method, &format!("/api/w/main/workspaces/{action}")).token(token).send()
+    };
     for action in ["edit_webhook", "rotate_webhook_secret", "test_webhook", "redeliver_webhook/1"] {
-        for (token, said) in [(&developer, "administrator"), (&reader, "workspaces:write"), (&runner, "workspaces:write")] {
+        for (token, said) in [
+            (&developer, "administrator"),
+            (&reader, "workspaces:write"),
+            (&runner, "workspaces:write"),
+        ] {
             let detail = ask(token, "POST", action).problem(403);
             assert!(detail.contains(said), "{action}: {detail}");
         }
@@ -130,16 +173,29 @@ fn administrators_only() {
     ask(&developer, "GET", "webhook_deliveries").problem(403);
     assert_eq!(ask(&reader, "GET", "webhook_deliveries").status, 200);
     ask(&runner, "GET", "get_settings").problem(403);
-    assert_eq!(ask(&developer, "GET", "get_settings").json(), json!({"workspace_id": "main", "name": "Main", "weight": 100}));
+    assert_eq!(
+        ask(&developer, "GET", "get_settings").json(),
+        json!({"workspace_id": "main", "name": "Main", "weight": 100})
+    );
     let settings = ask(&reader, "GET", "get_settings").json();
     assert_eq!((&settings["webhook"], &settings["name"]), (&json!(receiver.url()), &json!("Main")));
-    assert_eq!(settings.get("webhook_secret"), None, "a token that may only look could sign what it likes");
+    assert_eq!(
+        settings.get("webhook_secret"),
+        None,
+        "a token that may only look could sign what it likes"
+    );
     let settings = ask(&host.token, "GET", "get_settings").json();
-    assert!(settings["webhook_secret"].as_str().is_some_and(|secret| secret.starts_with("whsec_")), "{settings}");
+    assert!(
+        settings["webhook_secret"].as_str().is_some_and(|secret| secret.starts_with("whsec_")),
+        "{settings}"
+    );
     // Absent and null clear it as the empty text does.
     for body in [json!({}), json!({"webhook": null})] {
         must_set(&host, "main", &receiver.url());
-        assert_eq!(host.request("POST", "/api/w/main/workspaces/edit_webhook").json(&body).send().status, 200);
+        assert_eq!(
+            host.request("POST", "/api/w/main/workspaces/edit_webhook").json(&body).send().status,
+            200
+        );
         assert_eq!(at(&host, "GET", "main", "get_settings").json().get("webhook"), None);
     }
     assert!(receiver.told().is_empty());

@@ -19,16 +19,25 @@ fn at(host: &Host, method: &str, workspace: &str, action: &str) -> Answer {
 }
 
 fn set(host: &Host, workspace: &str, url: &str) -> Answer {
-    host.request("POST", &format!("/api/w/{workspace}/workspaces/edit_webhook")).json(&json!({"webhook": url})).send()
+    host.request("POST", &format!("/api/w/{workspace}/workspaces/edit_webhook"))
+        .json(&json!({"webhook": url}))
+        .send()
 }
 
 fn must_set(host: &Host, workspace: &str, url: &str) {
     let answer = set(host, workspace, url);
-    assert_eq!((answer.status, answer.text()), (200, format!("Edit webhook for workspace {workspace}")), "{answer:?}");
+    assert_eq!(
+        (answer.status, answer.text()),
+        (200, format!("Edit webhook for workspace {workspace}")),
+        "{answer:?}"
+    );
 }
 
 fn secret(host: &Host) -> String {
-    at(host, "GET", "main", "get_settings").json()["webhook_secret"].as_str().expect("a secret").to_owned()
+    at(host, "GET", "main", "get_settings").json()["webhook_secret"]
+        .as_str()
+        .expect("a secret")
+        .to_owned()
 }
 
 fn log(host: &Host, workspace: &str) -> Vec<Value> {
@@ -39,24 +48,35 @@ fn log(host: &Host, workspace: &str) -> Vec<Value> {
 
 /// Waits until the newest entry of the log has a status, and returns it.
 fn settled(host: &Host, status: &str) -> Value {
-    eventually(&format!("the delivery is {status}"), 20, || log(host, "main").first().filter(|newest| newest["status"] == status).cloned())
+    eventually(&format!("the delivery is {status}"), 20, || {
+        log(host, "main").first().filter(|newest| newest["status"] == status).cloned()
+    })
 }
 
 /// Makes a change that is told: a new script, which costs no compiling after the first.
 fn change(host: &Host, workspace: &str, name: &str) {
-    let upload = host.request("POST", &format!("/api/w/{workspace}/scripts/upload/p/u/outbox/{name}"));
+    let upload =
+        host.request("POST", &format!("/api/w/{workspace}/scripts/upload/p/u/outbox/{name}"));
     let answer = upload.body("application/wasm", &guest("hello")).send();
     assert_eq!(answer.status, 201, "{answer:?}");
 }
 
-/// The signatures that `webhook-signature` must have, by the scheme's own text: `base64(hmac-sha256(secret, "id.timestamp.body"))`.
+/// The signatures that `webhook-signature` must have, by the scheme's own text:
+/// `base64(hmac-sha256(secret, "id.timestamp.body"))`.
 fn signature(told: &Told, secret: &str) -> String {
-    let key = STANDARD.decode(secret.strip_prefix("whsec_").expect("the form of secrets")).expect("base64");
+    let key = STANDARD
+        .decode(secret.strip_prefix("whsec_").expect("the form of secrets"))
+        .expect("base64");
     let mut mac = Hmac::<Sha256>::new_from_slice(&key).expect("a key");
-    mac.update(format!("{}.{}.{}", told.header("webhook-id"), told.header("webhook-timestamp"), told.body).as_bytes());
+    mac.update(
+        format!("{}.{}.{}", told.header("webhook-id"), told.header("webhook-timestamp"), told.body)
+            .as_bytes(),
+    );
     format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
 }
 
 fn names(told: &[Told]) -> Vec<String> {
-    told.iter().map(|told| told.json()["path"].as_str().expect("a path").replace("u/outbox/", "")).collect()
+    told.iter()
+        .map(|told| told.json()["path"].as_str().expect("a path").replace("u/outbox/", ""))
+        .collect()
 }

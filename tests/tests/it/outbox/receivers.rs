@@ -9,7 +9,10 @@ use wasmill_tests::{Home, Host, Reaction, Receiver, eventually};
 fn a_silent_receiver_holds_up_nobody_else() {
     let (silent, receiver) = (Receiver::start(|_, _| Reaction::Silence), Receiver::agreeing());
     let host = Host::start(&ARGS);
-    assert_eq!(host.request("POST", "/api/workspaces/create").json(&json!({"id": "second"})).send().status, 201);
+    assert_eq!(
+        host.request("POST", "/api/workspaces/create").json(&json!({"id": "second"})).send().status,
+        201
+    );
     must_set(&host, "main", &silent.url());
     must_set(&host, "second", &receiver.url());
     change(&host, "main", "a");
@@ -18,11 +21,16 @@ fn a_silent_receiver_holds_up_nobody_else() {
         change(&host, "second", name);
     }
     let told = receiver.wait(2, 20);
-    assert_eq!((names(&told), told[0].json()["workspace"].clone()), (vec!["b".to_owned(), "c".to_owned()], json!("second")));
+    assert_eq!(
+        (names(&told), told[0].json()["workspace"].clone()),
+        (vec!["b".to_owned(), "c".to_owned()], json!("second"))
+    );
     // The attempt at the silent one was not over: nothing of it is noted yet.
     assert_eq!(log(&host, "main")[0]["attempts"], 0);
     assert_eq!(names(&stuck), ["a"]);
-    let entry = eventually("the attempt is over", 30, || log(&host, "main").first().filter(|entry| entry["attempts"] == 1).cloned());
+    let entry = eventually("the attempt is over", 30, || {
+        log(&host, "main").first().filter(|entry| entry["attempts"] == 1).cloned()
+    });
     assert_eq!(entry["log"][0]["error"], json!("There was no answer within 10 s"));
 }
 
@@ -45,7 +53,17 @@ fn private_addresses() {
     let home = Home::new();
     let host = home.start(&["--webhook-retry-base", "50"]);
     let port = receiver.address().port();
-    for name in ["127.0.0.1", "localhost", "127.1", "2130706433", "0x7f.1", "[::1]", "[::ffff:127.0.0.1]", "10.0.0.1", "169.254.169.254"] {
+    for name in [
+        "127.0.0.1",
+        "localhost",
+        "127.1",
+        "2130706433",
+        "0x7f.1",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "10.0.0.1",
+        "169.254.169.254",
+    ] {
         let detail = set(&host, "main", &format!("http://{name}:{port}/hook")).problem(400);
         assert!(detail.contains("--allow-private-webhooks"), "{name}: {detail}");
     }
@@ -61,7 +79,8 @@ fn private_addresses() {
     }
     assert_eq!(at(&host, "GET", "main", "get_settings").json().get("webhook"), None);
 
-    // One that was allowed once is judged again whenever it is called; a name by what it stands for.
+    // One that was allowed once is judged again whenever it is called; a name by what it stands
+    // for.
     drop(host);
     for name in ["127.0.0.1", "localhost"] {
         let host = home.start(&ARGS);
@@ -69,12 +88,19 @@ fn private_addresses() {
         drop(host);
         let host = home.start(&["--webhook-retry-base", "3600000"]);
         change(&host, "main", &format!("to-{}", name.replace('.', "-")));
-        let entry = eventually("an attempt", 20, || log(&host, "main").first().filter(|entry| entry["attempts"] == 1).cloned());
+        let entry = eventually("an attempt", 20, || {
+            log(&host, "main").first().filter(|entry| entry["attempts"] == 1).cloned()
+        });
         let error = entry["log"][0]["error"].as_str().expect("an error");
         assert!(error.contains("--allow-private-webhooks") && error.contains(name), "{error}");
         assert!(host.log().contains("--allow-private-webhooks"), "{}", host.log());
         let tested = at(&host, "POST", "main", "test_webhook").json();
-        assert!(tested["error"].as_str().is_some_and(|error| error.contains("--allow-private-webhooks")), "{tested}");
+        assert!(
+            tested["error"]
+                .as_str()
+                .is_some_and(|error| error.contains("--allow-private-webhooks")),
+            "{tested}"
+        );
         // So that the next start, which would be allowed to, has nothing to tell.
         must_set(&host, "main", "");
     }
@@ -95,7 +121,12 @@ fn redirects_and_refusals() {
     change(&host, "main", "a");
     let entry = settled(&host, "delivered");
     assert_eq!(entry["log"][0]["status"], 307);
-    assert!(entry["log"][0]["error"].as_str().is_some_and(|error| error.contains("redirects are not followed")), "{entry}");
+    assert!(
+        entry["log"][0]["error"]
+            .as_str()
+            .is_some_and(|error| error.contains("redirects are not followed")),
+        "{entry}"
+    );
     change(&host, "main", "b");
     let entry = settled(&host, "given_up");
     assert_eq!((&entry["attempts"], &entry["log"][0]["status"]), (&json!(1), &json!(410)));

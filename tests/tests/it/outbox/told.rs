@@ -44,12 +44,21 @@ fn every_change_of_a_script() {
         assert_eq!(told.json(), *body);
         assert_eq!(told.line, "POST /hook HTTP/1.1");
         assert_eq!(told.header("content-type"), "application/json");
-        assert_eq!((told.header("ce-specversion"), told.header("ce-type")), ("1.0", format!("dev.wasmill.script.{kind}").as_str()));
+        assert_eq!(
+            (told.header("ce-specversion"), told.header("ce-type")),
+            ("1.0", format!("dev.wasmill.script.{kind}").as_str())
+        );
         assert_eq!(told.header("ce-source"), format!("{}/api/w/main", host.url()));
-        assert_eq!((told.header("ce-subject"), told.header("ce-id")), (path, told.header("webhook-id")));
+        assert_eq!(
+            (told.header("ce-subject"), told.header("ce-id")),
+            (path, told.header("webhook-id"))
+        );
         assert!(told.header("ce-time").ends_with('Z'), "{told:?}");
         assert_eq!(told.header("webhook-signature"), signature(told, &secret));
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
+        let now = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .expect("after 1970")
+            .as_secs();
         let sent: u64 = told.header("webhook-timestamp").parse().expect("seconds");
         assert!(now.abs_diff(sent) < 60, "{sent} is not now");
         ids.insert(told.header("webhook-id").to_owned());
@@ -73,8 +82,16 @@ fn every_change_of_variables_and_resources() {
     };
     let mut expected = Vec::new();
     for (room, name, new) in [
-        ("variables", "Variable", json!({"path": "u/outbox/a", "value": "SECRET", "is_secret": true, "description": ""})),
-        ("resources", "Resource", json!({"path": "u/outbox/a", "value": {"a": "SECRET"}, "resource_type": "any"})),
+        (
+            "variables",
+            "Variable",
+            json!({"path": "u/outbox/a", "value": "SECRET", "is_secret": true, "description": ""}),
+        ),
+        (
+            "resources",
+            "Resource",
+            json!({"path": "u/outbox/a", "value": {"a": "SECRET"}, "resource_type": "any"}),
+        ),
     ] {
         send("POST", &format!("{room}/create"), &new, 201);
         // Refused, and so no change.
@@ -84,12 +101,20 @@ fn every_change_of_variables_and_resources() {
         send("DELETE", &format!("{room}/delete/u/outbox/b"), &json!({}), 200);
         let of = |kind: &str, path: &str| json!({"type": format!("{kind}{name}"), "workspace": "main", "path": path});
         let update = |old: &str, new: &str| json!({"type": format!("Update{name}"), "workspace": "main", "old_path": format!("u/outbox/{old}"), "new_path": format!("u/outbox/{new}")});
-        expected.extend([of("Create", "u/outbox/a"), update("a", "a"), update("a", "b"), of("Delete", "u/outbox/b")]);
+        expected.extend([
+            of("Create", "u/outbox/a"),
+            update("a", "a"),
+            update("a", "b"),
+            of("Delete", "u/outbox/b"),
+        ]);
     }
     let told = receiver.wait(expected.len(), 20);
     assert_eq!(told.iter().map(wasmill_tests::Told::json).collect::<Vec<_>>(), expected);
     let kinds: Vec<&str> = told.iter().map(|told| told.header("ce-type")).collect();
-    let of = |room: &str| ["created", "updated", "updated", "deleted"].map(|kind| format!("dev.wasmill.{room}.{kind}"));
+    let of = |room: &str| {
+        ["created", "updated", "updated", "deleted"]
+            .map(|kind| format!("dev.wasmill.{room}.{kind}"))
+    };
     assert_eq!(kinds, [of("variable"), of("resource")].concat());
     assert_eq!(told[2].header("ce-subject"), "u/outbox/b");
     assert!(told.iter().all(|told| !told.body.contains("SECRET")));
@@ -112,15 +137,26 @@ fn order_is_kept_across_failures() {
     assert_eq!(names(&told), ["a", "a", "a", "a", "b", "c"]);
     let ids: Vec<&str> = told.iter().map(|told| told.header("webhook-id")).collect();
     assert!(ids[..4].iter().all(|id| *id == ids[0]) && ids[4] != ids[0], "{ids:?}");
-    // The receiver's wish is longer than the schedule has it: the third wait would be a quarter of it.
+    // The receiver's wish is longer than the schedule has it: the third wait would be a quarter of
+    // it.
     assert!(told[3].at - told[2].at >= Duration::from_millis(990), "{:?}", told[3].at - told[2].at);
     settled(&host, "delivered");
     let log = log(&host, "main");
-    assert_eq!(log.iter().map(|entry| entry["attempts"].as_u64().expect("a number")).collect::<Vec<_>>(), [1, 1, 4]);
-    let statuses: Vec<u64> =
-        log[2]["log"].as_array().expect("attempts").iter().map(|tried| tried["status"].as_u64().expect("one")).collect();
+    assert_eq!(
+        log.iter().map(|entry| entry["attempts"].as_u64().expect("a number")).collect::<Vec<_>>(),
+        [1, 1, 4]
+    );
+    let statuses: Vec<u64> = log[2]["log"]
+        .as_array()
+        .expect("attempts")
+        .iter()
+        .map(|tried| tried["status"].as_u64().expect("one"))
+        .collect();
     assert_eq!(statuses, [500, 404, 503, 204]);
-    assert_eq!((&log[2]["log"][0]["answer"], &log[2]["log"][0]["error"]), (&json!("noted"), &json!("The receiver answered 500.")));
+    assert_eq!(
+        (&log[2]["log"][0]["answer"], &log[2]["log"][0]["error"]),
+        (&json!("noted"), &json!("The receiver answered 500."))
+    );
     assert_eq!((&log[2]["webhook_id"], &log[2]["body"]), (&json!(ids[0]), &json!(told[0].body)));
 }
 
@@ -134,9 +170,14 @@ fn a_crash_between_change_and_delivery() {
     for name in ["a", "b"] {
         change(&host, "main", name);
     }
-    eventually("the first attempt", 20, || log(&host, "main").iter().any(|entry| entry["attempts"] != 0).then_some(()));
+    eventually("the first attempt", 20, || {
+        log(&host, "main").iter().any(|entry| entry["attempts"] != 0).then_some(())
+    });
     let attempt = log(&host, "main")[1]["log"][0].clone();
-    assert!(attempt["error"].as_str().is_some_and(|error| error.contains("cannot be connected to")), "{attempt}");
+    assert!(
+        attempt["error"].as_str().is_some_and(|error| error.contains("cannot be connected to")),
+        "{attempt}"
+    );
     assert!(host.log().contains("the webhook could not be told"), "{}", host.log());
     let home = host.kill();
     let receiver = Receiver::start_on(address, |_, _| Reaction::Status(200));
@@ -155,6 +196,9 @@ fn a_crash_between_change_and_delivery() {
     let receiver = Receiver::start_on(address, |_, _| Reaction::Status(200));
     let host = home.start(&ARGS);
     let again = receiver.wait(1, 30);
-    assert_eq!((names(&again), again[0].header("webhook-id")), (vec!["c".to_owned()], first[0].header("webhook-id")));
+    assert_eq!(
+        (names(&again), again[0].header("webhook-id")),
+        (vec!["c".to_owned()], first[0].header("webhook-id"))
+    );
     settled(&host, "delivered");
 }

@@ -1,4 +1,5 @@
-//! CloudEvents: the examples of the specification's kind, what is refused, and that nothing of an event is lost.
+//! CloudEvents: the examples of the specification's kind, what is refused, and that nothing of an
+//! event is lost.
 
 use super::{GET, POST, Request, built, json_value, refused};
 use base64::Engine as _;
@@ -6,12 +7,14 @@ use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-const STRUCTURED: Request<'static> = Request { content_type: Some("application/cloudevents+json; charset=UTF-8"), ..POST };
+const STRUCTURED: Request<'static> =
+    Request { content_type: Some("application/cloudevents+json; charset=UTF-8"), ..POST };
 
 /// The required attributes in a body.
 const ATTRIBUTES: &str = r#""specversion":"1.0","type":"t","source":"/s","id":"1""#;
 /// The required attributes in headers.
-const HEADERS: &[(&str, &str)] = &[("ce-specversion", "1.0"), ("ce-type", "t"), ("ce-source", "/s"), ("ce-id", "1")];
+const HEADERS: &[(&str, &str)] =
+    &[("ce-specversion", "1.0"), ("ce-type", "t"), ("ce-source", "/s"), ("ce-id", "1")];
 
 #[test]
 fn structured() {
@@ -23,18 +26,58 @@ fn structured() {
         ("a string", "", r#","data":"{}""#, r#"{"body":"{}",<meta>}"#),
         ("null is data", "", r#","data":null"#, r#"{"body":null,<meta>}"#),
         ("no data", "", "", "{<meta>}"),
-        ("data_base64 that is a JSON object", "", r#","data_base64":"eyJhIjoyfQ==""#, r#"{"a":2,<meta>}"#),
-        ("data_base64 that is other JSON", "", r#","data_base64":"IFsxXSA=""#, r#"{"body":[1],<meta>}"#),
-        ("data_base64 that is no JSON", "", r#","data_base64":"aGVsbG8=""#, r#"{"raw_base64":"aGVsbG8=",<meta>}"#),
-        ("data_base64 that is no text", "", r#","data_base64":"/w==""#, r#"{"raw_base64":"/w==",<meta>}"#),
+        (
+            "data_base64 that is a JSON object",
+            "",
+            r#","data_base64":"eyJhIjoyfQ==""#,
+            r#"{"a":2,<meta>}"#,
+        ),
+        (
+            "data_base64 that is other JSON",
+            "",
+            r#","data_base64":"IFsxXSA=""#,
+            r#"{"body":[1],<meta>}"#,
+        ),
+        (
+            "data_base64 that is no JSON",
+            "",
+            r#","data_base64":"aGVsbG8=""#,
+            r#"{"raw_base64":"aGVsbG8=",<meta>}"#,
+        ),
+        (
+            "data_base64 that is no text",
+            "",
+            r#","data_base64":"/w==""#,
+            r#"{"raw_base64":"/w==",<meta>}"#,
+        ),
         ("empty data_base64", "", r#","data_base64":"""#, r#"{"raw_base64":"",<meta>}"#),
-        ("a null beside the other", "", r#","data":null,"data_base64":"WzFd""#, r#"{"body":[1],<meta>}"#),
+        (
+            "a null beside the other",
+            "",
+            r#","data":null,"data_base64":"WzFd""#,
+            r#"{"body":[1],<meta>}"#,
+        ),
         ("a null beside the other", "", r#","data_base64":null,"data":7"#, r#"{"body":7,<meta>}"#),
-        ("raw adds the exact body", "raw=true", r#","data":1"#, r#"{"body":1,<meta>,"raw_string":<raw>}"#),
-        ("wrap_body leaves the metadata out", "wrap_body=true", r#","data":{"k":1}"#, r#"{"body":{"k":1},<meta>}"#),
+        (
+            "raw adds the exact body",
+            "raw=true",
+            r#","data":1"#,
+            r#"{"body":1,<meta>,"raw_string":<raw>}"#,
+        ),
+        (
+            "wrap_body leaves the metadata out",
+            "wrap_body=true",
+            r#","data":{"k":1}"#,
+            r#"{"body":{"k":1},<meta>}"#,
+        ),
         ("wrap_body does not wrap twice", "wrap_body=true", r#","data":1"#, r#"{"body":1,<meta>}"#),
         ("wrap_body without data", "wrap_body=true", "", r#"{"body":{},<meta>}"#),
-        ("metadata overrides data", "", r#","data":{"WEBHOOK__METADATA__":0,"k":1}"#, r#"{"k":1,<meta>}"#),
+        (
+            "metadata overrides data",
+            "",
+            r#","data":{"WEBHOOK__METADATA__":0,"k":1}"#,
+            r#"{"k":1,<meta>}"#,
+        ),
         (
             "extras override metadata",
             "include_query=WEBHOOK__METADATA__&WEBHOOK__METADATA__=q",
@@ -43,8 +86,14 @@ fn structured() {
         ),
     ] {
         let body = format!("{{{ATTRIBUTES}{members}}}");
-        let expected = expected.replace("<meta>", &meta).replace("<raw>", &serde_json::to_string(&body).unwrap());
-        assert_eq!(built(Request { query, body: body.as_bytes(), ..STRUCTURED }), Ok(expected), "{row}: {body}");
+        let expected = expected
+            .replace("<meta>", &meta)
+            .replace("<raw>", &serde_json::to_string(&body).unwrap());
+        assert_eq!(
+            built(Request { query, body: body.as_bytes(), ..STRUCTURED }),
+            Ok(expected),
+            "{row}: {body}"
+        );
     }
 }
 
@@ -56,7 +105,10 @@ fn envelopes_keep_their_text() {
         r#"{"specversion":"1.0","num":1.10,"big":12345678901234567890,"type":"t","ext":{"b" : [1, 2],"a":null},"#,
         r#""source":"/s","subject":null,"id":"\u0031","datacontenttype":"text/json","x":2}"#
     );
-    assert_eq!(built(Request { body, ..STRUCTURED }), Ok(format!(r#"{{"k":1,"WEBHOOK__METADATA__":{metadata}}}"#)));
+    assert_eq!(
+        built(Request { body, ..STRUCTURED }),
+        Ok(format!(r#"{{"k":1,"WEBHOOK__METADATA__":{metadata}}}"#))
+    );
 }
 
 #[test]
@@ -69,8 +121,12 @@ fn the_type_of_data_in_base64() {
         ("application/octet-stream", false),
         ("text/plain", false),
     ] {
-        let body = format!(r#"{{{ATTRIBUTES},"datacontenttype":"{datacontenttype}","data_base64":"MTIz"}}"#);
-        let args: Value = serde_json::from_str(&built(Request { body: body.as_bytes(), ..STRUCTURED }).unwrap()).unwrap();
+        let body = format!(
+            r#"{{{ATTRIBUTES},"datacontenttype":"{datacontenttype}","data_base64":"MTIz"}}"#
+        );
+        let args: Value =
+            serde_json::from_str(&built(Request { body: body.as_bytes(), ..STRUCTURED }).unwrap())
+                .unwrap();
         let expected = if json { ("body", json!(123)) } else { ("raw_base64", json!("MTIz")) };
         assert_eq!(args[expected.0], expected.1, "{datacontenttype}");
         assert_eq!(args["WEBHOOK__METADATA__"]["datacontenttype"], datacontenttype);
@@ -108,9 +164,11 @@ fn structured_refusals() {
         assert!(detail.contains(part), "{body}: {detail}");
     }
     assert!(refused(Request { body: b"\xff", ..STRUCTURED }).1.contains("UTF-8"));
-    for batch in
-        ["application/cloudevents-batch+json", "Application/CloudEvents-Batch+JSON; charset=utf-8", "application/cloudevents-batch"]
-    {
+    for batch in [
+        "application/cloudevents-batch+json",
+        "Application/CloudEvents-Batch+JSON; charset=utf-8",
+        "application/cloudevents-batch",
+    ] {
         let (status, detail) = refused(Request { content_type: Some(batch), body: b"[]", ..POST });
         assert_eq!((status, detail.contains("not supported")), (400, true), "{batch}: {detail}");
     }
@@ -151,10 +209,18 @@ fn binary() {
             "hi",
             r#"{"body":{"raw_base64":"aGk=","content_type":"image/png"},"WEBHOOK__METADATA__":{<meta>,"a":"","b-c":"100%","datacontenttype":"image/png"}}"#,
         ),
-        ("no body", None, "raw=true", [("x-a", ""), ("x-b", "")], "", r#"{"WEBHOOK__METADATA__":{<meta>},"raw_string":""}"#),
+        (
+            "no body",
+            None,
+            "raw=true",
+            [("x-a", ""), ("x-b", "")],
+            "",
+            r#"{"WEBHOOK__METADATA__":{<meta>},"raw_string":""}"#,
+        ),
     ] {
         let headers: Vec<_> = HEADERS.iter().copied().chain(more).collect();
-        let request = Request { content_type, query, headers: &headers, body: body.as_bytes(), ..POST };
+        let request =
+            Request { content_type, query, headers: &headers, body: body.as_bytes(), ..POST };
         assert_eq!(built(request), Ok(expected.replace("<meta>", ATTRIBUTES)), "{row}");
     }
 }
@@ -163,11 +229,20 @@ fn binary() {
 fn binary_refusals_and_limits() {
     for (index, (header, _)) in HEADERS.iter().enumerate() {
         let name = header.strip_prefix("ce-").unwrap();
-        let without: Vec<_> = HEADERS.iter().enumerate().filter(|(i, _)| *i != index).map(|(_, header)| *header).collect();
+        let without: Vec<_> = HEADERS
+            .iter()
+            .enumerate()
+            .filter(|(i, _)| *i != index)
+            .map(|(_, header)| *header)
+            .collect();
         let empty: Vec<_> = without.iter().copied().chain([(*header, "")]).collect();
         for headers in [without, empty] {
             let (status, detail) = refused(Request { headers: &headers, body: b"{}", ..POST });
-            assert_eq!((status, detail.contains(&format!("lacks {name};"))), (400, true), "{name}: {detail}");
+            assert_eq!(
+                (status, detail.contains(&format!("lacks {name};"))),
+                (400, true),
+                "{name}: {detail}"
+            );
         }
     }
     for (more, part) in [
@@ -192,11 +267,18 @@ fn modes_together() {
     // The envelope counts, and the headers that repeat it are left alone, even when they are wrong.
     let body = format!("{{{ATTRIBUTES}}}");
     let expected = format!(r#"{{"WEBHOOK__METADATA__":{{{ATTRIBUTES}}}}}"#);
-    assert_eq!(built(Request { headers: &[("ce-id", "other")], body: body.as_bytes(), ..STRUCTURED }), Ok(expected));
-    // An event's attributes may also come by GET, with the payload as its data; a body, and its being an envelope, is ignored.
+    assert_eq!(
+        built(Request { headers: &[("ce-id", "other")], body: body.as_bytes(), ..STRUCTURED }),
+        Ok(expected)
+    );
+    // An event's attributes may also come by GET, with the payload as its data; a body, and its
+    // being an envelope, is ignored.
     let get = Request { query: "payload=eyJhIjoyfQ", headers: HEADERS, ..GET };
     assert_eq!(built(get), Ok(format!(r#"{{"a":2,"WEBHOOK__METADATA__":{{{ATTRIBUTES}}}}}"#)));
-    assert_eq!(built(Request { content_type: STRUCTURED.content_type, ..GET }).as_deref(), Ok("{}"));
+    assert_eq!(
+        built(Request { content_type: STRUCTURED.content_type, ..GET }).as_deref(),
+        Ok("{}")
+    );
 }
 
 proptest! {

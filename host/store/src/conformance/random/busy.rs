@@ -1,4 +1,5 @@
-//! A busy queue: many jobs of few keys, so that limits are reached, shares count, and attempts follow each other.
+//! A busy queue: many jobs of few keys, so that limits are reached, shares count, and attempts
+//! follow each other.
 
 use super::{Ask, START, Step, pool, upkeep};
 use proptest::prelude::*;
@@ -11,8 +12,8 @@ pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
     let limit = prop_oneof![4 => Just(1), 2 => Just(2), 1 => Just(3u32)];
     let limit = prop::option::weighted(0.9, (prop::bool::weighted(0.9), limit));
     let place = (prop::bool::weighted(0.2), prop::bool::weighted(0.2));
-    let ask =
-        (which.clone(), in_two(), START..START + 12, 1..4u32, place, limit).prop_map(|(id, in_two, run_at, max_attempts, place, limit)| {
+    let ask = (which.clone(), in_two(), START..START + 12, 1..4u32, place, limit).prop_map(
+        |(id, in_two, run_at, max_attempts, place, limit)| {
             let (tag, priority) = (u8::from(place.0), i16::from(place.1));
             let (parent, erased_after) = (None, None);
             Ask {
@@ -29,7 +30,8 @@ pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
                 limit,
                 retry: false,
             }
-        });
+        },
+    );
     let tags = prop_oneof![3 => Just(vec![]), 1 => prop::sample::subsequence(vec!["wasm".to_owned(), "big".to_owned()], 1)];
     let some = prop::collection::vec(which.clone(), 1..4);
     let claims = prop::collection::vec((which, 1..3u32), 1..9);

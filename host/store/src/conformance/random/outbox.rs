@@ -16,7 +16,8 @@ pub(super) enum Step {
     Deliveries { in_two: bool, before: Option<EventId>, limit: u32 },
 }
 
-/// What touches webhooks and what they are told. Few events, so that attempts meet settled ones and such as are not there.
+/// What touches webhooks and what they are told. Few events, so that attempts meet settled ones and
+/// such as are not there.
 pub(super) fn steps() -> impl Strategy<Value = Step> {
     let instant = START - 2..START + 12;
     let in_two = prop::bool::weighted(0.2);
@@ -47,14 +48,23 @@ pub(super) async fn answer(store: &dyn Store, step: &Step) -> String {
                 2 => PutMode::Upsert,
                 _ => PutMode::Rename("f/a/1".into()),
             };
-            let (description, changed_by, changed, value) = (String::new(), "ann".into(), *at, vec![7]);
+            let (description, changed_by, changed, value) =
+                (String::new(), "ann".into(), *at, vec![7]);
             match sort {
                 0 => {
-                    let variable = Variable { path, value, is_secret: true, description, changed_by, changed };
+                    let variable =
+                        Variable { path, value, is_secret: true, description, changed_by, changed };
                     kind(store.put_variable(&of(in_two), &variable, &mode).await)
                 }
                 1 => {
-                    let resource = Resource { path, value, resource_type: "any".into(), description, changed_by, changed };
+                    let resource = Resource {
+                        path,
+                        value,
+                        resource_type: "any".into(),
+                        description,
+                        changed_by,
+                        changed,
+                    };
                     kind(store.put_resource(&of(in_two), &resource, &mode).await)
                 }
                 _ if at % 2 == 0 => kind(store.delete_variable(&of(in_two), &path, *at).await),
@@ -62,7 +72,12 @@ pub(super) async fn answer(store: &dyn Store, step: &Step) -> String {
             }
         }
         Step::Webhook { in_two, set: true, at } => {
-            let webhook = Webhook { url: format!("https://{at}.example/"), secret: vec![1], changed_by: "ann".into(), changed: *at };
+            let webhook = Webhook {
+                url: format!("https://{at}.example/"),
+                secret: vec![1],
+                changed_by: "ann".into(),
+                changed: *at,
+            };
             kind(store.set_webhook(&of(in_two), &webhook).await)
         }
         Step::Webhook { in_two, set: false, at } => {
@@ -72,7 +87,13 @@ pub(super) async fn answer(store: &dyn Store, step: &Step) -> String {
         Step::Test { in_two, at } => kind(store.begin_test(&of(in_two), *at).await),
         Step::Note { event, at, next } => {
             let status = (at % 3 != 0).then_some(500);
-            let attempt = Attempt { at: *at, duration: Duration::from_millis(2), status, error: None, answer: "no".into() };
+            let attempt = Attempt {
+                at: *at,
+                duration: Duration::from_millis(2),
+                status,
+                error: None,
+                answer: "no".into(),
+            };
             let next = match next {
                 0 | 1 => Next::Delivered,
                 2 => Next::Retry(at + 3),
@@ -81,9 +102,15 @@ pub(super) async fn answer(store: &dyn Store, step: &Step) -> String {
             };
             kind(store.note_attempt(*event, &attempt, next).await)
         }
-        Step::Redeliver { in_two, event, at } => kind(store.redeliver(&of(in_two), *event, *at).await),
-        Step::PurgeDeliveries { before, limit } => kind(store.purge_deliveries(*before, *limit).await),
+        Step::Redeliver { in_two, event, at } => {
+            kind(store.redeliver(&of(in_two), *event, *at).await)
+        }
+        Step::PurgeDeliveries { before, limit } => {
+            kind(store.purge_deliveries(*before, *limit).await)
+        }
         Step::NextDeliveries(limit) => kind(store.next_deliveries(*limit).await),
-        Step::Deliveries { in_two, before, limit } => kind(store.deliveries(&of(in_two), *before, *limit).await),
+        Step::Deliveries { in_two, before, limit } => {
+            kind(store.deliveries(&of(in_two), *before, *limit).await)
+        }
     }
 }

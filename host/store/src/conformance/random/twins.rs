@@ -51,7 +51,8 @@ impl Twin for InPostgres {
         &self.current
     }
 
-    /// At first they are known to the process that recorded them, and to its lists; to the verbs that give ids they are not.
+    /// At first they are known to the process that recorded them, and to its lists; to the verbs
+    /// that give ids they are not.
     async fn recorded(&self) {
         self.current.flush().await.unwrap();
     }

@@ -21,7 +21,12 @@ pub(super) fn steps(ids: usize) -> impl Strategy<Value = Step> {
     let in_two = prop::bool::weighted(0.3);
     let keep = prop::option::of(0..3u64);
     // Around the ends that workers report, those of cancelled jobs, and the creation of late ones.
-    let before = prop_oneof![START..START + 12, START + 1_330..START + 1_338, Just(START + 6_000_000), Just(Micros::MAX)];
+    let before = prop_oneof![
+        START..START + 12,
+        START + 1_330..START + 1_338,
+        Just(START + 6_000_000),
+        Just(Micros::MAX)
+    ];
     prop_oneof![
         2 => (in_two, prop::sample::select(vec![1, 50, 100, 300, 1_000]), keep.clone())
             .prop_map(|(in_two, weight, keep)| Step::Settings { in_two, weight, keep }),
@@ -53,16 +58,22 @@ pub(super) async fn answer(store: &dyn Store, step: &Step, pool: &[JobId]) -> St
             let set = store.set_retention(&of(in_two), &at(path), keep(kept)).await.unwrap();
             format!("{set} {:?}", store.retentions(&of(in_two)).await.unwrap())
         }
-        Step::PurgeRuns { in_two, path, before, limit } => {
-            kind(store.purge_runs(&of(in_two), path.as_ref().map(at).as_ref(), *before, *limit).await)
-        }
+        Step::PurgeRuns { in_two, path, before, limit } => kind(
+            store.purge_runs(&of(in_two), path.as_ref().map(at).as_ref(), *before, *limit).await,
+        ),
         Step::Ended(asked) => {
             let asked: Vec<_> = asked.iter().map(|(n, in_two)| (of(in_two), pool[*n])).collect();
             kind(store.ended(&asked).await)
         }
-        Step::Reserve { module: which, now, until } => kind(store.reserve_module(&module(which), *now, *until).await),
-        Step::Collect { module: which, now, until } => kind(store.collect_module(&module(which), *now, *until).await),
+        Step::Reserve { module: which, now, until } => {
+            kind(store.reserve_module(&module(which), *now, *until).await)
+        }
+        Step::Collect { module: which, now, until } => {
+            kind(store.collect_module(&module(which), *now, *until).await)
+        }
         Step::Collected(which) => kind(store.module_collected(&module(which)).await),
-        Step::Lead { task, node, now, until } => kind(store.lead(&task.to_string(), *node, *now, *until).await),
+        Step::Lead { task, node, now, until } => {
+            kind(store.lead(&task.to_string(), *node, *now, *until).await)
+        }
     }
 }

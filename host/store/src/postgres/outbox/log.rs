@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio_postgres::Row;
 use wasmill_core::WorkspaceId;
 
-/// A page of a workspace's events, each once for every attempt that is kept of it. The due moment is that of the oldest
-/// which waits. One statement, so that events and attempts fit together.
+/// A page of a workspace's events, each once for every attempt that is kept of it. The due moment
+/// is that of the oldest which waits. One statement, so that events and attempts fit together.
 const PAGE: &str = "SELECT e.id, e.kind, e.path, e.old_path, e.hash, e.at, e.state, e.settled, e.attempts, \
     (SELECT h.due FROM webhook h WHERE h.workspace = e.workspace AND e.id = \
     (SELECT o.id FROM event o WHERE o.workspace = e.workspace AND o.state = 0 ORDER BY o.id LIMIT 1)), \
@@ -26,17 +26,27 @@ pub(super) async fn append(db: &Db, event: EventId, attempt: &Attempt) -> Outcom
     let duration = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
     let (status, error) = (status.map(i64::from), error.as_deref().map(str::as_bytes));
     let kept = i64::try_from(KEPT_ATTEMPTS).unwrap_or(i64::MAX);
-    db.execute(sql, &[&event, at, &duration, &status, &error, &answer.as_bytes(), &kept]).await.map(drop)
+    db.execute(sql, &[&event, at, &duration, &status, &error, &answer.as_bytes(), &kept])
+        .await
+        .map(drop)
 }
 
-pub(super) async fn read(db: &Db, workspace: &WorkspaceId, before: EventId, limit: u32) -> Outcome<Vec<DeliveryRecord>> {
+pub(super) async fn read(
+    db: &Db,
+    workspace: &WorkspaceId,
+    before: EventId,
+    limit: u32,
+) -> Outcome<Vec<DeliveryRecord>> {
     let mut records: Vec<DeliveryRecord> = Vec::new();
     for row in db.rows(PAGE, &[&workspace.as_str(), &before, &i64::from(limit)]).await? {
         let event: EventId = get(&row, 0)?;
         let attempt = attempt(&row)?;
         match records.last_mut() {
             Some(record) if record.event == event => record.last.extend(attempt),
-            _ => records.push(DeliveryRecord { last: attempt.into_iter().collect(), ..record(&row, event)? }),
+            _ => records.push(DeliveryRecord {
+                last: attempt.into_iter().collect(),
+                ..record(&row, event)?
+            }),
         }
     }
     Ok(records)
@@ -50,7 +60,14 @@ fn record(row: &Row, event: EventId) -> Outcome<DeliveryRecord> {
         _ => DeliveryState::GivenUp(settled),
     };
     let attempts = u32::try_from(get::<i64>(row, 8)?).unwrap_or(0);
-    Ok(DeliveryRecord { event, change: change(row, 1)?, at: get(row, 5)?, state, attempts, last: Vec::new() })
+    Ok(DeliveryRecord {
+        event,
+        change: change(row, 1)?,
+        at: get(row, 5)?,
+        state,
+        attempts,
+        last: Vec::new(),
+    })
 }
 
 /// The attempt that a row is about, if there is one.

@@ -16,10 +16,16 @@ async fn raised(store: &PostgresStore, code: &str) -> StoreError {
 async fn errors_have_their_kind() {
     let (_database, store) = open().await;
     for code in ["53100"] {
-        assert!(matches!(raised(&store, code).await, StoreError::Full(text) if text.contains("told so")), "{code}");
+        assert!(
+            matches!(raised(&store, code).await, StoreError::Full(text) if text.contains("told so")),
+            "{code}"
+        );
     }
     for code in ["53300", "57014", "55P03", "25006", "57P01", "42P01"] {
-        assert!(matches!(raised(&store, code).await, StoreError::Unavailable(text) if text.contains(code)), "{code}");
+        assert!(
+            matches!(raised(&store, code).await, StoreError::Unavailable(text) if text.contains(code)),
+            "{code}"
+        );
     }
     for code in ["22021", "23502", "XX001"] {
         assert!(matches!(raised(&store, code).await, StoreError::Corrupt(_)), "{code}");
@@ -36,9 +42,12 @@ const OBSTACLE: &str = "CREATE SEQUENCE tries; \
 async fn collisions_are_tried_again_for_a_while() {
     let (database, store) = open().await;
     database.sql(OBSTACLE);
-    for (name, refused, code, succeeds) in
-        [("a", 4, "40001", true), ("b", 4, "40P01", true), ("c", 5, "40001", false), ("d", 1, "55P03", false)]
-    {
+    for (name, refused, code, succeeds) in [
+        ("a", 4, "40001", true),
+        ("b", 4, "40P01", true),
+        ("c", 5, "40001", false),
+        ("d", 1, "55P03", false),
+    ] {
         database.sql(&format!(
             "ALTER SEQUENCE tries RESTART; DROP TRIGGER IF EXISTS t ON workspace; \
              CREATE TRIGGER t BEFORE INSERT ON workspace FOR EACH ROW EXECUTE FUNCTION obstruct({refused}, '{code}')"
@@ -57,7 +66,8 @@ async fn collisions_are_tried_again_for_a_while() {
 async fn a_failure_that_is_passed_over_is_no_success() {
     let (_database, store) = open().await;
     let done = store.transaction(|db| async move {
-        db.execute("INSERT INTO workspace (name, title, created) VALUES ('one', '', 1)", &[]).await?;
+        db.execute("INSERT INTO workspace (name, title, created) VALUES ('one', '', 1)", &[])
+            .await?;
         let _ = db.execute("SELECT 1 / 0", &[]).await;
         Ok(())
     });
@@ -69,7 +79,12 @@ async fn a_failure_that_is_passed_over_is_no_success() {
 async fn nobody_waits_for_a_lock_or_a_connection_for_ever() {
     let (database, _) = open().await;
     let (verb_timeout, wait_timeout) = (Duration::from_millis(600), Duration::from_millis(100));
-    let options = crate::postgres::Options { connections: 1, verb_timeout, wait_timeout, ..database.options() };
+    let options = crate::postgres::Options {
+        connections: 1,
+        verb_timeout,
+        wait_timeout,
+        ..database.options()
+    };
     let store = &PostgresStore::open(&options).await.unwrap();
     let other = database.open().await;
     let begun = Instant::now();

@@ -15,7 +15,8 @@ fn refusal(done: Result<()>) -> String {
 }
 
 const ONE: Step = Step { sql: "CREATE TABLE a (x int)", compatible_from: 1 };
-const EXPANDED: Step = Step { sql: "ALTER TABLE a ADD COLUMN y int NOT NULL DEFAULT 0", compatible_from: 1 };
+const EXPANDED: Step =
+    Step { sql: "ALTER TABLE a ADD COLUMN y int NOT NULL DEFAULT 0", compatible_from: 1 };
 const CONTRACTED: Step = Step { sql: "ALTER TABLE a DROP COLUMN x", compatible_from: 2 };
 
 #[tokio::test]
@@ -27,7 +28,8 @@ async fn those_who_start_at_once_share_the_work() {
         store.create_workspace(&name.parse().unwrap(), &name, 1).await.unwrap();
     }
     assert_eq!(stores[0].list_workspaces().await.unwrap().len(), 4);
-    let applied = database.sql("SELECT count(*), max(version), max(compatible_from) FROM schema_migration");
+    let applied =
+        database.sql("SELECT count(*), max(version), max(compatible_from) FROM schema_migration");
     let last = STEPS.len();
     assert_eq!(applied, format!("{last}|{last}|{}", STEPS[last - 1].compatible_from));
 }
@@ -38,7 +40,10 @@ async fn programs_before_and_after_an_expansion_work_side_by_side() {
     steps(&database, &[ONE]).await.unwrap();
     steps(&database, &[ONE]).await.unwrap();
     steps(&database, &[ONE, EXPANDED]).await.unwrap();
-    assert_eq!(database.sql("SELECT version, compatible_from FROM schema_migration ORDER BY 1"), "1|1\n2|1");
+    assert_eq!(
+        database.sql("SELECT version, compatible_from FROM schema_migration ORDER BY 1"),
+        "1|1\n2|1"
+    );
     steps(&database, &[ONE]).await.unwrap();
     database.sql("INSERT INTO a (x) VALUES (1)");
     steps(&database, &[ONE, EXPANDED, CONTRACTED]).await.unwrap();
@@ -66,16 +71,21 @@ async fn a_failing_step_leaves_the_database_as_it_was() {
     let bad = Step { sql: "CREATE TABLE b (x int); CREATE TABLE a (x int)", compatible_from: 1 };
     let refused = refusal(steps(&database, &[ONE, bad]).await);
     assert!(refused.contains("to version 2") && refused.contains("already exists"), "{refused}");
-    assert_eq!(database.sql("SELECT max(version), to_regclass('b') IS NULL FROM schema_migration"), "1|t");
+    assert_eq!(
+        database.sql("SELECT max(version), to_regclass('b') IS NULL FROM schema_migration"),
+        "1|t"
+    );
     // The lock is free again.
     steps(&database, &[ONE, EXPANDED]).await.unwrap();
 }
 
 #[tokio::test]
 async fn the_database_of_something_else_is_refused() {
-    for made in
-        ["CREATE TABLE something (x int)", "CREATE VIEW v AS SELECT 1", "CREATE TABLE schema_migration (version text, dirty boolean)"]
-    {
+    for made in [
+        "CREATE TABLE something (x int)",
+        "CREATE VIEW v AS SELECT 1",
+        "CREATE TABLE schema_migration (version text, dirty boolean)",
+    ] {
         let database = Database::empty();
         database.sql(made);
         let refused = refusal(steps(&database, STEPS).await);

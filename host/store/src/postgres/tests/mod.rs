@@ -1,4 +1,5 @@
-//! What only this back end has: several processes on one database, migrations, and a server that comes and goes.
+//! What only this back end has: several processes on one database, migrations, and a server that
+//! comes and goes.
 
 mod errors;
 mod migrations;
@@ -39,7 +40,8 @@ impl Database {
             let options = options(shared(), &name);
             // Not on the test's own runtime, which this call holds up.
             let migrate = async move { PostgresStore::open(&options).await.unwrap().close() };
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             std::thread::spawn(move || runtime.block_on(migrate)).join().unwrap();
             name
         });

@@ -14,9 +14,16 @@ fn is_unavailable<T: std::fmt::Debug>(done: &crate::Result<T>) -> bool {
 
 /// A store that reaches its database through a relay.
 async fn behind(database: &Database, proxy: &Proxy) -> PostgresStore {
-    let url = shared().url(database.name()).replace(&format!(":{}/", shared().port()), &format!(":{}/", proxy.port));
+    let url = shared()
+        .url(database.name())
+        .replace(&format!(":{}/", shared().port()), &format!(":{}/", proxy.port));
     let bound = Duration::from_millis(400);
-    let options = Options { verb_timeout: bound, connect_timeout: bound, connections: 4, ..Options::from_url(&url).unwrap() };
+    let options = Options {
+        verb_timeout: bound,
+        connect_timeout: bound,
+        connections: 4,
+        ..Options::from_url(&url).unwrap()
+    };
     PostgresStore::open(&options).await.unwrap()
 }
 
@@ -85,7 +92,13 @@ async fn a_commit_whose_answer_is_lost_is_not_acknowledged() {
     assert!(is_unavailable(&store.create_workspace(&workspace("two"), "Two", 1).await));
     proxy.set(Weather::Fair);
     returns(&store).await;
-    let names: Vec<String> = store.list_workspaces().await.unwrap().into_iter().map(|found| found.id.to_string()).collect();
+    let names: Vec<String> = store
+        .list_workspaces()
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|found| found.id.to_string())
+        .collect();
     assert_eq!(names, ["one", "zero"]);
 }
 
@@ -97,7 +110,8 @@ async fn a_transaction_that_is_cut_off_is_undone() {
     let store = behind(&database, &proxy).await;
     let proxy = &proxy;
     let done = store.transaction(|db| async move {
-        db.execute("INSERT INTO workspace (name, title, created) VALUES ('one', '', 1)", &[]).await?;
+        db.execute("INSERT INTO workspace (name, title, created) VALUES ('one', '', 1)", &[])
+            .await?;
         proxy.set(Weather::Cut);
         db.execute("INSERT INTO workspace (name, title, created) VALUES ('two', '', 1)", &[]).await
     });
@@ -107,12 +121,14 @@ async fn a_transaction_that_is_cut_off_is_undone() {
     assert!(store.list_workspaces().await.unwrap().is_empty());
 }
 
-/// A caller that goes away in the midst of a transaction leaves no connection behind that holds locks.
+/// A caller that goes away in the midst of a transaction leaves no connection behind that holds
+/// locks.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_abandoned_verb_is_undone() {
     let (database, store) = open().await;
     let abandoned = store.transaction(|db| async move {
-        db.execute("INSERT INTO workspace (name, title, created) VALUES ('one', '', 1)", &[]).await?;
+        db.execute("INSERT INTO workspace (name, title, created) VALUES ('one', '', 1)", &[])
+            .await?;
         std::future::pending::<()>().await;
         Ok(())
     });

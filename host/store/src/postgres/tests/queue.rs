@@ -25,7 +25,10 @@ async fn nodes(count: usize) -> (Database, Vec<Arc<PostgresStore>>, WorkspaceId,
 }
 
 fn done(job: &ClaimedJob) -> Completion {
-    Completion { claim: Claim { id: job.job.id, attempt: job.attempt }, end: end(RunStatus::Success, "1") }
+    Completion {
+        claim: Claim { id: job.job.id, attempt: job.attempt },
+        end: end(RunStatus::Success, "1"),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -40,7 +43,11 @@ async fn every_job_is_given_out_once() {
             let ids = (0..JOBS / 4).map(|k| id(n * (JOBS / 4) + k));
             let (mut together, mut alone) = (Vec::new(), Vec::new());
             for (k, id) in ids.enumerate() {
-                if k % 3 == 0 { together.push(job(id, &one, x)) } else { alone.push(job(id, &one, x)) }
+                if k % 3 == 0 {
+                    together.push(job(id, &one, x))
+                } else {
+                    alone.push(job(id, &one, x))
+                }
             }
             store.enqueue(together).await.unwrap();
             let calls = alone.into_iter().map(|job| store.enqueue(vec![job]));
@@ -102,28 +109,40 @@ async fn limits_hold_exactly_and_nobody_is_forgotten() {
         ..job(id(n), &one, x)
     });
     stores[0].enqueue(jobs.collect()).await.unwrap();
-    // How many of each key this test knows to run: at least so many do. It counts down before it says so to the store.
-    let running: Arc<HashMap<i64, AtomicU32>> = Arc::new([1, -2, i64::MAX].into_iter().map(|key| (key, AtomicU32::new(0))).collect());
+    // How many of each key this test knows to run: at least so many do. It counts down before it
+    // says so to the store.
+    let running: Arc<HashMap<i64, AtomicU32>> =
+        Arc::new([1, -2, i64::MAX].into_iter().map(|key| (key, AtomicU32::new(0))).collect());
     let over = Arc::new(AtomicU32::new(0));
     let most = Arc::new(AtomicU32::new(0));
     let mut workers = Vec::new();
     for (n, store) in stores.iter().enumerate() {
-        let (store, running, over, most) = (Arc::clone(store), Arc::clone(&running), Arc::clone(&over), Arc::clone(&most));
+        let (store, running, over, most) =
+            (Arc::clone(store), Arc::clone(&running), Arc::clone(&over), Arc::clone(&most));
         workers.push(tokio::spawn(async move {
             let deadline = Instant::now() + Duration::from_secs(120);
             let worker = n as i64 + 1;
             let mut turn = 0u32;
             while over.load(Ordering::Relaxed) < u32::from(JOBS) {
-                assert!(Instant::now() < deadline, "{} of {JOBS} are over: some wait for ever", over.load(Ordering::Relaxed));
+                assert!(
+                    Instant::now() < deadline,
+                    "{} of {JOBS} are over: some wait for ever",
+                    over.load(Ordering::Relaxed)
+                );
                 turn += 1;
                 let tags = if turn.is_multiple_of(4) { vec!["big".to_owned()] } else { vec![] };
                 let claimed = store.claim(worker, NOW + 1_000_000, 5, &tags).await.unwrap();
                 for job in &claimed {
                     if let Some(limit) = job.job.concurrency {
                         let now = running[&limit.key].fetch_add(1, Ordering::SeqCst) + 1;
-                        // One with a lower limit may have been there before another that has a higher one, and be seen after it.
+                        // One with a lower limit may have been there before another that has a
+                        // higher one, and be seen after it.
                         let may = HashMap::from([(1, 1), (-2, 3), (i64::MAX, 2)])[&limit.key];
-                        assert!(now <= may, "{now} of the key {} run beside each other, and {may} may", limit.key);
+                        assert!(
+                            now <= may,
+                            "{now} of the key {} run beside each other, and {may} may",
+                            limit.key
+                        );
                         most.fetch_max(now, Ordering::Relaxed);
                     }
                 }
@@ -136,7 +155,11 @@ async fn limits_hold_exactly_and_nobody_is_forgotten() {
                     match (turn as usize + k) % 7 {
                         0 => assert_eq!(store.release(worker, &[claim]).await.unwrap(), 1),
                         1 if job.failures < 2 => {
-                            let retry = Retry { claim, end: end(RunStatus::Failure, "1"), run_at: job.job.run_at };
+                            let retry = Retry {
+                                claim,
+                                end: end(RunStatus::Failure, "1"),
+                                run_at: job.job.run_at,
+                            };
                             assert_eq!(store.retry(vec![retry]).await.unwrap(), [true]);
                         }
                         _ => {
@@ -154,17 +177,24 @@ async fn limits_hold_exactly_and_nobody_is_forgotten() {
     for worker in workers {
         worker.await.unwrap();
     }
-    assert_eq!(stores[0].counts(&one).await.unwrap(), Counts { completed: JOBS.into(), ..Counts::default() });
+    assert_eq!(
+        stores[0].counts(&one).await.unwrap(),
+        Counts { completed: JOBS.into(), ..Counts::default() }
+    );
     assert!(most.load(Ordering::Relaxed) > 1, "the limits were never tried");
 }
 
-/// Whoever frees the only place of a key while somebody else finds it taken must see who waits for it.
+/// Whoever frees the only place of a key while somebody else finds it taken must see who waits for
+/// it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn no_wake_up_is_lost() {
     const ROUNDS: u16 = 60;
     let (_database, stores, one, x) = nodes(2).await;
     for n in 0..ROUNDS {
-        let limited = |n: u16| NewJob { concurrency: Some(Concurrency { key: 5, limit: 1 }), ..job(id(n), &one, x) };
+        let limited = |n: u16| NewJob {
+            concurrency: Some(Concurrency { key: 5, limit: 1 }),
+            ..job(id(n), &one, x)
+        };
         stores[0].enqueue(vec![limited(2 * n), limited(2 * n + 1)]).await.unwrap();
         let first = stores[0].claim(1, NOW + 1_000_000, 1, &[]).await.unwrap();
         // The second is held by the claim, or let go by the completion, whichever comes last.
@@ -177,7 +207,11 @@ async fn no_wake_up_is_lost() {
             },
             stores[0].complete(first.iter().map(done).collect())
         );
-        let second = if held.is_empty() { stores[1].claim(2, NOW + 1_000_000, 1, &[]).await.unwrap() } else { held };
+        let second = if held.is_empty() {
+            stores[1].claim(2, NOW + 1_000_000, 1, &[]).await.unwrap()
+        } else {
+            held
+        };
         assert_eq!(second.len(), 1, "round {n}");
         stores[1].complete(second.iter().map(done).collect()).await.unwrap();
     }
@@ -193,10 +227,14 @@ async fn twins_of_keys_have_places_of_their_own() {
         for k in 0..EACH {
             let (store, one) = (Arc::clone(store), one.clone());
             calls.push(tokio::spawn(async move {
-                let twin = JobId::from_parts(1_700_000_000_000 + u64::from(k / 20), k % 20, 1 + n as u64);
+                let twin =
+                    JobId::from_parts(1_700_000_000_000 + u64::from(k / 20), k % 20, 1 + n as u64);
                 match k % 3 {
                     0 => store.enqueue(vec![job(twin, &one, x)]).await.unwrap(),
-                    1 => assert!(store.record(RunRecord { job: job(twin, &one, x), end: end(RunStatus::Success, "1") })),
+                    1 => assert!(store.record(RunRecord {
+                        job: job(twin, &one, x),
+                        end: end(RunStatus::Success, "1")
+                    })),
                     _ => drop(store.adopt(job(twin, &one, x), 9, NOW).await.unwrap()),
                 }
                 twin
@@ -219,7 +257,8 @@ async fn twins_of_keys_have_places_of_their_own() {
         assert!(matches!(taken, StoreError::Conflict(_)), "{taken}");
     }
     let all = JobFilter { limit: MAX_LIST, ..JobFilter::default() };
-    let listed: HashSet<JobId> = stores[0].list_jobs(&one, &all).await.unwrap().iter().map(|job| job.job.id).collect();
+    let listed: HashSet<JobId> =
+        stores[0].list_jobs(&one, &all).await.unwrap().iter().map(|job| job.job.id).collect();
     assert_eq!(listed, ids);
     // Claimed by one, completed by another that has never seen the alias.
     let claimed = stores[0].claim(1, NOW + 1_000_000, 1_000, &[]).await.unwrap();
@@ -235,12 +274,18 @@ async fn the_same_id_is_taken_once() {
     let (_database, stores, one, x) = nodes(3).await;
     for n in 0..20 {
         let calls = stores.iter().flat_map(|store| {
-            let (alone, together) = (job(id(n), &one, x), vec![job(id(100 + n), &one, x), job(id(n), &one, x)]);
+            let (alone, together) =
+                (job(id(n), &one, x), vec![job(id(100 + n), &one, x), job(id(n), &one, x)]);
             [store.enqueue(vec![alone]), store.enqueue(together)]
         });
         let queued = futures_util::future::join_all(calls).await;
-        let conflicts = queued.iter().filter(|done| matches!(done, Err(StoreError::Conflict(_)))).count();
-        assert_eq!((queued.iter().filter(|done| done.is_ok()).count(), conflicts), (1, 5), "{queued:?}");
+        let conflicts =
+            queued.iter().filter(|done| matches!(done, Err(StoreError::Conflict(_)))).count();
+        assert_eq!(
+            (queued.iter().filter(|done| done.is_ok()).count(), conflicts),
+            (1, 5),
+            "{queued:?}"
+        );
     }
     // Those of a call that was refused are not there.
     let depth = stores[0].counts(&one).await.unwrap().queued;
@@ -253,11 +298,21 @@ async fn keys_are_used_once_by_all_nodes() {
     let (_database, stores, one, x) = nodes(3).await;
     for n in 0..20u16 {
         let key = IdempotencyKey { digest: [n as u8; 32], body: [1; 32], expires: NOW + 5 };
-        let calls = stores.iter().enumerate().map(|(k, store)| store.enqueue_once(&key, job(id(n * 3 + k as u16), &one, x)));
-        let done: Vec<Enqueued> = futures_util::future::join_all(calls).await.into_iter().map(|done| done.unwrap()).collect();
+        let calls = stores
+            .iter()
+            .enumerate()
+            .map(|(k, store)| store.enqueue_once(&key, job(id(n * 3 + k as u16), &one, x)));
+        let done: Vec<Enqueued> = futures_util::future::join_all(calls)
+            .await
+            .into_iter()
+            .map(|done| done.unwrap())
+            .collect();
         let first = done.iter().position(|done| *done == Enqueued::New).unwrap();
         let expected = Enqueued::Existing(id(n * 3 + first as u16));
-        assert!(done.iter().enumerate().all(|(k, done)| k == first || *done == expected), "{done:?}");
+        assert!(
+            done.iter().enumerate().all(|(k, done)| k == first || *done == expected),
+            "{done:?}"
+        );
     }
     assert_eq!(stores[0].queue_depth(&one).await.unwrap(), 20);
 }
@@ -291,7 +346,11 @@ async fn rescues_at_the_same_time_rescue_once() {
             assert_eq!(stores[0].claim(worker, NOW, 4, &[]).await.unwrap().len(), 4);
         }
         let rescues = stores.iter().map(|store| store.rescue(NOW + 11, false));
-        let rescued: u64 = futures_util::future::join_all(rescues).await.into_iter().map(|rescued| rescued.unwrap()).sum();
+        let rescued: u64 = futures_util::future::join_all(rescues)
+            .await
+            .into_iter()
+            .map(|rescued| rescued.unwrap())
+            .sum();
         assert_eq!(rescued, 12);
         let again = stores[1].claim(20, NOW + 11, 100, &[]).await.unwrap();
         assert!(again.len() == 12 && again.iter().all(|job| job.attempt == 2), "{}", again.len());
@@ -299,7 +358,8 @@ async fn rescues_at_the_same_time_rescue_once() {
     }
 }
 
-/// A worker that extends its lease while it is given up either keeps its jobs or hears that it lost them.
+/// A worker that extends its lease while it is given up either keeps its jobs or hears that it lost
+/// them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_lease_is_kept_or_lost_as_a_whole() {
     let (_database, stores, one, x) = nodes(2).await;
@@ -308,7 +368,8 @@ async fn a_lease_is_kept_or_lost_as_a_whole() {
         stores[0].enqueue(vec![job(id(round), &one, x)]).await.unwrap();
         stores[0].extend_lease(1, NOW + 10).await.unwrap();
         let claimed = stores[0].claim(1, NOW, 1, &[]).await.unwrap();
-        let (alive, rescued) = tokio::join!(stores[0].extend_lease(1, NOW + 50), stores[1].rescue(NOW + 11, false));
+        let (alive, rescued) =
+            tokio::join!(stores[0].extend_lease(1, NOW + 50), stores[1].rescue(NOW + 11, false));
         let (alive, rescued) = (alive.unwrap(), rescued.unwrap());
         assert_eq!(alive, rescued == 0, "round {round}");
         kept += u32::from(alive);
@@ -330,8 +391,14 @@ async fn what_nobody_heard_of_is_given_back() {
     store.extend_lease(1, NOW + 1_000).await.unwrap();
     for patience in 0..60 {
         let claim = store.claim(1, NOW + 1_000_000, 2, &[]);
-        if let Ok(claimed) = tokio::time::timeout(Duration::from_micros(100 * patience), claim).await {
-            let claims: Vec<Claim> = claimed.unwrap().iter().map(|job| Claim { id: job.job.id, attempt: job.attempt }).collect();
+        if let Ok(claimed) =
+            tokio::time::timeout(Duration::from_micros(100 * patience), claim).await
+        {
+            let claims: Vec<Claim> = claimed
+                .unwrap()
+                .iter()
+                .map(|job| Claim { id: job.job.id, attempt: job.attempt })
+                .collect();
             store.release(1, &claims).await.unwrap();
         }
     }
@@ -346,13 +413,21 @@ async fn cancelling_and_claiming_at_once_leaves_nothing_between() {
     for round in 0..20u16 {
         let ids: Vec<JobId> = (0..8).map(|n| id(round * 8 + n)).collect();
         let limited = |n: usize| n.is_multiple_of(2).then_some(Concurrency { key: 3, limit: 1 });
-        let jobs = ids.iter().enumerate().map(|(n, id)| NewJob { concurrency: limited(n), ..job(*id, &one, x) }).collect();
+        let jobs = ids
+            .iter()
+            .enumerate()
+            .map(|(n, id)| NewJob { concurrency: limited(n), ..job(*id, &one, x) })
+            .collect();
         stores[0].enqueue(jobs).await.unwrap();
-        let (claimed, outcomes) = tokio::join!(stores[0].claim(1, NOW + 1_000_000, 8, &[]), stores[1].cancel(&one, &ids, "ann", None, NOW));
+        let (claimed, outcomes) = tokio::join!(
+            stores[0].claim(1, NOW + 1_000_000, 8, &[]),
+            stores[1].cancel(&one, &ids, "ann", None, NOW)
+        );
         let (claimed, outcomes) = (claimed.unwrap(), outcomes.unwrap());
         let taken: HashSet<JobId> = claimed.iter().map(|job| job.job.id).collect();
         for (id, outcome) in ids.iter().zip(outcomes) {
-            let expected = if taken.contains(id) { CancelOutcome::Running } else { CancelOutcome::Canceled };
+            let expected =
+                if taken.contains(id) { CancelOutcome::Running } else { CancelOutcome::Canceled };
             assert_eq!(outcome, expected, "round {round}");
         }
         assert_eq!(stores[0].canceled(1).await.unwrap().len(), claimed.len());
@@ -405,7 +480,12 @@ async fn signals_reach_other_nodes() {
     for _ in 0..500 {
         stores[0].signal(Signal::Queued);
     }
-    let hook = Webhook { url: "https://a.example/".into(), secret: vec![1], changed_by: "ann".into(), changed: NOW };
+    let hook = Webhook {
+        url: "https://a.example/".into(),
+        secret: vec![1],
+        changed_by: "ann".into(),
+        changed: NOW,
+    };
     stores[0].set_webhook(&one, &hook).await.unwrap();
     stores[0].archive(&one, &path("f/a/x"), NOW).await.unwrap();
     let heard = async |told: &mut tokio::sync::broadcast::Receiver<Signal>| {

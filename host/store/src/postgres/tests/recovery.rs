@@ -1,4 +1,5 @@
-//! A server that ends in the midst of work: what was acknowledged is there, and nothing else was acknowledged.
+//! A server that ends in the midst of work: what was acknowledged is there, and nothing else was
+//! acknowledged.
 
 use crate::conformance::*;
 use crate::postgres::{Options, PostgresStore};
@@ -31,7 +32,8 @@ async fn what_was_acknowledged_survives_and_nothing_else_was() {
     let store = Arc::new(PostgresStore::open(&options).await.unwrap());
     let (stop, next) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let producers = (0..16).map(|_| {
-        let (store, stop, next, one) = (Arc::clone(&store), Arc::clone(&stop), Arc::clone(&next), one.clone());
+        let (store, stop, next, one) =
+            (Arc::clone(&store), Arc::clone(&stop), Arc::clone(&next), one.clone());
         tokio::spawn(async move {
             let (mut queued, mut refused) = (Vec::new(), 0u32);
             while !stop.load(Ordering::Relaxed) {
@@ -97,7 +99,11 @@ async fn what_was_acknowledged_survives_and_nothing_else_was() {
         refusals += refused;
     }
     let done = worker.await.unwrap();
-    assert!(refusals > 0 && acknowledged.len() > 100, "{refusals} refused, {} acknowledged", acknowledged.len());
+    assert!(
+        refusals > 0 && acknowledged.len() > 100,
+        "{refusals} refused, {} acknowledged",
+        acknowledged.len()
+    );
     let mut found = HashSet::new();
     let mut after = None;
     loop {
@@ -123,7 +129,11 @@ async fn what_was_acknowledged_survives_and_nothing_else_was() {
     let counts = store.counts(&one).await.unwrap();
     assert_eq!(counts.queued + counts.running + counts.completed, found.len() as u64);
     assert!(counts.completed >= over.len() as u64);
-    println!("{} acknowledged, {refusals} refused, {doubtful} doubtful, {} completed", acknowledged.len(), over.len());
+    println!(
+        "{} acknowledged, {refusals} refused, {doubtful} doubtful, {} completed",
+        acknowledged.len(),
+        over.len()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -131,7 +141,10 @@ async fn records_wait_for_the_server_as_far_as_there_is_room() {
     let (server, options, one, x) = synced().await;
     let options = Options { channel: 64, ..options };
     let store = PostgresStore::open(&options).await.unwrap();
-    let run = |n: u64| RunRecord { job: NewJob { created: NOW, ..job(id_of(n), &one, x) }, end: end(RunStatus::Success, "1") };
+    let run = |n: u64| RunRecord {
+        job: NewJob { created: NOW, ..job(id_of(n), &one, x) },
+        end: end(RunStatus::Success, "1"),
+    };
     // So that its names are known, and it is on its way when the server is gone.
     assert!(store.record(run(0)));
     store.flush().await.unwrap();
@@ -160,7 +173,10 @@ async fn records_wait_for_the_server_as_far_as_there_is_room() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn other_nodes_are_heard_again() {
     let (server, options, ..) = synced().await;
-    let (one, other) = (PostgresStore::open(&options).await.unwrap(), PostgresStore::open(&options).await.unwrap());
+    let (one, other) = (
+        PostgresStore::open(&options).await.unwrap(),
+        PostgresStore::open(&options).await.unwrap(),
+    );
     let mut told = other.signals();
     let mut hears = async || {
         let deadline = Instant::now() + Duration::from_secs(20);

@@ -11,16 +11,33 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use wasmill_core::outbox::Change;
 
 fn webhook() -> Webhook {
-    Webhook { url: "https://receiver.example/".into(), secret: vec![1], changed_by: "ann".into(), changed: 1 }
+    Webhook {
+        url: "https://receiver.example/".into(),
+        secret: vec![1],
+        changed_by: "ann".into(),
+        changed: 1,
+    }
 }
 
 fn variable(path: &str, changed: Micros) -> Variable {
     let (description, changed_by) = (String::new(), "ann".into());
-    Variable { path: path.into(), value: vec![1], is_secret: false, description, changed_by, changed }
+    Variable {
+        path: path.into(),
+        value: vec![1],
+        is_secret: false,
+        description,
+        changed_by,
+        changed,
+    }
 }
 
-/// Does something in a task of its own for each of the numbers, by the stores in turn, and collects what came of it.
-async fn at_once<T, W>(stores: &[Arc<PostgresStore>], count: usize, work: impl Fn(Arc<PostgresStore>, usize) -> W) -> Vec<T>
+/// Does something in a task of its own for each of the numbers, by the stores in turn, and collects
+/// what came of it.
+async fn at_once<T, W>(
+    stores: &[Arc<PostgresStore>],
+    count: usize,
+    work: impl Fn(Arc<PostgresStore>, usize) -> W,
+) -> Vec<T>
 where
     T: Send + 'static,
     W: Future<Output = T> + Send + 'static,
@@ -50,12 +67,19 @@ async fn told(store: &PostgresStore, of: &WorkspaceId) -> Vec<Change> {
 async fn one_of_those_who_make_a_workspace_succeeds() {
     let (database, first) = open().await;
     let stores = [Arc::new(first), Arc::new(database.open().await)];
-    let made = at_once(&stores, 8, |store, n| async move { store.create_workspace(&workspace("one"), &n.to_string(), 1).await }).await;
+    let made = at_once(&stores, 8, |store, n| async move {
+        store.create_workspace(&workspace("one"), &n.to_string(), 1).await
+    })
+    .await;
     assert_eq!(made.iter().filter(|made| made.is_ok()).count(), 1);
-    assert!(made.iter().all(|made| matches!(made, Ok(()) | Err(StoreError::Conflict(_)))), "{made:?}");
+    assert!(
+        made.iter().all(|made| matches!(made, Ok(()) | Err(StoreError::Conflict(_)))),
+        "{made:?}"
+    );
 }
 
-/// Deployments of one path come one after another: each has the one before it as its parent, and is told in that order.
+/// Deployments of one path come one after another: each has the one before it as its parent, and is
+/// told in that order.
 #[tokio::test(flavor = "multi_thread")]
 async fn deployments_of_a_path_have_one_order() {
     let (_database, stores, one) = two().await;
@@ -73,7 +97,10 @@ async fn deployments_of_a_path_have_one_order() {
     assert_eq!(hashes.iter().collect::<HashSet<_>>().len(), COUNT);
     for (n, version) in history.iter().enumerate() {
         assert_eq!(version.parent, n.checked_sub(1).map(|before| hashes[before]));
-        let answer = deployed.iter().find(|deployed| deployed.version.version.hash == version.version.hash).unwrap();
+        let answer = deployed
+            .iter()
+            .find(|deployed| deployed.version.version.hash == version.version.hash)
+            .unwrap();
         assert_eq!(answer.version.parent, version.parent, "what the deployment was answered");
     }
     let changes: Vec<Change> = hashes
@@ -87,7 +114,8 @@ async fn deployments_of_a_path_have_one_order() {
     assert_eq!(told(&stores[1], &one).await, changes);
 }
 
-/// The same version deployed, deleted and archived from everywhere: nothing fails, and what was told fits what is there.
+/// The same version deployed, deleted and archived from everywhere: nothing fails, and what was
+/// told fits what is there.
 #[tokio::test(flavor = "multi_thread")]
 async fn changes_of_one_version_take_turns() {
     let (_database, stores, one) = two().await;
@@ -103,7 +131,8 @@ async fn changes_of_one_version_take_turns() {
         }
     })
     .await;
-    // Replayed on one's own, what was told leads to what is there: archived once until deployed again, and so on.
+    // Replayed on one's own, what was told leads to what is there: archived once until deployed
+    // again, and so on.
     let (mut there, mut archived) = (false, false);
     let mut changes = told(&stores[0], &one).await.into_iter();
     assert!(matches!(changes.next(), Some(Change::ScriptCreated { .. })));
@@ -125,7 +154,8 @@ async fn changes_of_one_version_take_turns() {
             Change::ScriptPathDeleted { .. } => assert!(!there),
             other => panic!("{other:?}"),
         }
-        // A deployment that brings only the path back, and an archiving without a version, are told to nobody.
+        // A deployment that brings only the path back, and an archiving without a version, are told
+        // to nobody.
         archived &= there;
     }
     let found = stores[1].version(&one, &new.hash).await.unwrap().unwrap();
@@ -137,7 +167,9 @@ async fn one_of_those_who_put_a_value_makes_it() {
     let (_database, stores, one) = two().await;
     at_once(&stores, 16, |store, n| {
         let one = one.clone();
-        async move { store.put_variable(&one, &variable("f/a/x", n as i64), &PutMode::Upsert).await.unwrap() }
+        async move {
+            store.put_variable(&one, &variable("f/a/x", n as i64), &PutMode::Upsert).await.unwrap()
+        }
     })
     .await;
     let changes = told(&stores[0], &one).await;
@@ -151,7 +183,8 @@ async fn one_of_those_who_put_a_value_makes_it() {
     assert_eq!(created.await.into_iter().filter(|made| *made).count(), 1);
 }
 
-/// Two that rename into each other's places wait for each other; PostgreSQL breaks that up, and the verb is done again.
+/// Two that rename into each other's places wait for each other; PostgreSQL breaks that up, and the
+/// verb is done again.
 #[tokio::test(flavor = "multi_thread")]
 async fn verbs_that_wait_for_each_other_end() {
     let (_database, stores, one) = two().await;
@@ -162,14 +195,20 @@ async fn verbs_that_wait_for_each_other_end() {
         let renamed = at_once(&stores, 2, |store, n| {
             let one = one.clone();
             let (from, to) = if n == 0 { ("f/a/x", "f/a/y") } else { ("f/a/y", "f/a/x") };
-            async move { store.put_variable(&one, &variable(to, 7), &PutMode::Rename(from.into())).await }
+            async move {
+                store.put_variable(&one, &variable(to, 7), &PutMode::Rename(from.into())).await
+            }
         })
         .await;
-        assert!(renamed.iter().all(|done| matches!(done, Err(StoreError::Conflict(_)))), "the other one is in the way: {renamed:?}");
+        assert!(
+            renamed.iter().all(|done| matches!(done, Err(StoreError::Conflict(_)))),
+            "the other one is in the way: {renamed:?}"
+        );
     }
 }
 
-/// Nobody who reads a workspace's events ever sees one appear before another that was there already.
+/// Nobody who reads a workspace's events ever sees one appear before another that was there
+/// already.
 #[tokio::test(flavor = "multi_thread")]
 async fn events_are_numbered_in_the_order_in_which_they_appear() {
     let (_database, stores, one) = two().await;
@@ -180,10 +219,19 @@ async fn events_are_numbered_in_the_order_in_which_they_appear() {
             let mut seen: Vec<EventId> = Vec::new();
             loop {
                 let is_last = over.load(Ordering::Acquire);
-                let mut now: Vec<EventId> =
-                    store.deliveries(&one, None, 10_000).await.unwrap().into_iter().map(|record| record.event).collect();
+                let mut now: Vec<EventId> = store
+                    .deliveries(&one, None, 10_000)
+                    .await
+                    .unwrap()
+                    .into_iter()
+                    .map(|record| record.event)
+                    .collect();
                 now.reverse();
-                assert_eq!(now[..seen.len()], seen, "an event appeared before those that were there");
+                assert_eq!(
+                    now[..seen.len()],
+                    seen,
+                    "an event appeared before those that were there"
+                );
                 seen = now;
                 if is_last {
                     return seen.len();
@@ -193,7 +241,12 @@ async fn events_are_numbered_in_the_order_in_which_they_appear() {
     };
     at_once(&stores, 200, |store, n| {
         let one = one.clone();
-        async move { store.put_variable(&one, &variable(&format!("f/a/{n}"), 1), &PutMode::Create).await.unwrap() }
+        async move {
+            store
+                .put_variable(&one, &variable(&format!("f/a/{n}"), 1), &PutMode::Create)
+                .await
+                .unwrap()
+        }
     })
     .await;
     over.store(true, Ordering::Release);
@@ -208,7 +261,13 @@ async fn no_event_is_forgotten() {
         at_once(&stores, 60, |store, n| {
             let one = one.clone();
             async move {
-                let attempt = Attempt { at: 9, duration: std::time::Duration::ZERO, status: None, error: None, answer: String::new() };
+                let attempt = Attempt {
+                    at: 9,
+                    duration: std::time::Duration::ZERO,
+                    status: None,
+                    error: None,
+                    answer: String::new(),
+                };
                 match n % 6 {
                     0 => store.set_webhook(&one, &webhook()).await.unwrap(),
                     1 if n == 31 => store.clear_webhook(&one, 9).await.map(drop).unwrap(),
@@ -219,12 +278,16 @@ async fn no_event_is_forgotten() {
                         }
                     }
                     3 => drop(store.redeliver(&one, 1 + n as i64, 9).await),
-                    _ => store.put_variable(&one, &variable("f/a/x", 9), &PutMode::Upsert).await.unwrap(),
+                    _ => store
+                        .put_variable(&one, &variable("f/a/x", 9), &PutMode::Upsert)
+                        .await
+                        .unwrap(),
                 }
             }
         })
         .await;
-        let waiting: i64 = database.sql("SELECT count(*) FROM event WHERE state = 0").parse().unwrap();
+        let waiting: i64 =
+            database.sql("SELECT count(*) FROM event WHERE state = 0").parse().unwrap();
         let due = stores[0].next_deliveries(9).await.unwrap();
         assert_eq!(due.len(), usize::from(waiting > 0), "{waiting} wait");
     }

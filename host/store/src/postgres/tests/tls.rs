@@ -18,7 +18,8 @@ async fn a_server_is_known_by_its_certificate() {
     let at = |parameters: &str| plain.replace("sslmode=disable", parameters);
     let certificate = server.certificate().display().to_string();
     for mode in ["require", "verify-full", "prefer"] {
-        let options = Options::from_url(&at(&format!("sslmode={mode}&sslrootcert={certificate}"))).unwrap();
+        let options =
+            Options::from_url(&at(&format!("sslmode={mode}&sslrootcert={certificate}"))).unwrap();
         let store = PostgresStore::open(&options).await.unwrap();
         assert!(store.list_workspaces().await.unwrap().is_empty());
         let encrypted = "SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = 'wasmill'";
@@ -27,9 +28,15 @@ async fn a_server_is_known_by_its_certificate() {
     // Nobody vouches for it, it is somebody else's, or there is nothing that could vouch.
     let unknown = opened(&at("sslmode=verify-full")).await.unwrap_err();
     assert!(unknown.contains("certificate"), "{unknown}");
-    let other = at(&format!("sslmode=require&sslrootcert={certificate}")).replace("127.0.0.1", "localhost");
+    let other =
+        at(&format!("sslmode=require&sslrootcert={certificate}")).replace("127.0.0.1", "localhost");
     assert!(opened(&other).await.unwrap_err().contains("certificate"));
-    assert!(opened(&at("sslmode=require&sslrootcert=/nowhere.pem")).await.unwrap_err().contains("/nowhere.pem"));
+    assert!(
+        opened(&at("sslmode=require&sslrootcert=/nowhere.pem"))
+            .await
+            .unwrap_err()
+            .contains("/nowhere.pem")
+    );
     assert_eq!(opened(&plain).await, Ok(0));
 }
 

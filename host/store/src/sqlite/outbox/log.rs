@@ -23,15 +23,22 @@ pub(super) fn append(conn: &Connection, event: EventId, attempt: &Attempt) -> Ou
     Ok(())
 }
 
-pub(super) fn read(conn: &Connection, workspace: &WorkspaceId, before: EventId, limit: u32) -> Outcome<Vec<DeliveryRecord>> {
+pub(super) fn read(
+    conn: &Connection,
+    workspace: &WorkspaceId,
+    before: EventId,
+    limit: u32,
+) -> Outcome<Vec<DeliveryRecord>> {
     // One snapshot, so that an event and its attempts fit together.
     let snapshot = conn.unchecked_transaction()?;
     let Some(workspace) = workspace_row(&snapshot, workspace)? else {
         return Ok(Vec::new());
     };
-    let oldest: Option<EventId> = snapshot.prepare_cached(OLDEST)?.query_row([workspace], |row| row.get(0)).optional()?;
+    let oldest: Option<EventId> =
+        snapshot.prepare_cached(OLDEST)?.query_row([workspace], |row| row.get(0)).optional()?;
     let sql = "SELECT due FROM webhook WHERE workspace = ?1";
-    let due: Option<Option<Micros>> = snapshot.prepare_cached(sql)?.query_row([workspace], |row| row.get(0)).optional()?;
+    let due: Option<Option<Micros>> =
+        snapshot.prepare_cached(sql)?.query_row([workspace], |row| row.get(0)).optional()?;
     let mut statement = snapshot.prepare_cached(PAGE)?;
     let mut rows = statement.query((workspace, before, limit))?;
     let mut records = Vec::new();
@@ -43,17 +50,31 @@ pub(super) fn read(conn: &Connection, workspace: &WorkspaceId, before: EventId, 
             _ => DeliveryState::GivenUp(settled),
         };
         let (at, attempts) = (row.get(5)?, row.get(8)?);
-        records.push(DeliveryRecord { event, change: change(row, 1)?, at, state, attempts, last: attempts_of(&snapshot, event)? });
+        records.push(DeliveryRecord {
+            event,
+            change: change(row, 1)?,
+            at,
+            state,
+            attempts,
+            last: attempts_of(&snapshot, event)?,
+        });
     }
     Ok(records)
 }
 
 fn attempts_of(conn: &Connection, event: EventId) -> Outcome<Vec<Attempt>> {
-    let sql = "SELECT at, duration, status, error, answer FROM attempt WHERE event = ?1 ORDER BY number";
+    let sql =
+        "SELECT at, duration, status, error, answer FROM attempt WHERE event = ?1 ORDER BY number";
     let mut statement = conn.prepare_cached(sql)?;
     let attempts = statement.query_map([event], |row| {
         let duration = Duration::from_micros(u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0));
-        Ok(Attempt { at: row.get(0)?, duration, status: row.get(2)?, error: row.get(3)?, answer: row.get(4)? })
+        Ok(Attempt {
+            at: row.get(0)?,
+            duration,
+            status: row.get(2)?,
+            error: row.get(3)?,
+            answer: row.get(4)?,
+        })
     })?;
     Ok(attempts.collect::<rusqlite::Result<_>>()?)
 }

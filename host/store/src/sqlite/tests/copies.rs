@@ -18,7 +18,10 @@ async fn a_copy_is_whole_and_can_be_opened() {
     store.enqueue(vec![job(id(2), &one, x)]).await.unwrap();
     let copy = DatabaseFile::open(copied.path()).unwrap();
     copy.check().unwrap();
-    assert_eq!((copy.modules().unwrap(), copy.schema()), (source.modules().unwrap(), source.schema()));
+    assert_eq!(
+        (copy.modules().unwrap(), copy.schema()),
+        (source.modules().unwrap(), source.schema())
+    );
     assert!(!copy.modules().unwrap().is_empty() && copy.bytes().unwrap() > 0);
     let module = *copy.modules().unwrap().first().unwrap();
     assert!(copy.needs(&module).unwrap() && !copy.needs(&Digest::of(b"none")).unwrap());
@@ -27,7 +30,10 @@ async fn a_copy_is_whole_and_can_be_opened() {
     // Nothing but the file itself.
     assert_eq!(std::fs::read_dir(copied.path()).unwrap().count(), 1);
     let again = SqliteStore::open(copied.path(), Options::default()).unwrap();
-    assert!(again.job(&one, id(1)).await.unwrap().is_some() && again.job(&one, id(2)).await.unwrap().is_none());
+    assert!(
+        again.job(&one, id(1)).await.unwrap().is_some()
+            && again.job(&one, id(2)).await.unwrap().is_none()
+    );
     assert!(source.copy_to(&copied.path().join(FILE)).is_err(), "not over another file");
 }
 
@@ -36,9 +42,11 @@ async fn a_copy_is_whole_and_can_be_opened() {
 async fn copies_under_load_have_what_was_acknowledged() {
     let (dir, store) = open();
     let (one, x, _) = furnish(&store).await;
-    let (store, stop, acknowledged) = (Arc::new(store), Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
+    let (store, stop, acknowledged) =
+        (Arc::new(store), Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
     let writing = tokio::spawn({
-        let (store, stop, acknowledged, one) = (store.clone(), stop.clone(), acknowledged.clone(), one.clone());
+        let (store, stop, acknowledged, one) =
+            (store.clone(), stop.clone(), acknowledged.clone(), one.clone());
         async move {
             for n in 1..=u16::MAX {
                 if stop.load(Ordering::Relaxed) {
@@ -50,7 +58,8 @@ async fn copies_under_load_have_what_was_acknowledged() {
         }
     });
     for _ in 0..5 {
-        let (source, copied) = (DatabaseFile::open(dir.path()).unwrap(), tempfile::tempdir().unwrap());
+        let (source, copied) =
+            (DatabaseFile::open(dir.path()).unwrap(), tempfile::tempdir().unwrap());
         while acknowledged.load(Ordering::Relaxed) < 20 {
             tokio::task::yield_now().await;
         }

@@ -12,10 +12,18 @@ fn options(scrub: Duration) -> Options {
     Options { checkpoint_pages: 1_000_000, scrub, ..Options::default() }
 }
 
-fn secret(n: u16, size: usize, workspace: &wasmill_core::WorkspaceId, version: wasmill_core::VersionHash) -> RunRecord {
+fn secret(
+    n: u16,
+    size: usize,
+    workspace: &wasmill_core::WorkspaceId,
+    version: wasmill_core::VersionHash,
+) -> RunRecord {
     let text = format!("\"{}\"", "SECRET".repeat(size / 6));
     let job = NewJob { args: Bytes::from(text.clone()), ..job(id(n), workspace, version) };
-    RunRecord { job, end: RunEnd { log: Bytes::from(text.clone()), ..end(RunStatus::Success, &text) } }
+    RunRecord {
+        job,
+        end: RunEnd { log: Bytes::from(text.clone()), ..end(RunStatus::Success, &text) },
+    }
 }
 
 /// Which of the store's files have the secret.
@@ -62,7 +70,11 @@ async fn erased_attempts_are_overwritten() {
     for (n, size) in [(1, 60), (2, 900), (3, 20_000), (4, 200_000)] {
         store.enqueue(vec![job(id(n), &one, x)]).await.unwrap();
         store.claim(1, i64::MAX, 1, &[]).await.unwrap();
-        let failed = Retry { claim: Claim { id: id(n), attempt: 1 }, end: secret(n, size, &one, x).end, run_at: i64::MAX - 1 };
+        let failed = Retry {
+            claim: Claim { id: id(n), attempt: 1 },
+            end: secret(n, size, &one, x).end,
+            run_at: i64::MAX - 1,
+        };
         assert_eq!(store.retry(vec![failed]).await.unwrap(), [true]);
     }
     store.close().await.unwrap();
@@ -71,7 +83,13 @@ async fn erased_attempts_are_overwritten() {
     for (n, deleted) in [(1, true), (2, true), (3, false), (4, true)] {
         store.claim(1, i64::MAX, 1, &[]).await.unwrap();
         let end = RunEnd { deleted, ..end(RunStatus::Success, "1") };
-        assert_eq!(store.complete(vec![Completion { claim: Claim { id: id(n), attempt: 2 }, end }]).await.unwrap(), [true]);
+        assert_eq!(
+            store
+                .complete(vec![Completion { claim: Claim { id: id(n), attempt: 2 }, end }])
+                .await
+                .unwrap(),
+            [true]
+        );
     }
     assert_eq!(store.erase(&one, &[id(3)]).await.unwrap(), 1);
     store.close().await.unwrap();
@@ -112,6 +130,9 @@ async fn what_is_not_kept_is_never_written() {
     assert_eq!(found(dir.path()), [""; 0]);
     assert_eq!(store.dropped_payloads(), 0);
     let conn = rusqlite::Connection::open(dir.path().join("wasmill.db")).unwrap();
-    let count = |table: &str| conn.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get::<_, i64>(0)).unwrap();
+    let count = |table: &str| {
+        conn.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get::<_, i64>(0))
+            .unwrap()
+    };
     assert_eq!((count("run"), count("run_body"), count("queue_args")), (2, 0, 0));
 }

@@ -15,7 +15,9 @@ async fn everything_is_found_again() {
     let (one, x, _) = furnish(&store).await;
     store.enqueue(vec![job(id(1), &one, x)]).await.unwrap();
     for n in 2..300 {
-        assert!(store.record(RunRecord { job: job(id(n), &one, x), end: end(RunStatus::Success, "1") }));
+        assert!(
+            store.record(RunRecord { job: job(id(n), &one, x), end: end(RunStatus::Success, "1") })
+        );
     }
     // Dropping it writes out what was recorded, and gives the directory free.
     drop(store);
@@ -30,21 +32,29 @@ async fn everything_is_found_again() {
 async fn closing_leaves_one_file_and_answers_nothing_more() {
     let (dir, store) = open();
     let (one, x, _) = furnish(&store).await;
-    assert!(store.record(RunRecord { job: job(id(1), &one, x), end: end(RunStatus::Success, "1") }));
+    assert!(
+        store.record(RunRecord { job: job(id(1), &one, x), end: end(RunStatus::Success, "1") })
+    );
     store.close().await.unwrap();
     assert!(!dir.path().join("wasmill.db-wal").exists());
     let refused = store.enqueue(vec![job(id(2), &one, x)]).await.unwrap_err();
-    assert!(matches!(&refused, StoreError::Unavailable(text) if text.contains("closed")), "{refused}");
+    assert!(
+        matches!(&refused, StoreError::Unavailable(text) if text.contains("closed")),
+        "{refused}"
+    );
     assert!(matches!(store.job(&one, id(1)).await.unwrap_err(), StoreError::Unavailable(_)));
     assert!(matches!(store.queue_depth(&one).await.unwrap_err(), StoreError::Unavailable(_)));
     assert!(matches!(store.close().await.unwrap_err(), StoreError::Unavailable(_)));
-    assert!(!store.record(RunRecord { job: job(id(3), &one, x), end: end(RunStatus::Success, "1") }));
+    assert!(
+        !store.record(RunRecord { job: job(id(3), &one, x), end: end(RunStatus::Success, "1") })
+    );
     // The directory is free although the closed store is still there.
     let again = reopen(dir.path());
     assert!(again.job(&one, id(1)).await.unwrap().is_some());
 }
 
-/// A killed process may have left a log that can be read, but is not on the disk. What is answered from it must be.
+/// A killed process may have left a log that can be read, but is not on the disk. What is answered
+/// from it must be.
 #[tokio::test]
 async fn what_is_recovered_is_synced_before_anything_else() {
     let (dir, store) = open();
@@ -95,11 +105,17 @@ async fn a_newer_file_is_refused_and_left_alone() {
     let (dir, store) = open();
     store.close().await.unwrap();
     let file = dir.path().join("wasmill.db");
-    let present: i64 = rusqlite::Connection::open(&file).unwrap().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    let present: i64 = rusqlite::Connection::open(&file)
+        .unwrap()
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .unwrap();
     rusqlite::Connection::open(&file).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let text = SqliteStore::open(dir.path(), Options::default()).unwrap_err().to_string();
     assert!(text.contains("schema version 99") && text.contains("newer wasmill"), "{text}");
-    rusqlite::Connection::open(&file).unwrap().pragma_update(None, "user_version", present).unwrap();
+    rusqlite::Connection::open(&file)
+        .unwrap()
+        .pragma_update(None, "user_version", present)
+        .unwrap();
     reopen(dir.path());
 }
 

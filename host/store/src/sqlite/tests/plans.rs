@@ -1,4 +1,5 @@
-//! Every statement of the lists and of the queue must find its index: without one it walks, or sorts, a whole table.
+//! Every statement of the lists and of the queue must find its index: without one it walks, or
+//! sorts, a whole table.
 
 use crate::conformance::*;
 use crate::sqlite::list::{Resolved, statement};
@@ -16,15 +17,29 @@ fn empty() -> Connection {
 
 fn plan(conn: &Connection, sql: &str) -> Vec<String> {
     let mut plan = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-    let lines = plan.raw_query().mapped(|row| row.get::<_, String>(3)).collect::<rusqlite::Result<Vec<_>>>().unwrap();
-    assert!(lines.iter().all(|line| !line.contains("TEMP B-TREE") && !line.starts_with("SCAN")), "{sql}: {lines:?}");
+    let lines = plan
+        .raw_query()
+        .mapped(|row| row.get::<_, String>(3))
+        .collect::<rusqlite::Result<Vec<_>>>()
+        .unwrap();
+    assert!(
+        lines.iter().all(|line| !line.contains("TEMP B-TREE") && !line.starts_with("SCAN")),
+        "{sql}: {lines:?}"
+    );
     lines
 }
 
 #[test]
 fn lists_are_ranges_of_an_index() {
     let conn = empty();
-    let all = Resolved { workspace: 1, script: None, version: None, tag: None, label: None, keys: (0, i64::MAX) };
+    let all = Resolved {
+        workspace: 1,
+        script: None,
+        version: None,
+        tag: None,
+        label: None,
+        keys: (0, i64::MAX),
+    };
     let of_script = Resolved { script: Some(1), ..all };
     let of_version = Resolved { version: Some(1), ..of_script };
     let any = JobFilter { limit: 9, ..JobFilter::default() };
@@ -58,7 +73,8 @@ fn lists_are_ranges_of_an_index() {
         (false, all, &children, "run_parent (parent=? AND rowid>? AND rowid<?)"),
     ] {
         for ascending in [false, true] {
-            let (sql, values) = statement(queue, &resolved, &JobFilter { ascending, ..filter.clone() });
+            let (sql, values) =
+                statement(queue, &resolved, &JobFilter { ascending, ..filter.clone() });
             assert_eq!(sql.matches('?').count(), values.len());
             let lines = plan(&conn, &sql);
             assert!(lines[0].ends_with(&format!("USING INDEX {index}")), "{lines:?}");
@@ -89,7 +105,10 @@ fn the_queue_leaps_over_what_is_not_due() {
 fn limits_are_counted_and_opened_by_their_keys() {
     let conn = empty();
     let lines = plan(&conn, slots::RUNNING);
-    assert!(lines[0].ends_with("COVERING INDEX queue_slots (concurrency_key=? AND worker>?)"), "{lines:?}");
+    assert!(
+        lines[0].ends_with("COVERING INDEX queue_slots (concurrency_key=? AND worker>?)"),
+        "{lines:?}"
+    );
     let lines = plan(&conn, slots::PARKED);
     let range = "INDEX queue_parked (concurrency_key=? AND (tag,priority,concurrency_limit,run_at)>(?,?,?,?))";
     assert!(lines.len() == 1 && lines[0].ends_with(range), "{lines:?}");
@@ -133,9 +152,10 @@ fn a_long_queue_costs_no_more_than_a_short_one() {
 #[test]
 fn what_is_to_be_forgotten_is_found_from_its_oldest_on() {
     let conn = empty();
-    for (sql, range) in
-        [(purge::OF_WORKSPACE, "run_workspace (workspace=? AND rowid<?)"), (purge::OF_SCRIPT, "run_script (script=? AND rowid<?)")]
-    {
+    for (sql, range) in [
+        (purge::OF_WORKSPACE, "run_workspace (workspace=? AND rowid<?)"),
+        (purge::OF_SCRIPT, "run_script (script=? AND rowid<?)"),
+    ] {
         let lines = plan(&conn, sql);
         assert!(lines.len() == 1 && lines[0].ends_with(&format!("INDEX {range}")), "{lines:?}");
     }

@@ -44,13 +44,23 @@ async fn small_payloads_are_in_the_row_and_large_ones_beside_it() {
         let written = of_size(n, bytes, &one, x);
         for n in [n, n + 20] {
             let (args, end) = read(&store, &one, n).await;
-            assert_eq!((args, shown(&end)), (written.job.args.clone(), shown(&written.end)), "{bytes}");
+            assert_eq!(
+                (args, shown(&end)),
+                (written.job.args.clone(), shown(&written.end)),
+                "{bytes}"
+            );
         }
     }
     let conn = Connection::open(dir.path().join("wasmill.db")).unwrap();
-    let count = |what: &str| conn.query_row(&format!("SELECT count(*) FROM {what}"), [], |row| row.get::<_, i64>(0)).unwrap();
+    let count = |what: &str| {
+        conn.query_row(&format!("SELECT count(*) FROM {what}"), [], |row| row.get::<_, i64>(0))
+            .unwrap()
+    };
     // The arguments of queued ones are where they were.
-    assert_eq!((count("run WHERE result IS NOT NULL"), count("run_body"), count("queue_args")), (3 + 4, 2 + 1, 5));
+    assert_eq!(
+        (count("run WHERE result IS NOT NULL"), count("run_body"), count("queue_args")),
+        (3 + 4, 2 + 1, 5)
+    );
 }
 
 /// As versions before wrote them, and may go on to be read for ever.
@@ -116,5 +126,8 @@ async fn a_batch_of_records_and_jobs() {
     assert!(store.record(record(id(4), &one, x)));
     store.flush().await.unwrap();
     assert_eq!(store.dropped_records(), 1, "the id of the job");
-    assert_eq!((store.counts(&one).await.unwrap().completed, store.counts(&one).await.unwrap().queued), (3, 1));
+    assert_eq!(
+        (store.counts(&one).await.unwrap().completed, store.counts(&one).await.unwrap().queued),
+        (3, 1)
+    );
 }

@@ -1,4 +1,5 @@
-//! The writing thread: that it groups, what it does when there is too much of everything, and how it dies.
+//! The writing thread: that it groups, what it does when there is too much of everything, and how
+//! it dies.
 
 use crate::conformance::*;
 use crate::sqlite::fault::Fault;
@@ -8,7 +9,11 @@ use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
 
-fn run(n: u16, workspace: &wasmill_core::WorkspaceId, version: wasmill_core::VersionHash) -> RunRecord {
+fn run(
+    n: u16,
+    workspace: &wasmill_core::WorkspaceId,
+    version: wasmill_core::VersionHash,
+) -> RunRecord {
     RunRecord { job: job(id(n), workspace, version), end: end(RunStatus::Success, "1") }
 }
 
@@ -32,7 +37,8 @@ async fn commits_are_shared() {
         producer.await.unwrap();
     }
     let after = store.stats();
-    let (commits, operations) = (after.commits - before.commits, after.operations - before.operations);
+    let (commits, operations) =
+        (after.commits - before.commits, after.operations - before.operations);
     assert_eq!(operations, 64 * 20);
     assert!(commits < operations / 2, "{commits} commits for {operations} operations");
     assert_eq!(after.synced_commits - before.synced_commits, commits);
@@ -152,7 +158,10 @@ async fn reading_goes_on_when_there_is_no_room_for_records() {
     };
     // Each of these waits for the records before it, which are dropped.
     assert!(store.record(large(2)));
-    assert_eq!(store.list_jobs(&one, &JobFilter { limit: 9, ..JobFilter::default() }).await.unwrap().len(), 1);
+    assert_eq!(
+        store.list_jobs(&one, &JobFilter { limit: 9, ..JobFilter::default() }).await.unwrap().len(),
+        1
+    );
     assert!(store.record(large(3)));
     assert_eq!(store.counts(&one).await.unwrap().queued, 1);
     assert!(store.record(large(4)));
@@ -172,7 +181,9 @@ async fn one_refusal_leaves_the_rest_of_its_batch_alone() {
     let go = stall(&store).await;
     let jobs = [1u16, 2, 1, 3].map(|n| {
         let (store, one) = (Arc::clone(&store), one.clone());
-        tokio::spawn(async move { store.enqueue(vec![job(id(n + 10), &one, x), job(id(n), &one, x)]).await })
+        tokio::spawn(async move {
+            store.enqueue(vec![job(id(n + 10), &one, x), job(id(n), &one, x)]).await
+        })
     });
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert!(store.record(run(20, &one, x)));
@@ -184,7 +195,11 @@ async fn one_refusal_leaves_the_rest_of_its_batch_alone() {
     assert_eq!(kept, [false, true, false, true]);
     assert_eq!(store.stats().commits - before, 2, "the stalled one, and all the others together");
     let counts = store.counts(&one).await.unwrap();
-    assert_eq!((counts.queued, counts.completed), (5, 1), "each once, however often the batch was run");
+    assert_eq!(
+        (counts.queued, counts.completed),
+        (5, 1),
+        "each once, however often the batch was run"
+    );
     assert!(store.job(&one, id(11)).await.unwrap().is_none());
 }
 
@@ -194,7 +209,10 @@ async fn shares_count_what_was_committed() {
     let (_dir, store) = open();
     let (one, x, _) = furnish(&store).await;
     let two = workspace("two");
-    store.enqueue(vec![job(id(1), &one, x), job(id(2), &one, x), job(id(3), &two, x)]).await.unwrap();
+    store
+        .enqueue(vec![job(id(1), &one, x), job(id(2), &one, x), job(id(3), &two, x)])
+        .await
+        .unwrap();
     let store = Arc::new(store);
     let go = stall(&store).await;
     let taken = tokio::spawn({

@@ -1,7 +1,8 @@
-//! Filling the next batch: what has arrived, and for finished runs what arrives within a short while.
+//! Filling the next batch: what has arrived, and for finished runs what arrives within a short
+//! while.
 //!
-//! Finished runs don't wake a thread that naps here, for that would cost more than writing them; whoever waits for an
-//! answer does.
+//! Finished runs don't wake a thread that naps here, for that would cost more than writing them;
+//! whoever waits for an answer does.
 
 use super::Writer;
 use crate::sqlite::message::Message;

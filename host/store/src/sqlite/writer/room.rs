@@ -1,4 +1,5 @@
-//! Telling of a full disk: a batch is refused again and again then, and what is logged may end up on that very disk.
+//! Telling of a full disk: a batch is refused again and again then, and what is logged may end up
+//! on that very disk.
 
 use crate::sqlite::fault::Failure;
 use std::time::{Duration, Instant};

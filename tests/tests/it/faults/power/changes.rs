@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::thread::JoinHandle;
 use wasmill_tests::{Host, Wire, entry_answering};
 
-/// A script that answers with its own path, and a variable beside it; both may be there or not when `acknowledged` is false.
+/// A script that answers with its own path, and a variable beside it; both may be there or not when
+/// `acknowledged` is false.
 #[derive(Debug, Clone)]
 pub(super) struct Change {
     /// The path of both.
@@ -20,7 +21,13 @@ pub(super) struct Change {
 pub(super) struct Changing(JoinHandle<Vec<Change>>);
 
 /// One request by hand; `None` when it is not answered.
-fn asked(wire: &mut Wire, token: &str, address: &str, kind: &str, body: &[u8]) -> Option<(u16, Vec<u8>)> {
+fn asked(
+    wire: &mut Wire,
+    token: &str,
+    address: &str,
+    kind: &str,
+    body: &[u8],
+) -> Option<(u16, Vec<u8>)> {
     let head = format!(
         "POST /api/w/main/{address} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n",
         body.len()
@@ -67,7 +74,8 @@ fn set(wire: &mut Wire, token: &str, change: &mut Change, value: u64) -> bool {
 }
 
 impl Changing {
-    /// Starts. The scripts in `again` may not have been acknowledged, and are pushed once more before others.
+    /// Starts. The scripts in `again` may not have been acknowledged, and are pushed once more
+    /// before others.
     pub(super) fn start(host: &Host, begin: usize, again: Vec<Change>) -> Self {
         let (address, token) = (host.address, host.token.clone());
         Self(std::thread::spawn(move || change(address, &token, begin, again)))
@@ -88,7 +96,8 @@ fn change(address: SocketAddr, token: &str, begin: usize, again: Vec<Change>) ->
         let new = || Change { path: format!("u/power/s{number}"), hash: None, value: None };
         let mut change = waiting.next().unwrap_or_else(new);
         let is_old = change.value.is_some();
-        let answered = push(&mut wire, token, &mut change) && (is_old || (1..4).all(|value| set(&mut wire, token, &mut change, value)));
+        let answered = push(&mut wire, token, &mut change)
+            && (is_old || (1..4).all(|value| set(&mut wire, token, &mut change, value)));
         done.push(change);
         if !answered {
             break;
@@ -117,7 +126,9 @@ impl Change {
         }
         if let Some(value) = self.value {
             let answer = host.get(&format!("/api/w/main/variables/get_value/{}", self.path));
-            let found = (answer.status == 200).then(|| answer.json().as_str().and_then(|text| text.parse::<u64>().ok())).flatten();
+            let found = (answer.status == 200)
+                .then(|| answer.json().as_str().and_then(|text| text.parse::<u64>().ok()))
+                .flatten();
             // One more may have been under way.
             if found.is_none_or(|found| found < value) {
                 missing.push(format!("the variable {} is not {value}: {answer:?}", self.path));

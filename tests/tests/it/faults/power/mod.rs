@@ -1,7 +1,7 @@
 //! Power cuts: every disk that one may leave has all that was acknowledged.
 //!
-//! A host runs with its writes noted and is killed at some moment, once or twice, the second life recovering from the first.
-//! Then its disk is rebuilt in many ways, and a host is started on each.
+//! A host runs with its writes noted and is killed at some moment, once or twice, the second life
+//! recovering from the first. Then its disk is rebuilt in many ways, and a host is started on each.
 
 mod changes;
 
@@ -9,8 +9,8 @@ use super::{PATH, alone};
 use changes::{Change, Changing};
 use std::time::Duration;
 use wasmill_tests::{
-    Acknowledged, Cut, Disk, FaultyDisk, Home, Load, Orders, Plan, Random, call_again, drained, eventually, fates, guest, integrity,
-    queued_names, read_notes, torture,
+    Acknowledged, Cut, Disk, FaultyDisk, Home, Load, Orders, Plan, Random, call_again, drained,
+    eventually, fates, guest, integrity, queued_names, read_notes, torture,
 };
 
 /// What a host did to its disk, and what it had acknowledged when its power was cut.
@@ -33,7 +33,8 @@ impl Recorded {
     }
 }
 
-/// A life or two of a host. From the first acknowledged job on, its disk misbehaves as `orders` say.
+/// A life or two of a host. From the first acknowledged job on, its disk misbehaves as `orders`
+/// say.
 fn recorded(random: &mut Random, orders: Orders) -> Recorded {
     let home = Home::new();
     let mut faulty = FaultyDisk::new(home.folder());
@@ -54,7 +55,9 @@ fn recorded(random: &mut Random, orders: Orders) -> Recorded {
         let changing = Changing::start(&host, recorded.changes.len() + 1, again);
         let queueing = Load::start(&host, &plan);
         let calling = Load::start(&host, &Plan::call(2, PATH));
-        eventually("some calls are answered", 30, || (queueing.successes() > 20 && calling.successes() > 2).then_some(()));
+        eventually("some calls are answered", 30, || {
+            (queueing.successes() > 20 && calling.successes() > 2).then_some(())
+        });
         // The moment is meant to be any.
         std::thread::sleep(Duration::from_millis(random.below(300)));
         host.kill();
@@ -127,10 +130,13 @@ fn nothing_acknowledged_is_lost() {
             changes += recorded.changes.len();
         }
     }
-    eprintln!("power cuts: {disks} disks, {jobs} acknowledged jobs and {changes} changes looked for, none missing");
+    eprintln!(
+        "power cuts: {disks} disks, {jobs} acknowledged jobs and {changes} changes looked for, none missing"
+    );
 }
 
-/// The tests above would find a host that acknowledges before its disk has: here it believes to have synced.
+/// The tests above would find a host that acknowledges before its disk has: here it believes to
+/// have synced.
 #[test]
 fn a_disk_that_lies_is_found_out() {
     let _alone = alone();
