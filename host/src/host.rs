@@ -1,5 +1,7 @@
 //! The host's parts, put together once and shared by every request and worker.
 
+use crate::admission::permits::Admission;
+use crate::auth::Tokens;
 use crate::clock::IdSource;
 use crate::jobs::lead::Lead;
 use crate::jobs::lease::Lease;
@@ -7,8 +9,6 @@ use crate::jobs::running::RunningJobs;
 use crate::nodes::waiters::Waiters;
 use crate::outbox::Outbox;
 use crate::resolve::Resolver;
-use crate::serve::admit::Admission;
-use crate::serve::auth::Tokens;
 use crate::stop::Stop;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

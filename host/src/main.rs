@@ -2,12 +2,16 @@
 
 #![forbid(unsafe_code)]
 
+mod admission;
 mod api;
+mod auth;
 mod backup;
+mod calls;
 mod cli;
 mod clock;
 mod files;
 mod host;
+mod http;
 mod jobs;
 mod modules;
 mod nodes;
@@ -18,8 +22,8 @@ mod resolve;
 mod serve;
 mod shelf;
 mod stop;
+mod store_errors;
 mod values;
-mod webhook;
 
 /// A call allocates and frees some hundred small things; the C library's allocator took an eighth
 /// of its time.

@@ -4,6 +4,7 @@
 //! look-up that races a deployment may answer with the older version, but never leaves it in the
 //! map: see `fill`.
 
+use crate::store_errors::unavailable;
 use dashmap::DashMap;
 use http::HeaderValue;
 use std::hash::Hash;
@@ -13,7 +14,7 @@ use wasmill_core::{
     Digest, Kind, Manifest, Problem, RunLimits, ScriptPath, ScriptSettings, VersionHash,
     WorkspaceId,
 };
-use wasmill_store::{Store, StoreError, Version};
+use wasmill_store::{Store, Version};
 
 /// Versions kept in each map; when one is full it starts anew.
 const KEPT: usize = 50_000;
@@ -199,35 +200,6 @@ impl Resolver {
     pub(crate) fn archived(&self, workspace: &WorkspaceId, path: &ScriptPath) {
         self.changes.fetch_add(1, Ordering::AcqRel);
         self.by_path.remove(&(workspace.clone(), path.clone()));
-    }
-}
-
-/// A store's error as an answer. What happened is logged; the caller learns whether trying again
-/// makes sense.
-pub(crate) fn unavailable(error: StoreError) -> Problem {
-    use wasmill_core::problem::Code;
-    match error {
-        StoreError::NotFound(what) => Problem::not_found(format!("{what} does not exist")),
-        StoreError::Conflict(why) => Problem::new(Code::Conflict, why),
-        StoreError::Full(why) => {
-            // The store tells the operator, once in a while; so many may be refused that a line for
-            // each would fill a disk.
-            tracing::debug!(%why, "storage is full");
-            Problem::new(Code::StorageFull, "The host's storage is full; nothing was changed")
-                .retry_after(30)
-        }
-        StoreError::Unavailable(why) => {
-            tracing::error!(%why, "storage is not available");
-            Problem::new(
-                Code::Unavailable,
-                "The host's storage is not available; nothing was changed",
-            )
-            .retry_after(5)
-        }
-        StoreError::Corrupt(why) => {
-            tracing::error!(%why, "stored data is damaged");
-            Problem::internal()
-        }
     }
 }
 

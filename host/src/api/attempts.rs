@@ -1,10 +1,10 @@
 //! A job's attempts: each start of it, and what came of it.
 
 use super::jobs::{find, growing_log, read};
+use crate::auth::Caller;
 use crate::host::Host;
-use crate::resolve::unavailable;
-use crate::serve::auth::Caller;
-use crate::serve::respond::{self, Reply};
+use crate::http::respond::{self, Reply};
+use crate::store_errors::unavailable;
 use wasmill_core::{JobId, Problem, WorkspaceId, wire};
 use wasmill_store::{Job, JobAttempt, JobState, RunEnd, RunStatus};
 

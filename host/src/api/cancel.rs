@@ -1,11 +1,11 @@
 //! Cancelling queued and running jobs.
 
 use super::jobs::find;
+use crate::auth::Caller;
 use crate::clock;
 use crate::host::Host;
-use crate::resolve::unavailable;
-use crate::serve::auth::Caller;
-use crate::serve::respond::{self, Reply};
+use crate::http::respond::{self, Reply};
+use crate::store_errors::unavailable;
 use wasmill_core::problem::Code;
 use wasmill_core::scope::{Action, Need};
 use wasmill_core::{JobId, Problem, WorkspaceId, wire};

@@ -3,11 +3,11 @@
 use super::scripts::raw_json;
 use super::{Asked, name, object, parameter, settings, typed_parameter};
 use crate::clock;
+use crate::http::body;
+use crate::http::body::Incoming;
+use crate::http::respond::{self, Reply};
 use crate::modules;
-use crate::resolve::unavailable;
-use crate::serve::body;
-use crate::serve::body::Incoming;
-use crate::serve::respond::{self, Reply};
+use crate::store_errors::unavailable;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;

@@ -1,10 +1,10 @@
 //! Jobs: what became of a call.
 
 use super::{parameter, typed_parameter};
+use crate::auth::Caller;
 use crate::host::Host;
-use crate::resolve::unavailable;
-use crate::serve::auth::Caller;
-use crate::serve::respond::{self, Reply};
+use crate::http::respond::{self, Reply};
+use crate::store_errors::unavailable;
 use serde_json::value::RawValue;
 use wasmill_core::scope::{Action, Need};
 use wasmill_core::wire::{self, ResultMaybe};

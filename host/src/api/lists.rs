@@ -2,11 +2,11 @@
 
 use super::jobs::shown;
 use super::{parameter, per_page, typed_parameter};
+use crate::auth::Caller;
 use crate::clock;
 use crate::host::Host;
-use crate::resolve::unavailable;
-use crate::serve::auth::Caller;
-use crate::serve::respond::{self, Reply};
+use crate::http::respond::{self, Reply};
+use crate::store_errors::unavailable;
 use wasmill_core::wire::{self, JobCount};
 use wasmill_core::{JobId, Problem, ScriptPath, VersionHash, WorkspaceId};
 use wasmill_store::{JobFilter, Micros, RunStatus, Span, Trigger};

@@ -1,10 +1,10 @@
 //! Members of a workspace, and what they may do there.
 
 use super::users;
+use crate::auth::Caller;
 use crate::host::Host;
-use crate::resolve::unavailable;
-use crate::serve::auth::Caller;
-use crate::serve::respond::{self, Reply};
+use crate::http::respond::{self, Reply};
+use crate::store_errors::unavailable;
 use wasmill_core::problem::Code;
 use wasmill_core::{Problem, WorkspaceId, wire};
 use wasmill_store::{Micros, Role, User};

@@ -24,10 +24,10 @@ mod variables;
 mod webhook;
 mod workspaces;
 
+use crate::auth::Caller;
 use crate::host::Host;
-use crate::serve::auth::Caller;
-use crate::serve::body::{self, Incoming};
-use crate::serve::respond::{self, Reply};
+use crate::http::body::{self, Incoming};
+use crate::http::respond::{self, Reply};
 use bytes::Bytes;
 use http::request;
 use lists::Which;

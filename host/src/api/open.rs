@@ -5,7 +5,7 @@ use super::operations::Operation;
 use super::problems;
 use crate::clock;
 use crate::host::Host;
-use crate::serve::respond::{self, Reply};
+use crate::http::respond::{self, Reply};
 use wasmill_core::{Problem, wire};
 
 /// Answers one of them.

@@ -1,7 +1,7 @@
 //! The pages about errors, to which the `type` of each problem leads. They are part of the program,
 //! so that a host explains what it answers itself, and what this version of it answers.
 
-use crate::serve::respond::{self, Reply};
+use crate::http::respond::{self, Reply};
 use wasmill_core::Problem;
 use wasmill_core::problem::Code;
 

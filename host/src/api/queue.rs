@@ -1,10 +1,10 @@
 //! Where jobs stand in the queue.
 
 use super::jobs::{find, started};
+use crate::auth::Caller;
 use crate::host::Host;
-use crate::resolve::unavailable;
-use crate::serve::auth::Caller;
-use crate::serve::respond::{self, Reply};
+use crate::http::respond::{self, Reply};
+use crate::store_errors::unavailable;
 use wasmill_core::problem::Code;
 use wasmill_core::wire::{self, QueuePosition};
 use wasmill_core::{JobId, Problem, WorkspaceId};

@@ -3,11 +3,11 @@
 
 use super::values::{Changes, Page, check_description, page, same_path};
 use super::{name, parameter, typed_parameter};
+use crate::auth::Caller;
 use crate::clock;
 use crate::host::Host;
-use crate::resolve::unavailable;
-use crate::serve::auth::Caller;
-use crate::serve::respond::{self, Reply};
+use crate::http::respond::{self, Reply};
+use crate::store_errors::unavailable;
 use crate::values::{Unfilled, fill, require, resource, resource_at, sealed};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;

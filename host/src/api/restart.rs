@@ -6,12 +6,13 @@ mod batch;
 use super::jobs::find;
 use super::lists::{self, Which};
 use super::{parameter, typed_parameter};
+use crate::admission::queue_bounds;
+use crate::auth::Caller;
+use crate::calls::labelled;
 use crate::clock;
 use crate::host::Host;
-use crate::resolve::unavailable;
-use crate::serve::auth::Caller;
-use crate::serve::respond::{self, Reply};
-use crate::webhook::{backlog, labelled};
+use crate::http::respond::{self, Reply};
+use crate::store_errors::unavailable;
 use again::{By, again};
 use batch::Batch;
 use wasmill_core::problem::Code;
@@ -33,7 +34,7 @@ pub(crate) async fn one(
 ) -> Result<Reply, Problem> {
     let job = find(host, caller, workspace, id).await?;
     let (fresh, version) = again(host, caller, job, By::SameVersion).await?;
-    backlog::room(host, workspace).await?;
+    queue_bounds::room(host, workspace).await?;
     let new = fresh.id;
     host.store.enqueue(vec![fresh]).await.map_err(unavailable)?;
     host.job_queued();

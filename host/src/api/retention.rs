@@ -2,10 +2,10 @@
 //! workers.
 
 use super::scripts::no_script;
+use crate::auth::Caller;
 use crate::host::Host;
-use crate::resolve::unavailable;
-use crate::serve::auth::Caller;
-use crate::serve::respond::{self, Reply};
+use crate::http::respond::{self, Reply};
+use crate::store_errors::unavailable;
 use std::time::Duration;
 use wasmill_core::queue::fair::MAX_WEIGHT;
 use wasmill_core::{Problem, ScriptPath, WorkspaceId, wire};

@@ -1,12 +1,13 @@
 //! Scripts: look, download, archive, delete.
 
 use super::{per_page, typed_parameter};
+use crate::auth::Caller;
 use crate::clock;
 use crate::host::Host;
+use crate::http::respond::{self, Reply};
 use crate::modules;
-use crate::resolve::{Target, unavailable};
-use crate::serve::auth::Caller;
-use crate::serve::respond::{self, Reply};
+use crate::resolve::Target;
+use crate::store_errors::unavailable;
 use serde_json::value::RawValue;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

@@ -1,12 +1,12 @@
 //! Tokens: made, listed, changed, revoked.
 
 use super::{name, users};
+use crate::auth::Caller;
 use crate::clock;
 use crate::host::Host;
+use crate::http::respond::{self, Reply};
 use crate::random;
-use crate::resolve::unavailable;
-use crate::serve::auth::Caller;
-use crate::serve::respond::{self, Reply};
+use crate::store_errors::unavailable;
 use wasmill_core::limits::TOKEN_PREFIX_CHARS;
 use wasmill_core::problem::Code;
 use wasmill_core::scope::Scopes;

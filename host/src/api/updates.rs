@@ -2,10 +2,10 @@
 
 use super::jobs::{find, growing_log, read, shown};
 use super::typed_parameter;
+use crate::auth::Caller;
 use crate::host::Host;
-use crate::serve::auth::Caller;
-use crate::serve::events::{Event, PING, piece};
-use crate::serve::respond::{self, Reply};
+use crate::http::events::{Event, PING, piece};
+use crate::http::respond::{self, Reply};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

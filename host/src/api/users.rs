@@ -1,10 +1,10 @@
 //! Users of the host.
 
+use crate::auth::Caller;
 use crate::clock;
 use crate::host::Host;
-use crate::resolve::unavailable;
-use crate::serve::auth::Caller;
-use crate::serve::respond::{self, Reply};
+use crate::http::respond::{self, Reply};
+use crate::store_errors::unavailable;
 use wasmill_core::problem::Code;
 use wasmill_core::{Problem, UserName, wire};
 use wasmill_store::User;

@@ -2,11 +2,11 @@
 
 use super::values::{Changes, Page, check_description, page, same_path};
 use super::{name, parameter, typed_parameter};
+use crate::auth::Caller;
 use crate::clock;
 use crate::host::Host;
-use crate::resolve::unavailable;
-use crate::serve::auth::Caller;
-use crate::serve::respond::{self, Reply};
+use crate::http::respond::{self, Reply};
+use crate::store_errors::unavailable;
 use crate::values::{opened, sealed, variable, variable_at};
 use std::collections::BTreeMap;
 use wasmill_core::limits::VARIABLE_BYTES;

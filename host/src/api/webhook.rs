@@ -1,13 +1,13 @@
 //! The workspace's webhook: set, look at, try, rotate its secret; and the log of what it was told.
 
 use super::{per_page, typed_parameter};
+use crate::auth::Caller;
 use crate::clock;
 use crate::host::Host;
+use crate::http::respond::{self, Reply};
 use crate::outbox::{Target, keys, notice};
 use crate::random;
-use crate::resolve::unavailable;
-use crate::serve::auth::Caller;
-use crate::serve::respond::{self, Reply};
+use crate::store_errors::unavailable;
 use std::time::Duration;
 use wasmill_core::outbox::{Notice, Secret, SigningKeys};
 use wasmill_core::scope::{Action, Need};

@@ -1,11 +1,11 @@
 //! Workspaces: made, listed, looked for.
 
 use super::name;
+use crate::auth::Caller;
 use crate::clock;
 use crate::host::Host;
-use crate::resolve::unavailable;
-use crate::serve::auth::Caller;
-use crate::serve::respond::{self, Reply};
+use crate::http::respond::{self, Reply};
+use crate::store_errors::unavailable;
 use wasmill_core::problem::Code;
 use wasmill_core::{Problem, WorkspaceId, wire};
 use wasmill_store::{Role, StoreError, Workspace};

@@ -3,6 +3,8 @@
 use super::config::{self, Config};
 use super::stores::Opened;
 use super::{CliResult, keys, start_logging};
+use crate::admission::permits::Admission;
+use crate::auth::Tokens;
 use crate::clock::{self, IdSource};
 use crate::files;
 use crate::host::{Host, Role, Settings};
@@ -15,8 +17,6 @@ use crate::outbox::{Outbox, dispatcher};
 use crate::random;
 use crate::resolve::Resolver;
 use crate::serve::accept;
-use crate::serve::admit::Admission;
-use crate::serve::auth::Tokens;
 use crate::shelf::Shelf;
 use crate::stop::{Signals, Stop};
 use std::io::Write as _;

@@ -4,11 +4,11 @@
 //! under the claim it was started with, so a run that lost its lease changes nothing.
 
 use super::end_of;
+use crate::calls::environment;
 use crate::clock;
 use crate::host::Host;
 use crate::resolve::{Deployment, Target};
 use crate::values::{Unfilled, fill};
-use crate::webhook::environment;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,9 +1,9 @@
 //! Connections: a permit before each accept, timers on every one, and a stop in two phases.
 
-use super::body::Incoming;
 use super::greeting::Greeting;
 use super::pipeline;
 use crate::host::Host;
+use crate::http::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;

@@ -1,13 +1,14 @@
 //! One request, top to bottom. Each line is one room; nothing else decides.
 
-use super::body::{self, Incoming};
-use super::respond::{self, Reply};
-use super::route::{self, Mode, Route};
+use super::route::{self, Route};
 use crate::api;
 use crate::api::operations::Right;
+use crate::calls::mode::Mode;
+use crate::calls::{self, Invocation};
 use crate::host::{Host, Role};
+use crate::http::body::{self, Incoming};
+use crate::http::respond::{self, Reply};
 use crate::values;
-use crate::webhook::{self, Invocation};
 use http::Request;
 use std::sync::Arc;
 use std::time::Instant;
@@ -41,7 +42,7 @@ async fn answer(host: &Arc<Host>, request: Request<Incoming>) -> Result<Reply, P
         }
         _ if host.settings.role == Role::Worker => return Err(Problem::not_found(WORKER)),
         Route::Run { workspace, mode, target } => (workspace, mode, target),
-        Route::Preflight(methods) => return Ok(webhook::preflight(&parts.headers, &methods)),
+        Route::Preflight(methods) => return Ok(calls::preflight(&parts.headers, &methods)),
         Route::Api(found) => return Box::pin(api::answer(host, found, &parts, incoming)).await,
     };
     let caller = host.tokens.identify(&*host.store, &parts).await?;
@@ -50,7 +51,7 @@ async fn answer(host: &Arc<Host>, request: Request<Incoming>) -> Result<Reply, P
     caller.require(&workspace, &Need::run_script(version.path.as_str()))?;
     let limits = &host.settings.limits;
     let body = body::read(&parts.headers, incoming, limits.body_bytes, limits.body_timeout).await?;
-    let arguments = webhook::arguments(&host.settings, &parts, &body)?;
+    let arguments = calls::arguments(&host.settings, &parts, &body)?;
     values::require(&caller, &workspace, arguments.as_str())?;
     let invocation = Invocation::new(
         host,
@@ -62,10 +63,10 @@ async fn answer(host: &Arc<Host>, request: Request<Incoming>) -> Result<Reply, P
     )?;
     match mode {
         Mode::Queued => {
-            Box::pin(webhook::queued::enqueue(host, &target, &parts.headers, invocation)).await
+            Box::pin(calls::queued::enqueue(host, &target, &parts.headers, invocation)).await
         }
-        Mode::Sync => webhook::sync::run(host, invocation).await,
-        Mode::Stream => Box::pin(webhook::stream::open(host, invocation)).await,
-        Mode::Probe => Ok(webhook::probe(&invocation)),
+        Mode::Sync => calls::sync::run(host, invocation).await,
+        Mode::Stream => Box::pin(calls::stream::open(host, invocation)).await,
+        Mode::Probe => Ok(calls::probe(&invocation)),
     }
 }

@@ -1,6 +1,7 @@
 //! From method and path to a route. Pure: 404 and 405 are decided here and nowhere else.
 
 use crate::api::operations::{self, Matched, Refused};
+use crate::calls::mode::{MODES, Mode};
 use crate::resolve::Target;
 use http::Method;
 use percent_encoding::percent_decode_str;
@@ -25,26 +26,6 @@ pub(crate) enum Route {
     /// A management route.
     Api(Matched),
 }
-
-/// How a webhook call is answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mode {
-    /// With the result.
-    Sync,
-    /// With the job's id.
-    Queued,
-    /// With its log as it comes, then the result: server-sent events.
-    Stream,
-    /// With nothing: HEAD asks whether it exists, and whether this token may run it.
-    Probe,
-}
-
-/// The words that begin a webhook's address, after the workspace.
-pub(crate) const MODES: [(&str, Mode); 3] = [
-    ("jobs/run/", Mode::Queued),
-    ("jobs/run_wait_result/", Mode::Sync),
-    ("jobs/run_and_stream/", Mode::Stream),
-];
 
 /// Finds the route.
 ///

@@ -7,7 +7,7 @@ pub(crate) use references::{Unfilled, fill, require};
 
 use crate::host::Host;
 use crate::random;
-use crate::resolve::unavailable;
+use crate::store_errors::unavailable;
 use wasmill_core::seal::{self, NONCE_BYTES, SealedAt, SealedKind};
 use wasmill_core::{Problem, WorkspaceId};
 use wasmill_store::{Resource, Variable};

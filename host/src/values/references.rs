@@ -5,8 +5,8 @@
 //! the right to that is asked of who writes it.
 
 use super::{resource, variable};
+use crate::auth::Caller;
 use crate::host::Host;
-use crate::serve::auth::Caller;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use wasmill_core::args::interpolate::{

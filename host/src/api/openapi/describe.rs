@@ -2,7 +2,7 @@
 //! compile.
 
 use super::super::operations::Name;
-use crate::serve::events::Event;
+use crate::http::events::Event;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::Value;
 use wasmill_core::wire;

@@ -5,10 +5,10 @@ mod describe;
 
 use super::operations::{Right, Row, TABLE};
 use super::scripts;
+use crate::auth::Caller;
+use crate::calls::mode::{MODES, Mode};
 use crate::host::Host;
-use crate::serve::auth::Caller;
-use crate::serve::respond::{self, Reply};
-use crate::serve::route::{MODES, Mode};
+use crate::http::respond::{self, Reply};
 use describe::{
     CALL, Description, Gives, PAYLOAD, Parameter, ParameterKind, QUEUED, SchemaOf, Takes, WAITED,
     describe,

@@ -1,9 +1,9 @@
 //! From a finished job to the job that runs it again.
 
+use crate::auth::Caller;
 use crate::clock;
 use crate::host::Host;
 use crate::resolve::{Deployment, Target};
-use crate::serve::auth::Caller;
 use crate::values;
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -2,10 +2,10 @@
 
 use super::super::jobs::find;
 use super::again::{By, again};
+use crate::admission::queue_bounds;
+use crate::auth::Caller;
 use crate::host::Host;
-use crate::resolve::unavailable;
-use crate::serve::auth::Caller;
-use crate::webhook::backlog;
+use crate::store_errors::unavailable;
 use wasmill_core::problem::Code;
 use wasmill_core::{JobId, Problem, WorkspaceId};
 use wasmill_store::{NewJob, StoreError};
@@ -66,7 +66,7 @@ impl<'a> Batch<'a> {
             self.gathered.iter().filter_map(|(_, fresh)| fresh.clone().ok()).collect();
         let mut together = true;
         if !jobs.is_empty() {
-            backlog::room(self.host, self.workspace).await?;
+            queue_bounds::room(self.host, self.workspace).await?;
             match self.host.store.enqueue(jobs).await {
                 Ok(()) => self.host.job_queued(),
                 // The version of one of them was deleted meanwhile.

@@ -3,10 +3,11 @@
 
 use super::execute::{Admitted, Wait, admit};
 use super::limited::{self, Waiting};
-use super::{Invocation, backlog, labelled};
+use super::{Invocation, labelled};
+use crate::admission::queue_bounds;
 use crate::host::Host;
-use crate::serve::events::{Event, PING, piece};
-use crate::serve::respond::{self, Reply};
+use crate::http::events::{Event, PING, piece};
+use crate::http::respond::{self, Reply};
 use bytes::Bytes;
 use std::pin::pin;
 use std::sync::Arc;
@@ -30,7 +31,7 @@ pub(crate) async fn open(host: &Arc<Host>, invocation: Box<Invocation>) -> Resul
         tokio::spawn(follow_limited(host.clone(), waiting, sender));
         return Ok(labelled(respond::events(events), id, &version));
     }
-    backlog::short_enough(host, &invocation.workspace, invocation.options.queue_limit).await?;
+    queue_bounds::short_enough(host, &invocation.workspace, invocation.options.queue_limit).await?;
     let admitted = admit(host, invocation).await?;
     let (id, version) = (admitted.id(), admitted.version().clone());
     let (sender, events) = mpsc::channel(EVENTS);

@@ -1,9 +1,11 @@
 //! A call that is answered with its job's id, once the job is on disk.
 
-use super::{Invocation, backlog, labelled};
+use super::{Invocation, labelled};
+use crate::admission::queue_bounds;
 use crate::host::Host;
-use crate::resolve::{Target, unavailable};
-use crate::serve::respond::{self, Reply};
+use crate::http::respond::{self, Reply};
+use crate::resolve::Target;
+use crate::store_errors::unavailable;
 use http::HeaderMap;
 use wasmill_core::problem::Code;
 use wasmill_core::{Digest, Problem};
@@ -26,7 +28,7 @@ pub(crate) async fn enqueue(
     mut invocation: Box<Invocation>,
 ) -> Result<Reply, Problem> {
     let key = idempotency_key(headers, target, &invocation)?;
-    backlog::room(host, &invocation.workspace).await?;
+    queue_bounds::room(host, &invocation.workspace).await?;
     let asked = invocation.options.job_id;
     invocation.id = asked.unwrap_or(invocation.id);
     let (id, version) = (invocation.id, invocation.version.clone());

@@ -4,7 +4,7 @@
 //! unknown, a revoked and an expired token get the same answer.
 
 use crate::clock;
-use crate::resolve::unavailable;
+use crate::store_errors::unavailable;
 use dashmap::DashMap;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, request};

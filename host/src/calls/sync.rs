@@ -1,9 +1,10 @@
 //! A call that is answered with its result: run here and now, within the request.
 
 use super::execute::{Wait, admit};
-use super::{Invocation, backlog, labelled, limited};
+use super::{Invocation, labelled, limited};
+use crate::admission::queue_bounds;
 use crate::host::Host;
-use crate::serve::respond::{self, Reply};
+use crate::http::respond::{self, Reply};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +20,7 @@ pub(crate) async fn run(host: &Arc<Host>, invocation: Box<Invocation>) -> Result
     if limited::applies(&invocation.version) {
         return Box::pin(limited::run(host, invocation)).await;
     }
-    backlog::short_enough(host, &invocation.workspace, invocation.options.queue_limit).await?;
+    queue_bounds::short_enough(host, &invocation.workspace, invocation.options.queue_limit).await?;
     let admitted = admit(host, invocation).await?;
     let (id, version) = (admitted.id(), admitted.version().clone());
     let execution = admitted.execute(host).await?;

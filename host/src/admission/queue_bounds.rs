@@ -3,7 +3,7 @@
 
 use crate::clock;
 use crate::host::Host;
-use crate::resolve::unavailable;
+use crate::store_errors::unavailable;
 use wasmill_core::problem::Code;
 use wasmill_core::{Problem, WorkspaceId};
 
@@ -34,7 +34,7 @@ pub(crate) async fn room(host: &Host, workspace: &WorkspaceId) -> Result<(), Pro
 ///
 /// # Errors
 /// 429 with `Retry-After`.
-pub(super) async fn short_enough(
+pub(crate) async fn short_enough(
     host: &Host,
     workspace: &WorkspaceId,
     limit: Option<u64>,

@@ -4,13 +4,15 @@
 //! What runs beside what is decided where jobs are claimed, in one transaction for all nodes. So
 //! these calls are jobs, the first in their workspace's queue, and their answers are read back.
 
-use super::{Invocation, backlog, labelled};
+use super::{Invocation, labelled};
+use crate::admission::queue_bounds;
 use crate::api::cancel;
 use crate::clock;
 use crate::host::Host;
+use crate::http::respond::{self, Reply};
 use crate::nodes::waiters::Waiter;
-use crate::resolve::{Deployment, unavailable};
-use crate::serve::respond::{self, Reply};
+use crate::resolve::Deployment;
+use crate::store_errors::unavailable;
 use std::sync::Arc;
 use wasmill_core::problem::Code;
 use wasmill_core::{JobId, Problem, Unattended, WorkspaceId};
@@ -40,8 +42,8 @@ pub(super) async fn enqueue(
     host: &Arc<Host>,
     invocation: Box<Invocation>,
 ) -> Result<Waiting, Problem> {
-    backlog::short_enough(host, &invocation.workspace, invocation.options.queue_limit).await?;
-    backlog::room(host, &invocation.workspace).await?;
+    queue_bounds::short_enough(host, &invocation.workspace, invocation.options.queue_limit).await?;
+    queue_bounds::room(host, &invocation.workspace).await?;
     let (id, workspace, version) =
         (invocation.id, invocation.workspace.clone(), invocation.version.clone());
     let waiter = host.waiters.wait_for_new(&workspace, id);

@@ -1,19 +1,19 @@
 //! What all webhook calls have in common: their arguments, the invocation they become, probes and
 //! preflights.
 
-pub(crate) mod backlog;
 mod execute;
 mod limited;
+pub(crate) mod mode;
 pub(crate) mod queued;
 pub(crate) mod stream;
 pub(crate) mod sync;
 mod unattended;
 
+use crate::auth::{Caller, bearer};
 use crate::clock;
 use crate::host::{Host, Settings};
+use crate::http::respond::{self, Reply};
 use crate::resolve::Deployment;
-use crate::serve::auth::{Caller, bearer};
-use crate::serve::respond::{self, Reply};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Method, request};
 use std::borrow::Cow;
