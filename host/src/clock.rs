@@ -1,10 +1,6 @@
-//! The only place that reads the wall clock and makes job ids. Everything else gets times and ids
-//! handed in.
+//! The only place that reads the wall clock. Everything else gets times handed in.
 
-use std::cell::RefCell;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
-use wasmill_core::JobId;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use wasmill_store::Micros;
 
 /// Microseconds since 1970, UTC. A clock before 1970 reads as 0.
@@ -14,78 +10,23 @@ pub(crate) fn now() -> Micros {
         .map_or(0, |since| i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
-/// Makes job ids whose integer keys are unique and increasing within the process, also when the
-/// clock steps back.
-#[derive(Debug, Default)]
-pub(crate) struct IdSource {
-    /// The last key given out: `millis << 12 | counter`.
-    last: AtomicU64,
+/// A length of time as the store counts it. One that is too long for it is the longest.
+pub(crate) fn micros(duration: Duration) -> Micros {
+    Micros::try_from(duration.as_micros()).unwrap_or(Micros::MAX)
 }
 
-impl IdSource {
-    /// The next id.
-    ///
-    /// # Errors
-    /// When the system has no randomness to give.
-    pub(crate) fn next(&self) -> Result<JobId, getrandom::Error> {
-        // Several processes share a store: were each to begin a millisecond at nought, their keys
-        // would meet all the time. The upper half of the counters is left, to count on.
-        let [a, b, tail @ ..] = random()?;
-        let fresh = ((now() as u64 / 1_000) << 12) | u64::from(u16::from_be_bytes([a, b]) >> 5);
-        let step = |last: u64| Some(fresh.max(last + 1));
-        let previous = self
-            .last
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, step)
-            .unwrap_or_else(|same| same);
-        let key = fresh.max(previous + 1);
-        Ok(JobId::from_parts(key >> 12, (key & 0x0fff) as u16, u64::from_be_bytes(tail)))
-    }
+/// When something arrived.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arrival {
+    /// By the wall clock.
+    pub(crate) at: Micros,
+    /// By the clock that measures.
+    pub(crate) instant: Instant,
 }
 
-/// Random bytes in one id.
-const RANDOM: usize = 10;
-/// Ids that the system is asked for at once: asking costs as much as it does to make a hundred ids.
-const STOCK: usize = 256;
-
-thread_local! {
-    /// Random bytes that are left.
-    static LEFT: RefCell<Vec<[u8; RANDOM]>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Random bytes of the system, used once.
-fn random() -> Result<[u8; RANDOM], getrandom::Error> {
-    LEFT.with_borrow_mut(|left| {
-        if let Some(bytes) = left.pop() {
-            return Ok(bytes);
-        }
-        left.resize(STOCK, [0; RANDOM]);
-        if let Err(error) = getrandom::fill(left.as_flattened_mut()) {
-            left.clear();
-            return Err(error);
-        }
-        Ok(left.pop().unwrap_or_default())
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_randomness_is_used_twice() {
-        let seen: std::collections::HashSet<_> =
-            (0..3 * STOCK).map(|_| random().unwrap()).collect();
-        assert_eq!(seen.len(), 3 * STOCK);
-    }
-
-    #[test]
-    fn keys_are_unique_and_increase() {
-        let source = IdSource::default();
-        let mut last = 0;
-        for _ in 0..20_000 {
-            let key = source.next().unwrap().key();
-            assert!(key > last);
-            last = key;
-        }
+impl Arrival {
+    /// Of what arrives now.
+    pub(crate) fn now() -> Self {
+        Self { at: now(), instant: Instant::now() }
     }
 }

@@ -10,11 +10,13 @@ use http::HeaderValue;
 use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use wasmill_core::queue::Concurrency;
 use wasmill_core::{
     Digest, Kind, Manifest, Problem, RunLimits, ScriptPath, ScriptSettings, VersionHash,
     WorkspaceId,
 };
-use wasmill_store::{Store, Version};
+use wasmill_store::{Erasure, Store, Version};
 
 /// Versions kept in each map; when one is full it starts anew.
 const KEPT: usize = 50_000;
@@ -61,8 +63,32 @@ pub(crate) struct Deployment {
     pub(crate) settings: ScriptSettings,
 }
 
+impl Deployment {
+    /// What becomes of the payload of its jobs.
+    pub(crate) fn erasure(&self) -> Erasure {
+        let after = self.settings.delete_after_secs;
+        let after = after.map(|seconds| Duration::from_secs(seconds.into()));
+        Erasure { when_read: self.settings.delete_after_use, after }
+    }
+
+    /// Of how many others its jobs with these arguments may run beside.
+    pub(crate) fn concurrency(&self, workspace: &WorkspaceId, args: &[u8]) -> Option<Concurrency> {
+        let limit = self.settings.concurrent_limit?;
+        let key = self.settings.concurrency_key.as_deref();
+        let args = std::str::from_utf8(args).unwrap_or_default();
+        Some(Concurrency::new(workspace, &self.path, key, limit, args))
+    }
+
+    /// True when its calls have to wait for their turn in the queue, also those whose callers wait:
+    /// what runs beside what is decided where jobs are claimed, in one transaction for all nodes.
+    pub(crate) fn takes_turns(&self) -> bool {
+        self.settings.concurrent_limit.is_some()
+    }
+}
+
 /// The two maps.
 pub(crate) struct Resolver {
+    store: Arc<dyn Store>,
     by_path: DashMap<(WorkspaceId, ScriptPath), Arc<Deployment>>,
     by_hash: DashMap<(WorkspaceId, VersionHash), Arc<Deployment>>,
     /// Counts changes, so that a look-up can tell whether one happened while it was reading.
@@ -72,8 +98,9 @@ pub(crate) struct Resolver {
 
 impl Resolver {
     /// Empty maps. `limits` are the host's, to be narrowed by each script's own.
-    pub(crate) fn new(limits: RunLimits) -> Self {
+    pub(crate) fn new(store: Arc<dyn Store>, limits: RunLimits) -> Self {
         Self {
+            store,
             by_path: DashMap::new(),
             by_hash: DashMap::new(),
             changes: AtomicU64::new(0),
@@ -87,7 +114,6 @@ impl Resolver {
     /// 404 with one text for what does not exist and what is another workspace's.
     pub(crate) async fn resolve(
         &self,
-        store: &dyn Store,
         workspace: &WorkspaceId,
         target: &Target,
     ) -> Result<Arc<Deployment>, Problem> {
@@ -98,7 +124,7 @@ impl Resolver {
                     return Ok(known.clone());
                 }
                 let seen = self.changes.load(Ordering::Acquire);
-                let found = store.newest(workspace, path).await.map_err(unavailable)?;
+                let found = self.store.newest(workspace, path).await.map_err(unavailable)?;
                 let version = found.ok_or_else(|| {
                     Problem::not_found(format!(
                         "There is no script at {path} in the workspace {workspace}"
@@ -112,7 +138,7 @@ impl Resolver {
                     return Ok(known.clone());
                 }
                 let seen = self.changes.load(Ordering::Acquire);
-                let found = store.version(workspace, hash).await.map_err(unavailable)?;
+                let found = self.store.version(workspace, hash).await.map_err(unavailable)?;
                 let version = found.ok_or_else(|| {
                     Problem::not_found(format!(
                         "There is no version {hash} in the workspace {workspace}"
@@ -226,8 +252,8 @@ mod tests {
         }
     }
 
-    async fn store_with(version: &NewVersion) -> (MemoryStore, WorkspaceId) {
-        let (store, main) = (MemoryStore::new(), "main".parse::<WorkspaceId>().unwrap());
+    async fn store_with(version: &NewVersion) -> (Arc<MemoryStore>, WorkspaceId) {
+        let (store, main) = (Arc::new(MemoryStore::new()), "main".parse::<WorkspaceId>().unwrap());
         store.create_workspace(&main, "Main", 0).await.unwrap();
         store.deploy(&main, version).await.unwrap();
         (store, main)
@@ -237,17 +263,17 @@ mod tests {
     async fn a_known_path_is_not_looked_up_again() {
         let first = version("u/a/x", b"1");
         let (store, main) = store_with(&first).await;
-        let resolver = Resolver::new(RunLimits::default());
+        let resolver = Resolver::new(store.clone(), RunLimits::default());
         let target = Target::Path(first.path.clone());
-        let found = resolver.resolve(&store, &main, &target).await.unwrap();
+        let found = resolver.resolve(&main, &target).await.unwrap();
         assert_eq!((found.hash, found.limits.wall.as_secs()), (first.hash, 1));
         // Behind the resolver's back: what it still answers can only come from memory.
         store.archive(&main, &first.path, 9).await.unwrap();
-        assert!(resolver.resolve(&store, &main, &target).await.is_ok());
+        assert!(resolver.resolve(&main, &target).await.is_ok());
         resolver.archived(&main, &first.path);
-        assert!(resolver.resolve(&store, &main, &target).await.is_err());
+        assert!(resolver.resolve(&main, &target).await.is_err());
         assert!(
-            resolver.resolve(&store, &main, &Target::Hash(first.hash)).await.is_ok(),
+            resolver.resolve(&main, &Target::Hash(first.hash)).await.is_ok(),
             "its hash still resolves"
         );
     }
@@ -256,19 +282,19 @@ mod tests {
     async fn a_deployment_is_right_at_once() {
         let (first, second) = (version("u/a/x", b"1"), version("u/a/x", b"2"));
         let (store, main) = store_with(&first).await;
-        let resolver = Resolver::new(RunLimits::default());
+        let resolver = Resolver::new(store.clone(), RunLimits::default());
         let target = Target::Path(first.path.clone());
-        resolver.resolve(&store, &main, &target).await.unwrap();
+        resolver.resolve(&main, &target).await.unwrap();
         let deployed = store.deploy(&main, &second).await.unwrap();
         resolver.deployed(&main, &deployed.version);
-        assert_eq!(resolver.resolve(&store, &main, &target).await.unwrap().hash, second.hash);
+        assert_eq!(resolver.resolve(&main, &target).await.unwrap().hash, second.hash);
     }
 
     #[tokio::test]
     async fn what_was_read_before_a_change_is_not_kept() {
         let (first, second) = (version("u/a/x", b"1"), version("u/a/x", b"2"));
         let (store, main) = store_with(&first).await;
-        let resolver = Resolver::new(RunLimits::default());
+        let resolver = Resolver::new(store.clone(), RunLimits::default());
         let key = (main.clone(), first.path.clone());
         // A look-up that read the older version, then lost the race against a deployment.
         let seen = resolver.changes.load(Ordering::Acquire);
@@ -289,11 +315,11 @@ mod tests {
         let (store, main) = store_with(&first).await;
         let other: WorkspaceId = "other".parse().unwrap();
         store.create_workspace(&other, "Other", 0).await.unwrap();
-        let resolver = Resolver::new(RunLimits::default());
-        resolver.resolve(&store, &main, &Target::Hash(first.hash)).await.unwrap();
+        let resolver = Resolver::new(store.clone(), RunLimits::default());
+        resolver.resolve(&main, &Target::Hash(first.hash)).await.unwrap();
         for target in [Target::Hash(first.hash), Target::Path(first.path)] {
             assert_eq!(
-                resolver.resolve(&store, &other, &target).await.unwrap_err().code,
+                resolver.resolve(&other, &target).await.unwrap_err().code,
                 wasmill_core::problem::Code::NotFound
             );
         }

@@ -1,4 +1,9 @@
-//! What refuses a call before work is done: places for runs, and how much may wait in a queue.
+//! What refuses a call before work is done: permits for runs, how much may wait in a queue, and
+//! what was sent before.
 
-pub(crate) mod permits;
-pub(crate) mod queue_bounds;
+pub(crate) mod once;
+mod permits;
+mod queue_bounds;
+
+pub(crate) use permits::{Permit, Permits};
+pub(crate) use queue_bounds::QueueBounds;

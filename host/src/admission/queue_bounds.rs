@@ -1,58 +1,77 @@
-//! How much may wait in a workspace's queue before calls are refused. Looked at before anything is
-//! started or queued.
+//! How much may wait in a workspace's queue before calls are refused.
 
 use crate::clock;
-use crate::host::Host;
 use crate::store_errors::unavailable;
+use std::sync::Arc;
 use wasmill_core::problem::Code;
 use wasmill_core::{Problem, WorkspaceId};
+use wasmill_store::Store;
 
 /// Seconds after which a refused caller may try again.
 const RETRY_AFTER: u32 = 5;
 
-/// Refuses a job when as many as the host allows are waiting.
-///
-/// # Errors
-/// 429 with `Retry-After`.
-pub(crate) async fn room(host: &Host, workspace: &WorkspaceId) -> Result<(), Problem> {
-    let limit = host.settings.limits.queued_jobs;
-    // Running ones are counted with them here, which costs nothing; only near the bound it is
-    // looked at closely.
-    if limit == 0 || host.store.queue_depth(workspace).await.map_err(unavailable)? < limit {
-        return Ok(());
-    }
-    let waiting = host.store.counts(workspace).await.map_err(unavailable)?.queued;
-    match waiting >= limit {
-        true => Err(refused(format!(
-            "{waiting} jobs wait in the workspace {workspace}; nothing was queued"
-        ))),
-        false => Ok(()),
-    }
+/// How much may wait.
+pub(crate) struct QueueBounds {
+    store: Arc<dyn Store>,
+    /// Jobs of one workspace; 0 for any number.
+    limit: u64,
 }
 
-/// Refuses a synchronous run when more jobs are due and waiting than its caller says.
-///
-/// # Errors
-/// 429 with `Retry-After`.
-pub(crate) async fn short_enough(
-    host: &Host,
-    workspace: &WorkspaceId,
-    limit: Option<u64>,
-) -> Result<(), Problem> {
-    let Some(limit) = limit else { return Ok(()) };
-    if host.store.queue_depth(workspace).await.map_err(unavailable)? <= limit {
-        return Ok(());
+impl QueueBounds {
+    /// At most so many waiting jobs in each workspace; 0 for any number.
+    pub(crate) fn new(store: Arc<dyn Store>, limit: u64) -> Self {
+        Self { store, limit }
     }
-    let due = host
-        .store
-        .queue_position(workspace, clock::now().saturating_add(1))
-        .await
-        .map_err(unavailable)?;
-    match due > limit {
-        true => Err(refused(format!(
-            "{due} jobs of the workspace {workspace} are due and wait, more than queue_limit; nothing was started"
-        ))),
-        false => Ok(()),
+
+    /// Refuses a call before anything of it is done. `queues` says whether it would wait in the
+    /// queue, `limit` how many due jobs may wait there at most by the wish of its caller.
+    ///
+    /// # Errors
+    /// 429 with `Retry-After`; 503 when the store cannot be asked.
+    pub(crate) async fn room(
+        &self,
+        workspace: &WorkspaceId,
+        queues: bool,
+        limit: Option<u64>,
+    ) -> Result<(), Problem> {
+        if let Some(limit) = limit {
+            Box::pin(self.short_enough(workspace, limit)).await?;
+        }
+        if queues && self.limit > 0 {
+            Box::pin(self.room_for_a_job(workspace)).await?;
+        }
+        Ok(())
+    }
+
+    /// Refuses a job when as many as the host allows are waiting.
+    async fn room_for_a_job(&self, workspace: &WorkspaceId) -> Result<(), Problem> {
+        // Running ones are counted with them here, which costs nothing; only near the bound it is
+        // looked at closely.
+        if self.store.queue_depth(workspace).await.map_err(unavailable)? < self.limit {
+            return Ok(());
+        }
+        let waiting = self.store.counts(workspace).await.map_err(unavailable)?.queued;
+        match waiting >= self.limit {
+            true => Err(refused(format!(
+                "{waiting} jobs wait in the workspace {workspace}; nothing was queued"
+            ))),
+            false => Ok(()),
+        }
+    }
+
+    /// Refuses a call when more jobs are due and waiting than its caller says.
+    async fn short_enough(&self, workspace: &WorkspaceId, limit: u64) -> Result<(), Problem> {
+        if self.store.queue_depth(workspace).await.map_err(unavailable)? <= limit {
+            return Ok(());
+        }
+        let now = clock::now().saturating_add(1);
+        let due = self.store.queue_position(workspace, now).await.map_err(unavailable)?;
+        match due > limit {
+            true => Err(refused(format!(
+                "{due} jobs of the workspace {workspace} are due and wait, more than queue_limit; nothing was started"
+            ))),
+            false => Ok(()),
+        }
     }
 }
 

@@ -5,11 +5,12 @@ use crate::auth::Caller;
 use crate::clock;
 use crate::host::Host;
 use crate::http::respond::{self, Reply};
+use crate::jobs;
 use crate::store_errors::unavailable;
 use wasmill_core::problem::Code;
 use wasmill_core::scope::{Action, Need};
 use wasmill_core::{JobId, Problem, WorkspaceId, wire};
-use wasmill_store::{CancelOutcome, Cancellation, Micros, Signal, StoreError};
+use wasmill_store::{CancelOutcome, Cancellation};
 
 /// Jobs that one request may cancel.
 const SELECTION: usize = 10_000;
@@ -74,52 +75,8 @@ async fn cancel(
     ids: &[JobId],
     reason: Option<&str>,
 ) -> Result<Vec<CancelOutcome>, Problem> {
-    let at = clock::now();
-    let outcomes =
-        host.store.cancel(workspace, ids, &caller.user, reason, at).await.map_err(unavailable)?;
-    let cancellation =
-        Cancellation { by: caller.user.clone(), reason: reason.map(str::to_owned), at };
-    stopped(host, ids, &outcomes, &cancellation);
-    Ok(outcomes)
-}
-
-/// Cancels a job for a caller who waits for it no longer.
-///
-/// # Errors
-/// When the store cannot note it.
-pub(crate) async fn for_caller(
-    host: &Host,
-    workspace: &WorkspaceId,
-    id: JobId,
-    reason: &str,
-    at: Micros,
-) -> Result<(), StoreError> {
-    let cancellation = Cancellation { by: "caller".into(), reason: Some(reason.to_owned()), at };
-    let outcomes = host.store.cancel(workspace, &[id], &cancellation.by, Some(reason), at).await?;
-    stopped(host, &[id], &outcomes, &cancellation);
-    Ok(())
-}
-
-/// Stops what runs here, and tells those who wait for cancelled jobs and those who run them
-/// elsewhere.
-fn stopped(host: &Host, ids: &[JobId], outcomes: &[CancelOutcome], cancellation: &Cancellation) {
-    for (id, outcome) in ids.iter().zip(outcomes) {
-        if *outcome == CancelOutcome::Running {
-            host.running.cancel(*id, cancellation.clone());
-        }
-    }
-    let over: Vec<JobId> = ids
-        .iter()
-        .zip(outcomes)
-        .filter(|(_, outcome)| **outcome == CancelOutcome::Canceled)
-        .map(|(id, _)| *id)
-        .collect();
-    if !over.is_empty() {
-        // A place under a concurrency limit may have become free.
-        host.job_queued();
-        host.ended(&over);
-    }
-    if outcomes.contains(&CancelOutcome::Running) {
-        host.tell(|| Signal::Canceled);
-    }
+    let reason = reason.map(str::to_owned);
+    let cancellation = Cancellation { by: caller.user.clone(), reason, at: clock::now() };
+    let canceled = jobs::cancel::cancel(&host.runner, workspace, ids, &cancellation).await;
+    canceled.map_err(unavailable)
 }

@@ -6,7 +6,6 @@ use crate::clock;
 use crate::http::body;
 use crate::http::body::Incoming;
 use crate::http::respond::{self, Reply};
-use crate::modules;
 use crate::store_errors::unavailable;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -133,7 +132,7 @@ async fn deploy(
         Problem::internal()
     })?;
     // First the bytes, then the row that names them: a version never points at nothing.
-    modules::keep(host, admitted.digest, wasm).await.map_err(unavailable)?;
+    host.modules.keep(admitted.digest, wasm).await.map_err(unavailable)?;
     let schema = admitted.schema.as_ref().map(ToString::to_string);
     let version = NewVersion {
         hash,

@@ -113,7 +113,7 @@ pub(super) fn shown<'a>(
 
 /// The log of a job that this process runs right now.
 pub(super) fn growing_log(host: &Host, id: JobId) -> Option<String> {
-    host.running.log(id).map(|log| log.read_from(0).0)
+    host.runner.running.log(id).map(|log| log.read_from(0).0)
 }
 
 /// Notes that somebody is given a job's result, and so erases it where its script asks for that:

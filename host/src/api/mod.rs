@@ -52,12 +52,12 @@ pub(crate) async fn answer(
     if found.row.right == Right::Open {
         return open::answer(host, found.operation).await;
     }
-    let caller = &host.tokens.identify(&*host.store, request).await?;
+    let caller = &host.tokens.identify(request).await?;
     authorize(caller, &found)?;
     let asked = Asked { host, caller, query: request.uri.query().unwrap_or_default(), request };
     let mut reply = dispatch(asked, found.operation, incoming).await?;
     if request.method != http::Method::GET {
-        host.tell(|| Signal::Changed);
+        host.notifier.tell(|| Signal::Changed);
     }
     if found.row.is_for_pages() {
         respond::with(&mut reply, "access-control-allow-origin", "*");

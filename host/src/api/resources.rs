@@ -8,7 +8,7 @@ use crate::clock;
 use crate::host::Host;
 use crate::http::respond::{self, Reply};
 use crate::store_errors::unavailable;
-use crate::values::{Unfilled, fill, require, resource, resource_at, sealed};
+use crate::values::{Unfilled, require, resource_at};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use wasmill_core::limits::{RESOURCE_BYTES, RESOURCE_TYPE_CHARS};
@@ -56,8 +56,11 @@ pub(crate) async fn get_value(
     workspace: &WorkspaceId,
     path: &ValuePath,
 ) -> Result<Reply, Problem> {
-    let (_, text) =
-        resource(host, workspace, path.as_str()).await?.ok_or_else(|| missing(workspace, path))?;
+    let (_, text) = host
+        .values
+        .resource(workspace, path.as_str())
+        .await?
+        .ok_or_else(|| missing(workspace, path))?;
     Ok(respond::bytes(200, "application/json", text))
 }
 
@@ -67,9 +70,12 @@ pub(crate) async fn get_value_interpolated(
     workspace: &WorkspaceId,
     path: &ValuePath,
 ) -> Result<Reply, Problem> {
-    let (_, text) =
-        resource(host, workspace, path.as_str()).await?.ok_or_else(|| missing(workspace, path))?;
-    let filled = fill(host, workspace, &text, host.settings.run_limits.args_bytes).await;
+    let (_, text) = host
+        .values
+        .resource(workspace, path.as_str())
+        .await?
+        .ok_or_else(|| missing(workspace, path))?;
+    let filled = host.values.fill(workspace, &text, host.settings.run_limits.args_bytes).await;
     match filled {
         Ok(filled) => Ok(respond::bytes(200, "application/json", filled.into_owned())),
         Err(Unfilled::Failed(failure)) if failure.name == FailureName::InvalidArguments => {
@@ -92,8 +98,11 @@ pub(crate) async fn get(
     workspace: &WorkspaceId,
     path: &ValuePath,
 ) -> Result<Reply, Problem> {
-    let (found, text) =
-        resource(host, workspace, path.as_str()).await?.ok_or_else(|| missing(workspace, path))?;
+    let (found, text) = host
+        .values
+        .resource(workspace, path.as_str())
+        .await?
+        .ok_or_else(|| missing(workspace, path))?;
     Ok(respond::json(200, &shown(workspace, found, Some(raw(text)?))))
 }
 
@@ -201,14 +210,14 @@ pub(crate) async fn create(
     let text = given(caller, workspace, asked.value)?;
     let new = Resource {
         path: path.to_string(),
-        value: sealed(host, &resource_at(workspace, path.as_str()), text.as_bytes())?,
+        value: host.values.seal(&resource_at(workspace, path.as_str()), text.as_bytes())?,
         resource_type: asked.resource_type,
         description,
         changed_by: caller.user.clone(),
         changed: clock::now(),
     };
     let mode = if replace { PutMode::Upsert } else { PutMode::Create };
-    let _alone = host.value_writes.lock().await;
+    let _alone = host.values.writes.lock().await;
     host.store.put_resource(workspace, &new, &mode).await.map_err(unavailable)?;
     tracing::info!(%workspace, %path, user = caller.user, "resource created");
     Ok(respond::text(201, format!("resource {path} created")))
@@ -261,13 +270,16 @@ async fn change(
     check_description(asked.description.as_deref().unwrap_or_default())?;
     asked.resource_type.as_deref().map_or(Ok(()), check_type)?;
     let value = asked.value.map(|value| given(caller, workspace, Some(value))).transpose()?;
-    let _alone = host.value_writes.lock().await;
-    let (present, old) =
-        resource(host, workspace, path.as_str()).await?.ok_or_else(|| missing(workspace, path))?;
+    let _alone = host.values.writes.lock().await;
+    let (present, old) = host
+        .values
+        .resource(workspace, path.as_str())
+        .await?
+        .ok_or_else(|| missing(workspace, path))?;
     let text = value.unwrap_or(old);
     let changed = Resource {
         path: new_path.to_string(),
-        value: sealed(host, &resource_at(workspace, new_path.as_str()), text.as_bytes())?,
+        value: host.values.seal(&resource_at(workspace, new_path.as_str()), text.as_bytes())?,
         resource_type: asked.resource_type.unwrap_or(present.resource_type),
         description: asked.description.unwrap_or(present.description),
         changed_by: caller.user.clone(),

@@ -6,7 +6,6 @@ mod batch;
 use super::jobs::find;
 use super::lists::{self, Which};
 use super::{parameter, typed_parameter};
-use crate::admission::queue_bounds;
 use crate::auth::Caller;
 use crate::calls::labelled;
 use crate::clock;
@@ -34,10 +33,10 @@ pub(crate) async fn one(
 ) -> Result<Reply, Problem> {
     let job = find(host, caller, workspace, id).await?;
     let (fresh, version) = again(host, caller, job, By::SameVersion).await?;
-    queue_bounds::room(host, workspace).await?;
+    host.queue_bounds.room(workspace, true, None).await?;
     let new = fresh.id;
     host.store.enqueue(vec![fresh]).await.map_err(unavailable)?;
-    host.job_queued();
+    host.notifier.job_queued();
     tracing::info!(%workspace, job = %id, %new, user = caller.user, "a job was restarted");
     Ok(labelled(respond::text(201, new.to_string()), new, &version))
 }

@@ -5,7 +5,6 @@ use crate::auth::Caller;
 use crate::clock;
 use crate::host::Host;
 use crate::http::respond::{self, Reply};
-use crate::modules;
 use crate::resolve::Target;
 use crate::store_errors::unavailable;
 use serde_json::value::RawValue;
@@ -282,7 +281,7 @@ async fn erase(
     host.store.delete_version(workspace, &hash, clock::now()).await.map_err(unavailable)?;
     host.resolver.deleted(workspace, &version.version.path, hash);
     tracing::info!(%workspace, path = %version.version.path, %hash, "version deleted");
-    modules::release(host, module).await.map_err(unavailable)
+    host.modules.release(module).await.map_err(unavailable)
 }
 
 /// The module's bytes, exactly as they were uploaded.

@@ -132,7 +132,7 @@ impl Follower {
     async fn follow(&self, mut wanted: Wanted) {
         let (begun, mut told, mut running) = (Instant::now(), Instant::now(), None);
         // Before the first look: an end after that is not missed.
-        let mut waiter = self.host.waiters.wait(&self.workspace, self.id);
+        let mut waiter = self.host.notifier.waiters.wait(&self.workspace, self.id);
         loop {
             let job = match find(&self.host, &self.caller, &self.workspace, self.id).await {
                 Ok(job) => job,
@@ -173,7 +173,7 @@ impl Follower {
                 return self.tell(Event::of("timeout")).await;
             }
             let grown = async {
-                match self.host.running.log(self.id) {
+                match self.host.runner.running.log(self.id) {
                     Some(log) if !log.is_finished() => log.grown(wanted.log_offset).await,
                     _ => std::future::pending().await,
                 }

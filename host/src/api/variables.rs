@@ -7,7 +7,7 @@ use crate::clock;
 use crate::host::Host;
 use crate::http::respond::{self, Reply};
 use crate::store_errors::unavailable;
-use crate::values::{opened, sealed, variable, variable_at};
+use crate::values::variable_at;
 use std::collections::BTreeMap;
 use wasmill_core::limits::VARIABLE_BYTES;
 use wasmill_core::problem::Code;
@@ -39,8 +39,11 @@ pub(crate) async fn get_value(
     workspace: &WorkspaceId,
     path: &ValuePath,
 ) -> Result<Reply, Problem> {
-    let (_, text) =
-        variable(host, workspace, path.as_str()).await?.ok_or_else(|| missing(workspace, path))?;
+    let (_, text) = host
+        .values
+        .variable(workspace, path.as_str())
+        .await?
+        .ok_or_else(|| missing(workspace, path))?;
     Ok(respond::json(200, &text))
 }
 
@@ -59,7 +62,9 @@ pub(crate) async fn get(
     let found = host.store.variable(workspace, path.as_str()).await.map_err(unavailable)?;
     let variable = found.ok_or_else(|| missing(workspace, path))?;
     let value = match (!variable.is_secret || decrypted, encrypted) {
-        (true, _) => Some(opened(host, &variable_at(workspace, path.as_str()), &variable.value)?),
+        (true, _) => {
+            Some(host.values.open(&variable_at(workspace, path.as_str()), &variable.value)?)
+        }
         (false, true) => Some(seal::to_text(&variable.value)),
         (false, false) => None,
     };
@@ -98,7 +103,9 @@ pub(crate) async fn list(
     for variable in found {
         let value = match variable.is_secret {
             true => None,
-            false => Some(opened(host, &variable_at(workspace, &variable.path), &variable.value)?),
+            false => {
+                Some(host.values.open(&variable_at(workspace, &variable.path), &variable.value)?)
+            }
         };
         listed.push(shown(workspace, variable, value));
     }
@@ -122,9 +129,8 @@ fn given(
                 ))
             };
             let bytes = seal::from_text(&text).ok_or_else(refused)?;
-            let plain = seal::open(&host.value_key, &variable_at(workspace, path), &bytes)
-                .map_err(|_| refused())?;
-            String::from_utf8(plain).map_err(|_| refused())?
+            let opened = host.values.try_open(&variable_at(workspace, path), &bytes);
+            opened.map_err(|_| refused())?
         }
         _ => text,
     };
@@ -151,7 +157,7 @@ pub(crate) async fn create(
     let text = given(host, workspace, path.as_str(), asked.value, query)?;
     let new = Variable {
         path: path.to_string(),
-        value: sealed(host, &variable_at(workspace, path.as_str()), text.as_bytes())?,
+        value: host.values.seal(&variable_at(workspace, path.as_str()), text.as_bytes())?,
         is_secret: asked.is_secret,
         description: asked.description,
         changed_by: caller.user.clone(),
@@ -174,9 +180,12 @@ pub(crate) async fn update(
     let Changes { new_path, mode } = same_path(asked.path.as_deref(), path)?;
     caller.require(workspace, &Need::one("variables", Action::Write, new_path.as_str()))?;
     check_description(asked.description.as_deref().unwrap_or_default())?;
-    let _alone = host.value_writes.lock().await;
-    let (present, old) =
-        variable(host, workspace, path.as_str()).await?.ok_or_else(|| missing(workspace, path))?;
+    let _alone = host.values.writes.lock().await;
+    let (present, old) = host
+        .values
+        .variable(workspace, path.as_str())
+        .await?
+        .ok_or_else(|| missing(workspace, path))?;
     if asked.value.is_none() && asked.is_secret.is_some_and(|secret| secret != present.is_secret) {
         // Who may write a secret need not be allowed to read it.
         return Err(Problem::bad_request(
@@ -189,7 +198,7 @@ pub(crate) async fn update(
     };
     let changed = Variable {
         path: new_path.to_string(),
-        value: sealed(host, &variable_at(workspace, new_path.as_str()), text.as_bytes())?,
+        value: host.values.seal(&variable_at(workspace, new_path.as_str()), text.as_bytes())?,
         is_secret: asked.is_secret.unwrap_or(present.is_secret),
         description: asked.description.unwrap_or(present.description),
         changed_by: caller.user.clone(),

@@ -33,7 +33,7 @@ pub(crate) async fn edit(
             let _alone = host.outbox.editing.lock().await;
             let secret = match host.store.webhook(workspace).await.map_err(unavailable)? {
                 Some(present) => present.secret,
-                None => keys::seal(host, workspace, &SigningKeys::new(new_secret()?))?,
+                None => keys::seal(&host.values, workspace, &SigningKeys::new(new_secret()?))?,
             };
             let webhook = Webhook {
                 url: url.to_owned(),
@@ -74,7 +74,7 @@ pub(crate) async fn settings(
     {
         let may_change =
             caller.require_admin(workspace, &Need::all("workspaces", Action::Write)).is_ok();
-        match keys::open(host, workspace, &webhook.secret) {
+        match keys::open(&host.values, workspace, &webhook.secret) {
             Ok(_) if !may_change => {}
             Ok(keys) => {
                 settings.webhook_secret = Some(keys.current.reveal());
@@ -112,12 +112,12 @@ pub(crate) async fn rotate(
         .keep_old_for_secs
         .map_or(host.outbox.limits.old_secret, |seconds| Duration::from_secs(seconds.into()));
     let keep = Micros::try_from(keep.as_micros()).unwrap_or(Micros::MAX);
-    let keys = match keys::open(host, workspace, &webhook.secret) {
+    let keys = match keys::open(&host.values, workspace, &webhook.secret) {
         Ok(old) if keep > 0 => old.rotated(new_secret()?, now.saturating_add(keep)),
         // A secret that cannot be read is replaced.
         Ok(_) | Err(_) => SigningKeys::new(new_secret()?),
     };
-    let secret = keys::seal(host, workspace, &keys)?;
+    let secret = keys::seal(&host.values, workspace, &keys)?;
     let webhook = Webhook { secret, changed_by: caller.user.clone(), changed: now, ..webhook };
     host.store.set_webhook(workspace, &webhook).await.map_err(unavailable)?;
     tracing::info!(%workspace, user = caller.user, "signing secret of the webhook rotated");
@@ -136,7 +136,7 @@ pub(crate) async fn test(host: &Host, workspace: &WorkspaceId) -> Result<Reply, 
         .map_err(unavailable)?
         .ok_or_else(|| no_webhook(workspace))?;
     let delivery = host.store.begin_test(workspace, clock::now()).await.map_err(unavailable)?;
-    let attempted = host.outbox.attempt(host, &delivery).await;
+    let attempted = host.outbox.attempt(&delivery).await;
     let next =
         if attempted.delivered { Next::Delivered } else { Next::GiveUp { before: Micros::MIN } };
     host.store.note_attempt(delivery.event, &attempted.attempt, next).await.map_err(unavailable)?;

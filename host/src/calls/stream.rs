@@ -1,18 +1,21 @@
 //! A call that is answered as it goes: log lines as they come, then the result, as server-sent
 //! events.
 
-use super::execute::{Admitted, Wait, admit};
-use super::limited::{self, Waiting};
-use super::{Invocation, labelled};
-use crate::admission::queue_bounds;
+use super::answers::labelled;
+use super::in_turn::Turn;
+use crate::admission::Permit;
 use crate::host::Host;
 use crate::http::events::{Event, PING, piece};
 use crate::http::respond::{self, Reply};
+use crate::run::{Execution, Finished, Invocation, Wait, attended};
 use bytes::Bytes;
+use serde_json::value::RawValue;
 use std::pin::pin;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use wasmill_core::{Outcome, Problem};
+use wasmill_sandbox::{LogBuffer, Prepared};
+use wasmill_store::RunEnd;
 
 /// Events on their way to a caller that reads slowly; a run whose caller does not read waits for
 /// nobody and is told of later.
@@ -20,113 +23,117 @@ const EVENTS: usize = 16;
 
 /// Starts the run and answers with its events. A caller that hangs up ends it, unless the script
 /// says otherwise.
+pub(crate) fn run(
+    host: &Arc<Host>,
+    invocation: Invocation,
+    script: Arc<Prepared>,
+    permit: Permit,
+) -> Reply {
+    let (id, version) = (invocation.id, invocation.version.clone());
+    let execution = Execution::of_call(&host.runner, invocation);
+    let log = execution.log().clone();
+    let attended = attended(execution, version.clone(), script, permit);
+    let over = async move { over_attended(attended.await).await };
+    let (sender, events) = mpsc::channel(EVENTS);
+    tokio::spawn(follow(sender, move || Some(log.clone()), over));
+    labelled(respond::events(events), id, &version)
+}
+
+/// Queues the run of a script with a concurrency limit, and answers with its events: the log as it
+/// comes where the job runs in this process, and the end wherever it runs.
 ///
 /// # Errors
-/// 429 when more jobs wait than the caller says, 503 when no place is free.
-pub(crate) async fn open(host: &Arc<Host>, invocation: Box<Invocation>) -> Result<Reply, Problem> {
-    if limited::applies(&invocation.version) {
-        let waiting = limited::enqueue(host, invocation).await?;
-        let (id, version) = (waiting.id, waiting.version.clone());
-        let (sender, events) = mpsc::channel(EVENTS);
-        tokio::spawn(follow_limited(host.clone(), waiting, sender));
-        return Ok(labelled(respond::events(events), id, &version));
-    }
-    queue_bounds::short_enough(host, &invocation.workspace, invocation.options.queue_limit).await?;
-    let admitted = admit(host, invocation).await?;
-    let (id, version) = (admitted.id(), admitted.version().clone());
+/// 503 when the store cannot take it.
+pub(crate) async fn run_in_turn(
+    host: &Arc<Host>,
+    invocation: Invocation,
+) -> Result<Reply, Problem> {
+    let mut turn = Turn::take(host, invocation).await?;
+    let (id, version) = (turn.id, turn.version.clone());
+    let runner = host.runner.clone();
+    // Dropping the turn on the way out of `follow` cancels the job, or lets it go on.
+    let over = async move { over_in_turn(turn.end().await) };
     let (sender, events) = mpsc::channel(EVENTS);
-    tokio::spawn(follow(host.clone(), admitted, sender));
+    tokio::spawn(follow(sender, move || runner.running.log(id), over));
     Ok(labelled(respond::events(events), id, &version))
 }
 
-/// The log as it comes where the job runs in this process, and the end wherever it runs.
-async fn follow_limited(host: Arc<Host>, mut waiting: Waiting, sender: mpsc::Sender<Bytes>) {
-    let id = waiting.id;
-    let mut offset = 0;
-    let end = {
-        let mut over = pin!(waiting.end());
-        loop {
-            let growing = host.running.log(id);
-            let grown = async {
-                match &growing {
-                    Some(log) if !log.is_finished() => log.grown(offset).await,
-                    _ => tokio::time::sleep(PING).await,
-                }
-            };
-            let event = tokio::select! {
-                biased;
-                end = &mut over => break end,
-                // Dropping the wait on the way out of here cancels the job, or lets it go on.
-                () = sender.closed() => return,
-                () = grown => match growing.as_ref().map(|log| log.read_from(offset)) {
-                    Some((text, next)) if next > offset => {
-                        offset = next;
-                        Event { running: Some(true), completed: Some(false), new_logs: Some(text), log_offset: Some(next), ..Event::update() }
-                    }
-                    _ => Event::of("ping"),
-                }
-            };
-            if sender.send(piece(&event)).await.is_err() {
-                return;
-            }
-        }
-    };
-    let event = match end {
-        Err(problem) => Event { error: Some(problem.detail), ..Event::of("error") },
-        Ok(None) => Event::of("timeout"),
-        Ok(Some(end)) => {
-            let log = String::from_utf8_lossy(&end.log);
-            let text = log.get(offset.min(log.len())..).unwrap_or_default().to_owned();
-            Event {
-                running: Some(false),
-                completed: Some(true),
-                new_logs: Some(text).filter(|text| !text.is_empty()),
-                log_offset: Some(log.len()),
-                only_result: Some(end.result),
-                ..Event::update()
-            }
-        }
-    };
-    let _ = sender.send(piece(&event)).await;
+/// How a call ended that is followed.
+enum Over {
+    /// With a result. `log` is the whole log where it was read back.
+    Result { result: Box<RawValue>, log: Option<Bytes> },
+    /// The wait was over before; the reader comes again, to the job.
+    Waited,
+    /// With nothing to show.
+    Refused(Problem),
 }
 
-async fn follow(host: Arc<Host>, admitted: Admitted, sender: mpsc::Sender<Bytes>) {
-    let log = admitted.log().clone();
-    let mut run = pin!(admitted.execute(&host));
-    let mut offset = 0;
-    let execution = loop {
-        tokio::select! {
-            biased;
-            done = &mut run => break done,
-            // Dropping the run on the way out of here cancels and records it, or lets it go on as a
-            // job.
-            () = sender.closed() => return,
-            () = log.grown(offset) => {
-                let (text, next) = log.read_from(offset);
-                offset = next;
-                let event = Event { running: Some(true), completed: Some(false), new_logs: Some(text), log_offset: Some(next), ..Event::update() };
-                if sender.send(piece(&event)).await.is_err() {
-                    return;
-                }
-            }
-            () = tokio::time::sleep(PING) => {
-                if sender.send(piece(&Event::of("ping"))).await.is_err() {
-                    return;
-                }
-            }
-        }
-    };
-    let event = match execution {
-        Err(problem) => Event { error: Some(problem.detail), ..Event::of("error") },
-        // The reader comes again, to the job.
-        Ok(execution) if execution.wait == Wait::GoesOn => Event::of("timeout"),
-        Ok(execution) => {
-            let (text, next) = log.read_from(offset);
-            let result = match &execution.run.outcome {
+/// The end is recorded before it is told.
+async fn over_attended(finished: Result<Finished, Problem>) -> Over {
+    match finished {
+        Err(problem) => Over::Refused(problem),
+        Ok(finished) if finished.wait == Wait::GoesOn => Over::Waited,
+        Ok(finished) => {
+            let result = match &finished.run.outcome {
                 Outcome::Success(result) => result.clone(),
                 Outcome::Failure(failure) => failure.to_result(),
             };
-            execution.record().await;
+            finished.record().await;
+            Over::Result { result, log: None }
+        }
+    }
+}
+
+fn over_in_turn(end: Result<Option<RunEnd>, Problem>) -> Over {
+    match end {
+        Err(problem) => Over::Refused(problem),
+        Ok(None) => Over::Waited,
+        Ok(Some(end)) => Over::Result { result: end.result, log: Some(end.log) },
+    }
+}
+
+/// Sends what is new of the log, a ping where nothing is, and at last how the call ended. A caller
+/// that hangs up ends this, which drops `over`.
+async fn follow(
+    sender: mpsc::Sender<Bytes>,
+    log: impl Fn() -> Option<Arc<LogBuffer>> + Send,
+    over: impl Future<Output = Over> + Send,
+) {
+    let mut over = pin!(over);
+    let mut offset = 0;
+    let ended = loop {
+        let growing = log();
+        let grown = async {
+            match &growing {
+                Some(log) if !log.is_finished() => log.grown(offset).await,
+                _ => std::future::pending().await,
+            }
+        };
+        let event = tokio::select! {
+            biased;
+            ended = &mut over => break ended,
+            () = sender.closed() => return,
+            () = grown => match growing.as_ref().map(|log| log.read_from(offset)) {
+                Some((text, next)) if next > offset => {
+                    offset = next;
+                    logged(text, next)
+                }
+                _ => Event::of("ping"),
+            },
+            () = tokio::time::sleep(PING) => Event::of("ping"),
+        };
+        if sender.send(piece(&event)).await.is_err() {
+            return;
+        }
+    };
+    let event = match ended {
+        Over::Refused(problem) => Event { error: Some(problem.detail), ..Event::of("error") },
+        Over::Waited => Event::of("timeout"),
+        Over::Result { result, log: stored } => {
+            let (text, next) = match stored {
+                Some(stored) => rest(&stored, offset),
+                None => log().map_or((String::new(), offset), |log| log.read_from(offset)),
+            };
             Event {
                 running: Some(false),
                 completed: Some(true),
@@ -139,4 +146,21 @@ async fn follow(host: Arc<Host>, admitted: Admitted, sender: mpsc::Sender<Bytes>
     };
     // Its caller may be gone by now; the run is recorded all the same.
     let _ = sender.send(piece(&event)).await;
+}
+
+fn logged(text: String, next: usize) -> Event {
+    Event {
+        running: Some(true),
+        completed: Some(false),
+        new_logs: Some(text),
+        log_offset: Some(next),
+        ..Event::update()
+    }
+}
+
+/// What a stored log has from an offset on, and its length.
+fn rest(log: &[u8], offset: usize) -> (String, usize) {
+    let log = String::from_utf8_lossy(log);
+    let text = log.get(offset.min(log.len())..).unwrap_or_default();
+    (text.to_owned(), log.len())
 }

@@ -7,14 +7,14 @@ use wasmill_store::sqlite::{Options, SqliteStore};
 use wasmill_store::{Jobs as _, Result, Store};
 
 /// An open store, and what is special about its kind.
-pub(crate) enum Opened {
+pub(crate) enum OpenStore {
     /// A file of this process alone.
     Sqlite(Arc<SqliteStore>),
     /// A database that other processes may have too.
     Postgres(Arc<PostgresStore>),
 }
 
-impl Opened {
+impl OpenStore {
     /// Opens the database at a `postgres://` address; without one, the file in the data directory.
     ///
     /// # Errors
@@ -27,32 +27,32 @@ impl Opened {
         let Some(address) = database else {
             let store =
                 SqliteStore::open(data, Options::default()).map_err(|error| error.to_string())?;
-            return Ok(Opened::Sqlite(Arc::new(store)));
+            return Ok(OpenStore::Sqlite(Arc::new(store)));
         };
         let options = postgres::Options::from_url(address).map_err(|error| error.to_string())?;
         let store = PostgresStore::open(&options).await.map_err(|error| error.to_string())?;
-        Ok(Opened::Postgres(Arc::new(store)))
+        Ok(OpenStore::Postgres(Arc::new(store)))
     }
 
     /// The store as the host knows it.
     pub(crate) fn store(&self) -> Arc<dyn Store> {
         match self {
-            Opened::Sqlite(store) => store.clone(),
-            Opened::Postgres(store) => store.clone(),
+            OpenStore::Sqlite(store) => store.clone(),
+            OpenStore::Postgres(store) => store.clone(),
         }
     }
 
     /// Whether other processes may have it too.
     pub(crate) fn is_shared(&self) -> bool {
-        matches!(self, Opened::Postgres(_))
+        matches!(self, OpenStore::Postgres(_))
     }
 
     /// Resolves with the reason when the store can be used no more, which a restart mends. A
     /// database that is away comes back.
     pub(crate) async fn failed(&self) -> String {
         match self {
-            Opened::Sqlite(store) => store.failed().await,
-            Opened::Postgres(_) => std::future::pending().await,
+            OpenStore::Sqlite(store) => store.failed().await,
+            OpenStore::Postgres(_) => std::future::pending().await,
         }
     }
 
@@ -62,8 +62,8 @@ impl Opened {
     /// `Unavailable` when the last of it could not be written.
     pub(crate) async fn close(&self) -> Result<()> {
         match self {
-            Opened::Sqlite(store) => store.close().await,
-            Opened::Postgres(store) => {
+            OpenStore::Sqlite(store) => store.close().await,
+            OpenStore::Postgres(store) => {
                 let flushed = store.flush().await;
                 store.close();
                 flushed

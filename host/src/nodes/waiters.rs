@@ -3,12 +3,12 @@
 //! They are told by the worker of this process, by the signals of others, and by one question to
 //! the store for all of them together, asked every 20 ms at first and every half a second at most.
 
-use crate::host::Host;
 use dashmap::DashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use wasmill_core::{JobId, WorkspaceId};
+use wasmill_store::Store;
 
 /// Between the first two questions after somebody began to wait.
 const FIRST: Duration = Duration::from_millis(20);
@@ -18,8 +18,10 @@ const LAST: Duration = Duration::from_millis(500);
 const ASKED: usize = 1_000;
 
 /// Who waits for which job.
-#[derive(Default)]
 pub(crate) struct Waiters {
+    store: Arc<dyn Store>,
+    /// Whether other processes have the same store.
+    shared: bool,
     waiting: DashMap<JobId, Waiting>,
     /// Somebody began to wait.
     begun: Notify,
@@ -41,6 +43,11 @@ pub(crate) struct Waiter {
 }
 
 impl Waiters {
+    /// Nobody waits yet.
+    pub(crate) fn new(store: Arc<dyn Store>, shared: bool) -> Self {
+        Self { store, shared, waiting: DashMap::new(), begun: Notify::new() }
+    }
+
     /// Begins to wait for a job that there is. To be called before it is looked at: an end before
     /// that is not told.
     pub(crate) fn wait(self: &Arc<Self>, workspace: &WorkspaceId, id: JobId) -> Waiter {
@@ -66,6 +73,36 @@ impl Waiters {
         for id in ids {
             if let Some((_, waiting)) = self.waiting.remove(id) {
                 waiting.over.send_replace(true);
+            }
+        }
+    }
+
+    /// Asks the store for the ends that nobody told of, until it is dropped.
+    pub(crate) async fn look(&self) {
+        // In one process only ends that no worker brought about are not told.
+        let first = if self.shared { FIRST } else { LAST };
+        let mut wait = first;
+        loop {
+            let asked = self.asked();
+            if asked.is_empty() {
+                self.begun.notified().await;
+                wait = first;
+            } else {
+                for some in asked.chunks(ASKED) {
+                    match self.store.ended(some).await {
+                        Ok(over) => self.ended(&over),
+                        Err(error) => {
+                            tracing::warn!(%error, "whether jobs are over cannot be seen")
+                        }
+                    }
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(wait) => wait = (wait * 2).min(LAST),
+                () = self.begun.notified() => {
+                    wait = first;
+                    tokio::time::sleep(first).await;
+                }
             }
         }
     }
@@ -100,37 +137,10 @@ impl Drop for Waiter {
     }
 }
 
-/// Asks the store for the ends that nobody told of.
-pub(super) async fn look(host: &Host) {
-    // In one process only ends that no worker brought about are not told.
-    let first = if host.shared { FIRST } else { LAST };
-    let mut wait = first;
-    loop {
-        let asked = host.waiters.asked();
-        if asked.is_empty() {
-            host.waiters.begun.notified().await;
-            wait = first;
-        } else {
-            for some in asked.chunks(ASKED) {
-                match host.store.ended(some).await {
-                    Ok(over) => host.waiters.ended(&over),
-                    Err(error) => tracing::warn!(%error, "whether jobs are over cannot be seen"),
-                }
-            }
-        }
-        tokio::select! {
-            () = tokio::time::sleep(wait) => wait = (wait * 2).min(LAST),
-            () = host.waiters.begun.notified() => {
-                wait = first;
-                tokio::time::sleep(first).await;
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wasmill_store::memory::MemoryStore;
 
     fn id(n: u64) -> JobId {
         JobId::from_parts(n, 0, n)
@@ -138,7 +148,8 @@ mod tests {
 
     #[tokio::test]
     async fn everybody_who_waits_is_told_once_it_is_over() {
-        let (waiters, main) = (Arc::new(Waiters::default()), "main".parse().unwrap());
+        let (waiters, main) =
+            (Arc::new(Waiters::new(Arc::new(MemoryStore::new()), false)), "main".parse().unwrap());
         let (mut one, mut two) = (waiters.wait(&main, id(1)), waiters.wait(&main, id(1)));
         let other = waiters.wait(&main, id(2));
         assert_eq!(waiters.asked().len(), 2);
@@ -158,7 +169,8 @@ mod tests {
     /// being queued was answered 500.
     #[tokio::test]
     async fn the_store_is_not_asked_about_jobs_that_are_not_queued_yet() {
-        let (waiters, main) = (Arc::new(Waiters::default()), "main".parse().unwrap());
+        let (waiters, main) =
+            (Arc::new(Waiters::new(Arc::new(MemoryStore::new()), false)), "main".parse().unwrap());
         let mut new = waiters.wait_for_new(&main, id(1));
         assert!(waiters.asked().is_empty());
         new.queued();

@@ -2,9 +2,10 @@
 //! receiver which is slow or dead holds up its own workspace only.
 
 use super::Attempted;
+use super::Outbox;
 use crate::clock;
-use crate::host::{Host, Role};
-use crate::jobs::lead::Lead;
+use crate::nodes::lead::Lead;
+use crate::stop::Stop;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,9 +16,6 @@ use wasmill_store::{Delivery, Next};
 /// Looked for due events at least so often, should the clock be set or another node not tell of its
 /// changes; and so often it is said that this node still tells.
 const POLL: Duration = Duration::from_secs(4);
-/// What the one of several nodes does that tells events: each workspace's by one at a time, or
-/// their order would be lost.
-const TASK: &str = "outbox";
 /// Between two looks for what the log has kept for long enough.
 const PURGE: Duration = Duration::from_secs(600);
 /// Events forgotten at once: few enough that nothing waits for it.
@@ -27,22 +25,21 @@ const PAUSE: Duration = Duration::from_secs(5);
 
 /// Tells events until draining begins, then finishes what is under way, or leaves it when the grace
 /// period ends: what was not noted is told again.
-pub(crate) async fn run(host: Arc<Host>) {
-    let lead = Lead::of(TASK);
-    let mut changes = host.store.outbox_changes();
+///
+/// `lead` is of the task of telling: of several nodes one tells, or the order of a workspace's
+/// events would be lost.
+pub(crate) async fn run(outbox: Arc<Outbox>, lead: Lead, stop: Stop) {
+    let mut changes = outbox.store.outbox_changes();
     let mut flights = Flights::default();
     let mut purged: Option<Instant> = None;
-    if host.settings.role == Role::Worker {
-        return;
-    }
-    while !host.stop.draining.is_cancelled() {
+    while !stop.draining.is_cancelled() {
         if purged.is_none_or(|at| at.elapsed() > PURGE) {
-            purge(&host).await;
+            purge(&outbox).await;
             purged = Some(Instant::now());
         }
         changes.mark_unchanged();
-        let wait = match lead.is_ours(&host).await {
-            true => flights.depart(&host).await,
+        let wait = match lead.is_ours().await {
+            true => flights.depart(&outbox).await,
             false => POLL,
         };
         tokio::select! {
@@ -50,14 +47,14 @@ pub(crate) async fn run(host: Arc<Host>) {
             changed = changes.changed() => if changed.is_err() { break },
             Some(ended) = flights.tasks.join_next_with_id() => flights.arrive(ended),
             () = tokio::time::sleep(wait) => {}
-            () = host.stop.draining.cancelled() => {}
+            () = stop.draining.cancelled() => {}
         }
     }
     tokio::select! {
         () = async { while flights.tasks.join_next().await.is_some() {} } => {}
-        () = host.stop.ending.cancelled() => flights.tasks.abort_all(),
+        () = stop.ending.cancelled() => flights.tasks.abort_all(),
     }
-    lead.leave(&host).await;
+    lead.leave().await;
 }
 
 /// The deliveries under way.
@@ -70,14 +67,14 @@ struct Flights {
 impl Flights {
     /// Starts what is due, as far as there is room. Returns how long nothing else can be started,
     /// unless something changes.
-    async fn depart(&mut self, host: &Arc<Host>) -> Duration {
-        let room = (host.outbox.limits.concurrent as usize).saturating_sub(self.tasks.len());
+    async fn depart(&mut self, outbox: &Arc<Outbox>) -> Duration {
+        let room = (outbox.limits.concurrent as usize).saturating_sub(self.tasks.len());
         if room == 0 {
             return POLL;
         }
         // Those under way are among the first, and one more tells when the next is due.
         let limit = u32::try_from(self.tasks.len() + room + 1).unwrap_or(u32::MAX);
-        let deliveries = match host.store.next_deliveries(limit).await {
+        let deliveries = match outbox.store.next_deliveries(limit).await {
             Ok(deliveries) => deliveries,
             Err(error) => {
                 tracing::error!(%error, "what is to be told to webhooks cannot be read");
@@ -99,7 +96,7 @@ impl Flights {
             }
             room -= 1;
             let workspace = delivery.workspace.clone();
-            let task = self.tasks.spawn(deliver(host.clone(), delivery));
+            let task = self.tasks.spawn(deliver(outbox.clone(), delivery));
             self.workspaces.insert(task.id(), workspace);
         }
         POLL
@@ -117,20 +114,21 @@ impl Flights {
     }
 }
 
-async fn purge(host: &Host) {
-    let kept = i64::try_from(host.outbox.limits.log.as_micros()).unwrap_or(i64::MAX);
-    if let Err(error) = host.store.purge_deliveries(clock::now().saturating_sub(kept), PURGED).await
+async fn purge(outbox: &Outbox) {
+    let kept = i64::try_from(outbox.limits.log.as_micros()).unwrap_or(i64::MAX);
+    if let Err(error) =
+        outbox.store.purge_deliveries(clock::now().saturating_sub(kept), PURGED).await
     {
         tracing::warn!(%error, "old deliveries could not be deleted");
     }
 }
 
-async fn deliver(host: Arc<Host>, delivery: Delivery) {
-    let attempted = host.outbox.attempt(&host, &delivery).await;
+async fn deliver(outbox: Arc<Outbox>, delivery: Delivery) {
+    let attempted = outbox.attempt(&delivery).await;
     // Without randomness there is no spread, which is all that is lost.
-    let next = host.outbox.next(&delivery, &attempted, getrandom::u32().unwrap_or(u32::MAX / 2));
+    let next = outbox.next(&delivery, &attempted, getrandom::u32().unwrap_or(u32::MAX / 2));
     log(&delivery, &attempted, next);
-    if let Err(error) = host.store.note_attempt(delivery.event, &attempted.attempt, next).await {
+    if let Err(error) = outbox.store.note_attempt(delivery.event, &attempted.attempt, next).await {
         tracing::error!(%error, workspace = %delivery.workspace, event = delivery.event, "a delivery could not be noted; the event is told again");
         // It is still due. The receiver must not be told in a loop.
         tokio::time::sleep(PAUSE).await;

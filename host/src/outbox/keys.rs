@@ -1,10 +1,9 @@
 //! The signing keys of webhooks between their use and their rest: here alone they are sealed and
 //! opened.
 
-use crate::host::Host;
-use crate::values;
+use crate::values::Values;
 use wasmill_core::outbox::SigningKeys;
-use wasmill_core::seal::{self, SealedAt, SealedKind};
+use wasmill_core::seal::{SealedAt, SealedKind};
 use wasmill_core::{Problem, WorkspaceId};
 
 /// Where the keys of a workspace are kept: it has no more than one webhook, so that there is
@@ -18,11 +17,11 @@ fn place(workspace: &WorkspaceId) -> SealedAt<'_> {
 /// # Errors
 /// 500 when the system has no randomness to give.
 pub(crate) fn seal(
-    host: &Host,
+    values: &Values,
     workspace: &WorkspaceId,
     keys: &SigningKeys,
 ) -> Result<Vec<u8>, Problem> {
-    values::sealed(host, &place(workspace), keys.to_text().as_bytes())
+    values.seal(&place(workspace), keys.to_text().as_bytes())
 }
 
 /// Opens what the store has.
@@ -30,13 +29,11 @@ pub(crate) fn seal(
 /// # Errors
 /// When it was sealed with another key or is damaged, in words for an administrator.
 pub(crate) fn open(
-    host: &Host,
+    values: &Values,
     workspace: &WorkspaceId,
     sealed: &[u8],
 ) -> Result<SigningKeys, String> {
-    let opened = seal::open(&host.value_key, &place(workspace), sealed)
-        .ok()
-        .and_then(|plain| String::from_utf8(plain).ok());
+    let opened = values.try_open(&place(workspace), sealed).ok();
     let keys = opened.as_deref().and_then(SigningKeys::from_text);
     keys.ok_or_else(|| format!("The signing secret of the webhook of {workspace} cannot be opened; rotate it, which makes a new one"))
 }

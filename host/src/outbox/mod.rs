@@ -8,18 +8,23 @@ mod target;
 
 pub(crate) use target::Target;
 
-use crate::clock;
-use crate::host::Host;
+use crate::clock::{self, micros};
+use crate::values::Values;
 use client::{Client, Received};
 use http::{HeaderMap, HeaderName, HeaderValue};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 use wasmill_core::limits::DeliveryLimits;
 use wasmill_core::outbox::{Backoff, Notice, backoff};
-use wasmill_store::{Attempt, Delivery, Micros, Next};
+use wasmill_store::{Attempt, Delivery, Micros, Next, Store};
 
 /// How this host tells.
 pub(crate) struct Outbox {
+    store: Arc<dyn Store>,
+    values: Arc<Values>,
+    /// The address of this host that events name.
+    base_url: String,
     client: Client,
     /// Whether receivers may be on addresses that are not public.
     pub(crate) allow_private: bool,
@@ -28,6 +33,16 @@ pub(crate) struct Outbox {
     pub(crate) limits: DeliveryLimits,
     /// Held while a webhook is changed by what it was before.
     pub(crate) editing: Mutex<()>,
+}
+
+/// What the operator decided about telling.
+pub(crate) struct Telling {
+    /// Whether receivers may be on addresses that are not public.
+    pub(crate) allow_private: bool,
+    /// When what failed is tried again.
+    pub(crate) backoff: Backoff,
+    /// How large, how long and how many.
+    pub(crate) limits: DeliveryLimits,
 }
 
 /// What an attempt came to.
@@ -44,9 +59,19 @@ pub(crate) struct Attempted {
 
 impl Outbox {
     /// One that calls nobody yet.
-    pub(crate) fn new(allow_private: bool, backoff: Backoff, limits: DeliveryLimits) -> Self {
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        values: Arc<Values>,
+        base_url: String,
+        telling: Telling,
+    ) -> Self {
+        let Telling { allow_private, backoff, limits } = telling;
+        let client = Client::new(allow_private);
         Self {
-            client: Client::new(allow_private),
+            store,
+            values,
+            base_url,
+            client,
             allow_private,
             backoff,
             limits,
@@ -55,9 +80,9 @@ impl Outbox {
     }
 
     /// Tries once to tell an event.
-    pub(crate) async fn attempt(&self, host: &Host, delivery: &Delivery) -> Attempted {
+    pub(crate) async fn attempt(&self, delivery: &Delivery) -> Attempted {
         let (at, begun) = (clock::now(), Instant::now());
-        let received = match self.message(host, delivery, at) {
+        let received = match self.message(delivery, at) {
             Ok((target, headers, body)) => {
                 self.client.post(target, headers, body, &self.limits).await
             }
@@ -99,12 +124,11 @@ impl Outbox {
     /// signature are not.
     fn message(
         &self,
-        host: &Host,
         delivery: &Delivery,
         now: Micros,
     ) -> Result<(Target, HeaderMap, String), String> {
         let target = Target::parse(&delivery.webhook.url, self.allow_private, &self.limits)?;
-        let keys = keys::open(host, &delivery.workspace, &delivery.webhook.secret)?;
+        let keys = keys::open(&self.values, &delivery.workspace, &delivery.webhook.secret)?;
         let notice = notice(delivery);
         let (id, body) = (notice.id(), notice.body());
         let mut headers = HeaderMap::new();
@@ -114,7 +138,7 @@ impl Outbox {
             ("webhook-timestamp", now.div_euclid(1_000_000).to_string()),
             ("webhook-id", id),
         ];
-        for (name, value) in signed.into_iter().chain(notice.headers(&host.base_url)) {
+        for (name, value) in signed.into_iter().chain(notice.headers(&self.base_url)) {
             let value = HeaderValue::try_from(value)
                 .map_err(|error| format!("the header {name} cannot be sent: {error}"))?;
             headers.insert(HeaderName::from_static(name), value);
@@ -151,15 +175,13 @@ pub(crate) fn notice(delivery: &Delivery) -> Notice<'_> {
     }
 }
 
-fn micros(duration: Duration) -> Micros {
-    Micros::try_from(duration.as_micros()).unwrap_or(Micros::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use wasmill_core::outbox::Change;
+    use wasmill_core::seal::ValueKey;
     use wasmill_store::Webhook;
+    use wasmill_store::memory::MemoryStore;
 
     fn delivery(attempts: u32, at: Micros) -> Delivery {
         let webhook = Webhook {
@@ -193,7 +215,14 @@ mod tests {
     #[test]
     fn what_follows() {
         const SECOND: Micros = 1_000_000;
-        let outbox = Outbox::new(false, Backoff::default(), DeliveryLimits::default());
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        let values = Arc::new(Values::new(store.clone(), ValueKey::new([7; 32])));
+        let telling = Telling {
+            allow_private: false,
+            backoff: Backoff::default(),
+            limits: DeliveryLimits::default(),
+        };
+        let outbox = Outbox::new(store, values, String::new(), telling);
         let horizon = micros(outbox.backoff.horizon());
         let next = |delivery: &Delivery, attempted: &Attempted| {
             outbox.next(delivery, attempted, u32::MAX / 2)

@@ -1,13 +1,17 @@
 //! One request, top to bottom. Each line is one room; nothing else decides.
 
 use super::route::{self, Route};
+use crate::admission::once;
 use crate::api;
 use crate::api::operations::Right;
 use crate::calls::mode::Mode;
-use crate::calls::{self, Invocation};
-use crate::host::{Host, Role};
+use crate::calls::{self, in_turn, queued, stream, sync};
+use crate::clock::Arrival;
+use crate::host::Host;
 use crate::http::body::{self, Incoming};
 use crate::http::respond::{self, Reply};
+use crate::run::{Invocation, Origin, QueueOptions};
+use crate::settings::Role;
 use crate::values;
 use http::Request;
 use std::sync::Arc;
@@ -45,28 +49,46 @@ async fn answer(host: &Arc<Host>, request: Request<Incoming>) -> Result<Reply, P
         Route::Preflight(methods) => return Ok(calls::preflight(&parts.headers, &methods)),
         Route::Api(found) => return Box::pin(api::answer(host, found, &parts, incoming)).await,
     };
-    let caller = host.tokens.identify(&*host.store, &parts).await?;
+    let arrival = Arrival::now();
+    let caller = host.tokens.identify(&parts).await?;
     caller.role(&workspace)?;
-    let version = host.resolver.resolve(&*host.store, &workspace, &target).await?;
+    let version = host.resolver.resolve(&workspace, &target).await?;
     caller.require(&workspace, &Need::run_script(version.path.as_str()))?;
+    let asked = calls::options(&parts, mode, arrival.at)?;
+    let (queues, limit) = (mode == Mode::Queued || version.takes_turns(), asked.queue_limit);
+    host.queue_bounds.room(&workspace, queues, limit).await?;
     let limits = &host.settings.limits;
     let body = body::read(&parts.headers, incoming, limits.body_bytes, limits.body_timeout).await?;
-    let arguments = calls::arguments(&host.settings, &parts, &body)?;
+    let arguments = calls::arguments(&host.settings.include_headers, &parts, &body)?;
     values::require(&caller, &workspace, arguments.as_str())?;
-    let invocation = Invocation::new(
-        host,
+    let once = match mode {
+        Mode::Queued => once::key(&parts.headers, &target, arguments.as_str(), arrival.at)?,
+        _ => None,
+    };
+    let id = asked.job_id.map_or_else(|| host.ids.next_for_request(), Ok)?;
+    let origin = Origin::call(&caller, &asked);
+    let options = QueueOptions::of_call(asked, &version, arrival.at);
+    let call = Invocation {
+        id,
         workspace,
-        version,
-        caller,
-        arguments,
-        parts.uri.query().unwrap_or_default(),
-    )?;
-    match mode {
-        Mode::Queued => {
-            Box::pin(calls::queued::enqueue(host, &target, &parts.headers, invocation)).await
+        version: version.clone(),
+        args: arguments.into_string().into(),
+        origin,
+        options,
+        arrival,
+    };
+    match (mode, version.takes_turns()) {
+        (Mode::Probe, _) => Ok(calls::probe(&version)),
+        (Mode::Queued, _) => Box::pin(queued::enqueue(host, call, once)).await,
+        (Mode::Sync, true) => Box::pin(in_turn::run(host, call)).await,
+        (Mode::Stream, true) => Box::pin(stream::run_in_turn(host, call)).await,
+        (Mode::Sync | Mode::Stream, false) => {
+            let script = host.modules.prepared(&version).await?;
+            let permit = host.permits.enter().await?;
+            match mode {
+                Mode::Stream => Ok(stream::run(host, call, script, permit)),
+                _ => sync::run(host, call, script, permit).await,
+            }
         }
-        Mode::Sync => calls::sync::run(host, invocation).await,
-        Mode::Stream => Box::pin(calls::stream::open(host, invocation)).await,
-        Mode::Probe => Ok(calls::probe(&invocation)),
     }
 }

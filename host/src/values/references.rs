@@ -4,9 +4,8 @@
 //! stored of a call keeps the reference. Whoever may read a resource may read what it refers to, so
 //! the right to that is asked of who writes it.
 
-use super::{resource, variable};
+use super::sealed::Values;
 use crate::auth::Caller;
-use crate::host::Host;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use wasmill_core::args::interpolate::{
@@ -36,33 +35,27 @@ pub(crate) enum Unfilled {
     Away(String),
 }
 
-impl From<Unfilled> for Failure {
-    fn from(unfilled: Unfilled) -> Self {
-        match unfilled {
-            Unfilled::Failed(failure) => failure,
-            Unfilled::Away(detail) => Failure::new(FailureName::Internal, detail),
+impl Values {
+    /// The JSON text with its references replaced; the text itself when it has none. The result
+    /// has at most `limit` bytes.
+    ///
+    /// # Errors
+    /// When something is missing, cannot be put in or cannot be read now.
+    pub(crate) async fn fill<'j>(
+        &self,
+        workspace: &WorkspaceId,
+        json: &'j str,
+        limit: u64,
+    ) -> Result<Cow<'j, str>, Unfilled> {
+        if !may_refer(json) {
+            return Ok(Cow::Borrowed(json));
         }
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let values = Box::pin(gather(self, workspace, json, limit)).await?;
+        let value = |reference: &Reference| values.get(reference).map(String::as_str);
+        let filled = interpolate(json, &value, limit);
+        filled.map(Cow::Owned).map_err(|error| Unfilled::Failed(invalid(&error)))
     }
-}
-
-/// The JSON text with its references replaced; the text itself when it has none. The result has at
-/// most `limit` bytes.
-///
-/// # Errors
-/// When something is missing, cannot be put in or cannot be read now.
-pub(crate) async fn fill<'j>(
-    host: &Host,
-    workspace: &WorkspaceId,
-    json: &'j str,
-    limit: u64,
-) -> Result<Cow<'j, str>, Unfilled> {
-    if !may_refer(json) {
-        return Ok(Cow::Borrowed(json));
-    }
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let values = Box::pin(gather(host, workspace, json, limit)).await?;
-    let filled = interpolate(json, &|reference| values.get(reference).map(String::as_str), limit);
-    filled.map(Cow::Owned).map_err(|error| Unfilled::Failed(invalid(&error)))
 }
 
 fn invalid(error: &InterpolateError) -> Failure {
@@ -74,7 +67,7 @@ fn invalid(error: &InterpolateError) -> Failure {
 
 /// Everything that the text refers to, by way of resources included, as JSON texts.
 async fn gather(
-    host: &Host,
+    values: &Values,
     workspace: &WorkspaceId,
     json: &str,
     limit: usize,
@@ -85,26 +78,28 @@ async fn gather(
         _ => Unfilled::Failed(Failure::new(FailureName::Internal, problem.detail)),
     };
     let mut open = references(json).map_err(bad)?;
-    let mut values: HashMap<Reference, String> = HashMap::new();
+    let mut found: HashMap<Reference, String> = HashMap::new();
     let mut bytes = 0usize;
     while let Some(reference) = open.pop() {
-        if values.contains_key(&reference) {
+        if found.contains_key(&reference) {
             continue;
         }
-        if values.len() >= REFERENCES {
+        if found.len() >= REFERENCES {
             return Err(bad(BadReference::TooMany));
         }
-        let found = match &reference {
-            Reference::Variable(path) => variable(host, workspace, path.as_str())
+        let text = match &reference {
+            Reference::Variable(path) => values
+                .variable(workspace, path.as_str())
                 .await
                 .map_err(failed)?
                 .map(|(_, text)| serde_json::Value::from(text).to_string()),
-            Reference::Resource(path) => resource(host, workspace, path.as_str())
+            Reference::Resource(path) => values
+                .resource(workspace, path.as_str())
                 .await
                 .map_err(failed)?
                 .map(|(_, text)| text),
         };
-        let value = found.ok_or_else(|| {
+        let value = text.ok_or_else(|| {
             Unfilled::Failed(invalid(&InterpolateError::Missing(reference.clone())))
         })?;
         bytes = bytes.saturating_add(value.len());
@@ -114,7 +109,7 @@ async fn gather(
         if matches!(reference, Reference::Resource(_)) {
             open.extend(references(&value).map_err(bad)?);
         }
-        values.insert(reference, value);
+        found.insert(reference, value);
     }
-    Ok(values)
+    Ok(found)
 }

@@ -1,9 +1,10 @@
 //! From a finished job to the job that runs it again.
 
 use crate::auth::Caller;
-use crate::clock;
+use crate::clock::Arrival;
 use crate::host::Host;
 use crate::resolve::{Deployment, Target};
+use crate::run::{Invocation, Origin, QueueOptions};
 use crate::values;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use wasmill_core::Problem;
 use wasmill_core::problem::Code;
 use wasmill_core::scope::Need;
 use wasmill_core::wire::RerunOptions;
-use wasmill_store::{Job, JobState, NewJob, Trigger};
+use wasmill_store::{Job, JobState, NewJob};
 
 /// Which version runs it.
 #[derive(Clone, Copy)]
@@ -65,25 +66,17 @@ pub(super) async fn again(
     values::require(caller, &workspace, args)?;
     let newest = by.newest(path.as_str());
     let target = if newest { Target::Path(path) } else { Target::Hash(job.version) };
-    let version = host.resolver.resolve(&*host.store, &workspace, &target).await?;
-    let new = host.ids.next().map_err(|error| {
-        tracing::error!(%error, "no randomness for a job id");
-        Problem::internal()
-    })?;
-    let now = clock::now();
-    let fresh = NewJob {
-        id: new,
-        version: version.hash,
-        created_by: caller.user.clone(),
-        token: Some(caller.digest),
-        trigger: Trigger::Manual,
-        created: now,
-        run_at: now,
-        retry: if newest { version.settings.retry } else { job.retry },
-        concurrency: version.concurrency(&workspace, args),
-        erasure: version.erasure(),
-        awaited: false,
-        ..job
+    let version = host.resolver.resolve(&workspace, &target).await?;
+    let arrival = Arrival::now();
+    let again = newest.then_some(&*version);
+    let invocation = Invocation {
+        id: host.ids.next_for_request()?,
+        origin: Origin::restart(caller, &job),
+        options: QueueOptions::again(&job, again, arrival.at),
+        workspace,
+        version: version.clone(),
+        args: job.args,
+        arrival,
     };
-    Ok((fresh, version))
+    Ok((invocation.into_job(), version))
 }

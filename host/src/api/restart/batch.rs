@@ -2,7 +2,6 @@
 
 use super::super::jobs::find;
 use super::again::{By, again};
-use crate::admission::queue_bounds;
 use crate::auth::Caller;
 use crate::host::Host;
 use crate::store_errors::unavailable;
@@ -66,9 +65,9 @@ impl<'a> Batch<'a> {
             self.gathered.iter().filter_map(|(_, fresh)| fresh.clone().ok()).collect();
         let mut together = true;
         if !jobs.is_empty() {
-            queue_bounds::room(self.host, self.workspace).await?;
+            self.host.queue_bounds.room(self.workspace, true, None).await?;
             match self.host.store.enqueue(jobs).await {
-                Ok(()) => self.host.job_queued(),
+                Ok(()) => self.host.notifier.job_queued(),
                 // The version of one of them was deleted meanwhile.
                 Err(StoreError::NotFound(_)) => together = false,
                 Err(error) => return Err(unavailable(error)),

@@ -28,7 +28,7 @@ pub(crate) struct RunningJobs(DashMap<JobId, Running>);
 impl RunningJobs {
     /// Notes a started job, and returns what stops it. `end` takes the note back.
     /// `ending` stops it as well.
-    pub(crate) fn begin(
+    fn begin(
         &self,
         id: JobId,
         log: Arc<LogBuffer>,
@@ -85,12 +85,44 @@ impl RunningJobs {
 
     /// Takes the note back. To be called after the job's end was stored, so that its log is always
     /// found somewhere.
-    pub(crate) fn end(&self, id: JobId) {
+    fn end(&self, id: JobId) {
         self.0.remove(&id);
     }
 
     /// The growing log of a running job.
     pub(crate) fn log(&self, id: JobId) -> Option<Arc<LogBuffer>> {
         self.0.get(&id)?.log.clone()
+    }
+}
+
+/// The note of a running job, which is taken back when this is dropped: after the job's end was
+/// stored.
+pub(crate) struct Noted<'r> {
+    running: &'r RunningJobs,
+    id: JobId,
+    cancel: CancellationToken,
+}
+
+impl<'r> Noted<'r> {
+    /// Notes a started job. `ending` stops it too.
+    pub(crate) fn new(
+        running: &'r RunningJobs,
+        id: JobId,
+        log: &Arc<LogBuffer>,
+        ending: &CancellationToken,
+    ) -> Self {
+        let cancel = running.begin(id, log.clone(), ending);
+        Self { running, id, cancel }
+    }
+
+    /// What stops the job.
+    pub(crate) fn cancel(&self) -> CancellationToken {
+        self.cancel.clone()
+    }
+}
+
+impl Drop for Noted<'_> {
+    fn drop(&mut self) {
+        self.running.end(self.id);
     }
 }

@@ -1,0 +1,38 @@
+//! How a caller's wait for a run ended.
+
+use super::execution::Execution;
+use std::time::Duration;
+use wasmill_sandbox::Run;
+
+/// How a caller's wait for a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// With the run.
+    Ended,
+    /// Before the run, which took too long and was cut off.
+    Late,
+    /// Before the run, which took too long and goes on as a job.
+    GoesOn,
+}
+
+/// A run whose caller need not wait any longer, and that is not yet recorded.
+pub(crate) struct Finished {
+    /// How the run went. Of a run that goes on: that it is late.
+    pub(crate) run: Run,
+    /// How the wait ended.
+    pub(crate) wait: Wait,
+    /// Time between the call's arrival and the run's start.
+    pub(crate) waited: Duration,
+    /// What is recorded; `None` of a run that goes on, which somebody else records.
+    pub(super) execution: Option<Execution>,
+}
+
+impl Finished {
+    /// Records the run, unless it goes on. Its caller waits for the disk only where the operator
+    /// wants it so.
+    pub(crate) async fn record(self) {
+        if let Some(execution) = self.execution {
+            execution.end(self.run).await;
+        }
+    }
+}
