@@ -14,8 +14,7 @@ pub(crate) const PING: Duration = Duration::from_secs(5);
 /// One message. Keys without a value are left out.
 #[derive(Debug, Default, Serialize, JsonSchema)]
 pub(crate) struct Event {
-    /// `update`, `ping`, `timeout`, `notfound` or `error`; absent where an update is answered by
-    /// itself.
+    /// `update`, `ping`, `timeout`, `notfound` or `error`; absent where nothing is streamed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) r#type: Option<&'static str>,
     /// What went wrong, with `error`.

@@ -102,39 +102,54 @@ async fn woken(wake: Option<&Notify>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use tokio::sync::mpsc;
+    use tokio::time::timeout;
 
-    fn counting(count: &Arc<AtomicU32>, again: fn(u32) -> Again) -> PeriodicTask {
-        let count = count.clone();
-        PeriodicTask::new("counts", Duration::from_secs(60), move || {
-            let done = count.fetch_add(1, Ordering::SeqCst) + 1;
-            async move { again(done) }
-        })
+    /// A task with a period of an hour that says each time that it was done.
+    fn told(again: fn(u32) -> Again) -> (PeriodicTask, mpsc::UnboundedReceiver<u32>) {
+        let (sender, done) = mpsc::unbounded_channel();
+        let times = std::sync::atomic::AtomicU32::new(0);
+        let task = PeriodicTask::new("tells", Duration::from_secs(3_600), move || {
+            let time = times.fetch_add(1, std::sync::atomic::Ordering::SeqCst) + 1;
+            let _ = sender.send(time);
+            std::future::ready(again(time))
+        });
+        (task, done)
     }
 
-    #[tokio::test(start_paused = true)]
+    async fn is_quiet(done: &mut mpsc::UnboundedReceiver<u32>) -> bool {
+        timeout(Duration::from_millis(50), done.recv()).await.is_err()
+    }
+
+    #[tokio::test]
     async fn a_period_lies_between_two_times_unless_there_is_more_to_do() {
-        let count = Arc::new(AtomicU32::new(0));
-        let task = counting(&count, |done| if done < 3 { Again::AtOnce } else { Again::Later });
-        let task = tokio::spawn(task.first_after(Duration::from_secs(5)).run());
-        tokio::time::sleep(Duration::from_secs(4)).await;
-        assert_eq!(count.load(Ordering::SeqCst), 0);
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        assert_eq!(count.load(Ordering::SeqCst), 3);
-        tokio::time::sleep(Duration::from_secs(60)).await;
-        assert_eq!(count.load(Ordering::SeqCst), 4);
+        let (task, mut done) = told(|time| if time < 3 { Again::AtOnce } else { Again::Later });
+        let task = tokio::spawn(task.first_after(Duration::ZERO).run());
+        for expected in 1..=3 {
+            assert_eq!(done.recv().await, Some(expected));
+        }
+        assert!(is_quiet(&mut done).await);
         task.abort();
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
+    async fn a_task_says_itself_when_it_is_done_again() {
+        let (task, mut done) = told(|_| Again::After(Duration::from_millis(2)));
+        let task = tokio::spawn(task.first_after(Duration::ZERO).run());
+        for expected in 1..=5 {
+            assert_eq!(done.recv().await, Some(expected));
+        }
+        task.abort();
+    }
+
+    #[tokio::test]
     async fn a_task_that_is_woken_does_not_wait() {
-        let (count, wake) = (Arc::new(AtomicU32::new(0)), Arc::new(Notify::new()));
-        let task = counting(&count, |_| Again::After(Duration::from_secs(600)));
+        let (wake, (task, mut done)) = (Arc::new(Notify::new()), told(|_| Again::Later));
         let task = tokio::spawn(task.woken_by(&wake).run());
+        assert!(is_quiet(&mut done).await);
         for expected in 1..=3 {
             wake.notify_one();
-            tokio::time::sleep(Duration::from_millis(1)).await;
-            assert_eq!(count.load(Ordering::SeqCst), expected);
+            assert_eq!(done.recv().await, Some(expected));
         }
         task.abort();
     }
