@@ -1,6 +1,6 @@
 //! Files of backups: measured, copied and written so that they are on the disk.
 
-use super::manifest::Entry;
+use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -10,6 +10,35 @@ use wasmill_core::Digest;
 
 /// Bytes read at once.
 const PART: usize = 1 << 20;
+
+/// One file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Entry {
+    /// Its size.
+    pub(crate) bytes: u64,
+    /// Its SHA-256, in 64 hex digits.
+    #[serde(with = "hex")]
+    pub(crate) sha256: Digest,
+}
+
+/// Digests as people compare them.
+mod hex {
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+    use wasmill_core::Digest;
+
+    pub(super) fn serialize<S: Serializer>(
+        digest: &Digest,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&digest.to_hex())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Digest, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
 
 /// The size and the digest of a file.
 ///

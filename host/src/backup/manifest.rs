@@ -1,7 +1,7 @@
 //! The list of what belongs to a backup, and the list's own digest. They are written last: a
 //! directory without them is no whole backup.
 
-use super::files::{files_below, measure, write_new};
+use super::files::{Entry, files_below, measure, write_new};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Component, Path};
@@ -34,35 +34,6 @@ pub(crate) struct Manifest {
     pub(crate) schema: u32,
     /// Every other file, by its path below the manifest's directory.
     pub(crate) files: BTreeMap<String, Entry>,
-}
-
-/// One file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Entry {
-    /// Its size.
-    pub(crate) bytes: u64,
-    /// Its SHA-256, in 64 hex digits.
-    #[serde(with = "hex")]
-    pub(crate) sha256: Digest,
-}
-
-/// Digests as people compare them.
-mod hex {
-    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
-    use wasmill_core::Digest;
-
-    pub(super) fn serialize<S: Serializer>(
-        digest: &Digest,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&digest.to_hex())
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Digest, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
-    }
 }
 
 impl Manifest {

@@ -1,8 +1,9 @@
 //! Making a data directory out of a backup.
 
 use super::Tell;
+use super::files::Entry;
 use super::files::{copy, empty_directory};
-use super::manifest::{Entry, KEYS, MODULES, Manifest};
+use super::manifest::{KEYS, MODULES, Manifest};
 use std::path::Path;
 use wasmill_core::Digest;
 use wasmill_store::blobs::{Blobs, path_of};

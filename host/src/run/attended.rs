@@ -30,11 +30,11 @@ pub(crate) async fn attended(
     let (wait, ending) = (runner.sync_wait, runner.stop.ending.clone());
     let run = within(wait, execution.run(&version, &script, permit, ending)).await;
     match run {
-        Ok(Ok(run)) => Ok(execution.finished(run)),
+        Ok(Ok(run)) => Ok(Finished::ended(execution, run)),
         Ok(Err(problem)) => {
             execution.forget();
             Err(problem)
         }
-        Err(_) => Ok(execution.late()),
+        Err(_) => Ok(Finished::late(execution)),
     }
 }

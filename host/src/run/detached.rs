@@ -59,12 +59,12 @@ async fn attend(
         part(&execution, &version, &mut caller, run).await
     };
     let told = match parting {
-        Parting::Together(Ok(run)) => Ok(execution.finished(run)),
+        Parting::Together(Ok(run)) => Ok(Finished::ended(execution, run)),
         Parting::Together(Err(problem)) => {
             execution.forget();
             Err(problem)
         }
-        Parting::CutOff { late: true } => Ok(execution.late()),
+        Parting::CutOff { late: true } => Ok(Finished::late(execution)),
         // Dropped with its job in it, it records that its caller hung up.
         Parting::CutOff { late: false } => return,
         Parting::Alone(Ok(run)) => return execution.end(run).await,
@@ -116,7 +116,7 @@ async fn part(
         return Parting::CutOff { late };
     }
     if late && let Some(caller) = caller.take() {
-        let _ = caller.send(Ok(execution.goes_on()));
+        let _ = caller.send(Ok(Finished::goes_on(execution)));
     }
     match done {
         Some(done) => Parting::Alone(done),

@@ -5,7 +5,6 @@
 //! of scripts that may go on without their caller live in a task of their own: see `detached`.
 
 use super::claimed::{self, Claimed};
-use super::finished::{Finished, Wait};
 use super::invocation::Invocation;
 use super::runner::Runner;
 use crate::admission::Permit;
@@ -153,28 +152,17 @@ impl Execution {
         self.job = None;
     }
 
-    /// The run ended while its caller waited.
-    pub(super) fn finished(self, run: Run) -> Finished {
-        Finished { run, wait: Wait::Ended, waited: self.waited, execution: Some(self) }
-    }
-
-    /// The caller's longest wait was over before the run, which is cut off.
-    pub(super) fn late(self) -> Finished {
-        let (run, waited) = (self.late_run(), self.waited);
-        Finished { run, wait: Wait::Late, waited, execution: Some(self) }
-    }
-
-    /// The caller's longest wait was over before the run, which goes on: what the caller is told.
-    pub(super) fn goes_on(&self) -> Finished {
-        let run = self.late_run();
-        Finished { run, wait: Wait::GoesOn, waited: self.waited, execution: None }
-    }
-
-    fn late_run(&self) -> Run {
+    /// What its caller is told whose longest wait was over before the run.
+    pub(super) fn late(&self) -> Run {
         let seconds = self.runner.sync_wait.as_secs();
         let message =
             format!("The caller's longest wait of {seconds} s was over; the run was cancelled");
         ended(FailureName::Timeout, message, self.begun.elapsed())
+    }
+
+    /// Time between the call's arrival and the run's start.
+    pub(super) fn waited(&self) -> Duration {
+        self.waited
     }
 
     /// Makes the run a claimed job of this process's worker while it is running: from here on it

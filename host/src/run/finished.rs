@@ -24,10 +24,28 @@ pub(crate) struct Finished {
     /// Time between the call's arrival and the run's start.
     pub(crate) waited: Duration,
     /// What is recorded; `None` of a run that goes on, which somebody else records.
-    pub(super) execution: Option<Execution>,
+    execution: Option<Execution>,
 }
 
 impl Finished {
+    /// The run ended while its caller waited.
+    pub(super) fn ended(execution: Execution, run: Run) -> Self {
+        let waited = execution.waited();
+        Self { run, wait: Wait::Ended, waited, execution: Some(execution) }
+    }
+
+    /// The caller's longest wait was over before the run, which is cut off.
+    pub(super) fn late(execution: Execution) -> Self {
+        let (run, waited) = (execution.late(), execution.waited());
+        Self { run, wait: Wait::Late, waited, execution: Some(execution) }
+    }
+
+    /// The caller's longest wait was over before the run, which goes on: what the caller is told.
+    pub(super) fn goes_on(execution: &Execution) -> Self {
+        let (run, waited) = (execution.late(), execution.waited());
+        Self { run, wait: Wait::GoesOn, waited, execution: None }
+    }
+
     /// Records the run, unless it goes on. Its caller waits for the disk only where the operator
     /// wants it so.
     pub(crate) async fn record(self) {
