@@ -16,7 +16,7 @@ mod patience;
 mod random;
 mod resolve;
 mod serve;
-mod shelf;
+mod shared_artefacts;
 mod stop;
 mod values;
 mod webhook;

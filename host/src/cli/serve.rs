@@ -17,7 +17,7 @@ use crate::resolve::Resolver;
 use crate::serve::accept;
 use crate::serve::admit::Admission;
 use crate::serve::auth::Tokens;
-use crate::shelf::Shelf;
+use crate::shared_artefacts::BlobArtefacts;
 use crate::stop::{Signals, Stop};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ use wasmill_core::limits::CompileLimits;
 use wasmill_core::outbox::Backoff;
 use wasmill_core::token::PlainToken;
 use wasmill_core::{HostLimits, RunLimits, WorkspaceId};
-use wasmill_sandbox::{ArtefactShelf, Sandbox, SandboxConfig};
+use wasmill_sandbox::{Sandbox, SandboxConfig, SharedArtefacts};
 use wasmill_store::blobs::Blobs;
 use wasmill_store::{NewToken, Store, User, WorkerId};
 
@@ -222,7 +222,7 @@ async fn serve(args: Args) -> CliResult {
         limits: settings.limits,
         cache_dir: data.join("artefacts"),
         artefact_key: keys::artefact_key(args.artefact_key_file.as_deref(), &data)?,
-        shelf: shelf(&args, &blobs),
+        shared_artefacts: shared_artefacts(&args, &blobs),
         compiler,
         environment: Vec::new(),
     };
@@ -347,11 +347,11 @@ async fn open_blobs(place: Option<&str>, data: &Path) -> Result<Blobs, String> {
     Ok(blobs)
 }
 
-/// Where compiled scripts are shared: beside modules that are not this host's alone, given a key
-/// that isn't either.
-fn shelf(args: &Args, blobs: &Blobs) -> Option<Arc<dyn ArtefactShelf>> {
+/// The store of compiled scripts that several hosts share: the one of their modules. `None` unless
+/// the hosts share both the modules and the key of the compiled scripts.
+fn shared_artefacts(args: &Args, blobs: &Blobs) -> Option<Arc<dyn SharedArtefacts>> {
     let (_, _) = (args.blobs.as_ref()?, args.artefact_key_file.as_ref()?);
-    Some(Arc::new(Shelf(blobs.clone())))
+    Some(Arc::new(BlobArtefacts(blobs.clone())))
 }
 
 /// Waits for a signal or the store's death, then stops in two phases. A second signal ends the

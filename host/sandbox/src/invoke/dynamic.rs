@@ -1,9 +1,8 @@
-//! Calls a dynamic script: one JSON text in, one JSON text out, which is checked before it is
-//! called a result.
+//! Calls a dynamic script: it takes one JSON text and returns one JSON text, which is checked.
 
-use super::classify::{self, Ended};
+use super::classify::{self, GuestEnd};
 use crate::json;
-use crate::state::State;
+use crate::run_state::RunState;
 use wasmill_core::FailureName;
 use wasmtime::Store;
 use wasmtime::component::types::ComponentFunc;
@@ -21,21 +20,24 @@ struct ScriptError {
 type Params<'a> = (&'a str,);
 type Results = (Result<String, ScriptError>,);
 
-/// Is that function the `main` of the interface?
+/// Checks that a function has the type of `main` in the interface.
+///
+/// # Errors
+/// How the type differs.
 pub(crate) fn check_signature(
     function: &ComponentFunc,
-    pre: &InstancePre<State>,
+    pre: &InstancePre<RunState>,
 ) -> wasmtime::Result<()> {
     function.typecheck::<Params<'_>, Results>(&pre.instance_type())
 }
 
 pub(super) async fn call(
-    store: &mut Store<State>,
-    pre: &InstancePre<State>,
+    store: &mut Store<RunState>,
+    pre: &InstancePre<RunState>,
     main: &ComponentExportIndex,
     args: &str,
     limit: u64,
-) -> wasmtime::Result<Ended> {
+) -> wasmtime::Result<GuestEnd> {
     let instance = pre.instantiate_async(&mut *store).await?;
     let function = instance.get_typed_func::<Params<'_>, Results>(&mut *store, main)?;
     store.data_mut().entered = true;
@@ -43,13 +45,13 @@ pub(super) async fn call(
     Ok(match result {
         Ok(text) if text.len() as u64 > limit => classify::result_too_large(limit),
         Ok(text) => match json::value(text) {
-            Ok(json) => Ended::Success(json),
-            Err(fault) => Ended::failure(
+            Ok(json) => GuestEnd::Success(json),
+            Err(error) => GuestEnd::failure(
                 FailureName::InvalidResult,
-                format!("the script's result is not acceptable JSON: {fault}"),
+                format!("the script's result is not acceptable JSON: {error}"),
             ),
         },
-        Err(error) => Ended::Failure(classify::script_error(
+        Err(error) => GuestEnd::Failure(classify::script_error(
             &error.name,
             &error.message,
             error.stack.as_deref(),
