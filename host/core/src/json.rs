@@ -1,7 +1,6 @@
 //! Works on JSON as text. Values are checked but not rewritten, so numbers, order and white space
 //! stay as they were sent.
 
-use crate::args::interpolate::{RESOURCE, VARIABLE};
 use crate::limits::JSON_DEPTH;
 use serde::Deserialize;
 use serde::de::{MapAccess, Visitor};
@@ -14,16 +13,6 @@ use std::fmt;
 pub(crate) fn quote(text: &str) -> String {
     // Writing a string to memory cannot fail.
     serde_json::to_string(text).unwrap_or_default()
-}
-
-/// A text that was not sent as JSON, as a JSON string that is never a reference to a variable or a
-/// resource.
-pub(crate) fn quote_text(text: &str) -> String {
-    let quoted = quote(text);
-    match text.starts_with(VARIABLE) || text.starts_with(RESOURCE) {
-        true => quoted.replacen('$', "\\u0024", 1),
-        false => quoted,
-    }
 }
 
 /// Whether valid JSON has more levels than its readers accept. One level is left for an object that
@@ -180,16 +169,6 @@ mod tests {
         assert_eq!(members.get("z").map(RawValue::get), Some("1E+400"));
         assert_eq!(keys(&members.deduplicated()), ["z=1E+400", "a=null"]);
         assert!(Members::read("[1]").is_err());
-    }
-
-    #[test]
-    fn text_is_never_a_reference() {
-        for text in ["$var:u/a/b", "$res:u/a/\"b\"", "$", "$varu/a", "x$var:u/a/b", ""] {
-            let quoted = quote_text(text);
-            assert_eq!(serde_json::from_str::<String>(&quoted).unwrap(), text);
-            assert_eq!(crate::args::interpolate::references(&quoted), Ok(vec![]));
-        }
-        assert_eq!(quote_text("$var:u/a/b"), r#""\u0024var:u/a/b""#);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! A version that is ready to run: linked once, with its entry and its signature.
 
 use crate::artefact::{Code, Loaded, Pages, TrustedCode};
+use crate::entry::{Entry, check_dynamic_main};
 use crate::inspect::{self, Form};
-use crate::invoke::dynamic;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::run_state::{self, RunState};
 use crate::sanitize;
@@ -19,7 +19,7 @@ use wasmill_core::limits::CompileLimits;
 use wasmill_core::{Digest, Failure, FailureName, Kind, RunLimits};
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{self, Component, ComponentExportIndex};
-use wasmtime::{Engine, Module, ModuleExport};
+use wasmtime::{Engine, Module};
 use wasmtime_wasi::I32Exit;
 
 /// The linkers, one for each binary form. They hold what scripts may import; nothing is linked by
@@ -64,27 +64,6 @@ pub struct Prepared {
     pages: Pages,
     /// How often [`Prepared::release_if_idle`] was called since the last run.
     idle_checks: AtomicU32,
-}
-
-/// The entry of a script, with the index of its export.
-pub(crate) enum Entry {
-    Typed {
-        pre: component::InstancePre<RunState>,
-        main: ComponentExportIndex,
-        signature: Signature,
-    },
-    Dynamic {
-        pre: component::InstancePre<RunState>,
-        main: ComponentExportIndex,
-    },
-    Command {
-        pre: component::InstancePre<RunState>,
-        run: ComponentExportIndex,
-    },
-    Core {
-        pre: wasmtime::InstancePre<RunState>,
-        start: ModuleExport,
-    },
 }
 
 impl fmt::Debug for Prepared {
@@ -199,7 +178,7 @@ impl Prepared {
                     }
                     Kind::Dynamic => {
                         let function = function(&component, Some(&metadata.entry), "main")?;
-                        dynamic::check_signature(&function, &pre).map_err(|error| {
+                        check_dynamic_main(&function, &pre).map_err(|error| {
                             not_callable(&format!(
                                 "\"main\" of {} has another signature than that interface: {}",
                                 metadata.entry,

@@ -4,12 +4,12 @@
 //! No directory is opened, and every socket operation is refused. The interfaces of both are
 //! offered because standard libraries import them.
 
-use crate::invoke::Environment;
 use crate::limiter::LimitExceeded;
 use crate::log::{Lines, LogBuffer};
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::cell::LazyCell;
+use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -183,6 +183,27 @@ struct Text(Arc<str>);
 impl AsRef<[u8]> for Text {
     fn as_ref(&self) -> &[u8] {
         self.0.as_bytes()
+    }
+}
+
+/// Environment variables, made when a script first calls WASI. Many scripts never do.
+#[derive(Clone)]
+pub struct Environment(Arc<dyn Fn() -> Vec<(String, String)> + Send + Sync>);
+
+impl Environment {
+    /// The variables that `variables` returns. It is called at most once in a run.
+    pub fn new(variables: impl Fn() -> Vec<(String, String)> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(variables))
+    }
+
+    fn variables(&self) -> Vec<(String, String)> {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Environment")
     }
 }
 

@@ -1,8 +1,10 @@
 //! The body layer: how a body of each content type becomes arguments.
 
+use super::error::ArgsError;
+use super::interpolate::quote_text;
 use super::layer::{Layer, decoded, encoded, essence, is_json, trimmed};
-use super::{ArgsError, cloudevents, multipart, object};
-use crate::json::{Writer, quote, quote_text};
+use super::{cloudevents, multipart, object};
+use crate::json::{Writer, quote};
 use std::borrow::Cow;
 use std::collections::HashMap;
 

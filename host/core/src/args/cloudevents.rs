@@ -10,12 +10,17 @@
 //!
 //! `wrap_body` does not wrap the metadata, because scripts look for it at the top level.
 
+use super::error::ArgsError;
+use super::interpolate::quote_text;
 use super::layer::{self, Layer};
-use super::{ArgsError, EVENT_HEADER_PREFIX, object};
+use super::object;
 use crate::header;
-use crate::json::{Members, Writer, quote, quote_text};
+use crate::json::{Members, Writer, quote};
 use serde_json::value::RawValue;
 use std::collections::HashSet;
+
+/// The prefix of the headers that hold the attributes of a CloudEvent.
+pub const EVENT_HEADER_PREFIX: &str = "ce-";
 
 /// The attributes that every event must have.
 const REQUIRED: [&str; 4] = ["id", "source", "specversion", "type"];

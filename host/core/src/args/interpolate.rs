@@ -7,7 +7,7 @@
 //! replaced strings stay the same: the text is scanned, and not parsed and written again.
 
 use crate::id::ValuePath;
-use crate::json::too_deep;
+use crate::json::{quote, too_deep};
 use crate::limits::{JSON_DEPTH, REFERENCE_DEPTH, REFERENCES};
 use crate::problem::Problem;
 use crate::scope::{Action, Need};
@@ -19,6 +19,16 @@ use std::ops::Range;
 pub(crate) const VARIABLE: &str = "$var:";
 /// The prefix of a reference to a resource.
 pub(crate) const RESOURCE: &str = "$res:";
+
+/// A text that was not sent as JSON, as a JSON string that is never a reference to a variable or a
+/// resource.
+pub(crate) fn quote_text(text: &str) -> String {
+    let quoted = quote(text);
+    match text.starts_with(VARIABLE) || text.starts_with(RESOURCE) {
+        true => quoted.replacen('$', "\\u0024", 1),
+        false => quoted,
+    }
+}
 
 /// A reference.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

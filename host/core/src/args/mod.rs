@@ -9,25 +9,23 @@
 
 mod body;
 mod cloudevents;
+mod error;
 pub mod interpolate;
 mod layer;
 mod multipart;
 mod object;
 mod query;
 
+pub use cloudevents::EVENT_HEADER_PREFIX;
+pub use error::ArgsError;
 pub use query::QueryError;
 
-use crate::json::quote_text;
 use crate::limits::INCLUDED_NAMES;
-use crate::problem::Problem;
+use interpolate::quote_text;
 use object::Extra;
 use query::RunQuery;
 use std::borrow::Cow;
 use std::collections::HashSet;
-use std::fmt;
-
-/// The prefix of the headers that hold the attributes of a CloudEvent.
-pub const EVENT_HEADER_PREFIX: &str = "ce-";
 
 /// The argument with the attributes of a CloudEvent.
 const METADATA: &str = "WEBHOOK__METADATA__";
@@ -73,36 +71,6 @@ pub struct Parts<'a> {
     pub include_headers: &'a str,
     /// The whole body.
     pub body: &'a [u8],
-}
-
-/// Why the arguments could not be built.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ArgsError {
-    /// A query parameter has a value that is not allowed.
-    Query(QueryError),
-    /// The body (or `payload`) is not valid for its content type.
-    Body(String),
-}
-
-impl fmt::Display for ArgsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ArgsError::Query(error) => error.fmt(f),
-            ArgsError::Body(text) => f.write_str(text),
-        }
-    }
-}
-
-impl From<QueryError> for ArgsError {
-    fn from(error: QueryError) -> Self {
-        ArgsError::Query(error)
-    }
-}
-
-impl From<ArgsError> for Problem {
-    fn from(error: ArgsError) -> Self {
-        Problem::bad_request(error.to_string())
-    }
 }
 
 /// Builds the arguments of one call.

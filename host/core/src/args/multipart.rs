@@ -4,10 +4,11 @@
 //! 2046). A part with a file name is a file; any other part is a text in UTF-8. In names the
 //! percent-encodings that browsers make are decoded: `%22`, `%0D` and `%0A`.
 
-use super::ArgsError;
+use super::error::ArgsError;
+use super::interpolate::quote_text;
 use super::layer::{encoded, essence};
 use crate::header::{is_token, is_value, parameters};
-use crate::json::{Writer, quote_text};
+use crate::json::Writer;
 use crate::limits::{BOUNDARY_CHARS, MULTIPART_PARTS, PART_HEADER_BYTES};
 use percent_encoding::percent_decode_str;
 

@@ -1,6 +1,6 @@
 //! Joins the two layers of arguments into the text of one object.
 
-use super::ArgsError;
+use super::error::ArgsError;
 use super::layer::Layer;
 use crate::json::{Members, Writer, too_deep};
 use crate::limits::JSON_DEPTH;

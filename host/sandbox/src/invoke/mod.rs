@@ -8,17 +8,17 @@
 
 mod classify;
 mod command;
-pub(crate) mod dynamic;
+mod dynamic;
 mod supervise;
 mod typed;
 
+use crate::entry::Entry;
 use crate::log::LogBuffer;
-use crate::prepared::{Entry, Prepared};
+use crate::prepared::Prepared;
 use crate::run_state::{self, RunState};
 use crate::sandbox::Sandbox;
-use crate::wasi::{Capture, LazyWasi, Sink, WasiConfig};
+use crate::wasi::{Capture, Environment, LazyWasi, Sink, WasiConfig};
 use classify::GuestEnd;
-use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use supervise::Supervised;
@@ -42,27 +42,6 @@ pub struct Call {
     pub log: Arc<LogBuffer>,
     /// Cancelling this token ends the run.
     pub cancel: CancellationToken,
-}
-
-/// Environment variables, made when a script first calls WASI. Many scripts never do.
-#[derive(Clone)]
-pub struct Environment(Arc<dyn Fn() -> Vec<(String, String)> + Send + Sync>);
-
-impl Environment {
-    /// The variables that `variables` returns. It is called at most once in a run.
-    pub fn new(variables: impl Fn() -> Vec<(String, String)> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(variables))
-    }
-
-    pub(crate) fn variables(&self) -> Vec<(String, String)> {
-        (self.0)()
-    }
-}
-
-impl fmt::Debug for Environment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Environment")
-    }
 }
 
 /// The end of a run.

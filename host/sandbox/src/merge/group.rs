@@ -7,7 +7,7 @@
 
 use super::items::{CoreInstance, Definition, Item, Items, Origin};
 use super::module::{Entity, Kind, Member, Source, fit_in_one};
-use super::{UNKNOWN, Unmerged};
+use super::unmerged::{UNKNOWN, Unmerged};
 use std::collections::{HashMap, HashSet};
 
 /// Maximum number of core instances that are examined. A run cannot have more.

@@ -1,7 +1,7 @@
 //! The items of a component, with its core instances and their modules.
 
 use super::module::{Entity, Kind, Module, PerKind};
-use super::{MODULES_PASSED, UNKNOWN, Unmerged};
+use super::unmerged::{MODULES_PASSED, UNKNOWN, Unmerged};
 use wasm_encoder::CanonicalFunctionSection;
 use wasm_encoder::reencode::{self, Reencode, ReencodeComponent as _};
 use wasmparser::{

@@ -18,38 +18,19 @@
 mod group;
 mod items;
 mod module;
+mod unmerged;
 mod write;
+
+pub use unmerged::Unmerged;
 
 use group::Group;
 use items::{Item, Items};
-use wasm_encoder::{ComponentSectionId, reencode};
-use wasmparser::{BinaryReaderError, ComponentAlias, ComponentOuterAliasKind, Parser, Payload};
-
-/// Why a component is not merged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not merged: {0}")]
-pub struct Unmerged(&'static str);
-
-impl From<BinaryReaderError> for Unmerged {
-    fn from(_: BinaryReaderError) -> Self {
-        Self("it can't be read")
-    }
-}
-
-impl From<reencode::Error<Unmerged>> for Unmerged {
-    fn from(error: reencode::Error<Unmerged>) -> Self {
-        match error {
-            reencode::Error::UserError(error) => error,
-            _ => Self("it can't be written"),
-        }
-    }
-}
+use unmerged::{MODULES_PASSED, UNKNOWN};
+use wasm_encoder::ComponentSectionId;
+use wasmparser::{ComponentAlias, ComponentOuterAliasKind, Parser, Payload};
 
 const INSTANCE_SECTION: u8 = ComponentSectionId::Instance as u8;
 const START_SECTION: u8 = ComponentSectionId::Start as u8;
-
-const MODULES_PASSED: Unmerged = Unmerged("it passes modules on");
-const UNKNOWN: Unmerged = Unmerged("it refers to something that does not exist");
 
 /// The component with fewer core modules; components within it are merged too. The sandbox compiles
 /// the merged component in place of the upload. A merged component does not prove that the upload

@@ -1,6 +1,6 @@
 //! Core modules: reading one, and merging several into one.
 
-use super::Unmerged;
+use super::unmerged::{UNKNOWN, Unmerged};
 use std::collections::{HashMap, HashSet};
 use wasm_encoder::reencode::{self, Reencode, utils};
 use wasm_encoder::{
@@ -319,8 +319,6 @@ pub(super) fn merge(
     }
     Ok(merging.finish(&exports))
 }
-
-const UNKNOWN: Unmerged = Unmerged("it refers to something that does not exist");
 
 /// The new indices by the old ones.
 type Space = PerKind<Vec<u32>>;

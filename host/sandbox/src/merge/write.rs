@@ -4,7 +4,7 @@
 use super::group::{Group, ItemSet, WholeInstance};
 use super::items::{CoreInstance, Definition, Item, Items, Origin};
 use super::module::{self, Entity, Kind, OUTSIDE, PerKind};
-use super::{UNKNOWN, Unmerged};
+use super::unmerged::{UNKNOWN, Unmerged};
 use std::collections::HashMap;
 use wasm_encoder::reencode::{self, Reencode, ReencodeComponent as _};
 use wasm_encoder::{

@@ -13,22 +13,12 @@
 //! - 64-bit integers are exact numbers. In arguments they may be strings too.
 //! - Floats that are no JSON number are `"NaN"`, `"inf"` and `"-inf"`.
 
+mod names;
 mod read;
 mod write;
 
 pub(crate) use read::{arguments, without_values};
 pub(crate) use write::{WriteError, to_json};
-
-/// A kebab-case name in snake_case.
-fn snake(name: &str) -> String {
-    name.replace('-', "_")
-}
-
-/// True when `given` is `name`, or is `name` in snake_case.
-fn same_name(given: &str, name: &str) -> bool {
-    given.len() == name.len()
-        && given.bytes().zip(name.bytes()).all(|(g, n)| g == n || (n == b'-' && g == b'_'))
-}
 
 #[cfg(test)]
 mod tests;

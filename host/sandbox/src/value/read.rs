@@ -1,6 +1,6 @@
 //! Reads JSON: the argument object of a call becomes the parameters of `main`.
 
-use super::{same_name, snake};
+use super::names::{same_name, snake};
 use crate::sanitize;
 use crate::value_type::{IntType, Signature, ValueType};
 use base64::Engine as _;
