@@ -1,6 +1,8 @@
 //! The borders between the crates, held against what cargo and the sources say.
 
+mod circles;
 mod code;
+mod named_files;
 mod sandbox;
 
 use cargo_metadata::{Metadata, MetadataCommand};
