@@ -13,6 +13,7 @@
 
 use crate::header::{is_token, is_value};
 use crate::json::holds_word;
+use crate::limits::QUOTED_CHARS;
 use crate::outcome::Outcome;
 use crate::problem::{Code, Problem};
 use base64::Engine as _;
@@ -298,11 +299,10 @@ impl<'a> Control<'a> {
 }
 
 fn shorten(text: &str) -> String {
-    const MOST: usize = 60;
-    if text.chars().count() <= MOST {
+    if text.chars().count() <= QUOTED_CHARS {
         text.to_owned()
     } else {
-        text.chars().take(MOST).chain(['…']).collect()
+        text.chars().take(QUOTED_CHARS).chain(['…']).collect()
     }
 }
 

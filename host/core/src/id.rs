@@ -4,6 +4,7 @@
 //! the grammar of paths, a `VersionHash` has 32 bytes, and a `JobId` has the time at which it was
 //! made.
 
+use crate::limits::{NAME_CHARS, PATH_CHARS, PATH_PART_CHARS};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -73,8 +74,8 @@ impl FromStr for WorkspaceId {
     type Err = InvalidName;
     fn from_str(text: &str) -> Result<Self, InvalidName> {
         let what = "workspace";
-        if text.is_empty() || text.len() > 50 {
-            return invalid(what, "must have 1 to 50 characters");
+        if text.is_empty() || text.len() > NAME_CHARS {
+            return invalid(what, format!("must have 1 to {NAME_CHARS} characters"));
         }
         if !text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-')) {
             return invalid(what, "only letters, digits, '_' and '-' are allowed");
@@ -136,8 +137,8 @@ impl FromStr for UserName {
     type Err = InvalidName;
     fn from_str(text: &str) -> Result<Self, InvalidName> {
         let what = "user name";
-        if text.is_empty() || text.len() > 50 {
-            return invalid(what, "must have 1 to 50 characters");
+        if text.is_empty() || text.len() > NAME_CHARS {
+            return invalid(what, format!("must have 1 to {NAME_CHARS} characters"));
         }
         if !text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
             || text.starts_with(['-', '_'])
@@ -154,8 +155,8 @@ impl FromStr for UserName {
 /// Checks the grammar of paths. `firsts` holds the allowed first segments.
 fn check_path(text: &str, firsts: &[&str], first: &str) -> Result<(), InvalidName> {
     let what = "path";
-    if text.len() > 255 {
-        return invalid(what, "must have at most 255 characters");
+    if text.len() > PATH_CHARS {
+        return invalid(what, format!("must have at most {PATH_CHARS} characters"));
     }
     let mut segments = 0usize;
     for segment in text.split('/') {
@@ -166,8 +167,11 @@ fn check_path(text: &str, firsts: &[&str], first: &str) -> Result<(), InvalidNam
         if segment.is_empty() {
             return invalid(what, "has an empty part between slashes");
         }
-        if segment.len() > 100 {
-            return invalid(what, "a part between slashes has more than 100 characters");
+        if segment.len() > PATH_PART_CHARS {
+            return invalid(
+                what,
+                format!("a part between slashes has more than {PATH_PART_CHARS} characters"),
+            );
         }
         if segment == "." || segment == ".." {
             return invalid(what, "'.' and '..' are not allowed as parts");

@@ -2,14 +2,10 @@
 //! timeout.
 
 use crate::id::JobId;
+use crate::limits::{SCHEDULE_SECONDS, TAG_CHARS};
 use crate::queue::RetryPolicy;
 use crate::wire::parse_timestamp;
 use std::time::Duration;
-
-/// Maximum number of characters of a tag.
-const TAG_CHARS: usize = 50;
-/// How far in the future a job may be scheduled, in seconds: ten years.
-const SCHEDULE_SECONDS: i64 = 10 * 365 * 86_400;
 
 /// The options of a call, besides its arguments.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -71,7 +67,9 @@ impl RunOptions {
                     options.tag = Some(if plain {
                         value.into_owned()
                     } else {
-                        return Err(bad("at most 50 letters, digits, '_', '-' and '.'"));
+                        return Err(bad(&format!(
+                            "at most {TAG_CHARS} letters, digits, '_', '-' and '.'"
+                        )));
                     });
                 }
                 "timeout" => {

@@ -13,17 +13,12 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
+use wasmill_core::limits::{SHARED_ARTEFACT_BYTES, SHARED_ARTEFACT_WAIT};
 use wasmill_core::{Digest, HostLimits};
 use wasmtime::Engine;
 
-/// Longest wait for the shared artefacts. Compiling a large script takes as long.
-const SHARED_WAIT: Duration = Duration::from_secs(10);
-/// Bytes of the largest shared artefact that is read. Others may write to the shared artefacts, and
-/// must not be able to fill the memory of this host. The largest artefact seen (Python) has 37 MB.
-const SHARED_LARGEST: u64 = 512 << 20;
 /// Artefacts that are published at the same time. Each is held in memory until it is written.
 const UPLOADS: usize = 2;
 
@@ -120,11 +115,11 @@ impl ArtefactStore {
     /// sealed bytes.
     pub(crate) async fn from_shared(&self, digest: Digest) -> Option<(TrustedCode, Bytes)> {
         let shared = self.inner.shared.as_ref()?;
-        let reading = shared.get(self.inner.seal.engine_id(), digest, SHARED_LARGEST);
-        let found = tokio::time::timeout(SHARED_WAIT, reading).await;
-        let bytes = match found
-            .unwrap_or_else(|_| Err(format!("no answer within {} s", SHARED_WAIT.as_secs())))
-        {
+        let reading = shared.get(self.inner.seal.engine_id(), digest, SHARED_ARTEFACT_BYTES);
+        let found = tokio::time::timeout(SHARED_ARTEFACT_WAIT, reading).await;
+        let bytes = match found.unwrap_or_else(|_| {
+            Err(format!("no answer within {} s", SHARED_ARTEFACT_WAIT.as_secs()))
+        }) {
             Ok(found) => found?,
             Err(error) => {
                 self.inner.counters.shared_failures.fetch_add(1, Ordering::Relaxed);
@@ -183,7 +178,7 @@ impl ArtefactStore {
     /// goes on in a task.
     pub(crate) fn publish(&self, digest: Digest, sealed: Bytes) {
         let Some(shared) =
-            self.inner.shared.clone().filter(|_| sealed.len() as u64 <= SHARED_LARGEST)
+            self.inner.shared.clone().filter(|_| sealed.len() as u64 <= SHARED_ARTEFACT_BYTES)
         else {
             return;
         };

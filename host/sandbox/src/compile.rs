@@ -15,12 +15,10 @@ use std::process::Stdio;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 use tokio::sync::Semaphore;
-use wasmill_core::limits::CompileLimits;
+use wasmill_core::limits::{COMPILER_MESSAGE_BYTES, CompileLimits};
 
 /// Bytes that are read of the standard error of the child, which holds one message.
 const ERROR_BYTES: u64 = 16 << 10;
-/// Bytes of that message that a refusal shows.
-const MESSAGE_BYTES: usize = 600;
 
 /// Compiles scripts in child processes. Limits how many children there are at the same time.
 pub(crate) struct Compiler {
@@ -66,7 +64,8 @@ impl Compiler {
                 )));
             }
         };
-        let message = sanitize::escaped(sanitize::lossy(&end.errors).trim(), MESSAGE_BYTES);
+        let message =
+            sanitize::escaped(sanitize::lossy(&end.errors).trim(), COMPILER_MESSAGE_BYTES);
         match (end.code, end.signal) {
             (Some(0), _) if end.output.starts_with(b"\x7fELF") => Ok(end.output),
             (Some(0), _) => {

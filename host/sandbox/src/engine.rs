@@ -7,7 +7,10 @@
 use std::hash::{Hash as _, Hasher};
 use std::num::NonZeroUsize;
 use std::time::Duration;
-use wasmill_core::limits::BACKTRACE_FRAMES;
+use wasmill_core::limits::{
+    BACKTRACE_FRAMES, CORE_INSTANCES_PER_RUN, MEMORIES_PER_RUN, TABLES_PER_MODULE, TABLES_PER_RUN,
+    WASM_STACK_BYTES,
+};
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, ModuleVersionStrategy, OptLevel,
     PoolingAllocationConfig, WasmBacktraceDetails,
@@ -23,16 +26,6 @@ pub(crate) const CODE_VERSION: &str = "48.0.8-wasmill.5";
 /// one to two ticks.
 pub(crate) const TICK: Duration = Duration::from_millis(5);
 
-/// Core instances of one run. The largest guest seen (Python) has 14 before its modules are merged.
-pub(crate) const CORE_INSTANCES_PER_RUN: u32 = 32;
-/// Memories of one run. The largest guest seen (QuickJS) has 2.
-pub(crate) const MEMORIES_PER_RUN: u32 = 8;
-/// Tables of one run. The largest guest seen has 2.
-pub(crate) const TABLES_PER_RUN: u32 = 16;
-
-/// Bytes of stack for the wasm part of a call. Deep recursion traps before the stack of the thread
-/// ends.
-const WASM_STACK: usize = 512 << 10;
 /// Bytes of stack for a call: the wasm part, and the host functions that it calls.
 const CALL_STACK: usize = 2 << 20;
 
@@ -79,7 +72,7 @@ fn code_settings() -> Result<Config, wasmtime::Error> {
 /// The settings of the host, which also runs code.
 fn run_settings() -> Result<Config, wasmtime::Error> {
     let mut config = code_settings()?;
-    config.max_wasm_stack(WASM_STACK);
+    config.max_wasm_stack(WASM_STACK_BYTES);
     config.async_stack_size(CALL_STACK);
     // The length of a backtrace is limited because an endless recursion has an endless one.
     config.wasm_backtrace_max_frames(NonZeroUsize::new(BACKTRACE_FRAMES));
@@ -101,8 +94,7 @@ fn pool(runs: u32) -> PoolingAllocationConfig {
     pool.max_core_instances_per_component(CORE_INSTANCES_PER_RUN);
     pool.max_memories_per_component(MEMORIES_PER_RUN);
     pool.max_tables_per_component(TABLES_PER_RUN);
-    // A core module that is run as it is has one memory; a few have a second table.
-    pool.max_tables_per_module(4);
+    pool.max_tables_per_module(TABLES_PER_MODULE);
     // Elements of one table. All tables of a run together have at most `RunLimits::table_elements`.
     pool.table_elements(wasmill_core::RunLimits::default().table_elements as usize);
     // Returning the pages of a used memory one by one takes long. One system call (Linux 6.7 and

@@ -6,9 +6,9 @@
 //! every language aborts when a memory cannot grow. The caller would then read "unreachable"
 //! instead of "out of memory".
 
-use crate::engine;
 use std::fmt;
 use wasmill_core::RunLimits;
+use wasmill_core::limits::{CORE_INSTANCES_PER_RUN, MEMORIES_PER_RUN, TABLES_PER_RUN};
 use wasmtime::ResourceLimiter;
 
 /// Bytes that the engine allocates for one table element: a pointer.
@@ -164,15 +164,15 @@ impl ResourceLimiter for Limiter {
     }
 
     fn instances(&self) -> usize {
-        engine::CORE_INSTANCES_PER_RUN as usize
+        CORE_INSTANCES_PER_RUN as usize
     }
 
     fn tables(&self) -> usize {
-        engine::TABLES_PER_RUN as usize
+        TABLES_PER_RUN as usize
     }
 
     fn memories(&self) -> usize {
-        engine::MEMORIES_PER_RUN as usize
+        MEMORIES_PER_RUN as usize
     }
 }
 

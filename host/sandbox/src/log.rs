@@ -10,12 +10,7 @@ use bytes::Bytes;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
-
-/// Bytes of an incomplete line that are held back. A longer line is written to the log in parts.
-const LINE_BYTES: usize = 8 << 10;
-
-/// Bytes of the end of a stream that are kept for the message of a failure.
-const TAIL_BYTES: usize = 2 << 10;
+use wasmill_core::limits::{LOG_LINE_BYTES, STDERR_TAIL_BYTES};
 
 /// The log of one run, up to a limit. The run appends to it; followers read it at the same time.
 pub struct LogBuffer {
@@ -176,7 +171,7 @@ impl Lines {
             self.flush(log);
         }
         self.pending.extend_from_slice(rest);
-        if self.pending.len() > LINE_BYTES {
+        if self.pending.len() > LOG_LINE_BYTES {
             self.flush_characters(log);
         }
     }
@@ -208,8 +203,8 @@ impl Lines {
     }
 
     fn remember(&mut self, bytes: &[u8]) {
-        let new = bytes.get(bytes.len().saturating_sub(TAIL_BYTES)..).unwrap_or(bytes);
-        let excess = (self.tail.len() + new.len()).saturating_sub(TAIL_BYTES);
+        let new = bytes.get(bytes.len().saturating_sub(STDERR_TAIL_BYTES)..).unwrap_or(bytes);
+        let excess = (self.tail.len() + new.len()).saturating_sub(STDERR_TAIL_BYTES);
         self.tail.drain(..excess.min(self.tail.len()));
         self.tail.extend_from_slice(new);
     }

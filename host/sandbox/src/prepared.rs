@@ -15,7 +15,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
-use wasmill_core::limits::CompileLimits;
+use wasmill_core::limits::{CompileLimits, REFUSAL_DETAIL_BYTES};
 use wasmill_core::{Digest, Failure, FailureName, Kind, RunLimits};
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{self, Component, ComponentExportIndex};
@@ -236,7 +236,7 @@ fn core(module: &Module, entry: &str, linkers: &Linkers) -> Result<Entry, Refusa
             RefusalCode::ForbiddenImport,
             format!(
                 "the script cannot be linked: {}",
-                sanitize::escaped(&format!("{error:#}"), 300)
+                sanitize::escaped(&format!("{error:#}"), REFUSAL_DETAIL_BYTES)
             ),
         )
     })?;
@@ -317,7 +317,7 @@ fn unlinkable(component: &Component, error: &wasmtime::Error) -> Refusal {
         .map(|(name, _)| name)
         .collect();
     if foreign.is_empty() {
-        let detail = sanitize::escaped(&format!("{error:#}"), 300);
+        let detail = sanitize::escaped(&format!("{error:#}"), REFUSAL_DETAIL_BYTES);
         return Refusal::new(
             RefusalCode::ForbiddenImport,
             format!("the script asks for something of WASI that is not offered here: {detail}"),

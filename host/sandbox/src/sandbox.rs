@@ -21,12 +21,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use tokio::task::spawn_blocking;
+use wasmill_core::limits::{REFUSAL_DETAIL_BYTES, REFUSAL_KEPT};
 use wasmill_core::{Digest, HostLimits, Kind};
 use wasmtime::Engine;
 
-/// How long a refusal of the compiler is kept. Long enough to stop many uploads of the same script,
-/// short enough that a refusal of an overloaded host is forgotten soon.
-const REFUSALS_KEPT: Duration = Duration::from_secs(60);
 /// Time between two searches for versions that nobody calls.
 const IDLE_CHECK_PERIOD: Duration = Duration::from_secs(10);
 /// Maximum number of refusals that are kept.
@@ -121,7 +119,7 @@ impl Sandbox {
             .build();
         let refused = moka::sync::Cache::builder()
             .max_capacity(REFUSAL_COUNT)
-            .time_to_live(REFUSALS_KEPT)
+            .time_to_live(REFUSAL_KEPT)
             .build();
         let sandbox = Arc::new(Self {
             environment: environment.into(),
@@ -330,7 +328,7 @@ impl Sandbox {
         // The compiler has accepted the script. Loading fails when a run may not have as many
         // memories or tables as the script has.
         let loaded = loaded.map_err(|error| {
-            let detail = crate::sanitize::escaped(&format!("{error:#}"), 300);
+            let detail = crate::sanitize::escaped(&format!("{error:#}"), REFUSAL_DETAIL_BYTES);
             Refusal::new(
                 RefusalCode::TooComplex,
                 format!("the script needs more than a run may have: {detail}"),

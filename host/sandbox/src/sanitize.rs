@@ -6,13 +6,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
-
-/// Characters of a quoted value or name; the rest is left out. A reader recognises a value by
-/// fewer.
-const QUOTED_CHARS: usize = 60;
-
-/// Names listed in one message; further names are only counted.
-const LISTED_NAMES: usize = 20;
+use wasmill_core::limits::{LISTED_NAMES, QUOTED_CHARS};
 
 /// True for characters that change how other text is shown: control characters except newline and
 /// tab, and characters that reorder text or break lines.

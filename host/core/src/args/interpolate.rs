@@ -8,7 +8,7 @@
 
 use crate::id::ValuePath;
 use crate::json::{quote, too_deep};
-use crate::limits::{JSON_DEPTH, REFERENCE_DEPTH, REFERENCES};
+use crate::limits::{JSON_DEPTH, QUOTED_REFERENCE_CHARS, REFERENCE_DEPTH, REFERENCES};
 use crate::problem::Problem;
 use crate::scope::{Action, Need};
 use std::collections::{HashMap, HashSet};
@@ -62,7 +62,7 @@ impl fmt::Display for Reference {
 /// Why a reference is refused without looking up its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BadReference {
-    /// The text after `$var:` or `$res:` is not a valid path. `text` is cut to 100 characters.
+    /// The text after `$var:` or `$res:` is not a valid path. `text` is cut to `QUOTED_REFERENCE_CHARS`.
     Path {
         /// The reference as it was sent.
         text: String,
@@ -283,7 +283,7 @@ fn references_with_ranges(
             Ok(path) => Ok((range, kind(path))),
             Err(error) => {
                 let error: crate::InvalidName = error;
-                let text = text.chars().take(100).collect();
+                let text = text.chars().take(QUOTED_REFERENCE_CHARS).collect();
                 Err(BadReference::Path { text, reason: error.reason })
             }
         })

@@ -1,5 +1,6 @@
 //! When a failed delivery is tried again, and when it is given up.
 
+use crate::limits::RECEIVER_WAIT;
 use std::time::Duration;
 
 /// The waits between attempts in seconds, for the default base: 5 s, 30 s, 2 min, 10 min, 1 h, 3 h,
@@ -10,8 +11,6 @@ const STEPS: [u64; 10] = [5, 30, 120, 600, 3_600, 10_800, 21_600, 43_200, 86_400
 const HORIZON: u64 = 3 * 86_400;
 /// The default of the first wait. The other waits are multiples of it.
 const BASE: Duration = Duration::from_secs(5);
-/// The longest wait that a receiver may ask for.
-const LONGEST_WISH: Duration = Duration::from_secs(86_400);
 
 /// The schedule of attempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +53,7 @@ impl Backoff {
             return None;
         }
         let wait = step.mul_f64(0.8 + 0.4 * f64::from(random) / f64::from(u32::MAX));
-        Some(wait.max(wish.unwrap_or_default().min(LONGEST_WISH)))
+        Some(wait.max(wish.unwrap_or_default().min(RECEIVER_WAIT)))
     }
 
     fn scaled(&self, seconds: u64) -> Duration {
@@ -110,7 +109,7 @@ mod tests {
         assert_eq!(wait(1, 60).as_secs(), 60);
         // Never sooner than the schedule has it.
         assert!(wait(3, 60) > Duration::from_secs(110));
-        assert_eq!(wait(1, u64::MAX), LONGEST_WISH);
+        assert_eq!(wait(1, u64::MAX), RECEIVER_WAIT);
     }
 
     #[test]
@@ -140,7 +139,7 @@ mod tests {
             if let Some(wait) = wait {
                 let step = backoff.scaled(STEPS[attempts as usize - 1]);
                 prop_assert!(wait >= step.mul_f64(0.799));
-                prop_assert!(wait <= step.mul_f64(1.201).max(LONGEST_WISH));
+                prop_assert!(wait <= step.mul_f64(1.201).max(RECEIVER_WAIT));
             }
         }
 

@@ -3,13 +3,11 @@
 
 use crate::refusal::{Refusal, RefusalCode};
 use crate::sanitize;
-use wasmill_core::limits::CompileLimits;
+use wasmill_core::limits::{CompileLimits, OUTLINE_NAMES, REFUSAL_DETAIL_BYTES};
 use wasmparser::{
     BinaryReaderError, ComponentExternalKind, Encoding, ExternalKind, Parser, Payload,
 };
 
-/// Names that are kept of imports, and of exports. The others are only counted.
-const NAMES_KEPT: usize = 1_000;
 /// The custom section with the schema that a script brings along.
 const SCHEMA_SECTION: &str = "wasmill:schema";
 
@@ -97,7 +95,7 @@ pub(super) fn read(wasm: &[u8], limits: &CompileLimits) -> Result<Outline, Refus
                     let function = export.kind == ExternalKind::Func;
                     // The entry must be kept even when more names come before it.
                     if function && export.name == "_start" {
-                        outline.exports.truncate(NAMES_KEPT - 1);
+                        outline.exports.truncate(OUTLINE_NAMES - 1);
                     }
                     keep(&mut outline.exports, || Item {
                         name: export.name.to_owned(),
@@ -137,7 +135,7 @@ fn component_item(name: &str, kind: ComponentExternalKind) -> Item {
 }
 
 fn keep(items: &mut Vec<Item>, item: impl FnOnce() -> Item) {
-    if items.len() < NAMES_KEPT {
+    if items.len() < OUTLINE_NAMES {
         items.push(item());
     }
 }
@@ -205,7 +203,7 @@ fn complex(what: String) -> Refusal {
 }
 
 fn malformed(error: BinaryReaderError) -> Refusal {
-    let message = sanitize::escaped(error.message(), 300);
+    let message = sanitize::escaped(error.message(), REFUSAL_DETAIL_BYTES);
     Refusal::new(
         RefusalCode::Malformed,
         format!("the file is damaged: {message} (at byte {})", error.offset()),

@@ -5,16 +5,15 @@ use crate::limiter::{LimitExceeded, mib};
 use crate::sanitize;
 use serde_json::value::RawValue;
 use std::fmt::Write as _;
-use wasmill_core::limits::{BACKTRACE_FRAMES, FAILURE_TEXT_BYTES};
+use wasmill_core::limits::{
+    BACKTRACE_FRAMES, BACKTRACE_NAME_BYTES, FAILURE_NAME_BYTES, FAILURE_TEXT_BYTES,
+    TRAP_DETAIL_BYTES,
+};
 use wasmill_core::{Failure, FailureName, Outcome, RunLimits};
 use wasmtime::component::ResourceTableError;
 use wasmtime::{Error, PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
-/// Bytes of the name that a script gives to its error.
-const NAME_BYTES: usize = 100;
-/// Bytes of the name of one function in a backtrace. Names of generic functions can be very long.
-const FUNCTION_BYTES: usize = 200;
 /// A full backtrace with at most this many different functions is a recursion.
 const RECURSION_FUNCTIONS: usize = 8;
 
@@ -64,7 +63,7 @@ pub(super) fn timeout(limits: &RunLimits) -> GuestEnd {
 /// A failure in the words of the script, cut to a size that can be shown.
 pub(super) fn script_error(name: &str, message: &str, stack: Option<&str>) -> Failure {
     let mut failure = Failure::new(
-        FailureName::Script(sanitize::escaped(name, NAME_BYTES)),
+        FailureName::Script(sanitize::escaped(name, FAILURE_NAME_BYTES)),
         sanitize::escaped(message, FAILURE_TEXT_BYTES),
     );
     failure.stack = stack.map(|stack| sanitize::escaped(stack, FAILURE_TEXT_BYTES));
@@ -126,7 +125,7 @@ pub(super) fn error(error: &Error, entered: bool, errors: &str, limits: &RunLimi
     // What is left: the guest broke a rule of the component model, or a host function refused
     // something. A result that breaks a rule is found after the guest has returned, so there is no
     // backtrace.
-    let detail = sanitize::escaped(&error.root_cause().to_string(), 500);
+    let detail = sanitize::escaped(&error.root_cause().to_string(), TRAP_DETAIL_BYTES);
     if entered || trace.is_some_and(|trace| !trace.frames().is_empty()) || is_bound(&detail) {
         return failure(FailureName::Trap, detail);
     }
@@ -187,7 +186,7 @@ fn stack(trace: &WasmBacktrace) -> Option<String> {
             // crates.
             Some(name) => out.push_str(&sanitize::escaped(
                 &format!("{:#}", rustc_demangle::demangle(name)),
-                FUNCTION_BYTES,
+                BACKTRACE_NAME_BYTES,
             )),
             None => drop(write!(out, "<function {}>", frame.func_index())),
         }

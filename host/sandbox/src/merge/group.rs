@@ -9,9 +9,10 @@ use super::items::{CoreInstance, Definition, Item, Items, Origin};
 use super::module::{Entity, Kind, Member, Source, fit_in_one};
 use super::unmerged::{UNKNOWN, Unmerged};
 use std::collections::{HashMap, HashSet};
+use wasmill_core::limits::CORE_INSTANCES_PER_RUN;
 
 /// Maximum number of core instances that are examined. A run cannot have more.
-const INSTANCES: usize = crate::engine::CORE_INSTANCES_PER_RUN as usize;
+const INSTANCES: usize = CORE_INSTANCES_PER_RUN as usize;
 
 /// A set of instances and entities.
 #[derive(Default)]

@@ -8,6 +8,7 @@ use wasm_encoder::{
     ExportKind, ExportSection, FunctionSection, GlobalSection, ImportSection, Instruction,
     MemorySection, NameMap, NameSection, StartSection, TableSection, TypeSection,
 };
+use wasmill_core::limits::TABLES_PER_MODULE;
 use wasmparser::{
     CompositeInnerType, ConstExpr, Data, DataKind, Element, ElementItems, ElementKind,
     ExternalKind, FunctionBody, Global, Import, KnownCustom, MemoryType, Name, Operator,
@@ -276,15 +277,15 @@ pub(super) struct Member<'m, 'a> {
 /// the outside imports of the first member, then those of the second, and so on.
 pub(super) const OUTSIDE: &str = "";
 
-/// Limits of the engine on one module, besides one memory.
-const TABLES: usize = 4;
+/// Bytes that the engine allocates for the functions, imports and globals of one instance. The
+/// engine allows a little more.
 const INSTANCE_BYTES: usize = 900 << 10;
 
 /// Whether the engine would accept the content of the modules as one module.
 pub(super) fn fit_in_one(modules: &[&Module<'_>]) -> bool {
     let sum = |of: fn(&Module<'_>) -> usize| modules.iter().map(|module| of(module)).sum::<usize>();
     sum(|module| module.memories.len()) <= 1
-        && sum(|module| module.tables.len()) <= TABLES
+        && sum(|module| module.tables.len()) <= TABLES_PER_MODULE as usize
         && sum(|module| module.instance_bytes()) <= INSTANCE_BYTES
 }
 

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::alphabet::{STANDARD, URL_SAFE};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::{Map, Value};
-use wasmill_core::limits::JSON_VALUES;
+use wasmill_core::limits::{IGNORED_NAMES, JSON_VALUES, LISTED_NAMES};
 use wasmtime::component::Val;
 
 /// The largest integer up to which a 64-bit float represents every integer.
@@ -31,13 +31,10 @@ pub(crate) struct Arguments {
     /// One value for each parameter.
     pub(crate) values: Vec<Val>,
     /// Names in the argument object that neither the signature nor a record in it has, at most
-    /// [`MAX_IGNORED_NAMES`] of them. They are no error, because the senders of webhooks add
+    /// [`IGNORED_NAMES`] of them. They are no error, because the senders of webhooks add
     /// members. They are written to the log, so that the author of a script finds a misspelt name.
     pub(crate) ignored: Vec<String>,
 }
-
-/// The maximum number of ignored names that are kept.
-const MAX_IGNORED_NAMES: usize = 10;
 
 /// Reads the parameters of a call from the text of one JSON object.
 ///
@@ -135,7 +132,7 @@ impl Reader {
         known: impl Iterator<Item = &'a String> + Clone,
     ) {
         let unknown = object.keys().filter(|key| !known.clone().any(|name| same_name(key, name)));
-        let room = MAX_IGNORED_NAMES.saturating_sub(self.ignored.len());
+        let room = IGNORED_NAMES.saturating_sub(self.ignored.len());
         self.ignored.extend(unknown.take(room).map(|key| sanitize::excerpt(key)));
     }
 
@@ -273,7 +270,7 @@ impl Reader {
                     format!("\"{name}\"")
                 }
             });
-            format!("one of {}", cases.take(20).collect::<Vec<_>>().join(", "))
+            format!("one of {}", cases.take(LISTED_NAMES).collect::<Vec<_>>().join(", "))
         };
         let (given, payload) = match single(value) {
             Ok(pair) => pair,
