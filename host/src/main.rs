@@ -23,7 +23,7 @@ mod resolve;
 mod run;
 mod serve;
 mod settings;
-mod shelf;
+mod shared_artefacts;
 mod stop;
 mod store_errors;
 mod values;

@@ -32,7 +32,7 @@ pub(crate) fn sandbox(folder: &std::path::Path) -> Result<Arc<Sandbox>> {
         limits: HostLimits::default(),
         cache_dir: folder.join("artefacts"),
         artefact_key: [7; 32],
-        shelf: None,
+        shared_artefacts: None,
         compiler: std::env::current_exe()?,
         environment: Vec::new(),
     })?)

@@ -1,18 +1,19 @@
-//! A run's outcome as the answer to a synchronous call: status, headers and body. Pure; what cannot
-//! be sent is a problem.
+//! The answer to a synchronous call, made from the outcome of the run: status, headers and body. An
+//! answer that cannot be sent becomes a problem.
 //!
-//! A result is the body as it is, unless it is an object with control keys (`windmill_status_code`,
-//! `windmill_content_type`, `windmill_headers`, each also as `wm_...`): then they steer the answer
-//! and the body is its
-//! `result`.
+//! Usually the result is the body. A result that is an object with control keys decides about the
+//! answer: `windmill_status_code`, `windmill_content_type` and `windmill_headers`, each also as
+//! `wm_...`. The body is then its `result`.
 //!
 //! A failure is answered in the same way. Without control keys beside its error (see
-//! [`crate::outcome`]) its whole result is the body; with them the body is `result`, or `{"error":
-//! ...}` when that is absent or null. Unless they say otherwise, the status is the one for
-//! failures. A *successful* result that has an `error` beside control keys is nothing special.
+//! [`crate::outcome`]) its whole result is the body. With control keys the body is `result`, or
+//! `{"error": ...}` when `result` is absent or null. Unless the control keys set another status,
+//! the answer has the status of failures. A *successful* result that has an `error` beside control
+//! keys is answered like any other.
 
 use crate::header::{is_token, is_value};
 use crate::json::holds_word;
+use crate::limits::QUOTED_CHARS;
 use crate::outcome::Outcome;
 use crate::problem::{Code, Problem};
 use base64::Engine as _;
@@ -22,27 +23,28 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-/// A header's name or value: the host's own need no memory of their own.
+/// The name or value of a header. Names and values of the host are constants, so they are not
+/// allocated.
 pub type Text = Cow<'static, str>;
 
-/// An answer ready to be sent.
+/// An answer that is ready to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// 200 to 599.
     pub status: u16,
-    /// Lower-case names with values that hold no control characters.
+    /// Names in lower case, and values without control characters.
     pub headers: Vec<(Text, Text)>,
-    /// Empty where the status allows none.
+    /// Empty when the status allows no body.
     pub body: Vec<u8>,
 }
 
-/// What the operator decided about answers.
+/// The settings of the operator about answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
-    /// Status of a failed run. 200 unless set, as the webhook contract has it.
+    /// The status of a failed run. Default 200, by the webhook contract.
     pub failure_status: u16,
-    /// Whether webhooks have an origin of their own, apart from the page's: then cookies, HSTS and
-    /// the content security policy are the script's business.
+    /// Whether webhooks have an origin of their own, and do not share the origin of the web page. A
+    /// script may then set cookies, HSTS and the content security policy.
     pub own_origin: bool,
 }
 
@@ -54,7 +56,8 @@ impl Default for Policy {
 
 const JSON: &str = "application/json";
 
-/// Never a script's to set: they belong to the connection (RFC 9110, 7.6.1) or to the host.
+/// Headers that a script may not set. They belong to the connection (RFC 9110, 7.6.1) or to the
+/// host.
 const REFUSED: &[&str] = &[
     "connection",
     "content-length",
@@ -69,14 +72,14 @@ const REFUSED: &[&str] = &[
     "x-content-type-options",
 ];
 
-/// Act on the whole origin, so allowed only where the origin is not shared with the page.
+/// Headers that affect the whole origin. A script may set them only when the origin is not shared.
 const REFUSED_ON_SHARED_ORIGIN: &[&str] =
     &["set-cookie", "strict-transport-security", "clear-site-data", "service-worker-allowed"];
 
 /// The answer to a synchronous call.
 ///
 /// # Errors
-/// `Code::InvalidAnswer` when the control keys ask for something that cannot be sent.
+/// `Code::InvalidAnswer` when the control keys ask for an answer that cannot be sent.
 pub fn answer(outcome: &Outcome, policy: &Policy) -> Result<Answer, Problem> {
     finished(
         match outcome {
@@ -89,10 +92,11 @@ pub fn answer(outcome: &Outcome, policy: &Policy) -> Result<Answer, Problem> {
     )
 }
 
-/// The same of a run that ended elsewhere: its result as it was stored, and whether it failed.
+/// The answer to a call whose run ended on another node: made from the stored result, and whether
+/// the run failed.
 ///
 /// # Errors
-/// As of `answer`.
+/// As of [`answer`].
 pub fn answer_stored(result: &RawValue, failed: bool, policy: &Policy) -> Result<Answer, Problem> {
     let error = failed.then(|| match crate::json::part(result, "error") {
         Some(error) => RawValue::from_string(format!("{{\"error\":{}}}", error.get()))
@@ -110,7 +114,7 @@ fn finished(mut answer: Answer, policy: &Policy) -> Result<Answer, Problem> {
     Ok(answer)
 }
 
-/// A result with its control keys heard; `error` is what a failure answers in place of an absent
+/// The answer with the control keys of a result applied. `error` is the body of a failure without a
 /// `result`.
 fn steered(
     result: &RawValue,
@@ -128,7 +132,7 @@ fn steered(
     })
 }
 
-/// What a script returns is never trusted with the page's origin.
+/// Adds the headers that keep a script's answer from acting with the rights of the page's origin.
 fn harden(answer: &mut Answer, policy: &Policy) {
     answer.headers.push(("x-content-type-options".into(), "nosniff".into()));
     if !answer.headers.iter().any(|(name, _)| name == "cache-control") {
@@ -140,7 +144,7 @@ fn harden(answer: &mut Answer, policy: &Policy) {
     }
 }
 
-/// The keys of a steering result, not yet checked.
+/// The control keys of a result, not checked yet.
 #[derive(Debug, Default, Deserialize)]
 struct Control<'a> {
     #[serde(borrow, default, alias = "wm_status_code")]
@@ -295,11 +299,10 @@ impl<'a> Control<'a> {
 }
 
 fn shorten(text: &str) -> String {
-    const MOST: usize = 60;
-    if text.chars().count() <= MOST {
+    if text.chars().count() <= QUOTED_CHARS {
         text.to_owned()
     } else {
-        text.chars().take(MOST).chain(['…']).collect()
+        text.chars().take(QUOTED_CHARS).chain(['…']).collect()
     }
 }
 

@@ -1,30 +1,30 @@
-//! Values of header fields taken apart: parameters, quoted strings, percent-encoding. Whatever does
-//! not parse is `None`.
+//! Parses the values of header fields: parameters, quoted strings, percent-encoding. `None` means
+//! that a value cannot be parsed.
 
 use percent_encoding::percent_decode;
 use std::borrow::Cow;
 
-/// RFC 9110, 5.6.2: the bytes that a header's or a parameter's name may have.
+/// RFC 9110, 5.6.2: the bytes that the name of a header or a parameter may have.
 fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// Whether a text may be a header's or a parameter's name.
+/// Whether a text may be the name of a header or a parameter.
 pub(crate) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(is_token_byte)
 }
 
-/// Whether a text can stand as a header's value: no line breaks and no control characters, except
-/// for the tab.
+/// Whether a text may be the value of a header: it has no line breaks, and no control characters
+/// except the tab.
 pub(crate) fn is_value(text: &str) -> bool {
     text.bytes().all(|byte| byte == b'\t' || (byte >= 0x20 && byte != 0x7f))
 }
 
-/// The parameters behind the first `;` of a header's value, names in lower case, quoted values
-/// without their quotes.
+/// The parameters after the first `;` of a header's value. Names are in lower case; quoted values
+/// have no quotes.
 ///
-/// Within quotes a backslash escapes a quote or another backslash and stands for itself otherwise:
-/// some senders of file names escape nothing at all.
+/// Within quotes a backslash escapes a quote or a backslash. Before any other character it is an
+/// ordinary character, because some senders of file names do not escape.
 pub(crate) fn parameters(value: &str) -> Option<Vec<(String, String)>> {
     let mut found = Vec::new();
     let mut rest = match value.split_once(';') {
@@ -59,7 +59,7 @@ pub(crate) fn parameters(value: &str) -> Option<Vec<(String, String)>> {
     Some(found)
 }
 
-/// What stands before the closing quote, and what follows it.
+/// The text before the closing quote, and the text after it.
 fn unquoted(text: &str) -> Option<(String, &str)> {
     let mut value = String::new();
     let mut rest = text.chars();
@@ -73,10 +73,10 @@ fn unquoted(text: &str) -> Option<(String, &str)> {
     None
 }
 
-/// An attribute of an event in a header, by the CloudEvents HTTP binding 1.0, 3.1.3.2: double
-/// quotes around the whole of it or a part are undone with their backslash escapes, then one round
-/// of percent-decoding. `None` when a quote is left open or the bytes are not UTF-8; a percent sign
-/// without two hex digits stands for itself.
+/// An attribute of an event in a header, by the CloudEvents HTTP binding 1.0, 3.1.3.2. First the
+/// double quotes around the value or a part of it are removed, with their backslash escapes; then
+/// the value is percent-decoded once. `None` when a quote is not closed or the bytes are not UTF-8.
+/// A percent sign without two hex digits stays.
 pub(crate) fn attribute(value: &[u8]) -> Option<String> {
     let mut plain = Cow::Borrowed(value);
     if value.contains(&b'"') {

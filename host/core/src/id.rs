@@ -1,21 +1,22 @@
-//! The names of things, as types that can only hold a valid one.
+//! Names and ids as types that hold only valid values.
 //!
-//! No `String` crosses a module border as an identifier: a `ScriptPath` has been checked against
-//! its grammar, a
-//! `VersionHash` is 32 bytes, a `JobId` knows its own creation time.
+//! Modules of this project pass these types to each other, and no `String`. A `ScriptPath` follows
+//! the grammar of paths, a `VersionHash` has 32 bytes, and a `JobId` has the time at which it was
+//! made.
 
+use crate::limits::{NAME_CHARS, PATH_CHARS, PATH_PART_CHARS};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// Why a text is not the name it was taken for. The text says what was expected.
+/// Why a text is not a valid name. The `Display` text tells what was expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidName {
-    /// What it was taken for: `workspace`, `path`, `hash`, `job id`.
+    /// What the text was read as: `workspace`, `path`, `hash`, `job id`.
     pub what: &'static str,
-    /// What is wrong with it and what is allowed.
+    /// What is wrong with the text, and what is allowed.
     pub reason: String,
 }
 
@@ -63,7 +64,7 @@ macro_rules! text_id {
     };
 }
 
-/// A tenant's name: 1 to 50 of `a-z A-Z 0-9 _ -`, beginning with a letter or digit.
+/// The name of a workspace: 1 to 50 of `a-z A-Z 0-9 _ -`. The first character is a letter or digit.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct WorkspaceId(Arc<str>);
@@ -73,8 +74,8 @@ impl FromStr for WorkspaceId {
     type Err = InvalidName;
     fn from_str(text: &str) -> Result<Self, InvalidName> {
         let what = "workspace";
-        if text.is_empty() || text.len() > 50 {
-            return invalid(what, "must have 1 to 50 characters");
+        if text.is_empty() || text.len() > NAME_CHARS {
+            return invalid(what, format!("must have 1 to {NAME_CHARS} characters"));
         }
         if !text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-')) {
             return invalid(what, "only letters, digits, '_' and '-' are allowed");
@@ -86,11 +87,11 @@ impl FromStr for WorkspaceId {
     }
 }
 
-/// A script's path: `u/<user>/<name>` or `f/<folder>/<name>`, where the name may contain further
+/// The path of a script: `u/<user>/<name>` or `f/<folder>/<name>`. The name may have further
 /// slashes.
 ///
-/// Segments are 1 to 100 of `a-z A-Z 0-9 _ - . @`, never `.` or `..`; the whole has at most 255
-/// bytes. A path is a key, never a file name.
+/// Each segment has 1 to 100 of `a-z A-Z 0-9 _ - . @`, and is not `.` or `..`. The path has at most
+/// 255 bytes. A path is a key and never the name of a file.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ScriptPath(Arc<str>);
@@ -108,7 +109,7 @@ impl FromStr for ScriptPath {
     }
 }
 
-/// A variable's or a resource's path: as a script's, or `g/<group>/<name>`.
+/// The path of a variable or resource: as of a script, or `g/<group>/<name>`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ValuePath(Arc<str>);
@@ -126,8 +127,8 @@ impl FromStr for ValuePath {
     }
 }
 
-/// A user's name, which is also the `<user>` of `u/<user>/...`: 1 to 50 of `a-z A-Z 0-9 _ -`,
-/// beginning with a letter or digit.
+/// The name of a user, also the `<user>` in `u/<user>/...`: 1 to 50 of `a-z A-Z 0-9 _ -`. The first
+/// character is a letter or digit.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UserName(Arc<str>);
 text_id!(UserName);
@@ -136,8 +137,8 @@ impl FromStr for UserName {
     type Err = InvalidName;
     fn from_str(text: &str) -> Result<Self, InvalidName> {
         let what = "user name";
-        if text.is_empty() || text.len() > 50 {
-            return invalid(what, "must have 1 to 50 characters");
+        if text.is_empty() || text.len() > NAME_CHARS {
+            return invalid(what, format!("must have 1 to {NAME_CHARS} characters"));
         }
         if !text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
             || text.starts_with(['-', '_'])
@@ -151,11 +152,11 @@ impl FromStr for UserName {
     }
 }
 
-/// The grammar of paths: `firsts` are the words that the first part may be.
+/// Checks the grammar of paths. `firsts` holds the allowed first segments.
 fn check_path(text: &str, firsts: &[&str], first: &str) -> Result<(), InvalidName> {
     let what = "path";
-    if text.len() > 255 {
-        return invalid(what, "must have at most 255 characters");
+    if text.len() > PATH_CHARS {
+        return invalid(what, format!("must have at most {PATH_CHARS} characters"));
     }
     let mut segments = 0usize;
     for segment in text.split('/') {
@@ -166,8 +167,11 @@ fn check_path(text: &str, firsts: &[&str], first: &str) -> Result<(), InvalidNam
         if segment.is_empty() {
             return invalid(what, "has an empty part between slashes");
         }
-        if segment.len() > 100 {
-            return invalid(what, "a part between slashes has more than 100 characters");
+        if segment.len() > PATH_PART_CHARS {
+            return invalid(
+                what,
+                format!("a part between slashes has more than {PATH_PART_CHARS} characters"),
+            );
         }
         if segment == "." || segment == ".." {
             return invalid(what, "'.' and '..' are not allowed as parts");
@@ -188,16 +192,17 @@ fn check_path(text: &str, firsts: &[&str], first: &str) -> Result<(), InvalidNam
     }
 }
 
-/// A SHA-256 digest; of a module's bytes it names the module, of a manifest the version.
+/// A SHA-256 digest. The digest of its bytes names a module; the digest of its manifest names a
+/// version.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Digest(pub [u8; 32]);
 
-/// The name of a version: the SHA-256 of its canonical manifest, 64 hex digits in addresses.
+/// The name of a version: the SHA-256 of its canonical manifest. 64 hex digits in addresses.
 pub type VersionHash = Digest;
 
 impl Digest {
-    /// The digest of these bytes.
+    /// The SHA-256 of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
         use sha2::Digest as _;
         Self(sha2::Sha256::digest(bytes).into())
@@ -265,61 +270,62 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// A job's id: a UUID of version 7 (RFC 9562) outside, and inside a time-ordered integer key plus
-/// 62 random bits.
+/// The id of a job. Callers see a UUID of version 7 (RFC 9562). A store sees an integer key,
+/// ordered by time, and 62 random bits.
 ///
-/// The key is 48 bits of milliseconds and the 12 bits of `rand_a` used as a counter, so that it
-/// fits a positive `i64` and is unique within one issuing process; the random tail makes the id
-/// unguessable.
+/// The key has 48 bits of milliseconds and 12 bits of a counter, which are the `rand_a` of the
+/// UUID. So the key fits into a positive `i64`, and is unique among the ids of one process. The
+/// random bits make the id impossible to guess.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct JobId(Uuid);
 
 impl JobId {
-    /// Builds an id from milliseconds since 1970, a counter within that millisecond (12 bits) and
-    /// random bits (62 used).
+    /// Makes an id from milliseconds since 1970, a counter within that millisecond (12 bits) and
+    /// random bits (62 are used).
     pub fn from_parts(millis: u64, counter: u16, random: u64) -> Self {
         let high = (millis & 0xffff_ffff_ffff) << 16 | 0x7000 | u64::from(counter & 0x0fff);
         let low = 0x8000_0000_0000_0000 | (random & 0x3fff_ffff_ffff_ffff);
         Self(Uuid::from_u64_pair(high, low))
     }
 
-    /// Rebuilds an id from what a store keeps: its key and its random tail.
+    /// Makes an id from the key and the random bits that a store keeps.
     pub fn from_key(key: i64, tail: i64) -> Self {
         let key = key as u64;
         Self::from_parts(key >> 12, (key & 0x0fff) as u16, tail as u64)
     }
 
-    /// The time-ordered integer key: `millis << 12 | counter`. Ids of later milliseconds are
-    /// larger.
+    /// The integer key: `millis << 12
+    ///
+    /// counter`. A later millisecond has a larger key.
     pub fn key(&self) -> i64 {
         let (high, _) = self.0.as_u64_pair();
         ((high >> 16) << 12 | (high & 0x0fff)) as i64
     }
 
-    /// The 62 random bits, which a look-up compares so that a key alone finds nothing.
+    /// The 62 random bits. A look-up compares them, so that a key alone finds no job.
     pub fn tail(&self) -> i64 {
         let (_, low) = self.0.as_u64_pair();
         (low & 0x3fff_ffff_ffff_ffff) as i64
     }
 
-    /// The UUID's 16 bytes.
+    /// The 16 bytes of the UUID.
     pub fn to_bytes(self) -> [u8; 16] {
         self.0.into_bytes()
     }
 
-    /// The id of these bytes, which may be any UUID.
+    /// The id with these bytes. They may be any UUID.
     pub fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(Uuid::from_bytes(bytes))
     }
 
-    /// Milliseconds since 1970 at which the id was made.
+    /// The time at which the id was made, in milliseconds since 1970.
     pub fn millis(&self) -> u64 {
         self.0.as_u64_pair().0 >> 16
     }
 
-    /// True when the UUID is of version 7 and variant RFC, that is, when it may have been made
-    /// here.
+    /// True when the UUID has version 7 and the variant of RFC 9562. Only such an id may have been
+    /// made by a host.
     pub fn is_native(&self) -> bool {
         self.0.get_version_num() == 7 && self.0.get_variant() == uuid::Variant::RFC4122
     }

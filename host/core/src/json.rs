@@ -1,7 +1,6 @@
-//! JSON as text: values checked and objects opened no further than their keys, so that numbers,
-//! order and white space within values stay as they were written.
+//! Works on JSON as text. Values are checked but not rewritten, so numbers, order and white space
+//! stay as they were sent.
 
-use crate::args::interpolate::{RESOURCE, VARIABLE};
 use crate::limits::JSON_DEPTH;
 use serde::Deserialize;
 use serde::de::{MapAccess, Visitor};
@@ -10,24 +9,14 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 
-/// A string as JSON.
+/// A text as a JSON string.
 pub(crate) fn quote(text: &str) -> String {
-    // Writing a string into memory cannot fail.
+    // Writing a string to memory cannot fail.
     serde_json::to_string(text).unwrap_or_default()
 }
 
-/// A text that did not come as JSON, as JSON: never a reference to a variable or a resource,
-/// whatever it says.
-pub(crate) fn quote_text(text: &str) -> String {
-    let quoted = quote(text);
-    match text.starts_with(VARIABLE) || text.starts_with(RESOURCE) {
-        true => quoted.replacen('$', "\\u0024", 1),
-        false => quoted,
-    }
-}
-
-/// Whether valid JSON nests deeper than what its readers bear, with one level kept for what may be
-/// put around it.
+/// Whether valid JSON has more levels than its readers accept. One level is left for an object that
+/// may be put around it.
 pub(crate) fn too_deep(text: &str) -> bool {
     let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
     for byte in text.bytes() {
@@ -48,9 +37,9 @@ pub(crate) fn too_deep(text: &str) -> bool {
     false
 }
 
-/// Whether a text or a key in this JSON may begin with one of the words, all of which begin with
-/// `w`: false for nearly all results, which are then not parsed. Keys written with escapes are not
-/// found.
+/// Whether a string or a key in this JSON may begin with one of the words, all of which begin with
+/// `w`. False for nearly all results, which then need not be parsed. Keys that are written with
+/// escapes are not found.
 pub(crate) fn holds_word(json: &str, words: &[&str]) -> bool {
     memchr::memmem::find_iter(json.as_bytes(), "\"w").any(|at| {
         let text = json.as_bytes().get(at + 1..).unwrap_or_default();
@@ -58,7 +47,7 @@ pub(crate) fn holds_word(json: &str, words: &[&str]) -> bool {
     })
 }
 
-/// The member of an object under a key, or the item of an array at an index.
+/// The member of an object with this key, or the item of an array at this index.
 pub fn part<'a>(value: &'a RawValue, key: &str) -> Option<&'a RawValue> {
     match value.get().trim_start().as_bytes().first()? {
         b'{' => Members::read(value.get()).ok()?.get(key),
@@ -70,17 +59,17 @@ pub fn part<'a>(value: &'a RawValue, key: &str) -> Option<&'a RawValue> {
     }
 }
 
-/// The members of an object in order, equal keys included, values as they were written.
+/// The members of an object in order, with repeated keys. Values are as they were written.
 pub(crate) struct Members<'a>(pub(crate) Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'a> Members<'a> {
-    /// Reads an object's text.
+    /// Reads the text of an object.
     pub(crate) fn read(text: &'a str) -> serde_json::Result<Self> {
         serde_json::from_str(text)
     }
 
-    /// The members without the ones that a later one of the same key replaces.
-    pub(crate) fn last_of_equal(self) -> Self {
+    /// The members, of each key only the last one.
+    pub(crate) fn deduplicated(self) -> Self {
         let mut at: HashMap<Cow<'a, str>, usize> = HashMap::with_capacity(self.0.len());
         for (index, (key, _)) in self.0.iter().enumerate() {
             at.insert(key.clone(), index);
@@ -90,7 +79,7 @@ impl<'a> Members<'a> {
         Members(kept.map(|(_, member)| member).collect())
     }
 
-    /// The value of a key: the last, when there are several.
+    /// The value of a key, of a repeated key the last one.
     pub(crate) fn get(&self, key: &str) -> Option<&'a RawValue> {
         self.0.iter().rev().find(|(name, _)| name == key).map(|(_, value)| *value)
     }
@@ -116,22 +105,22 @@ impl<'de> Deserialize<'de> for Members<'de> {
     }
 }
 
-/// A key, borrowed when it holds no escapes.
+/// A key, borrowed when it has no escapes.
 #[derive(Deserialize)]
 struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// Writes an object member by member.
+/// Writes an object, one member after the other.
 pub(crate) struct Writer(String);
 
 impl Writer {
-    /// An object of about so many bytes.
+    /// An object of about `bytes` bytes.
     pub(crate) fn new(bytes: usize) -> Self {
         let mut text = String::with_capacity(bytes);
         text.push('{');
         Writer(text)
     }
 
-    /// Adds a member whose value is JSON text already.
+    /// Adds a member. `value` is JSON text.
     pub(crate) fn member(&mut self, key: &str, value: &str) {
         if self.0.len() > 1 {
             self.0.push(',');
@@ -141,7 +130,7 @@ impl Writer {
         self.0.push_str(value);
     }
 
-    /// The object's text.
+    /// The text of the object.
     pub(crate) fn finish(mut self) -> String {
         self.0.push('}');
         self.0
@@ -178,18 +167,8 @@ mod tests {
         let members = Members::read(text).unwrap();
         assert_eq!(keys(&members), ["z=1.10", r#"a={"b" : [1 ]}"#, "z=1E+400", "a=null"]);
         assert_eq!(members.get("z").map(RawValue::get), Some("1E+400"));
-        assert_eq!(keys(&members.last_of_equal()), ["z=1E+400", "a=null"]);
+        assert_eq!(keys(&members.deduplicated()), ["z=1E+400", "a=null"]);
         assert!(Members::read("[1]").is_err());
-    }
-
-    #[test]
-    fn text_is_never_a_reference() {
-        for text in ["$var:u/a/b", "$res:u/a/\"b\"", "$", "$varu/a", "x$var:u/a/b", ""] {
-            let quoted = quote_text(text);
-            assert_eq!(serde_json::from_str::<String>(&quoted).unwrap(), text);
-            assert_eq!(crate::args::interpolate::references(&quoted), Ok(vec![]));
-        }
-        assert_eq!(quote_text("$var:u/a/b"), r#""\u0024var:u/a/b""#);
     }
 
     #[test]

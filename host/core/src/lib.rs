@@ -1,9 +1,9 @@
-//! Pure decisions of the host: names, limits, arguments, answers, scopes, job states and the public
-//! shapes of the API.
+//! The rules of the host that need no input or output: names, limits, arguments, answers, scopes,
+//! job states and the JSON types of the API.
 //!
-//! Nothing here reads a clock, a file, the network or randomness, and nothing is async: times, ids
-//! and random bytes come in as arguments. That is what lets every rule of the webhook contract be
-//! tested by table and by property.
+//! Nothing here reads a clock, a file, the network or random numbers, and nothing is async. Times,
+//! ids and random bytes come in as arguments. So every rule of the webhook contract can be tested
+//! with tables and properties.
 
 #![forbid(unsafe_code)]
 

@@ -1,5 +1,5 @@
-//! Every bound of the host, with its unit, its default and its reason. No other module holds a
-//! literal bound.
+//! Every limit of the host that a caller or an operator can meet, with its unit, its default and
+//! its reason. A constant that only tunes one algorithm stays beside that algorithm.
 //!
 //! `RunLimits` go with a run and are merged from host, workspace and script by taking the smaller;
 //! `HostLimits` belong to the process.
@@ -304,6 +304,89 @@ pub const BACKTRACE_FRAMES: usize = 32;
 
 /// Characters of a token that lists show and revocation takes.
 pub const TOKEN_PREFIX_CHARS: usize = 10;
+
+/// Characters of the name of a workspace or a user.
+pub const NAME_CHARS: usize = 50;
+
+/// Characters of the path of a script, a variable or a resource.
+pub const PATH_CHARS: usize = 255;
+
+/// Characters of one part of a path.
+pub const PATH_PART_CHARS: usize = 100;
+
+/// Characters of the tag of a job.
+pub const TAG_CHARS: usize = 50;
+
+/// Seconds in the future for which a job may be scheduled: ten years.
+pub const SCHEDULE_SECONDS: i64 = 10 * 365 * 86_400;
+
+/// The longest wait that the receiver of a webhook may ask for with `Retry-After`: one day.
+pub const RECEIVER_WAIT: Duration = Duration::from_secs(86_400);
+
+/// Core instances of one run. The largest guest seen (Python) has 14 before its modules are merged.
+pub const CORE_INSTANCES_PER_RUN: u32 = 32;
+
+/// Memories of one run. The largest guest seen (QuickJS) has 2.
+pub const MEMORIES_PER_RUN: u32 = 8;
+
+/// Tables of one run. The largest guest seen has 2.
+pub const TABLES_PER_RUN: u32 = 16;
+
+/// Tables of one core module. A core module that is run as it is has one; a few have a second one.
+pub const TABLES_PER_MODULE: u32 = 4;
+
+/// Bytes of stack for the wasm part of a call. Deep recursion traps before the stack of the thread
+/// ends.
+pub const WASM_STACK_BYTES: usize = 512 << 10;
+
+/// Bytes of the name that a script gives to its error.
+pub const FAILURE_NAME_BYTES: usize = 100;
+
+/// Bytes of the end of standard error that are kept for the message of a failure.
+pub const STDERR_TAIL_BYTES: usize = 2 << 10;
+
+/// Bytes of the name of one function in a backtrace. Names of generic functions can be very long.
+pub const BACKTRACE_NAME_BYTES: usize = 200;
+
+/// Bytes of an incomplete line of output that are held back. A longer line is written to the log in
+/// parts, between which lines of the other stream may stand.
+pub const LOG_LINE_BYTES: usize = 8 << 10;
+
+/// Names of arguments that nothing asked for, which the log of a run lists.
+pub const IGNORED_NAMES: usize = 10;
+
+/// Names of exports, and of imports, that the outline of an upload lists. Others are only counted.
+pub const OUTLINE_NAMES: usize = 1_000;
+
+/// How long a refusal of the compiler is kept. Long enough to stop many uploads of the same script,
+/// short enough that a refusal of an overloaded host is forgotten soon.
+pub const REFUSAL_KEPT: Duration = Duration::from_secs(60);
+
+/// Longest wait for the shared artefacts. Compiling a large script takes as long.
+pub const SHARED_ARTEFACT_WAIT: Duration = Duration::from_secs(10);
+
+/// Bytes of the largest shared artefact that is read. Others may write to the shared artefacts, and
+/// must not be able to fill the memory of this host. The largest artefact seen (Python) has 37 MB.
+pub const SHARED_ARTEFACT_BYTES: u64 = 512 << 20;
+
+/// Characters of a value or name that a message quotes; the rest is left out. A reader recognises a
+/// value by fewer.
+pub const QUOTED_CHARS: usize = 60;
+
+/// Characters of an invalid reference that a message quotes.
+pub const QUOTED_REFERENCE_CHARS: usize = 100;
+
+/// Names that a message lists; further names are only counted.
+pub const LISTED_NAMES: usize = 20;
+
+/// Bytes of a detail from a parser, the linker or the engine that a refusal shows.
+pub const REFUSAL_DETAIL_BYTES: usize = 300;
+
+/// Bytes of a message of the engine that a trap shows.
+pub const TRAP_DETAIL_BYTES: usize = 500;
+
+/// Bytes of the message of the compiler that a refusal shows.
+pub const COMPILER_MESSAGE_BYTES: usize = 600;
 
 #[cfg(test)]
 mod tests {

@@ -1,43 +1,39 @@
-//! How a call is to be run, as its query says: when, under which id, as part of what, for how long.
-//! Pure.
+//! The options of a run in the query of a call: when it starts, its id, its parent jobs, its
+//! timeout.
 
 use crate::id::JobId;
+use crate::limits::{SCHEDULE_SECONDS, TAG_CHARS};
 use crate::queue::RetryPolicy;
 use crate::wire::parse_timestamp;
 use std::time::Duration;
 
-/// Characters of a tag at most.
-const TAG_CHARS: usize = 50;
-/// How far ahead a job may be scheduled, seconds: ten years.
-const SCHEDULE_SECONDS: i64 = 10 * 365 * 86_400;
-
-/// What a caller may ask for beside the arguments.
+/// The options of a call, besides its arguments.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RunOptions {
-    /// When a queued job may start, microseconds since 1970. Absent: at once.
+    /// When a queued job may start, in microseconds since 1970. Absent: at once.
     pub run_at: Option<i64>,
-    /// The id that a queued job shall have.
+    /// The id of the queued job.
     pub job_id: Option<JobId>,
-    /// The job that this one is part of.
+    /// The parent job.
     pub parent: Option<JobId>,
-    /// The job at the top of the tree.
+    /// The job at the root of the tree.
     pub root: Option<JobId>,
-    /// The group of workers that may take it.
+    /// The group of workers that may run the job.
     pub tag: Option<String>,
-    /// The longest the run may take; never above the script's own limit.
+    /// The timeout of the run. The limit of the script applies too.
     pub timeout: Option<Duration>,
-    /// When a queued run that failed is started again, whatever the script says.
+    /// When a failed queued run is started again. Replaces the setting of the script.
     pub retry: Option<RetryPolicy>,
-    /// A synchronous call is refused when more jobs than this are due and waiting.
+    /// A synchronous call is refused when more than this number of jobs are due and waiting.
     pub queue_limit: Option<u64>,
 }
 
 impl RunOptions {
-    /// Reads the options out of a query string. `now` is in microseconds since 1970. Empty values
-    /// count as absent, and of repeated parameters the last counts.
+    /// Reads the options from a query string. `now` is in microseconds since 1970. Empty values
+    /// count as absent. The last one of repeated parameters counts.
     ///
     /// # Errors
-    /// A sentence naming the parameter and what it may be.
+    /// A sentence with the parameter and its allowed values.
     pub fn parse(query: &str, now: i64) -> Result<Self, String> {
         let mut options = Self::default();
         let (mut at, mut delay) = (None, None);
@@ -71,7 +67,9 @@ impl RunOptions {
                     options.tag = Some(if plain {
                         value.into_owned()
                     } else {
-                        return Err(bad("at most 50 letters, digits, '_', '-' and '.'"));
+                        return Err(bad(&format!(
+                            "at most {TAG_CHARS} letters, digits, '_', '-' and '.'"
+                        )));
                     });
                 }
                 "timeout" => {

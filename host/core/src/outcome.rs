@@ -1,11 +1,10 @@
-//! How a run ended, told apart as callers need it.
+//! How a run ended.
 //!
-//! A script can call its own run failed in two ways. It returns an error, or it returns an object
-//! that has the key
-//! `wm_failure` (or `windmill_failure`) with a text: the run then counts as failed, under the name
-//! `ManualFailure` and with that text as its message, and the object's other keys stay in its
-//! result, beside `error`. Control keys are among what can stand there, so that this is also how a
-//! failing script chooses its status:
+//! A script can declare its own run failed in two ways: it returns an error, or it returns an
+//! object with a text under the key `wm_failure` (or `windmill_failure`). The run then fails with
+//! the name `ManualFailure` and that text as its message. The other keys of the object stay in the
+//! result, beside `error`. Control keys may be among them, so a failing script can choose its
+//! status:
 //!
 //! `{"wm_failure": "sold out", "wm_status_code": 409, "sku": 7}` is recorded as
 //! `{"wm_status_code": 409, "sku": 7, "error": {"name": "ManualFailure", "message": "sold out"}}`.
@@ -17,12 +16,12 @@ use serde_json::value::RawValue;
 use std::fmt;
 use std::time::Duration;
 
-/// What a run ended with.
+/// The end of a run.
 #[derive(Debug, Clone)]
 pub enum Outcome {
-    /// The script's result, one JSON value as the script wrote it.
+    /// The result of the script: one JSON value as the script wrote it.
     Success(Box<RawValue>),
-    /// Anything else, with a name from a closed list unless the script chose its own.
+    /// A failure. Its name is from a closed list, or is chosen by the script.
     Failure(Failure),
 }
 
@@ -32,13 +31,12 @@ impl Outcome {
         matches!(self, Outcome::Success(_))
     }
 
-    /// The outcome once a script's own word is heard: a result with a text under `wm_failure` or
-    /// `windmill_failure` becomes a failure, anything else stays as it is. To be called once after
-    /// every run, before it is recorded or answered.
+    /// The outcome after a failure that the script declares: a result with a text under
+    /// `wm_failure` or `windmill_failure` becomes a failure; any other outcome stays as it is. Must
+    /// be called once after every run, before the outcome is recorded or answered.
     ///
-    /// Only a text counts: `null` and `false` say that there is no failure, and other values have
-    /// no message. Of several the last counts. An `error` that the script returns beside it gives
-    /// way to the one made here.
+    /// Only a text declares a failure: `null` and `false` mean that there is none, and other values
+    /// have no message. The last one of several keys counts. An `error` in the object is replaced.
     pub fn or_declared_failure(self) -> Self {
         match self {
             Outcome::Success(result) => match declared_failure(&result) {
@@ -50,10 +48,10 @@ impl Outcome {
     }
 }
 
-/// The keys by which a script declares its run failed.
+/// The keys with which a script declares its run failed.
 const FAILURE_KEYS: [&str; 2] = ["wm_failure", "windmill_failure"];
 
-/// The name of such a failure.
+/// The name of a failure that a script declares with such a key.
 const DECLARED: &str = "ManualFailure";
 
 fn declared_failure(result: &RawValue) -> Option<Failure> {
@@ -62,7 +60,7 @@ fn declared_failure(result: &RawValue) -> Option<Failure> {
     if !text.starts_with('{') || !holds_word(text, &["wm_failure\"", "windmill_failure\""]) {
         return None;
     }
-    let Members(members) = Members::read(text).ok()?.last_of_equal();
+    let Members(members) = Members::read(text).ok()?.deduplicated();
     let is_failure_key = |key: &str| FAILURE_KEYS.contains(&key);
     let messages = members.iter().rev().filter(|(key, _)| is_failure_key(key));
     let mut message: String =
@@ -80,36 +78,35 @@ fn declared_failure(result: &RawValue) -> Option<Failure> {
     Some(failure)
 }
 
-/// What stands beside `error` in the result of a failure: the text of one JSON object with at least
-/// one key, none of them
-/// `error` or equal to another.
+/// The keys beside `error` in the result of a failure: the text of one JSON object with at least
+/// one key. No key is `error`, and no key is there twice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Siblings(String);
 
-/// The closed list of names the host itself gives to failures.
+/// The names of failures: a closed list of the host, and names that scripts choose.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FailureName {
-    /// The script's own error, under the name it gave or `ScriptError`.
+    /// The error of the script, with the name that the script gave or `ScriptError`.
     Script(String),
-    /// An unreachable instruction, a bad memory access and the like.
+    /// A trap: an unreachable instruction, an invalid memory access and similar.
     Trap,
-    /// The run asked for more memory than it may have.
+    /// The run needed more memory than its limit.
     OutOfMemory,
-    /// Recursion without an end.
+    /// The stack overflowed.
     StackOverflow,
-    /// The wall clock ran out.
+    /// The run took longer than its limit.
     Timeout,
-    /// Somebody cancelled it, or its caller hung up.
+    /// A user cancelled the run, or its caller disconnected.
     Canceled,
-    /// The result's text is larger than allowed.
+    /// The text of the result is larger than the limit.
     ResultTooLarge,
     /// The result is not JSON, or has no JSON form.
     InvalidResult,
-    /// The arguments don't fit the script's signature; nothing was started.
+    /// The arguments do not fit the signature of the script. Nothing was started.
     InvalidArguments,
-    /// The script asked for something that it has no right to.
+    /// The script asked for something without having the right to it.
     PermissionDenied,
-    /// The host's own fault.
+    /// An error of the host.
     Internal,
 }
 
@@ -142,15 +139,15 @@ impl fmt::Display for FailureName {
 /// A failed run, as its caller sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// Which failure.
+    /// The name of the failure.
     pub name: FailureName,
-    /// What happened, in a sentence a person can act on.
+    /// What happened: a sentence that tells a person what to do.
     pub message: String,
-    /// Where: the wasm backtrace (function names, innermost first) or the script's own stack text.
+    /// The backtrace (names of functions, innermost first), or the stack text of the script.
     pub stack: Option<String>,
-    /// The exit code of a command script.
+    /// The exit code of a command.
     pub exit_code: Option<i32>,
-    /// What the script returned beside its failure, control keys included.
+    /// What the script returned beside its failure, with control keys.
     pub siblings: Option<Siblings>,
 }
 
@@ -203,13 +200,13 @@ impl Failure {
 /// What a run used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// From instantiation to the end of the call.
+    /// Time from the instantiation to the end of the call.
     pub wall: Duration,
-    /// Epoch ticks during which the guest was computing; a tick is 5 ms.
+    /// Ticks of the epoch clock at which the guest was computing. A tick takes 5 ms.
     pub busy_ticks: u64,
-    /// Largest sum of linear memory and table bytes.
+    /// The largest sum of linear memory and tables, in bytes.
     pub memory_peak_bytes: u64,
-    /// Log bytes dropped because the limit was reached.
+    /// Bytes of the log that were dropped at the limit.
     pub log_dropped_bytes: u64,
 }
 

@@ -1,22 +1,22 @@
-//! Errors that are no run's result, as callers see them: `application/problem+json` (RFC 9457).
+//! Errors of the API that are not the result of a run: `application/problem+json` (RFC 9457).
 //!
-//! The status of every such error is decided here and nowhere else. `detail` is written for the
-//! caller; what only the operator may know goes to the log, never into a problem.
+//! The status of every such error is decided here. `detail` is for the caller. What only the
+//! operator may know goes to the log and never into a problem.
 
 use crate::wire::ProblemBody;
 use std::borrow::Cow;
 use std::fmt;
 
-/// A refusal or a fault, ready to be answered.
+/// An error, ready to be answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// Which kind, with its status and title.
+    /// The code, which has a status and a title.
     pub code: Code,
-    /// What went wrong with this request, and what to do.
+    /// What is wrong with the request, and what to do.
     pub detail: String,
-    /// Seconds after which trying again makes sense, as `Retry-After`.
+    /// Seconds for the header `Retry-After`.
     pub retry_after: Option<u32>,
-    /// Methods for `Allow`, with `MethodNotAllowed`.
+    /// The methods for the header `Allow`, with `MethodNotAllowed`.
     pub allow: Option<Cow<'static, str>>,
 }
 
@@ -35,12 +35,12 @@ macro_rules! codes {
                 match self { $(Code::$name => $status,)* }
             }
 
-            /// The last part of the problem's `type`, and the name of the page about it.
+            /// The last part of the `type` of the problem, and the name of its documentation page.
             pub fn slug(self) -> &'static str {
                 match self { $(Code::$name => $slug,)* }
             }
 
-            /// The same for every problem of this code.
+            /// The title. It is the same for every problem of this code.
             pub fn title(self) -> &'static str {
                 match self { $(Code::$name => $title,)* }
             }
@@ -54,39 +54,39 @@ macro_rules! codes {
 }
 
 codes! {
-    /// The request itself is wrong.
+    /// The request is wrong.
     BadRequest = 400, "bad-request", "The request cannot be understood";
-    /// An uploaded module is not acceptable.
+    /// An uploaded module is not accepted.
     InvalidScript = 400, "invalid-script", "The upload is not a script that can run here";
-    /// No usable token.
+    /// The request has no valid token.
     Unauthorized = 401, "unauthorized", "A valid token is needed";
     /// The token lacks a right.
     Forbidden = 403, "forbidden", "The token does not allow this";
-    /// Nothing is there, or nothing that the caller may know of.
+    /// Nothing is at this address, or nothing that the caller may know of.
     NotFound = 404, "not-found", "There is nothing at this address";
-    /// The address exists, the method does not.
+    /// The address exists, but not with this method.
     MethodNotAllowed = 405, "method-not-allowed", "This method is not allowed here";
     /// The request did not arrive in time.
     RequestTimeout = 408, "request-timeout", "The request took too long to arrive";
-    /// It is there already, or not in the state for this.
+    /// What was to be made exists, or is in a state that does not allow the request.
     Conflict = 409, "conflict", "This does not fit what is there";
-    /// It was there and was deleted.
+    /// What was asked for was deleted.
     Gone = 410, "gone", "This was deleted";
-    /// More bytes than allowed.
+    /// The request has more bytes than allowed.
     TooLarge = 413, "too-large", "The body is too large";
-    /// A body of a kind that is not understood.
+    /// The content type of the body is not supported.
     UnsupportedMedia = 415, "unsupported-media-type", "A body of this kind is not understood";
-    /// An idempotency key was used before, for something else.
+    /// The idempotency key was used before, for another request.
     KeyReused = 422, "idempotency-key-reused", "This idempotency key was used for another body";
-    /// Compiling would cost too much.
+    /// Compiling the module would cost too much.
     TooCostly = 422, "too-costly", "The script is too costly to compile";
-    /// The caller asks too often or has too much in flight.
+    /// The caller sends too many requests, or has too many in progress.
     TooMany = 429, "too-many-requests", "Too many requests";
-    /// The host's own fault.
+    /// An error of the host.
     Internal = 500, "internal", "The host failed";
-    /// A script's answer cannot be sent.
+    /// The answer of a script cannot be sent.
     InvalidAnswer = 500, "invalid-answer", "The script's answer cannot be sent";
-    /// Too much is running, or the host is stopping.
+    /// Too many runs are in progress, or the host is stopping.
     Unavailable = 503, "unavailable", "The host cannot take this now";
     /// A synchronous call waited too long.
     GatewayTimeout = 504, "timeout", "The run did not end in time";
@@ -95,22 +95,22 @@ codes! {
 }
 
 impl Problem {
-    /// A problem of a code with its detail.
+    /// A problem with a code and a detail.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         Self { code, detail: detail.into(), retry_after: None, allow: None }
     }
 
-    /// The request is wrong in the way that `detail` says.
+    /// The request is wrong, as `detail` tells.
     pub fn bad_request(detail: impl Into<String>) -> Self {
         Self::new(Code::BadRequest, detail)
     }
 
-    /// Nothing is there.
+    /// Nothing is at this address.
     pub fn not_found(detail: impl Into<String>) -> Self {
         Self::new(Code::NotFound, detail)
     }
 
-    /// The host's own fault. The text is always the same: what happened is in the log.
+    /// An error of the host. The text is always the same; the log tells what happened.
     pub fn internal() -> Self {
         Self::new(
             Code::Internal,
@@ -118,15 +118,15 @@ impl Problem {
         )
     }
 
-    /// Trying again after so many seconds makes sense.
+    /// Sets the seconds after which the caller may try again.
     pub fn retry_after(mut self, seconds: u32) -> Self {
         self.retry_after = Some(seconds);
         self
     }
 
-    /// The body, `application/problem+json`. Its `type` is a reference to the page about the code
-    /// (RFC 9457, 3.1.1: a relative one is resolved against the address of the request), which the
-    /// host itself serves.
+    /// The body, `application/problem+json`. `type` is a relative reference to the page about the
+    /// code, which the host serves. By RFC 9457, 3.1.1, it is resolved against the address of the
+    /// request.
     pub fn to_json(&self) -> String {
         let body = ProblemBody {
             r#type: format!("/api/problems/{}", self.code.slug()),

@@ -1,12 +1,12 @@
-//! What a token may do: the scope language and its one decision.
+//! The scopes of tokens: how they are written, and whether they give a right.
 //!
-//! `domain:action[:kind][:resource,...]`, with `*` and `prefix/*` as resources; `write` includes
-//! `read`. Older spellings (`run:script/<path>`, `run:flow/<path>`, `jobs:runscript`,
-//! `jobs:runflow`) mean the same as their newer forms.
+//! A scope is `domain:action[:kind][:resource,...]`. A resource may be `*` or `prefix/*`. `write`
+//! includes `read`. Older forms (`run:script/<path>`, `run:flow/<path>`, `jobs:runscript`,
+//! `jobs:runflow`) mean the same as the new ones.
 
 use std::fmt;
 
-/// One granted scope.
+/// One scope of a token.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Scope {
     domain: String,
@@ -15,36 +15,36 @@ pub struct Scope {
     resources: Vec<Pattern>,
 }
 
-/// What is done. `Write` includes `Read`.
+/// The action of a scope. `Write` includes `Read`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
-    /// Look.
+    /// Read.
     Read,
-    /// Change or delete, and look.
+    /// Read, change and delete.
     Write,
     /// Start a run.
     Run,
 }
 
-/// Which resources a scope reaches. No pattern at all means every one.
+/// The resources of a scope. A scope without patterns reaches all of them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Pattern {
     Any,
     Exact(String),
-    /// The prefix itself and everything under it.
+    /// The prefix itself, and everything below it.
     Under(String),
 }
 
 /// A right that a request needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Need<'a> {
-    /// `jobs`, `scripts`, `users` ...
+    /// The domain: `jobs`, `scripts`, `users` ...
     pub domain: &'a str,
-    /// What is done.
+    /// The action.
     pub action: Action,
-    /// `scripts` or `flows`, with `jobs:run`.
+    /// The kind of `jobs:run`: `scripts` or `flows`.
     pub kind: Option<&'a str>,
-    /// The path that it is done to; `None` for all, as in a list.
+    /// The path of the resource; `None` for all resources, as in a list.
     pub resource: Option<&'a str>,
 }
 
@@ -54,12 +54,12 @@ impl Need<'_> {
         Need { domain: "jobs", action: Action::Run, kind: Some("scripts"), resource: Some(path) }
     }
 
-    /// A right over a whole domain.
+    /// The right to all resources of a domain.
     pub fn all(domain: &str, action: Action) -> Need<'_> {
         Need { domain, action, kind: None, resource: None }
     }
 
-    /// A right over one resource of a domain.
+    /// The right to one resource of a domain.
     pub fn one<'a>(domain: &'a str, action: Action, resource: &'a str) -> Need<'a> {
         Need { domain, action, kind: None, resource: Some(resource) }
     }
@@ -154,10 +154,10 @@ impl Pattern {
 }
 
 impl Scope {
-    /// Reads one scope. The error says what is wrong and how a scope is written.
+    /// Reads one scope.
     ///
     /// # Errors
-    /// A sentence for the person who wrote the scope.
+    /// A sentence that tells what is wrong and how a scope is written.
     pub fn parse(text: &str) -> Result<Self, String> {
         let run = |kind: &str, resources| {
             Ok(Scope {
@@ -229,7 +229,7 @@ impl Scope {
         self.domain == need.domain && self.action.includes(need.action) && kind && resource
     }
 
-    /// Whether everything that `narrower` allows is allowed by this one too.
+    /// Whether this scope allows everything that `narrower` allows.
     pub fn covers(&self, narrower: &Scope) -> bool {
         let kind = self.kind.is_none() || self.kind == narrower.kind;
         let all = |patterns: &[Pattern]| patterns.is_empty() || patterns.contains(&Pattern::Any);
@@ -243,17 +243,17 @@ impl Scope {
     }
 }
 
-/// The rights of a token: all of its user's, or what its scopes list.
+/// The rights of a token: all rights of its user, or those of its scopes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scopes {
-    /// No scopes were given.
+    /// The token has no scopes, and so all rights of its user.
     All,
-    /// Only these.
+    /// The token has these scopes only.
     Listed(Vec<Scope>),
 }
 
 impl Scopes {
-    /// Reads a token's list; `None` or an empty list means all rights.
+    /// Reads the scopes of a token. `None` or an empty list means all rights.
     ///
     /// # Errors
     /// The first scope that cannot be read, with the reason.
@@ -268,7 +268,7 @@ impl Scopes {
         }
     }
 
-    /// Whether the right is given.
+    /// Whether the scopes give the right.
     pub fn allows(&self, need: &Need<'_>) -> bool {
         match self {
             Scopes::All => true,
@@ -276,7 +276,7 @@ impl Scopes {
         }
     }
 
-    /// Whether a token with these scopes may make one with those: never a broader one.
+    /// Whether a token with these scopes may make a token with the scopes `narrower`.
     pub fn covers(&self, narrower: &Scopes) -> bool {
         match (self, narrower) {
             (Scopes::All, _) => true,

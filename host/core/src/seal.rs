@@ -1,9 +1,9 @@
-//! Values closed so that only this host can open them: XChaCha20-Poly1305 under the host's value
-//! key.
+//! Encrypts values so that only this host can read them: XChaCha20-Poly1305 with the value key of
+//! the host.
 //!
 //! A sealed value is a version byte, a nonce of 24 bytes, and the ciphertext with its tag. It is
-//! bound to where it is kept: moved to another workspace, path or kind of row, it does not open.
-//! The nonce comes in; drawn at random it never repeats, which is what the extended nonce is for
+//! bound to its workspace, its name and its kind: a value that was moved does not open. The nonce
+//! is an argument. It must be random; a nonce of 24 random bytes does not repeat
 //! (draft-irtf-cfrg-xchacha-03, section 2.1).
 
 use crate::Digest;
@@ -14,23 +14,23 @@ use chacha20poly1305::aead::{Aead as _, Payload};
 use chacha20poly1305::{KeyInit as _, XChaCha20Poly1305, XNonce};
 use std::fmt;
 
-/// The first byte of what is sealed this way.
+/// The first byte of a sealed value of this format.
 const VERSION: u8 = 1;
 /// Bytes of a nonce.
 pub const NONCE_BYTES: usize = 24;
 
-/// The key of all values of a host. It is never printed.
+/// The key of all values of a host. Its `Debug` text does not show it.
 #[derive(Clone)]
 pub struct ValueKey([u8; 32]);
 
 impl ValueKey {
-    /// A key from 32 bytes of randomness.
+    /// A key from 32 random bytes.
     pub fn new(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// A number that tells keys apart and says nothing of them: never negative, the same for the
-    /// same key.
+    /// A number that distinguishes keys and does not reveal them. Never negative; equal for equal
+    /// keys.
     pub fn fingerprint(&self) -> i64 {
         let digest = Digest::of(&[b"wasmill value key fingerprint ".as_slice(), &self.0].concat());
         let [a, b, c, d, e, f, g, h, ..] = digest.0;
@@ -44,31 +44,31 @@ impl fmt::Debug for ValueKey {
     }
 }
 
-/// What sort of row a sealed value is in.
+/// The kind of a sealed value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SealedKind {
-    /// A variable's text.
+    /// The text of a variable.
     Variable,
-    /// A resource's JSON text.
+    /// The JSON text of a resource.
     Resource,
-    /// The secret that a workspace's webhook deliveries are signed with.
+    /// The signing secret of a workspace's webhook.
     WebhookSecret,
 }
 
-/// Where a sealed value is kept.
+/// Where a sealed value is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SealedAt<'a> {
-    /// Whose it is.
+    /// The workspace.
     pub workspace: &'a WorkspaceId,
-    /// In what sort of row.
+    /// The kind of the value.
     pub kind: SealedKind,
-    /// Under which name.
+    /// The name of the value.
     pub path: &'a str,
 }
 
 impl SealedAt<'_> {
-    /// The associated data. No two places give the same bytes: a workspace's name holds no zero
-    /// byte.
+    /// The associated data. It is different for every `SealedAt`, because the name of a workspace
+    /// has no zero byte.
     fn bytes(&self) -> Vec<u8> {
         let kind = match self.kind {
             SealedKind::Variable => 1,
@@ -86,9 +86,9 @@ impl SealedAt<'_> {
 /// Why a sealed value does not open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OpenError {
-    /// It is shorter than any sealed value, or of a version that this program does not know.
+    /// The value is too short, or has a version that this program does not know.
     Unknown,
-    /// It was sealed with another key or for another place, or was changed.
+    /// The value was sealed with another key, was sealed for another place, or was changed.
     Mismatch,
 }
 
@@ -105,12 +105,12 @@ impl fmt::Display for OpenError {
 
 impl std::error::Error for OpenError {}
 
-/// Seals a value for a place. The nonce must never be used twice with a key.
+/// Seals a value for a place. A nonce must never be used twice with one key.
 pub fn seal(key: &ValueKey, nonce: [u8; NONCE_BYTES], at: &SealedAt<'_>, plain: &[u8]) -> Vec<u8> {
     let cipher = XChaCha20Poly1305::new((&key.0).into());
     let data = at.bytes();
-    // Fails for more than 256 GiB only, which no limit lets through; what is then stored opens for
-    // nobody.
+    // This fails above 256 GiB only, which no limit allows. The value would then be stored as one
+    // that does not open.
     let ciphertext = cipher
         .encrypt(XNonce::from_slice(&nonce), Payload { msg: plain, aad: &data })
         .unwrap_or_default();
@@ -121,10 +121,10 @@ pub fn seal(key: &ValueKey, nonce: [u8; NONCE_BYTES], at: &SealedAt<'_>, plain: 
     sealed
 }
 
-/// Opens a value that was sealed for a place.
+/// Opens a value that was sealed for this place.
 ///
 /// # Errors
-/// When it is not a sealed value, or not this key's and this place's.
+/// When `sealed` is not a sealed value, or does not belong to this key and place.
 pub fn open(key: &ValueKey, at: &SealedAt<'_>, sealed: &[u8]) -> Result<Vec<u8>, OpenError> {
     let Some((&VERSION, rest)) = sealed.split_first() else { return Err(OpenError::Unknown) };
     let Some((nonce, ciphertext)) = rest.split_at_checked(NONCE_BYTES) else {
@@ -142,7 +142,7 @@ pub fn to_text(sealed: &[u8]) -> String {
     STANDARD.encode(sealed)
 }
 
-/// A sealed value out of its text; `None` when that is no base64.
+/// A sealed value from its text; `None` when the text is not base64.
 pub fn from_text(text: &str) -> Option<Vec<u8>> {
     STANDARD.decode(text).ok()
 }

@@ -1,4 +1,5 @@
-//! The shape of tokens: `wml_`, 256 random bits and a checksum. Only their SHA-256 is ever stored.
+//! The form of tokens: `wml_`, 256 random bits and a checksum. Only the SHA-256 of a token is
+//! stored.
 
 use crate::limits::TOKEN_PREFIX_CHARS;
 use base64::Engine as _;
@@ -6,13 +7,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 
-const MARK: &str = "wml_";
+const PREFIX: &str = "wml_";
 /// 32 bytes in base64 without padding.
 const SECRET_CHARS: usize = 43;
 /// 4 bytes in base64 without padding.
 const CHECK_CHARS: usize = 6;
 
-/// A token in clear. It is shown once, has no readable `Debug` text and is not stored.
+/// A token in plain text. It is shown once and not stored. Its `Debug` text does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PlainToken(String);
 
@@ -30,22 +31,21 @@ fn checksum(body: &str) -> String {
 impl PlainToken {
     /// A new token from 32 random bytes.
     pub fn from_random(bytes: &[u8; 32]) -> Self {
-        let body = format!("{MARK}{}", URL_SAFE_NO_PAD.encode(bytes));
+        let body = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes));
         let check = checksum(&body);
         Self(body + &check)
     }
 
-    /// Takes a text for a token when its shape and checksum are right. `None` is cheap and needs no
-    /// look-up.
+    /// Reads a token. `None` when its form or checksum is wrong; telling that needs no look-up.
     pub fn parse(text: &str) -> Option<Self> {
-        let well_formed = text.len() == MARK.len() + SECRET_CHARS + CHECK_CHARS
+        let well_formed = text.len() == PREFIX.len() + SECRET_CHARS + CHECK_CHARS
             && text.is_ascii()
-            && text.starts_with(MARK);
+            && text.starts_with(PREFIX);
         let (body, check) = well_formed.then(|| text.split_at(text.len() - CHECK_CHARS))?;
         (checksum(body) == check).then(|| Self(text.to_owned()))
     }
 
-    /// SHA-256 of the whole text: the key under which a token is kept.
+    /// The SHA-256 of the whole text. A store keeps the token under it.
     pub fn digest(&self) -> [u8; 32] {
         Sha256::digest(self.0.as_bytes()).into()
     }
@@ -55,7 +55,7 @@ impl PlainToken {
         self.0.get(..TOKEN_PREFIX_CHARS).unwrap_or_default()
     }
 
-    /// The secret itself: for the one answer that shows it.
+    /// The whole text. Only for the one answer that shows it.
     pub fn reveal(&self) -> &str {
         &self.0
     }

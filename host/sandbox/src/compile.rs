@@ -1,11 +1,11 @@
-//! The host's side of compiling: starts the child, feeds it, reads the code, and reads any abnormal
-//! end as a refusal.
+//! The host's side of compiling: starts the compile child, writes the script to it, reads the
+//! machine code, and turns an abnormal end of the child into a refusal.
 
-use crate::compile_child::{Order, REFUSED, UNABLE};
+use crate::compile_child::{CompileRequest, REFUSED, UNABLE};
 use crate::inspect::Form;
 use crate::limiter::mib;
 use crate::refusal::{Refusal, RefusalCode};
-use crate::text;
+use crate::sanitize;
 use bytes::Bytes;
 use rustix::process::Signal;
 use std::io;
@@ -15,22 +15,20 @@ use std::process::Stdio;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 use tokio::sync::Semaphore;
-use wasmill_core::limits::CompileLimits;
+use wasmill_core::limits::{COMPILER_MESSAGE_BYTES, CompileLimits};
 
-/// Bytes read of the child's standard error: it holds one message.
+/// Bytes that are read of the standard error of the child, which holds one message.
 const ERROR_BYTES: u64 = 16 << 10;
-/// Bytes shown of it.
-const MESSAGE_BYTES: usize = 600;
 
-/// Compiles scripts in child processes, a few at a time.
+/// Compiles scripts in child processes. Limits how many children there are at the same time.
 pub(crate) struct Compiler {
     program: PathBuf,
     limits: CompileLimits,
-    places: Semaphore,
+    slots: Semaphore,
 }
 
-/// How a child ended.
-struct End {
+/// The exit of a child and its output.
+struct ChildExit {
     code: Option<i32>,
     signal: Option<i32>,
     output: Vec<u8>,
@@ -39,17 +37,17 @@ struct End {
 
 impl Compiler {
     pub(crate) fn new(program: PathBuf, limits: CompileLimits) -> Self {
-        let places = Semaphore::new(limits.children.max(1) as usize);
-        Self { program, limits, places }
+        let slots = Semaphore::new(limits.children.max(1) as usize);
+        Self { program, limits, slots }
     }
 
-    /// The machine code of a script. Waits for a place first.
+    /// The machine code of a script. Waits first while the maximum number of children runs.
     ///
     /// # Errors
-    /// `Malformed` with the compiler's message, `TooCostlyToCompile`, or `Internal`.
+    /// `Malformed` with the message of the compiler, `TooCostlyToCompile`, or `Internal`.
     pub(crate) async fn compile(&self, form: Form, wasm: &Bytes) -> Result<Vec<u8>, Refusal> {
-        let _place = self
-            .places
+        let _slot = self
+            .slots
             .acquire()
             .await
             .map_err(|error| Refusal::internal("waiting for a compile child", error))?;
@@ -58,7 +56,7 @@ impl Compiler {
             Ok(end) => {
                 end.map_err(|error| Refusal::internal("running the compile child", error))?
             }
-            // The child was dropped with the future, which kills it.
+            // The timeout has dropped the child, which kills it.
             Err(_) => {
                 return Err(too_costly(format!(
                     "it was not done after {} s",
@@ -66,7 +64,8 @@ impl Compiler {
                 )));
             }
         };
-        let message = text::tamed(text::lossy(&end.errors).trim(), MESSAGE_BYTES);
+        let message =
+            sanitize::escaped(sanitize::lossy(&end.errors).trim(), COMPILER_MESSAGE_BYTES);
         match (end.code, end.signal) {
             (Some(0), _) if end.output.starts_with(b"\x7fELF") => Ok(end.output),
             (Some(0), _) => {
@@ -93,11 +92,11 @@ impl Compiler {
         }
     }
 
-    async fn run(&self, form: Form, wasm: &Bytes) -> io::Result<End> {
+    async fn run(&self, form: Form, wasm: &Bytes) -> io::Result<ChildExit> {
         let mut child = Command::new(&self.program)
             .arg("compile")
-            // Nothing of the host's environment is its business: variables change how compilers
-            // work, and may be secret.
+            // The child does not need the environment of the host. Variables may be secret, and
+            // some change how a compiler works.
             .env_clear()
             .current_dir("/")
             .stdin(Stdio::piped())
@@ -111,21 +110,21 @@ impl Compiler {
         else {
             return Err(missing());
         };
-        let order = Order::new(form, &self.limits, wasm.len()).to_bytes();
+        let request = CompileRequest::new(form, &self.limits, wasm.len()).to_bytes();
         let feed = async move {
-            // A child that ended early does not read on; its end says why.
-            if input.write_all(&order).await.is_ok() {
+            // A child that has ended does not read the rest. Its exit tells why it ended.
+            if input.write_all(&request).await.is_ok() {
                 let _ = input.write_all(wasm).await;
             }
         };
-        // No more code can come out than fits in the child, nor is more read.
+        // The child cannot produce more code than its address space holds, so no more is read.
         let ((), output, errors) = tokio::join!(
             feed,
             drain(output, self.limits.address_space_bytes),
             drain(errors, ERROR_BYTES)
         );
         let end = child.wait().await?;
-        Ok(End { code: end.code(), signal: end.signal(), output: output?, errors: errors? })
+        Ok(ChildExit { code: end.code(), signal: end.signal(), output: output?, errors: errors? })
     }
 }
 

@@ -1,14 +1,15 @@
-//! The other side of compiling: `wasmill compile`, a process that turns one script into machine
-//! code and ends.
+//! The child's side of compiling: the command `wasmill compile`, a process that compiles one script
+//! and exits.
 //!
-//! Valid WebAssembly of half a megabyte can hold the compiler for minutes, a few megabytes can take
-//! gigabytes, and running out of stack in it can't be caught. So the compiler gets a process with
-//! hard limits of its own, which it sets before it reads a byte of the script, and it ends if they
-//! can't be set.
+//! Valid WebAssembly of half a megabyte can keep the compiler busy for minutes, a few megabytes can
+//! make it use gigabytes, and a stack overflow of the compiler cannot be caught. So the compiler
+//! runs in a process with limits of its own. The process sets these limits before it reads a byte
+//! of the script, and exits when it cannot set them.
 //!
-//! It reads [`Order`] and the wasm bytes from standard input, and writes the code to standard
-//! output. It ends with 0 and the code, with 1 and a message on standard error when the script is
-//! at fault, and with anything else, a signal included, when it was too much.
+//! The process reads a [`CompileRequest`] and the wasm bytes from standard input, and writes the
+//! machine code to standard output. Its exit code is 0 when it has compiled the script, and 1 with
+//! a message on standard error when the script is invalid. Any other exit code or a signal means
+//! that the limits were reached or that the child failed.
 
 use crate::engine;
 use crate::inspect::Form;
@@ -20,27 +21,27 @@ use wasmill_core::limits::CompileLimits;
 use wasmparser::Validator;
 use wasmtime::Engine;
 
-/// Begins what the parent sends: the two must be of the same build.
+/// The first bytes of a request. Parent and child must be of the same build.
 const MAGIC: [u8; 8] = *b"wmcomp-1";
 
-/// The script is at fault; its message is on standard error.
+/// Exit code: the script is invalid. Standard error has the message.
 pub(crate) const REFUSED: u8 = 1;
-/// The child was called wrongly, or its limits could not be set.
+/// Exit code: the child was called in a wrong way, or could not set its limits.
 pub(crate) const UNABLE: u8 = 70;
 
-/// What the parent asks for: a head of fixed length before the wasm bytes.
+/// What the parent asks the child to do: a header of fixed length before the wasm bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Order {
+pub(crate) struct CompileRequest {
     pub(crate) form: Form,
     pub(crate) cpu_seconds: u64,
     pub(crate) address_space: u64,
     pub(crate) length: u64,
 }
 
-/// Bytes of an [`Order`].
-const ORDER_BYTES: usize = 40;
+/// Bytes of a [`CompileRequest`].
+const REQUEST_BYTES: usize = 40;
 
-impl Order {
+impl CompileRequest {
     pub(crate) fn new(form: Form, limits: &CompileLimits, length: usize) -> Self {
         Self {
             form,
@@ -59,7 +60,7 @@ impl Order {
         bytes
     }
 
-    fn from_bytes(bytes: &[u8; ORDER_BYTES]) -> Option<Self> {
+    fn from_bytes(bytes: &[u8; REQUEST_BYTES]) -> Option<Self> {
         let numbers = bytes.strip_prefix(&MAGIC)?;
         let mut numbers = numbers.as_chunks::<8>().0.iter().map(|chunk| u64::from_le_bytes(*chunk));
         let form = if numbers.next()? == 0 { Form::Component } else { Form::Core };
@@ -72,11 +73,11 @@ impl Order {
     }
 }
 
-/// What the hidden command `compile` does: reads one order and a script from standard input, writes
-/// the code to standard output. Must run before any thread is started and any runtime is set up,
-/// because its limits hold for the process.
+/// The hidden command `compile`: reads one request and a script from standard input, writes the
+/// machine code to standard output. Must be called before the process starts a thread or a runtime,
+/// because the limits of the request apply to the whole process.
 pub fn compile_child() -> ExitCode {
-    match serve() {
+    match compile_from_stdin() {
         Ok(()) => ExitCode::SUCCESS,
         Err((code, message)) => {
             let _ = io::stderr().write_all(message.as_bytes());
@@ -85,22 +86,22 @@ pub fn compile_child() -> ExitCode {
     }
 }
 
-fn serve() -> Result<(), (u8, String)> {
+fn compile_from_stdin() -> Result<(), (u8, String)> {
     let unable =
         |error: &dyn std::fmt::Display| (UNABLE, format!("the compile child can't work: {error}"));
     let mut input = io::stdin().lock();
-    let mut head = [0; ORDER_BYTES];
+    let mut head = [0; REQUEST_BYTES];
     input.read_exact(&mut head).map_err(|error| unable(&error))?;
-    let order =
-        Order::from_bytes(&head).ok_or_else(|| unable(&"it is called by the host, not by hand"))?;
-    confine(&order).map_err(|error| unable(&error))?;
+    let request = CompileRequest::from_bytes(&head)
+        .ok_or_else(|| unable(&"it is called by the host, not by hand"))?;
+    apply_limits(&request).map_err(|error| unable(&error))?;
     let mut wasm = Vec::new();
-    input.take(order.length).read_to_end(&mut wasm).map_err(|error| unable(&error))?;
-    if wasm.len() as u64 != order.length {
+    input.take(request.length).read_to_end(&mut wasm).map_err(|error| unable(&error))?;
+    if wasm.len() as u64 != request.length {
         return Err(unable(&"the script's bytes ended early"));
     }
     let engine = engine::compiler().map_err(|error| unable(&error))?;
-    let code = match order.form {
+    let code = match request.form {
         Form::Component => component(&engine, &wasm),
         Form::Core => engine.precompile_module(&wasm),
     };
@@ -108,10 +109,11 @@ fn serve() -> Result<(), (u8, String)> {
     io::stdout().lock().write_all(&code).map_err(|error| unable(&error))
 }
 
-/// Compiles a component as one that starts faster, or as it is: errors are about what was uploaded.
+/// Compiles a component after its modules were merged. When the merged component does not compile,
+/// compiles the component as it is, so that error messages are about what was uploaded.
 fn component(engine: &Engine, wasm: &[u8]) -> Result<Vec<u8>, wasmtime::Error> {
-    // Asked of the upload too: modules whose imports and exports do not fit together may well fit
-    // in one.
+    // The upload is validated too. Modules whose imports and exports do not fit together may be
+    // valid once they are merged.
     let valid =
         |wasm| Validator::new_with_features(engine.get_wasm_features()).validate_all(wasm).is_ok();
     let merged = merge::merged(wasm).ok().filter(|_| valid(wasm));
@@ -119,23 +121,23 @@ fn component(engine: &Engine, wasm: &[u8]) -> Result<Vec<u8>, wasmtime::Error> {
     code.map_or_else(|| engine.precompile_component(wasm), Ok)
 }
 
-/// Sets the limits of this process. All of them, or it must not go on.
-fn confine(order: &Order) -> io::Result<()> {
+/// Sets all limits of this process. When one cannot be set, the process must not go on.
+fn apply_limits(request: &CompileRequest) -> io::Result<()> {
     let set = |resource, soft: u64, hard: u64| {
         setrlimit(resource, Rlimit { current: Some(soft), maximum: Some(hard) })
     };
-    // The host may be killed without a chance to end its children.
+    // The host may be killed before it can end its children.
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     set(Resource::Core, 0, 0)?;
-    set(Resource::As, order.address_space, order.address_space)?;
-    // The soft limit ends the process with a signal that tells why; the hard one is for a process
-    // that ignores it.
-    set(Resource::Cpu, order.cpu_seconds, order.cpu_seconds + 1)?;
-    // No file is written: standard output is a pipe, which this does not concern.
+    set(Resource::As, request.address_space, request.address_space)?;
+    // At the soft limit the process gets SIGXCPU, which tells the parent the reason. The hard limit
+    // kills a process that ignores that signal.
+    set(Resource::Cpu, request.cpu_seconds, request.cpu_seconds + 1)?;
+    // The child writes no file. This limit does not apply to standard output, which is a pipe.
     set(Resource::Fsize, 0, 0)?;
     set(Resource::Nofile, 64, 64)?;
-    // Scripts that run now go before scripts that may run later. Not being nicer is no reason to
-    // fail.
+    // Running scripts matter more than compiling one. It is no error when the priority cannot be
+    // lowered.
     let _ = rustix::process::nice(10);
     Ok(())
 }
@@ -147,11 +149,12 @@ mod tests {
     #[test]
     fn orders_survive() {
         for form in [Form::Component, Form::Core] {
-            let order = Order { form, cpu_seconds: 7, address_space: u64::MAX, length: 1 << 40 };
-            let bytes: [u8; ORDER_BYTES] = order.to_bytes().try_into().unwrap();
-            assert_eq!(Order::from_bytes(&bytes), Some(order));
+            let request =
+                CompileRequest { form, cpu_seconds: 7, address_space: u64::MAX, length: 1 << 40 };
+            let bytes: [u8; REQUEST_BYTES] = request.to_bytes().try_into().unwrap();
+            assert_eq!(CompileRequest::from_bytes(&bytes), Some(request));
         }
-        assert_eq!(Order::from_bytes(&[0; ORDER_BYTES]), None);
+        assert_eq!(CompileRequest::from_bytes(&[0; REQUEST_BYTES]), None);
     }
 
     #[test]

@@ -1,50 +1,43 @@
-//! The engine: every knob of wasmtime that differs from its default, with the reason beside it.
+//! The engine: every setting of wasmtime that differs from its default, with the reason.
 //!
-//! Host and compile child must agree on everything that decides the machine code
-//! ([`code_settings`]) and differ only in how instances get their memory, which the child has none
-//! of.
+//! Host and compile child must use the same settings where these decide the machine code
+//! ([`code_settings`]). They differ only in how instances get their memory; the child makes no
+//! instances.
 
 use std::hash::{Hash as _, Hasher};
 use std::num::NonZeroUsize;
 use std::time::Duration;
-use wasmill_core::limits::BACKTRACE_FRAMES;
+use wasmill_core::limits::{
+    BACKTRACE_FRAMES, CORE_INSTANCES_PER_RUN, MEMORIES_PER_RUN, TABLES_PER_MODULE, TABLES_PER_RUN,
+    WASM_STACK_BYTES,
+};
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, ModuleVersionStrategy, OptLevel,
     PoolingAllocationConfig, WasmBacktraceDetails,
 };
 
-/// The full version of the engine, and our own format's. A compiled file names only the major
-/// version by itself, but code of one patch release must not run on the next: that release may be
-/// the fix of a miscompilation. A test holds it against the lock file.
+/// The full version of the engine, and the version of the project's own format. A compiled file
+/// itself names only the major version of the engine. But code of one patch release must not run on
+/// the next, because that release may fix a miscompilation. A test compares this constant with the
+/// lock file.
 pub(crate) const CODE_VERSION: &str = "48.0.8-wasmill.5";
 
-/// Time between two ticks of the epoch clock. A busy script holds the thread of who called it for
-/// one to two of them.
+/// Time between two ticks of the epoch clock. A computing script keeps the thread of its caller for
+/// one to two ticks.
 pub(crate) const TICK: Duration = Duration::from_millis(5);
 
-/// Core instances of one run. The most seen is 14 (Python), before modules are merged.
-pub(crate) const CORE_INSTANCES_PER_RUN: u32 = 32;
-/// Memories of one run. The most seen is 2 (QuickJS).
-pub(crate) const MEMORIES_PER_RUN: u32 = 8;
-/// Tables of one run. The most seen is 2.
-pub(crate) const TABLES_PER_RUN: u32 = 16;
-
-/// Bytes of stack for the wasm side of a call: deep recursion ends in a trap well before the stack
-/// does.
-const WASM_STACK: usize = 512 << 10;
-/// Bytes of stack for a call as a whole: the wasm side and what the host puts on top of it.
+/// Bytes of stack for a call: the wasm part, and the host functions that it calls.
 const CALL_STACK: usize = 2 << 20;
 
-/// Everything that decides what code comes out, and is therefore the same in host and compile
-/// child.
+/// The settings that decide the machine code. Host and compile child use the same ones.
 fn code_settings() -> Result<Config, wasmtime::Error> {
     let mut config = Config::new();
     config.module_version(ModuleVersionStrategy::Custom(CODE_VERSION.into()))?;
     config.wasm_component_model(true);
-    // No guest needs async exports yet; without them a call costs half as much and the surface is
-    // smaller.
+    // No guest needs async exports yet. Without them a call takes half the time, and the engine
+    // offers less to attack.
     config.concurrency_support(false);
-    // Proposals that no guest language here needs. Each would widen what an attacker can reach.
+    // No guest language here needs these proposals. Each one would offer more to attack.
     config.wasm_threads(false);
     config.shared_memory(false);
     config.wasm_gc(false);
@@ -55,73 +48,69 @@ fn code_settings() -> Result<Config, wasmtime::Error> {
     config.wasm_relaxed_simd(false);
     config.wasm_custom_page_sizes(false);
     config.wasm_wide_arithmetic(false);
-    // Kept although a module with two memories of its own is refused (the pool gives each module
-    // one): where parts of a component call each other, the code between them works on the memories
-    // of both. JavaScript made with componentize-qjs is such one.
+    // This proposal is needed although a module with two memories of its own is refused: the pool
+    // gives each module one memory. Where parts of a component call each other, the adapter between
+    // them works on the memories of both, for example in JavaScript made with componentize-qjs.
     config.wasm_multi_memory(true);
-    // Kept: bulk memory, multi-value, reference types, SIMD, tail calls, extended constants.
-    // Current compilers emit them.
+    // Left on because current compilers use them: bulk memory, multi-value, reference types, SIMD,
+    // tail calls, extended constants.
     //
-    // Ticks from outside stop endless loops. Counting fuel would do it at the same instruction each
-    // time, which nobody needs, and costs more.
+    // The epoch clock ends endless loops. Fuel would end them at the same instruction each time,
+    // which nobody needs, and would cost more time.
     config.epoch_interruption(true);
     config.cranelift_opt_level(OptLevel::Speed);
-    // Function names are enough for a script's author; line tables cost space in every compiled
-    // file.
+    // A backtrace shows the names of functions. Line tables would make every compiled file larger.
     config.wasm_backtrace_details(WasmBacktraceDetails::Disable);
     config.generate_address_map(false);
-    // For debuggers and profilers of the host, which don't look into scripts.
+    // Unwind information is for native debuggers and profilers, which do not look into scripts.
     config.native_unwind_info(false);
-    // The image of a fresh memory is mapped, not copied: what makes an instance start in
-    // microseconds.
+    // A new memory is mapped from its image and not copied, so an instance starts in microseconds.
     config.memory_init_cow(true);
     Ok(config)
 }
 
-/// What only the running side needs.
+/// The settings of the host, which also runs code.
 fn run_settings() -> Result<Config, wasmtime::Error> {
     let mut config = code_settings()?;
-    config.max_wasm_stack(WASM_STACK);
+    config.max_wasm_stack(WASM_STACK_BYTES);
     config.async_stack_size(CALL_STACK);
-    // A bounded backtrace: endless recursion must not make an endless list.
+    // The length of a backtrace is limited because an endless recursion has an endless one.
     config.wasm_backtrace_max_frames(NonZeroUsize::new(BACKTRACE_FRAMES));
     Ok(config)
 }
 
-/// Room for `runs` runs at once. The totals are what was measured per guest, so that no mix of
-/// ordinary guests runs out of one kind of place before it runs out of runs.
+/// The pool of instances for `runs` runs at the same time. The totals come from measurements of
+/// guests: with any mix of ordinary guests, the number of runs is the limit that is reached first.
 fn pool(runs: u32) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(runs);
     pool.total_stacks(runs);
-    // As they are made, Python takes 14 core instances a run, QuickJS 9, others up to 4; merging
-    // leaves fewer, but not of all.
+    // Before merging, Python has 14 core instances in a run, QuickJS 9, others up to 4. Merging
+    // leaves fewer, but not every component can be merged.
     pool.total_core_instances(runs.saturating_mul(16));
-    // QuickJS takes 2 memories a run. Each reserves 4 GiB of address space, and none of memory.
+    // QuickJS has 2 memories in a run. Each reserves 4 GiB of address space, but no memory.
     pool.total_memories(runs.saturating_mul(2));
     pool.total_tables(runs.saturating_mul(4));
     pool.max_core_instances_per_component(CORE_INSTANCES_PER_RUN);
     pool.max_memories_per_component(MEMORIES_PER_RUN);
     pool.max_tables_per_component(TABLES_PER_RUN);
-    // A core module run as it is has one memory; a few have a second table.
-    pool.max_tables_per_module(4);
-    // Elements of one table: no run gets more over all of its tables, see
-    // `RunLimits::table_elements`.
+    pool.max_tables_per_module(TABLES_PER_MODULE);
+    // Elements of one table. All tables of a run together have at most `RunLimits::table_elements`.
     pool.table_elements(wasmill_core::RunLimits::default().table_elements as usize);
-    // Emptying a used memory page by page is dear. Resident pages are found by one system call
-    // (Linux 6.7 and newer) and wiped in place up to these sizes; measured, that halves a small
-    // call. The contents are zeroed either way.
+    // Returning the pages of a used memory one by one takes long. One system call (Linux 6.7 and
+    // newer) finds the resident pages, and up to these sizes they are zeroed in place. This halves
+    // the time of a small call. The contents are zeroed in any case.
     pool.pagemap_scan(Enabled::Auto);
     pool.linear_memory_keep_resident(1 << 20);
     pool.table_keep_resident(128 << 10);
     pool
 }
 
-/// The one engine of the host: pooled, or with memory on demand where the address space is limited.
+/// The engine of the host. Its instances come from a pool, or are allocated on demand when the
+/// address space is limited.
 ///
 /// # Errors
-/// When the engine refuses its settings, which a test would have shown, or the system refuses even
-/// small mappings.
+/// When the engine refuses its settings, or when the system refuses even small mappings.
 pub(crate) fn host(runs: u32) -> Result<Engine, wasmtime::Error> {
     let mut config = run_settings()?;
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(runs)));
@@ -143,8 +132,8 @@ pub(crate) fn compiler() -> Result<Engine, wasmtime::Error> {
     Engine::new(&config)
 }
 
-/// What code must have been made for to be loaded here: target, settings, features and version, as
-/// a hash.
+/// A hash of everything that decides whether this engine can run a piece of code: target, settings,
+/// features and version.
 pub(crate) fn fingerprint(engine: &Engine) -> [u8; 32] {
     struct Sha(sha2::Sha256);
     impl Hasher for Sha {
@@ -153,7 +142,7 @@ pub(crate) fn fingerprint(engine: &Engine) -> [u8; 32] {
             self.0.update(bytes);
         }
         fn finish(&self) -> u64 {
-            0 // never asked for: the whole digest is taken below
+            0 // not used: the whole digest is taken below
         }
     }
     use sha2::Digest as _;
@@ -163,8 +152,9 @@ pub(crate) fn fingerprint(engine: &Engine) -> [u8; 32] {
     sha.0.finalize().into()
 }
 
-/// Starts the clock that interrupts busy scripts: a thread of the system, so that a runtime whose
-/// workers are all busy can't stop it. It ends with the engine.
+/// Starts the epoch clock, which interrupts computing scripts. It is a thread of the system,
+/// because a runtime whose workers are all busy would stop it. The thread ends when the engine is
+/// dropped.
 pub(crate) fn start_ticker(engine: &Engine) -> std::io::Result<()> {
     let engine = engine.weak();
     std::thread::Builder::new().name("wasmill-ticker".into()).spawn(move || {

@@ -1,42 +1,42 @@
-//! Is this text one JSON value, and not too deep? The check that every result passes before it is
-//! called a result.
+//! Checks that a text is one JSON value and not nested too deep. Every result of a script is
+//! checked here.
 //!
-//! serde_json skips over values without counting their depth, so the depth is counted here first.
+//! serde_json does not count the depth of values that it skips, so this module counts the depth
+//! first.
 
 use serde_json::value::RawValue;
 use std::fmt;
 use wasmill_core::limits::JSON_DEPTH;
 
-/// Why a text is no acceptable JSON value.
+/// Why a text is not accepted as a JSON value.
 #[derive(Debug)]
-pub(crate) enum Fault {
-    /// It breaks JSON's grammar; says where.
+pub(crate) enum JsonError {
+    /// The text is not valid JSON; the message tells where.
     Syntax(String),
     /// Arrays and objects are nested deeper than `JSON_DEPTH`.
     TooDeep,
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for JsonError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Fault::Syntax(text) => f.write_str(text),
-            Fault::TooDeep => {
+            JsonError::Syntax(text) => f.write_str(text),
+            JsonError::TooDeep => {
                 write!(f, "arrays and objects are nested deeper than {JSON_DEPTH} levels")
             }
         }
     }
 }
 
-/// Takes a text as one JSON value, without white space around it.
-pub(crate) fn value(text: String) -> Result<Box<RawValue>, Fault> {
+/// The text as one JSON value, without the white space around it.
+pub(crate) fn value(text: String) -> Result<Box<RawValue>, JsonError> {
     if depth(text.as_bytes()) > JSON_DEPTH {
-        return Err(Fault::TooDeep);
+        return Err(JsonError::TooDeep);
     }
-    RawValue::from_string(text).map_err(|error| Fault::Syntax(error.to_string()))
+    RawValue::from_string(text).map_err(|error| JsonError::Syntax(error.to_string()))
 }
 
-/// The deepest nesting of brackets outside of strings. Meant for JSON; of other texts it is some
-/// number.
+/// The deepest nesting of brackets outside of strings. The number is meaningful for JSON only.
 pub(crate) fn depth(text: &[u8]) -> usize {
     let (mut depth, mut deepest) = (0usize, 0usize);
     let mut bytes = text.iter();
@@ -80,13 +80,13 @@ mod tests {
     fn values() {
         assert_eq!(value(" {\"a\":1e400} \n".into()).unwrap().get(), "{\"a\":1e400}");
         assert!(
-            matches!(value("{".into()), Err(Fault::Syntax(text)) if text.contains("line 1 column 1"))
+            matches!(value("{".into()), Err(JsonError::Syntax(text)) if text.contains("line 1 column 1"))
         );
-        assert!(matches!(value("1 2".into()), Err(Fault::Syntax(_))));
-        assert!(matches!(value(String::new()), Err(Fault::Syntax(_))));
+        assert!(matches!(value("1 2".into()), Err(JsonError::Syntax(_))));
+        assert!(matches!(value(String::new()), Err(JsonError::Syntax(_))));
         let nested = |n: usize| format!("{}{}", "[".repeat(n), "]".repeat(n));
         assert!(value(nested(128)).is_ok());
-        assert!(matches!(value(nested(129)), Err(Fault::TooDeep)));
-        assert!(matches!(value(nested(100_000)), Err(Fault::TooDeep)));
+        assert!(matches!(value(nested(129)), Err(JsonError::TooDeep)));
+        assert!(matches!(value(nested(100_000)), Err(JsonError::TooDeep)));
     }
 }

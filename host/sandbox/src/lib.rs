@@ -1,45 +1,51 @@
-//! Runs scripts: finds out what an upload is, compiles it outside this process, calls it within
-//! limits.
+//! Runs scripts: tells what an upload is, compiles it in a child process, calls it within limits.
 //!
-//! Bytes and JSON come in, bytes and JSON go out. The crate knows no network protocol, no database
-//! and no tenant; it may use `wasmill-core` and the engine, and nothing else of the house.
+//! Bytes and JSON come in, bytes and JSON go out. The crate serves no network protocol and knows no
+//! database and no workspace. Of the project's crates it uses `wasmill-core` alone.
 //!
-//! The way of a script: [`inspect()`] reads its outline, `compile` turns it into machine code in a
-//! child process, which first makes one module of those that a component links (`merge`),
-//! `artefact` seals that code, `cache` and `shelf` keep it,
-//! `prepared` links it once, `invoke` runs it in a fresh instance.
+//! The steps of a script, with the module of each:
+//!
+//! 1. [`inspect()`] reads the outline of the upload.
+//! 2. `compile` starts a child process, which turns the upload into machine code. Before that the
+//!    child makes one core module of the modules that a component links (`merge`).
+//! 3. `artefact` adds an authentication code to the machine code; `artefact_store` keeps it on disk
+//!    (`disk_cache`) and where several hosts share it ([`SharedArtefacts`]).
+//! 4. `prepared` links the machine code once.
+//! 5. `invoke` runs it in a fresh instance for each call.
 
 mod artefact;
-mod cache;
+mod artefact_store;
+mod background_pool;
 mod compile;
 mod compile_child;
+mod disk_cache;
 mod engine;
+mod entry;
 mod inspect;
 mod invoke;
 mod json;
-mod lanes;
 mod limiter;
 mod log;
 mod merge;
 mod prepared;
 mod refusal;
+mod run_state;
 mod sandbox;
+mod sanitize;
 mod schema;
-mod shape;
-mod shelf;
-mod state;
-mod stock;
-mod text;
+mod shared_artefacts;
 mod value;
+mod value_type;
 mod wasi;
 
+pub use artefact_store::ArtefactCounts;
 pub use compile_child::compile_child;
 pub use inspect::{Form, Inspected, inspect};
-pub use invoke::{Call, Environment, Run};
+pub use invoke::{Call, Run};
 pub use log::LogBuffer;
 pub use merge::{Unmerged, merged};
 pub use prepared::Prepared;
 pub use refusal::{PrepareError, Refusal, RefusalCode, SandboxError};
 pub use sandbox::{Admitted, Sandbox, SandboxConfig};
-pub use shelf::ArtefactShelf;
-pub use stock::ArtefactCounts;
+pub use shared_artefacts::SharedArtefacts;
+pub use wasi::Environment;

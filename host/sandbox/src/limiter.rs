@@ -1,32 +1,32 @@
-//! The memory a run may have: the sum over all of its memories and tables, and how many of them
-//! there may be.
+//! The memory limit of a run: the sum over all of its memories and tables, and the number of
+//! memories and tables.
 //!
-//! Wasm's own bounds hold for one memory, and a component may have many. Growth beyond the limit
-//! ends the run with an error instead of telling the guest, because nearly every language answers a
-//! refused growth by aborting, and then the caller would read "unreachable" instead of "out of
-//! memory".
+//! The limits of WebAssembly apply to one memory, and a component may have many. When a memory
+//! would grow beyond the limit, the run ends with an error. The guest is not asked, because nearly
+//! every language aborts when a memory cannot grow. The caller would then read "unreachable"
+//! instead of "out of memory".
 
-use crate::engine;
 use std::fmt;
 use wasmill_core::RunLimits;
+use wasmill_core::limits::{CORE_INSTANCES_PER_RUN, MEMORIES_PER_RUN, TABLES_PER_RUN};
 use wasmtime::ResourceLimiter;
 
-/// Bytes that the engine keeps for one table element: a pointer.
+/// Bytes that the engine allocates for one table element: a pointer.
 const ELEMENT_BYTES: u64 = 8;
 
-/// A limit that ended a run, as the engine carries it back to the caller.
+/// The limit that ended a run. The engine returns it to the host as an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Exceeded {
+pub(crate) enum LimitExceeded {
     Memory { wanted: u64, limit: u64 },
     TableElements { wanted: u64, limit: u64 },
     Deadline,
     Result,
 }
 
-impl fmt::Display for Exceeded {
+impl fmt::Display for LimitExceeded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Exceeded::Memory { wanted, limit } => {
+            LimitExceeded::Memory { wanted, limit } => {
                 write!(
                     f,
                     "the script asked for {} of memory, its limit is {}",
@@ -34,23 +34,24 @@ impl fmt::Display for Exceeded {
                     mib(*limit)
                 )
             }
-            Exceeded::TableElements { wanted, limit } => {
+            LimitExceeded::TableElements { wanted, limit } => {
                 write!(f, "the script asked for {wanted} table elements, its limit is {limit}")
             }
-            Exceeded::Deadline => f.write_str("the script took too long"),
-            Exceeded::Result => f.write_str("the script's result is too large"),
+            LimitExceeded::Deadline => f.write_str("the script took too long"),
+            LimitExceeded::Result => f.write_str("the script's result is too large"),
         }
     }
 }
 
-impl std::error::Error for Exceeded {}
+impl std::error::Error for LimitExceeded {}
 
-/// A number of bytes in MiB, with one decimal where it is not a whole number. Rounded down.
+/// A number of bytes in MiB, rounded down, with one decimal when it is not an integer.
 pub(crate) fn mib(bytes: u64) -> String {
     in_tenths(u128::from(bytes) * 10 / (1 << 20))
 }
 
-/// The same rounded up, for what was over a limit: it must not read like the limit itself.
+/// A number of bytes in MiB, rounded up. For a size over a limit, which must not look equal to the
+/// limit.
 fn mib_over(bytes: u64) -> String {
     in_tenths((u128::from(bytes) * 10).div_ceil(1 << 20))
 }
@@ -63,15 +64,15 @@ fn in_tenths(tenths: u128) -> String {
     }
 }
 
-/// Counts what a run has. All sizes in bytes unless named otherwise.
+/// Counts the memory of a run. Sizes are in bytes.
 pub(crate) struct Limiter {
     limit: u64,
     element_limit: u64,
     used: u64,
     elements: u64,
     peak: u64,
-    /// What the growth that was allowed last added, to be taken back when the system then refuses
-    /// it.
+    /// Bytes and table elements of the last growth. They are subtracted when the system then
+    /// refuses the growth.
     last: (u64, u64),
 }
 
@@ -87,15 +88,15 @@ impl Limiter {
         }
     }
 
-    /// The largest sum there was.
+    /// The largest sum that was reached.
     pub(crate) fn peak(&self) -> u64 {
         self.peak
     }
 
-    fn grow(&mut self, bytes: u64, elements: u64) -> Result<(), Exceeded> {
+    fn grow(&mut self, bytes: u64, elements: u64) -> Result<(), LimitExceeded> {
         let wanted = self.used.saturating_add(bytes);
         if wanted > self.limit {
-            return Err(Exceeded::Memory { wanted, limit: self.limit });
+            return Err(LimitExceeded::Memory { wanted, limit: self.limit });
         }
         self.used = wanted;
         self.elements = self.elements.saturating_add(elements);
@@ -111,9 +112,9 @@ impl Limiter {
     }
 }
 
-/// Beyond a maximum of its own, one that is below the run's limit, a memory or table can't grow
-/// anyway: the guest is told so by the language's rules. The maximum given here may also be the
-/// pool's.
+/// True when a memory or table would grow beyond its own maximum, and that maximum is below the
+/// limit of the run. Growing then fails by the rules of WebAssembly, and the guest is told so.
+/// `maximum` may also be the maximum of the pool.
 fn beyond_own(desired: usize, maximum: Option<usize>, limit: u64) -> bool {
     maximum.is_some_and(|maximum| desired > maximum && (maximum as u64) < limit)
 }
@@ -150,7 +151,7 @@ impl ResourceLimiter for Limiter {
         let more = desired.saturating_sub(current) as u64;
         let wanted = self.elements.saturating_add(more);
         if wanted > self.element_limit {
-            return Err(Exceeded::TableElements { wanted, limit: self.element_limit }.into());
+            return Err(LimitExceeded::TableElements { wanted, limit: self.element_limit }.into());
         }
         self.grow(more.saturating_mul(ELEMENT_BYTES), more)?;
         Ok(true)
@@ -163,15 +164,15 @@ impl ResourceLimiter for Limiter {
     }
 
     fn instances(&self) -> usize {
-        engine::CORE_INSTANCES_PER_RUN as usize
+        CORE_INSTANCES_PER_RUN as usize
     }
 
     fn tables(&self) -> usize {
-        engine::TABLES_PER_RUN as usize
+        TABLES_PER_RUN as usize
     }
 
     fn memories(&self) -> usize {
-        engine::MEMORIES_PER_RUN as usize
+        MEMORIES_PER_RUN as usize
     }
 }
 
@@ -191,11 +192,14 @@ mod tests {
         assert!(limiter.table_growing(0, 20, None).unwrap());
         assert_eq!(limiter.peak(), 960);
         let error = limiter.memory_growing(400, 500, None).unwrap_err();
-        assert_eq!(error.downcast_ref(), Some(&Exceeded::Memory { wanted: 1060, limit: 1000 }));
+        assert_eq!(
+            error.downcast_ref(),
+            Some(&LimitExceeded::Memory { wanted: 1060, limit: 1000 })
+        );
         let error = limiter.table_growing(20, 101, None).unwrap_err();
         assert_eq!(
             error.downcast_ref(),
-            Some(&Exceeded::TableElements { wanted: 101, limit: 100 })
+            Some(&LimitExceeded::TableElements { wanted: 101, limit: 100 })
         );
     }
 
@@ -216,7 +220,7 @@ mod tests {
     fn sizes_read_well() {
         assert_eq!(mib(256 << 20), "256 MiB");
         assert_eq!(mib((1 << 20) + (1 << 19)), "1.5 MiB");
-        let exceeded = Exceeded::Memory { wanted: (256 << 20) + 65_536, limit: 256 << 20 };
+        let exceeded = LimitExceeded::Memory { wanted: (256 << 20) + 65_536, limit: 256 << 20 };
         assert_eq!(
             exceeded.to_string(),
             "the script asked for 256.1 MiB of memory, its limit is 256 MiB"

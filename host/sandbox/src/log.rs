@@ -1,23 +1,18 @@
-//! The log of a run: bounded, whole lines, harmless to show, readable while it grows.
+//! The log of a run: of limited size, made of whole lines, safe to show, readable while it grows.
 //!
-//! Once it is full, what follows is only counted, so that a guest that prints a gigabyte costs
-//! neither a gigabyte nor much time. It is stored as clean text: what a guest prints may hold
-//! escapes that drive terminals.
+//! When the log is full, further output is only counted. So a guest that prints a gigabyte costs
+//! little memory and time. The log holds escaped text, because output of a guest may contain escape
+//! sequences of terminals.
 
 use crate::limiter::mib;
-use crate::text;
+use crate::sanitize;
 use bytes::Bytes;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
+use wasmill_core::limits::{LOG_LINE_BYTES, STDERR_TAIL_BYTES};
 
-/// Bytes of an unfinished line that are held back; a longer line goes to the log in pieces.
-const LINE_BYTES: usize = 8 << 10;
-
-/// Bytes of the end of a stream that are remembered, for the message of a failure.
-const TAIL_BYTES: usize = 2 << 10;
-
-/// What a run wrote, up to a limit. Shared between the run, which appends, and whoever follows it.
+/// The log of one run, up to a limit. The run appends to it; followers read it at the same time.
 pub struct LogBuffer {
     limit: usize,
     content: Mutex<Content>,
@@ -33,7 +28,7 @@ struct Content {
 }
 
 impl LogBuffer {
-    /// A log that keeps up to `limit` bytes. Takes no memory before something is written.
+    /// A log that keeps up to `limit` bytes. Allocates nothing before the first append.
     pub fn new(limit: u64) -> Self {
         Self {
             limit: usize::try_from(limit).unwrap_or(usize::MAX),
@@ -43,18 +38,18 @@ impl LogBuffer {
     }
 
     fn lock(&self) -> MutexGuard<'_, Content> {
-        // A panic while holding the lock leaves text that is still text.
+        // A panic while the lock is held leaves valid text.
         self.content.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What follows after `offset` bytes, and the offset to go on from. Offsets are those given out
-    /// here, or 0.
+    /// The text behind `offset`, in bytes, and the offset for the next call. `offset` must be 0 or
+    /// an offset that this method has returned.
     pub fn read_from(&self, offset: usize) -> (String, usize) {
         let content = self.lock();
         (content.text.get(offset..).unwrap_or_default().to_owned(), content.text.len())
     }
 
-    /// Waits until there is more than `offset` bytes, or nothing will come any more.
+    /// Waits until the log has more than `offset` bytes, or is finished.
     pub async fn grown(&self, offset: usize) {
         loop {
             let notified = self.grown.notified();
@@ -68,8 +63,8 @@ impl LogBuffer {
         }
     }
 
-    /// Closes the log and returns it whole, with a last line telling how much was dropped. Later
-    /// appends are ignored.
+    /// Finishes the log and returns all of it. The last line tells how many bytes were dropped, if
+    /// any were. Later appends are ignored.
     pub fn finish(&self) -> Bytes {
         let mut content = self.lock();
         if !content.finished {
@@ -92,17 +87,17 @@ impl LogBuffer {
         bytes
     }
 
-    /// True when [`LogBuffer::finish`] was called: nothing will be added.
+    /// True when [`LogBuffer::finish`] was called. Nothing is appended after that.
     pub fn is_finished(&self) -> bool {
         self.lock().finished
     }
 
-    /// Bytes that did not fit.
+    /// Bytes that were dropped because the log was full.
     pub fn dropped(&self) -> u64 {
         self.lock().dropped
     }
 
-    /// Appends text of the host's own or a guest's; control characters are escaped.
+    /// Appends text of the host or of a guest. Control characters are escaped.
     pub fn append(&self, text: &str) {
         let mut content = self.lock();
         if content.finished {
@@ -112,11 +107,12 @@ impl LogBuffer {
             content.dropped += text.len() as u64;
             return;
         }
-        // Escaping only lengthens, so what exceeds the room before it does so after it as well.
+        // Escaping only makes text longer. So text that exceeds the limit before it is escaped
+        // exceeds the limit after it too.
         let room = self.limit - content.text.len().min(self.limit);
-        let fitting = text::cut(text, room);
+        let fitting = sanitize::truncated(text, room);
         let start = content.text.len();
-        text::push_escaped(&mut content.text, fitting);
+        sanitize::push_escaped(&mut content.text, fitting);
         content.dropped += (text.len() - fitting.len()) as u64;
         content.full = fitting.len() < text.len() || content.text.len() >= self.limit;
         if content.text.len() > self.limit {
@@ -128,7 +124,7 @@ impl LogBuffer {
         self.grown.notify_waiters();
     }
 
-    /// True when appends are only counted.
+    /// True when further appends are only counted.
     fn is_full(&self) -> bool {
         self.lock().full
     }
@@ -140,7 +136,7 @@ impl LogBuffer {
 
 impl fmt::Debug for LogBuffer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Logs may hold secrets: their size is enough for debugging.
+        // A log may hold secrets, so only its size is shown.
         let content = self.lock();
         f.debug_struct("LogBuffer")
             .field("bytes", &content.text.len())
@@ -149,8 +145,8 @@ impl fmt::Debug for LogBuffer {
     }
 }
 
-/// One stream of a guest on its way to the log: joins what arrives in pieces to lines, so that
-/// standard output and standard error don't break each other's.
+/// One output stream of a guest. Joins what the guest writes in parts to lines, so that lines of
+/// standard output and standard error are not mixed.
 #[derive(Default)]
 pub(crate) struct Lines {
     pending: Vec<u8>,
@@ -158,7 +154,7 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
-    /// Takes what the guest wrote. Whole lines go on to the log.
+    /// Takes what the guest has written, and appends the complete lines to the log.
     pub(crate) fn write(&mut self, log: &LogBuffer, bytes: &[u8]) {
         self.remember(bytes);
         if log.is_full() {
@@ -175,12 +171,12 @@ impl Lines {
             self.flush(log);
         }
         self.pending.extend_from_slice(rest);
-        if self.pending.len() > LINE_BYTES {
+        if self.pending.len() > LOG_LINE_BYTES {
             self.flush_characters(log);
         }
     }
 
-    /// Sends what is left of an unfinished line.
+    /// Appends the incomplete line to the log.
     pub(crate) fn flush(&mut self, log: &LogBuffer) {
         if !self.pending.is_empty() {
             append_bytes(log, &self.pending);
@@ -188,11 +184,11 @@ impl Lines {
         }
     }
 
-    /// Sends an over-long line up to its last whole character.
+    /// Appends a line that is too long to the log, up to its last complete character.
     fn flush_characters(&mut self, log: &LogBuffer) {
         let whole = match std::str::from_utf8(&self.pending) {
             Ok(text) => text.len(),
-            // No error length: the bytes after this are a character's beginning.
+            // There is no error length: the bytes behind `valid_up_to` begin a character.
             Err(error) if error.error_len().is_none() => error.valid_up_to(),
             Err(_) => self.pending.len(),
         };
@@ -201,22 +197,22 @@ impl Lines {
         self.pending = rest;
     }
 
-    /// The end of all that was written, the unfinished line included.
+    /// The end of all that was written, with the incomplete line.
     pub(crate) fn tail(&self) -> String {
-        text::lossy(&self.tail).into_owned()
+        sanitize::lossy(&self.tail).into_owned()
     }
 
     fn remember(&mut self, bytes: &[u8]) {
-        let new = bytes.get(bytes.len().saturating_sub(TAIL_BYTES)..).unwrap_or(bytes);
-        let excess = (self.tail.len() + new.len()).saturating_sub(TAIL_BYTES);
+        let new = bytes.get(bytes.len().saturating_sub(STDERR_TAIL_BYTES)..).unwrap_or(bytes);
+        let excess = (self.tail.len() + new.len()).saturating_sub(STDERR_TAIL_BYTES);
         self.tail.drain(..excess.min(self.tail.len()));
         self.tail.extend_from_slice(new);
     }
 }
 
-/// Lines as they come, with Windows line ends made plain ones.
+/// Appends bytes as text. CR LF becomes LF.
 fn append_bytes(log: &LogBuffer, bytes: &[u8]) {
-    let text = text::lossy(bytes);
+    let text = sanitize::lossy(bytes);
     if text.contains("\r\n") {
         log.append(&text.replace("\r\n", "\n"));
     } else {

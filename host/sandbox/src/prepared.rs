@@ -1,32 +1,33 @@
-//! A version ready to run: linked once, with its entry found and its signature written out.
+//! A version that is ready to run: linked once, with its entry and its signature.
 
-use crate::artefact::{Code, Loaded, Pages, Trusted};
+use crate::artefact::{Code, Loaded, Pages, TrustedCode};
+use crate::entry::{Entry, check_dynamic_main};
 use crate::inspect::{self, Form};
-use crate::invoke::dynamic;
 use crate::refusal::{Refusal, RefusalCode};
+use crate::run_state::{self, RunState};
+use crate::sanitize;
 use crate::schema;
-use crate::shape::{Signature, Unfit};
-use crate::state::{self, State};
-use crate::text;
 use crate::value;
-use crate::wasi::Wasi;
+use crate::value_type::{Signature, SignatureError};
+use crate::wasi::LazyWasi;
 use serde_json::Value;
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
-use wasmill_core::limits::CompileLimits;
+use wasmill_core::limits::{CompileLimits, REFUSAL_DETAIL_BYTES};
 use wasmill_core::{Digest, Failure, FailureName, Kind, RunLimits};
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{self, Component, ComponentExportIndex};
-use wasmtime::{Engine, Module, ModuleExport};
+use wasmtime::{Engine, Module};
 use wasmtime_wasi::I32Exit;
 
-/// What scripts may import, one table for each binary form. Nothing is linked by default.
+/// The linkers, one for each binary form. They hold what scripts may import; nothing is linked by
+/// default.
 pub(crate) struct Linkers {
-    component: component::Linker<State>,
-    core: wasmtime::Linker<State>,
-    /// Names of the functions in `core`.
+    component: component::Linker<RunState>,
+    core: wasmtime::Linker<RunState>,
+    /// The names of the functions in `core`.
     preview1: HashSet<String>,
 }
 
@@ -35,23 +36,25 @@ impl Linkers {
         let mut component = component::Linker::new(engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut component)?;
         let mut core = wasmtime::Linker::new(engine);
-        wasmtime_wasi::p1::add_to_linker_async(&mut core, |state: &mut State| {
+        wasmtime_wasi::p1::add_to_linker_async(&mut core, |state: &mut RunState| {
             state.wasi.context()
         })?;
-        // The engine's own refuses codes from 126 on; scripts exit with -1 and 255 all the same,
-        // and mean it.
+        // `proc_exit` of the engine refuses exit codes from 126 on. Scripts use such codes, for
+        // example -1 and 255.
         core.allow_shadowing(true);
         core.func_wrap(inspect::PREVIEW1, "proc_exit", |code: i32| -> wasmtime::Result<()> {
             Err(I32Exit(code).into())
         })?;
-        // The table of names needs a store for nothing but its type.
-        let mut store = state::store(engine, Wasi::none(), &RunLimits::default(), Instant::now());
+        // The iterator needs a store because of its type only.
+        let mut store =
+            run_state::new_store(engine, LazyWasi::none(), &RunLimits::default(), Instant::now());
         let preview1 = core.iter(&mut store).map(|(_, name, _)| name.to_owned()).collect();
         Ok(Self { component, core, preview1 })
     }
 }
 
-/// A script that can be run. Cheap to share; made by [`Sandbox::prepare`](crate::Sandbox::prepare).
+/// A script that is ready to run. Cheap to clone; made by
+/// [`Sandbox::prepare`](crate::Sandbox::prepare).
 pub struct Prepared {
     pub(crate) digest: Digest,
     pub(crate) entry: Entry,
@@ -59,16 +62,8 @@ pub struct Prepared {
     result_schema: Option<Value>,
     bytes: usize,
     pages: Pages,
-    /// How often [`Prepared::rest`] was called since it was used last.
-    rests: AtomicU32,
-}
-
-/// How to call it. The index of the export is looked up once.
-pub(crate) enum Entry {
-    Typed { pre: component::InstancePre<State>, main: ComponentExportIndex, signature: Signature },
-    Dynamic { pre: component::InstancePre<State>, main: ComponentExportIndex },
-    Command { pre: component::InstancePre<State>, run: ComponentExportIndex },
-    Core { pre: wasmtime::InstancePre<State>, start: ModuleExport },
+    /// How often [`Prepared::release_if_idle`] was called since the last run.
+    idle_checks: AtomicU32,
 }
 
 impl fmt::Debug for Prepared {
@@ -81,7 +76,7 @@ impl fmt::Debug for Prepared {
 }
 
 impl Prepared {
-    /// How it is called.
+    /// How the script is called.
     pub fn kind(&self) -> Kind {
         match &self.entry {
             Entry::Typed { .. } => Kind::Typed,
@@ -90,48 +85,51 @@ impl Prepared {
         }
     }
 
-    /// SHA-256 of its wasm bytes.
+    /// SHA-256 of the wasm bytes.
     pub fn digest(&self) -> Digest {
         self.digest
     }
 
-    /// The JSON Schema of its argument object: from the signature if typed, else the script's own,
-    /// if it has one.
+    /// The JSON Schema of the argument object. Of a typed script it is made from the signature;
+    /// otherwise it is the schema that the script brings along, if any.
     pub fn schema(&self) -> Option<&Value> {
         self.schema.as_ref()
     }
 
-    /// The JSON Schema of its result, if typed.
+    /// The JSON Schema of the result, of a typed script.
     pub fn result_schema(&self) -> Option<&Value> {
         self.result_schema.as_ref()
     }
 
-    /// Bytes of memory that it is counted with.
+    /// The size of the machine code in bytes.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Notes that it is about to be used.
-    pub(crate) fn wake(&self) {
-        // Hardly ever is there anything to write.
-        if self.rests.load(Ordering::Relaxed) != 0 {
-            self.rests.store(0, Ordering::Relaxed);
+    /// Records that the script is about to run.
+    pub(crate) fn mark_used(&self) {
+        // Checked first because a write is hardly ever needed, and reads of several threads do not
+        // disturb each other.
+        if self.idle_checks.load(Ordering::Relaxed) != 0 {
+            self.idle_checks.store(0, Ordering::Relaxed);
         }
     }
 
-    /// To be called now and then: gives the pages of its code back when it was not used since the
-    /// last time. True when it did.
-    pub(crate) fn rest(&self) -> bool {
-        self.rests.fetch_add(1, Ordering::Relaxed) == 1 && self.pages.let_go()
+    /// Releases the memory pages of the code when the script did not run between the last call of
+    /// this method and this one. True when it released them.
+    pub(crate) fn release_if_idle(&self) -> bool {
+        self.idle_checks.fetch_add(1, Ordering::Relaxed) == 1 && self.pages.release()
     }
 
-    /// Checks the text of an argument object without starting anything. A call checks typed
-    /// arguments itself; this is for refusing them early, before a job is queued. Of dynamic
-    /// scripts and commands with a schema, required members and the plain types of members are
-    /// checked; without one, that it is an object.
+    /// Checks the text of an argument object without starting anything. A run checks typed
+    /// arguments itself; this method lets a caller refuse them before a job is queued.
+    ///
+    /// Of a typed script all arguments are checked. Of a dynamic script or a command with a schema,
+    /// the required members and the plain types of members are checked. Without a schema it is
+    /// checked that the text is an object.
     ///
     /// # Errors
-    /// `InvalidArguments`, naming the argument, what was expected and what came.
+    /// `InvalidArguments`, with the argument, what was expected and what was found.
     pub fn check(&self, args: &str) -> Result<(), Failure> {
         let result = match &self.entry {
             Entry::Typed { signature, .. } => value::arguments(signature, args).map(drop),
@@ -143,19 +141,19 @@ impl Prepared {
     /// Links loaded code.
     ///
     /// # Errors
-    /// A refusal: imports that are not offered, a signature that JSON can't call, or more of an
-    /// instance than a run may have.
+    /// A refusal: the script imports what is not offered, JSON cannot call its signature, or its
+    /// entry has another type than its interface.
     pub(crate) fn link(
         digest: Digest,
-        trusted: &Trusted,
+        trusted: &TrustedCode,
         loaded: Loaded,
         linkers: &Linkers,
         limits: &CompileLimits,
     ) -> Result<Self, Refusal> {
         let Loaded { code, pages } = loaded;
-        let label = &trusted.label;
-        let (entry, schemas) = match (code, label.kind) {
-            (Code::Core(module), _) => (core(&module, &label.entry, linkers)?, None),
+        let metadata = &trusted.metadata;
+        let (entry, schemas) = match (code, metadata.kind) {
+            (Code::Core(module), _) => (core(&module, &metadata.entry, linkers)?, None),
             (Code::Component(component), kind) => {
                 let pre = linkers
                     .component
@@ -163,39 +161,39 @@ impl Prepared {
                     .map_err(|error| unlinkable(&component, &error))?;
                 let index = |instance: Option<&ComponentExportIndex>, name: &str| {
                     component.get_export_index(instance, name).ok_or_else(|| {
-                        not_callable(&format!("it has no export \"{}\"", text::brief(name)))
+                        not_callable(&format!("it has no export \"{}\"", sanitize::excerpt(name)))
                     })
                 };
                 match kind {
                     Kind::Typed => {
-                        let function = function(&component, None, &label.entry)?;
+                        let function = function(&component, None, &metadata.entry)?;
                         let signature = Signature::of(&function, limits.signature_types)
                             .map_err(|unfit| unfitting(unfit, limits))?;
                         let schemas =
                             (schema::of_arguments(&signature), schema::of_result(&signature));
                         (
-                            Entry::Typed { main: index(None, &label.entry)?, pre, signature },
+                            Entry::Typed { main: index(None, &metadata.entry)?, pre, signature },
                             Some(schemas),
                         )
                     }
                     Kind::Dynamic => {
-                        let function = function(&component, Some(&label.entry), "main")?;
-                        dynamic::check_signature(&function, &pre).map_err(|error| {
+                        let function = function(&component, Some(&metadata.entry), "main")?;
+                        check_dynamic_main(&function, &pre).map_err(|error| {
                             not_callable(&format!(
                                 "\"main\" of {} has another signature than that interface: {}",
-                                label.entry,
-                                text::brief(&format!("{error:#}"))
+                                metadata.entry,
+                                sanitize::excerpt(&format!("{error:#}"))
                             ))
                         })?;
-                        let instance = index(None, &label.entry)?;
+                        let instance = index(None, &metadata.entry)?;
                         (Entry::Dynamic { main: index(Some(&instance), "main")?, pre }, None)
                     }
                     Kind::Command => {
-                        let function = function(&component, Some(&label.entry), "run")?;
+                        let function = function(&component, Some(&metadata.entry), "run")?;
                         function
                             .typecheck::<(), (Result<(), ()>,)>(&pre.instance_type())
                             .map_err(|_| not_callable("\"run\" of wasi:cli/run has another signature than that interface"))?;
-                        let instance = index(None, &label.entry)?;
+                        let instance = index(None, &metadata.entry)?;
                         (Entry::Command { run: index(Some(&instance), "run")?, pre }, None)
                     }
                 }
@@ -203,7 +201,7 @@ impl Prepared {
         };
         let (schema, result_schema) = match schemas {
             Some((schema, result)) => (Some(schema), Some(result)),
-            None => (label.schema.clone(), None),
+            None => (metadata.schema.clone(), None),
         };
         Ok(Self {
             digest,
@@ -212,13 +210,14 @@ impl Prepared {
             result_schema,
             bytes: trusted.len(),
             pages,
-            rests: AtomicU32::new(0),
+            idle_checks: AtomicU32::new(0),
         })
     }
 }
 
 fn core(module: &Module, entry: &str, linkers: &Linkers) -> Result<Entry, Refusal> {
-    // Names first, so that the refusal lists them all; the linker would name the first.
+    // The names are checked first, so that the refusal lists all of them. The linker would report
+    // only the first.
     let unknown: Vec<String> = module
         .imports()
         .filter(|import| {
@@ -235,7 +234,10 @@ fn core(module: &Module, entry: &str, linkers: &Linkers) -> Result<Entry, Refusa
     let pre = linkers.core.instantiate_pre(module).map_err(|error| {
         Refusal::new(
             RefusalCode::ForbiddenImport,
-            format!("the script cannot be linked: {}", text::tamed(&format!("{error:#}"), 300)),
+            format!(
+                "the script cannot be linked: {}",
+                sanitize::escaped(&format!("{error:#}"), REFUSAL_DETAIL_BYTES)
+            ),
         )
     })?;
     let fits = module.get_export(entry).and_then(|export| {
@@ -247,7 +249,7 @@ fn core(module: &Module, entry: &str, linkers: &Linkers) -> Result<Entry, Refusa
     }
 }
 
-/// The type of an exported function, within an exported interface or beside it.
+/// The type of an exported function: of the function `name` in `interface`, or without interface.
 fn function(
     component: &Component,
     interface: Option<&str>,
@@ -281,10 +283,10 @@ fn not_callable(why: &str) -> Refusal {
     Refusal::new(RefusalCode::NothingToCall, format!("the script cannot be called: {why}"))
 }
 
-fn unfitting(unfit: Unfit, limits: &CompileLimits) -> Refusal {
+fn unfitting(unfit: SignatureError, limits: &CompileLimits) -> Refusal {
     match unfit {
-        Unfit::NoJsonForm(message) => Refusal::new(RefusalCode::Unsupported, message),
-        Unfit::TooLarge => Refusal::new(
+        SignatureError::NoJsonForm(message) => Refusal::new(RefusalCode::Unsupported, message),
+        SignatureError::TooLarge => Refusal::new(
             RefusalCode::TooComplex,
             format!(
                 "the signature of main is too complex: it may be written out to {} types, nested {} deep",
@@ -295,8 +297,8 @@ fn unfitting(unfit: Unfit, limits: &CompileLimits) -> Refusal {
     }
 }
 
-/// Which imports nobody provides. Interfaces with nothing but types need no provider, so they are
-/// not to blame.
+/// The refusal of a component that cannot be linked, with the imports that nobody provides. An
+/// interface that holds only types needs no provider and is not listed.
 fn unlinkable(component: &Component, error: &wasmtime::Error) -> Refusal {
     let engine = component.engine();
     let ty = component.component_type();
@@ -315,7 +317,7 @@ fn unlinkable(component: &Component, error: &wasmtime::Error) -> Refusal {
         .map(|(name, _)| name)
         .collect();
     if foreign.is_empty() {
-        let detail = text::tamed(&format!("{error:#}"), 300);
+        let detail = sanitize::escaped(&format!("{error:#}"), REFUSAL_DETAIL_BYTES);
         return Refusal::new(
             RefusalCode::ForbiddenImport,
             format!("the script asks for something of WASI that is not offered here: {detail}"),

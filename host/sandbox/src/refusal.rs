@@ -1,28 +1,28 @@
-//! Why an upload is not taken, and why a version can't be made ready: closed lists, each with a
-//! sentence for its author.
+//! Why an upload is refused, and why a version cannot be made ready. Both are closed lists; each
+//! entry has a sentence for the author of the script.
 
 use std::fmt;
 
-/// Which rule an upload broke. Programs test for this; people read [`Refusal::message`].
+/// The rule that an upload broke. Programs read the code; people read [`Refusal::message`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RefusalCode {
-    /// Not WebAssembly at all: text, an archive, machine code.
+    /// The upload is not WebAssembly: it is text, an archive or machine code.
     NotWasm,
-    /// WebAssembly that breaks the format's rules, or uses a proposal that is switched off here.
+    /// The upload breaks the rules of the format, or uses a proposal that is switched off.
     Malformed,
-    /// More bytes than a module may have.
+    /// The upload has more bytes than a module may have.
     TooLarge,
-    /// More functions, modules, types or nesting than allowed.
+    /// The upload has too many functions, modules or types, or too many levels of components.
     TooComplex,
-    /// It exports nothing that a script can be called by.
+    /// The upload exports nothing that a script can be called by.
     NothingToCall,
-    /// It imports something that is not offered.
+    /// The upload imports something that is not offered.
     ForbiddenImport,
-    /// Its signature has a type without a JSON form.
+    /// The signature has a type without a JSON form.
     Unsupported,
-    /// Compiling it took more time or memory than it may.
+    /// Compiling took more time or memory than it may.
     TooCostlyToCompile,
-    /// The host's own trouble; the same upload may be taken later.
+    /// An error of the host. The same upload may be accepted later.
     Internal,
 }
 
@@ -49,14 +49,13 @@ impl fmt::Display for RefusalCode {
     }
 }
 
-/// An upload that is not taken.
+/// Why an upload is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Refusal {
-    /// Which rule.
+    /// The rule that the upload broke.
     pub code: RefusalCode,
-    /// What is wrong and what would be accepted. Holds names out of the upload, shortened and
-    /// without control characters.
+    /// What is wrong, and what would be accepted. Names from the upload are shortened and escaped.
     pub message: String,
 }
 
@@ -65,7 +64,8 @@ impl Refusal {
         Self { code, message: message.into() }
     }
 
-    /// The host's own trouble: the detail goes to the log, the author gets a constant sentence.
+    /// A refusal because of an error of the host. `detail` goes to the log; the author gets a fixed
+    /// sentence.
     pub(crate) fn internal(what: &'static str, detail: impl fmt::Display) -> Self {
         tracing::error!(what, %detail, "admitting a script failed");
         Self::new(
@@ -75,32 +75,32 @@ impl Refusal {
     }
 }
 
-/// Why a stored version can't be made ready to run.
+/// Why a stored version cannot be made ready to run.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum PrepareError {
-    /// Its bytes could not be had, or are not the ones that the digest names.
+    /// The wasm bytes could not be fetched, or do not have the digest.
     #[error("the script's bytes are not available: {0}")]
     Fetch(String),
-    /// It would not be admitted today.
+    /// The version would not be admitted now.
     #[error(transparent)]
     Refused(#[from] Refusal),
 }
 
-/// Why the sandbox can't be set up.
+/// Why the sandbox cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
-    /// The engine refuses its settings, or the machine can't map what they ask for.
+    /// The engine refuses its settings, or the system cannot map the memory that they need.
     #[error("the WebAssembly engine cannot be started: {0}")]
     Engine(String),
-    /// The directory of compiled scripts can't be used.
+    /// The directory of compiled scripts cannot be used.
     #[error("the directory for compiled scripts, {path}, cannot be used: {source}")]
     CacheDirectory {
-        /// Which directory.
+        /// The path of the directory.
         path: String,
-        /// What the system says.
+        /// The error of the system.
         source: std::io::Error,
     },
-    /// The thread that ends endless scripts can't be started, or those that long runs go on.
+    /// The thread of the epoch clock or the background pool cannot be started.
     #[error("threads of the sandbox cannot be started: {0}")]
     Threads(std::io::Error),
 }

@@ -1,154 +1,161 @@
-//! The sandbox as a whole: admits uploads, keeps versions ready, and owns what all runs share.
+//! The sandbox: admits uploads, keeps versions ready to run, and owns what all runs share.
 //!
-//! A version is looked for in memory, then as compiled code on disk, then on the shelf that hosts
-//! share, then compiled from its wasm bytes. Whoever comes second for the same digest waits for the
-//! first, so that a popular version after a start, or an upload repeated fifty times, is compiled
-//! once.
+//! A version is looked for in memory, then on the disk, then among the shared artefacts. When none
+//! of them has it, it is compiled from its wasm bytes. Calls that need the same version at the same
+//! time wait for the first of them. So a popular version is compiled once after a start, and so is
+//! an upload that is repeated fifty times.
 
-use crate::artefact::{Label, Loaded, Trusted};
+use crate::artefact::{ArtefactMetadata, Loaded, TrustedCode};
+use crate::artefact_store::{ArtefactCounts, ArtefactStore};
+use crate::background_pool::BackgroundPool;
 use crate::compile::Compiler;
 use crate::engine;
 use crate::inspect::{self, Form, Inspected};
-use crate::lanes::Lanes;
 use crate::limiter::mib;
 use crate::prepared::{Linkers, Prepared};
 use crate::refusal::{PrepareError, Refusal, RefusalCode, SandboxError};
-use crate::shelf::ArtefactShelf;
-use crate::stock::{ArtefactCounts, Stock};
+use crate::shared_artefacts::SharedArtefacts;
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use tokio::task::spawn_blocking;
+use wasmill_core::limits::{REFUSAL_DETAIL_BYTES, REFUSAL_KEPT};
 use wasmill_core::{Digest, HostLimits, Kind};
 use wasmtime::Engine;
 
-/// How long a refusal by the compiler is remembered: long enough to stop a flood of the same
-/// upload, short enough that a refusal by a busy moment passes.
-const REFUSALS_KEPT: Duration = Duration::from_secs(60);
-/// Time between two looks for versions that nobody calls.
-const REST_PERIOD: Duration = Duration::from_secs(10);
-/// Refusals remembered at once.
+/// Time between two searches for versions that nobody calls.
+const IDLE_CHECK_PERIOD: Duration = Duration::from_secs(10);
+/// Maximum number of refusals that are kept.
 const REFUSAL_COUNT: u64 = 1_000;
-/// Bytes that a version takes beside its code: tables of the linker, its types, its schema.
+/// Bytes of memory that a version needs beside its code: tables of the linker, types, schema.
 const VERSION_OVERHEAD: usize = 32 << 10;
 
-/// What a sandbox is set up with.
+/// The configuration of a sandbox.
 #[derive(Clone)]
 pub struct SandboxConfig {
-    /// `concurrent_runs`, `warm_bytes`, `artefact_bytes`, `module_bytes` and `compile` are used.
+    /// The sandbox uses `concurrent_runs`, `warm_bytes`, `artefact_bytes`, `module_bytes` and
+    /// `compile`.
     pub limits: HostLimits,
-    /// Directory of compiled scripts, for this host's user alone.
+    /// The directory of compiled scripts, accessible to the user of the host alone.
     pub cache_dir: PathBuf,
-    /// Secret by which this host knows its own compiled scripts again, and those of the hosts that
-    /// have the same one.
+    /// The secret key that authenticates compiled scripts. Hosts that share artefacts have the same
+    /// key.
     pub artefact_key: [u8; 32],
-    /// Where hosts with the same key find each other's compiled scripts, if they share them.
-    pub shelf: Option<Arc<dyn ArtefactShelf>>,
-    /// The program to run as `<compiler> compile`: one that calls
+    /// The store of compiled scripts that hosts with the same key share, if they share one.
+    pub shared_artefacts: Option<Arc<dyn SharedArtefacts>>,
+    /// The program that compiles, called as `<compiler> compile`. It must call
     /// [`compile_child`](crate::compile_child).
     pub compiler: PathBuf,
-    /// Variables that every run sees, before its own.
+    /// Environment variables of every run. The variables of a call come after them.
     pub environment: Vec<(String, String)>,
 }
 
-/// What is known of an admitted upload.
+/// What the sandbox knows of an admitted upload.
 #[derive(Debug, Clone)]
 pub struct Admitted {
-    /// SHA-256 of the bytes.
+    /// SHA-256 of the wasm bytes.
     pub digest: Digest,
-    /// How it is called.
+    /// How the script is called.
     pub kind: Kind,
-    /// The JSON Schema of its argument object.
+    /// The JSON Schema of the argument object.
     pub schema: Option<serde_json::Value>,
-    /// The JSON Schema of its result, if typed.
+    /// The JSON Schema of the result, of a typed script.
     pub result_schema: Option<serde_json::Value>,
-    /// Names of what it exports.
+    /// The names of the exports.
     pub exports: Vec<String>,
-    /// Names of what it imports.
+    /// The names of the imports.
     pub imports: Vec<String>,
 }
 
-/// Runs scripts. One for a process: all of it hangs on one engine.
+/// Runs scripts. A process has one sandbox, because the engine is made once.
 pub struct Sandbox {
     pub(crate) environment: Arc<[(String, String)]>,
     limits: HostLimits,
     engine: Engine,
-    pub(crate) lanes: Lanes,
+    pub(crate) background: BackgroundPool,
     linkers: Linkers,
-    stock: Stock,
+    artefacts: ArtefactStore,
     compiler: Compiler,
     warm: moka::sync::Cache<Digest, Arc<Prepared>>,
     refused: moka::sync::Cache<Digest, Refusal>,
-    flights: Flights,
+    locks: DigestLocks,
 }
 
 impl Sandbox {
-    /// Sets up the engine and the directory, and starts the clock thread, which ends with the
-    /// sandbox.
+    /// Makes the engine, opens the directory, and starts the threads of the sandbox: the epoch
+    /// clock and the background pool. They end when the sandbox is dropped.
     ///
     /// # Errors
-    /// When one of the three can't be had.
+    /// When the engine, the directory or the threads are not available.
     pub fn new(config: SandboxConfig) -> Result<Arc<Self>, SandboxError> {
-        let SandboxConfig { limits, cache_dir, artefact_key, shelf, compiler, environment } =
-            config;
+        let SandboxConfig {
+            limits,
+            cache_dir,
+            artefact_key,
+            shared_artefacts,
+            compiler,
+            environment,
+        } = config;
         let engine_error = |error: wasmtime::Error| SandboxError::Engine(format!("{error:#}"));
         let engine = engine::host(limits.concurrent_runs.max(1)).map_err(engine_error)?;
         let linkers = Linkers::new(&engine).map_err(engine_error)?;
-        let stock =
-            Stock::open(&cache_dir, artefact_key, &engine, &limits, shelf).map_err(|source| {
-                SandboxError::CacheDirectory { path: cache_dir.display().to_string(), source }
-            })?;
+        let artefacts =
+            ArtefactStore::open(&cache_dir, artefact_key, &engine, &limits, shared_artefacts)
+                .map_err(|source| SandboxError::CacheDirectory {
+                    path: cache_dir.display().to_string(),
+                    source,
+                })?;
         engine::start_ticker(&engine).map_err(SandboxError::Threads)?;
-        let lanes = Lanes::new().map_err(SandboxError::Threads)?;
-        let left = stock.clone();
+        let background = BackgroundPool::new().map_err(SandboxError::Threads)?;
+        let artefacts_of_evicted = artefacts.clone();
         let warm = moka::sync::Cache::builder()
             .max_capacity(limits.warm_bytes)
             .weigher(|_, script: &Arc<Prepared>| {
                 u32::try_from(script.bytes() + VERSION_OVERHEAD).unwrap_or(u32::MAX)
             })
-            .eviction_listener(move |digest, _, _| left.used(&digest))
+            .eviction_listener(move |digest, _, _| artefacts_of_evicted.mark_used(&digest))
             .build();
         let refused = moka::sync::Cache::builder()
             .max_capacity(REFUSAL_COUNT)
-            .time_to_live(REFUSALS_KEPT)
+            .time_to_live(REFUSAL_KEPT)
             .build();
         let sandbox = Arc::new(Self {
             environment: environment.into(),
             engine,
-            lanes,
+            background,
             linkers,
-            stock,
+            artefacts,
             compiler: Compiler::new(compiler, limits.compile),
             limits,
             warm,
             refused,
-            flights: Mutex::default(),
+            locks: Mutex::default(),
         });
-        sandbox.lanes.spawn(let_rest(Arc::downgrade(&sandbox)));
+        sandbox.background.spawn(release_idle_code_periodically(Arc::downgrade(&sandbox)));
         Ok(sandbox)
     }
 
-    /// Gives back the pages of ready versions that were not called since the last time, to be read
-    /// again from their files when they are. Returns how many versions that were. Called by the
-    /// sandbox itself every ten seconds.
-    pub fn rest(&self) -> usize {
-        self.warm.iter().filter(|(_, script)| script.rest()).count()
+    /// Releases the memory pages of ready versions that were not called since the last call of this
+    /// method. The system reads the pages from the files again when the version is called. Returns
+    /// the number of versions whose pages were released. The sandbox itself calls this method every
+    /// ten seconds.
+    pub fn release_idle_code(&self) -> usize {
+        self.warm.iter().filter(|(_, script)| script.release_if_idle()).count()
     }
 
-    /// Takes an upload: finds out what it is, compiles it in a child process, links it, and keeps
-    /// it ready.
+    /// Admits an upload: inspects it, compiles it in a child process, links it, and keeps it ready.
     ///
     /// # Errors
-    /// A refusal with its reason.
+    /// Why the upload is refused.
     pub async fn admit(&self, wasm: Bytes) -> Result<Admitted, Refusal> {
-        let (digest, found) = self.look(&wasm).await?;
-        let turn = self.turn(digest);
-        let _mine = turn.lock.lock().await;
-        let script = match self.find(digest).await? {
+        let (digest, found) = self.inspect_upload(&wasm).await?;
+        let digest_lock = self.lock_digest(digest);
+        let _mine = digest_lock.lock.lock().await;
+        let script = match self.find_compiled(digest).await? {
             Some(script) => script,
-            None => self.build(digest, &wasm, &found).await?,
+            None => self.compile_unless_refused(digest, &wasm, &found).await?,
         };
         Ok(Admitted {
             digest,
@@ -160,12 +167,13 @@ impl Sandbox {
         })
     }
 
-    /// A version ready to run, made ready if need be. `fetch` is asked for the wasm bytes only when
-    /// neither memory nor disk nor shelf has the compiled code.
+    /// A version that is ready to run. Makes it ready when it is not. `fetch` returns the wasm
+    /// bytes; it is called only when neither memory nor disk nor the shared artefacts have the
+    /// compiled code.
     ///
     /// # Errors
-    /// When the bytes can't be had, are not those of the digest, or would not be admitted (any
-    /// more), also as another kind.
+    /// When `fetch` fails, when its bytes do not have the digest, when they would not be admitted
+    /// now, or when the script is not of the kind `kind`.
     pub async fn prepare<F, Fut>(
         &self,
         digest: Digest,
@@ -179,26 +187,26 @@ impl Sandbox {
         if let Some(script) = self.prepared(&digest) {
             return of_kind(script, kind);
         }
-        let turn = self.turn(digest);
-        let _mine = turn.lock.lock().await;
+        let digest_lock = self.lock_digest(digest);
+        let _mine = digest_lock.lock.lock().await;
         of_kind(self.load(digest, fetch).await?, kind)
     }
 
-    /// The version, if it is ready in memory. Cheap; the way of nearly every call.
+    /// The version, when it is ready in memory. Cheap: nearly every call takes this way.
     pub fn prepared(&self, digest: &Digest) -> Option<Arc<Prepared>> {
         self.warm.get(digest)
     }
 
-    /// Forgets the compiled code of a deleted version, in memory, on disk and on the shelf. Runs
-    /// that have it go on.
+    /// Removes the compiled code of a deleted version from memory, from the disk and from the
+    /// shared artefacts. Runs that use the code go on.
     pub async fn forget(&self, digest: Digest) {
         self.warm.invalidate(&digest);
-        self.stock.remove(digest).await;
+        self.artefacts.remove(digest).await;
     }
 
-    /// Where compiled code came from so far, and went.
+    /// Counts of compiled scripts since the sandbox was made.
     pub fn artefact_counts(&self) -> ArtefactCounts {
-        self.stock.counts()
+        self.artefacts.counts()
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -210,21 +218,22 @@ impl Sandbox {
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<Bytes, String>>,
     {
-        if let Some(script) = self.find(digest).await? {
+        if let Some(script) = self.find_compiled(digest).await? {
             return Ok(script);
         }
         let wasm = fetch().await.map_err(PrepareError::Fetch)?;
-        let (found_digest, found) = self.look(&wasm).await?;
+        let (found_digest, found) = self.inspect_upload(&wasm).await?;
         if found_digest != digest {
             return Err(PrepareError::Fetch(format!(
                 "they have the digest {found_digest} instead of {digest}"
             )));
         }
-        Ok(self.build(digest, &wasm, &found).await?)
+        Ok(self.compile_unless_refused(digest, &wasm, &found).await?)
     }
 
-    /// Digest and outline. Both read all of the bytes, so it is not done on an executor thread.
-    async fn look(&self, wasm: &Bytes) -> Result<(Digest, Inspected), Refusal> {
+    /// The digest and the outline of an upload. Reads all of the bytes, so it runs on a thread for
+    /// blocking work.
+    async fn inspect_upload(&self, wasm: &Bytes) -> Result<(Digest, Inspected), Refusal> {
         if wasm.len() as u64 > self.limits.module_bytes {
             let (has, may) = (mib(wasm.len() as u64), mib(self.limits.module_bytes));
             return Err(Refusal::new(
@@ -238,29 +247,32 @@ impl Sandbox {
             .map_err(|error| Refusal::internal("inspecting a script", error))?
     }
 
-    /// The version from compiled code that is there already. Nothing usable is no error.
-    async fn find(&self, digest: Digest) -> Result<Option<Arc<Prepared>>, Refusal> {
+    /// The version, when its compiled code is in memory, on the disk or among the shared artefacts.
+    /// `None` when no usable code is found.
+    async fn find_compiled(&self, digest: Digest) -> Result<Option<Arc<Prepared>>, Refusal> {
         if let Some(script) = self.prepared(&digest) {
             return Ok(Some(script));
         }
-        if let Some(trusted) = self.stock.on_disk(digest).await
+        if let Some(trusted) = self.artefacts.from_disk(digest).await
             && let Some(script) = self.link(digest, trusted).await?
         {
             return Ok(Some(script));
         }
-        let Some((trusted, sealed)) = self.stock.on_shelf(digest).await else { return Ok(None) };
+        let Some((trusted, sealed)) = self.artefacts.from_shared(digest).await else {
+            return Ok(None);
+        };
         let lost = || Refusal::internal("writing compiled code", "its thread has ended");
         let trusted =
-            self.stock.write(digest, trusted, sealed, self.in_use()).await.ok_or_else(lost)?;
+            self.artefacts.write(digest, trusted, sealed, self.in_use()).await.ok_or_else(lost)?;
         let script = self.link(digest, trusted).await;
         if !matches!(script, Ok(Some(_))) {
-            self.stock.discard(digest).await;
+            self.artefacts.discard(digest).await;
         }
         script
     }
 
-    /// From wasm bytes to a linked version.
-    async fn build(
+    /// Compiles and links a version, except when the compiler has refused it a moment ago.
+    async fn compile_unless_refused(
         &self,
         digest: Digest,
         wasm: &Bytes,
@@ -269,7 +281,7 @@ impl Sandbox {
         if let Some(refusal) = self.refused.get(&digest) {
             return Err(refusal);
         }
-        let result = self.build_anew(digest, wasm, found).await;
+        let result = self.compile_and_link(digest, wasm, found).await;
         if let Err(refusal) = &result
             && refusal.code != RefusalCode::Internal
         {
@@ -278,41 +290,45 @@ impl Sandbox {
         result
     }
 
-    async fn build_anew(
+    async fn compile_and_link(
         &self,
         digest: Digest,
         wasm: &Bytes,
         found: &Inspected,
     ) -> Result<Arc<Prepared>, Refusal> {
         let code = self.compiler.compile(found.form, wasm).await?;
-        let label = Label {
+        let metadata = ArtefactMetadata {
             core: found.form == Form::Core,
             kind: found.kind,
             entry: found.entry.clone(),
             schema: found.schema.clone(),
         };
-        let trusted = Trusted::from_compiler(label, code);
-        let (stock, in_use) = (self.stock.clone(), self.in_use());
-        // Kept even if the upload is abandoned now; it took long enough.
-        let keeping = tokio::spawn(async move { stock.keep(digest, trusted, in_use).await });
+        let trusted = TrustedCode::from_compiler(metadata, code);
+        let (artefacts, in_use) = (self.artefacts.clone(), self.in_use());
+        // The code is kept also when the upload is abandoned now, because compiling takes long.
+        let keeping = tokio::spawn(async move { artefacts.keep(digest, trusted, in_use).await });
         let lost = || Refusal::internal("keeping compiled code", "its thread has ended");
         let (trusted, sealed) = keeping.await.ok().flatten().ok_or_else(lost)?;
         let script = self.first_link(digest, trusted).await;
         match (&script, sealed) {
-            (Ok(_), Some(sealed)) => self.stock.put_on_shelf(digest, sealed),
+            (Ok(_), Some(sealed)) => self.artefacts.publish(digest, sealed),
             (Ok(_), None) => {}
-            (Err(_), _) => self.stock.discard(digest).await,
+            (Err(_), _) => self.artefacts.discard(digest).await,
         }
         script
     }
 
-    /// The version that this is the code of, which this engine has just made.
-    async fn first_link(&self, digest: Digest, trusted: Trusted) -> Result<Arc<Prepared>, Refusal> {
-        let (trusted, loaded) = self.revive(trusted).await?;
-        // The compiler has agreed; what can fail now is that a run may not have so many memories or
-        // tables.
+    /// Links code that the compile child has just made.
+    async fn first_link(
+        &self,
+        digest: Digest,
+        trusted: TrustedCode,
+    ) -> Result<Arc<Prepared>, Refusal> {
+        let (trusted, loaded) = self.load_code(trusted).await?;
+        // The compiler has accepted the script. Loading fails when a run may not have as many
+        // memories or tables as the script has.
         let loaded = loaded.map_err(|error| {
-            let detail = crate::text::tamed(&format!("{error:#}"), 300);
+            let detail = crate::sanitize::escaped(&format!("{error:#}"), REFUSAL_DETAIL_BYTES);
             Refusal::new(
                 RefusalCode::TooComplex,
                 format!("the script needs more than a run may have: {detail}"),
@@ -329,21 +345,22 @@ impl Sandbox {
         Ok(script)
     }
 
-    /// Tells what is ready in memory: nothing of that is removed from the disk.
+    /// A function that tells which versions are ready in memory. Their files are not removed.
     fn in_use(&self) -> impl Fn(&Digest) -> bool + Send + 'static {
-        // What must go goes by and by; here it matters.
+        // moka evicts entries later, in batches. The function must not see entries that are to be
+        // evicted.
         self.warm.run_pending_tasks();
         let warm = self.warm.clone();
         move |digest| warm.contains_key(digest)
     }
 
-    /// The version that this is the code of; `None` when it does not fit this engine.
+    /// Links stored code; `None` when the code does not fit this engine.
     async fn link(
         &self,
         digest: Digest,
-        trusted: Trusted,
+        trusted: TrustedCode,
     ) -> Result<Option<Arc<Prepared>>, Refusal> {
-        let (trusted, loaded) = self.revive(trusted).await?;
+        let (trusted, loaded) = self.load_code(trusted).await?;
         match loaded {
             Ok(loaded) => {
                 let script = Arc::new(Prepared::link(
@@ -363,11 +380,11 @@ impl Sandbox {
         }
     }
 
-    /// Loads code off the executor threads: it may have tens of megabytes, on a disk.
-    async fn revive(
+    /// Loads code on a thread for blocking work: the code may have tens of megabytes on a disk.
+    async fn load_code(
         &self,
-        trusted: Trusted,
-    ) -> Result<(Trusted, wasmtime::Result<Loaded>), Refusal> {
+        trusted: TrustedCode,
+    ) -> Result<(TrustedCode, wasmtime::Result<Loaded>), Refusal> {
         let engine = self.engine.clone();
         spawn_blocking(move || {
             let code = trusted.load(&engine);
@@ -377,48 +394,49 @@ impl Sandbox {
         .map_err(|error| Refusal::internal("loading compiled code", error))
     }
 
-    /// The turn to work on one digest: whoever else wants it waits on the same lock.
-    fn turn(&self, digest: Digest) -> Turn<'_> {
-        let lock = lock(&self.flights).entry(digest).or_default().clone();
-        Turn { flights: &self.flights, digest, lock }
+    /// The lock of one digest. Calls that need the same version wait for each other on it.
+    fn lock_digest(&self, digest: Digest) -> DigestLock<'_> {
+        let lock = lock(&self.locks).entry(digest).or_default().clone();
+        DigestLock { locks: &self.locks, digest, lock }
     }
 }
 
-/// Lets versions rest that nobody calls, as long as there is a sandbox.
-async fn let_rest(sandbox: Weak<Sandbox>) {
+/// Calls [`Sandbox::release_idle_code`] periodically until the sandbox is dropped.
+async fn release_idle_code_periodically(sandbox: Weak<Sandbox>) {
     loop {
-        tokio::time::sleep(REST_PERIOD).await;
+        tokio::time::sleep(IDLE_CHECK_PERIOD).await;
         let Some(sandbox) = sandbox.upgrade() else { return };
-        sandbox.rest();
+        sandbox.release_idle_code();
     }
 }
 
-type Flights = Mutex<HashMap<Digest, Arc<tokio::sync::Mutex<()>>>>;
+type DigestLocks = Mutex<HashMap<Digest, Arc<tokio::sync::Mutex<()>>>>;
 
-fn lock(flights: &Flights) -> MutexGuard<'_, HashMap<Digest, Arc<tokio::sync::Mutex<()>>>> {
-    // A map of locks has no state that a panic could leave half done.
-    flights.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(locks: &DigestLocks) -> MutexGuard<'_, HashMap<Digest, Arc<tokio::sync::Mutex<()>>>> {
+    // A panic cannot leave a map of locks half changed.
+    locks.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A place in the queue for one digest. The last one to leave it, also by being cancelled, removes
-/// the queue.
-struct Turn<'a> {
-    flights: &'a Flights,
+/// A reference to the lock of one digest. The last reference removes the lock from the map when it
+/// is dropped, also when its future was cancelled.
+struct DigestLock<'a> {
+    locks: &'a DigestLocks,
     digest: Digest,
     lock: Arc<tokio::sync::Mutex<()>>,
 }
 
-impl Drop for Turn<'_> {
+impl Drop for DigestLock<'_> {
     fn drop(&mut self) {
-        let mut flights = lock(self.flights);
-        // One is held by the map and one here; new ones are only made under the map's lock.
+        let mut locks = lock(self.locks);
+        // The map holds one reference and `self` holds one. New references are made only while the
+        // map is locked.
         if Arc::strong_count(&self.lock) <= 2 {
-            flights.remove(&self.digest);
+            locks.remove(&self.digest);
         }
     }
 }
 
-/// A version is run as the kind that it was deployed as; the same bytes are always of one kind.
+/// A version runs as the kind that it was deployed as. The same bytes are always of the same kind.
 fn of_kind(script: Arc<Prepared>, kind: Kind) -> Result<Arc<Prepared>, PrepareError> {
     if script.kind() == kind {
         return Ok(script);

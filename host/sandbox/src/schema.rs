@@ -1,16 +1,16 @@
-//! The JSON Schema (draft 2020-12) of a signature: what forms, descriptions of the API and callers'
-//! tools are made from.
+//! The JSON Schema (draft 2020-12) of a signature. Forms, the API description and the tools of
+//! callers use it.
 
-use crate::shape::{Shape, Signature};
-use crate::text;
+use crate::sanitize;
+use crate::value_type::{Signature, ValueType};
 use serde_json::{Map, Value, json};
 
 const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 
-/// Which way the values go. Arguments are described by their plain form; results also by the forms
-/// that only they take.
+/// Whether a schema describes arguments or a result. The schema of a result also has the forms that
+/// only results take.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
+enum Direction {
     In,
     Out,
 }
@@ -19,123 +19,129 @@ enum Way {
 pub(crate) fn of_arguments(signature: &Signature) -> Value {
     let mut schema = Map::new();
     schema.insert("$schema".into(), DRAFT.into());
-    if let Value::Object(object) = object(&signature.params, Way::In) {
+    if let Value::Object(object) = object(&signature.params, Direction::In) {
         schema.extend(object);
     }
     Value::Object(schema)
 }
 
-/// The schema of the result, of its `ok` side where it is a `result`: the other side is a script
-/// error.
+/// The schema of the result. Of the type `result` it is the schema of the `ok` value; the `err`
+/// value is a script error.
 pub(crate) fn of_result(signature: &Signature) -> Value {
-    let shape = match &signature.result {
-        Some(Shape::Result(ok, _)) => ok.as_deref(),
+    let ty = match &signature.result {
+        Some(ValueType::Result(ok, _)) => ok.as_deref(),
         other => other.as_ref(),
     };
     let mut schema = Map::new();
     schema.insert("$schema".into(), DRAFT.into());
-    if let Value::Object(inner) = side(shape, Way::Out) {
+    if let Value::Object(inner) = side(ty, Direction::Out) {
         schema.extend(inner);
     }
     Value::Object(schema)
 }
 
-fn side(shape: Option<&Shape>, way: Way) -> Value {
-    shape.map_or_else(|| json!({"type": "null"}), |shape| of(shape, way))
+fn side(ty: Option<&ValueType>, direction: Direction) -> Value {
+    ty.map_or_else(|| json!({"type": "null"}), |ty| of(ty, direction))
 }
 
-fn of(shape: &Shape, way: Way) -> Value {
-    match shape {
-        Shape::Bool => json!({"type": "boolean"}),
-        Shape::Int(int) => {
+fn of(ty: &ValueType, direction: Direction) -> Value {
+    match ty {
+        ValueType::Bool => json!({"type": "boolean"}),
+        ValueType::Int(int) => {
             let (low, high) = int.range();
-            // Every bound fits one of the two types that a JSON number here is made of.
+            // Every range fits in the union of `i64` and `u64`, which JSON numbers are made of
+            // here.
             json!({"type": "integer", "minimum": i64::try_from(low).unwrap_or(i64::MIN), "maximum": u64::try_from(high).unwrap_or(u64::MAX)})
         }
-        Shape::Float32 | Shape::Float64 => match way {
-            Way::In => json!({"type": "number"}),
-            Way::Out => json!({"anyOf": [{"type": "number"}, {"enum": ["NaN", "inf", "-inf"]}]}),
+        ValueType::Float32 | ValueType::Float64 => match direction {
+            Direction::In => json!({"type": "number"}),
+            Direction::Out => {
+                json!({"anyOf": [{"type": "number"}, {"enum": ["NaN", "inf", "-inf"]}]})
+            }
         },
-        // JSON Schema counts code points, and a char is one.
-        Shape::Char => json!({"type": "string", "minLength": 1, "maxLength": 1}),
-        Shape::String => json!({"type": "string"}),
-        Shape::Bytes => json!({"type": "string", "contentEncoding": "base64"}),
-        Shape::List(item) => json!({"type": "array", "items": of(item, way)}),
-        Shape::Record(fields) => object(fields, way),
-        Shape::Tuple(items) => {
-            let prefix: Vec<Value> = items.iter().map(|item| of(item, way)).collect();
+        // JSON Schema counts code points, and a `char` is one code point.
+        ValueType::Char => json!({"type": "string", "minLength": 1, "maxLength": 1}),
+        ValueType::String => json!({"type": "string"}),
+        ValueType::Bytes => json!({"type": "string", "contentEncoding": "base64"}),
+        ValueType::List(item) => json!({"type": "array", "items": of(item, direction)}),
+        ValueType::Record(fields) => object(fields, direction),
+        ValueType::Tuple(items) => {
+            let prefix: Vec<Value> = items.iter().map(|item| of(item, direction)).collect();
             let mut schema = json!({"type": "array", "items": false, "minItems": prefix.len(), "maxItems": prefix.len()});
-            // An empty `prefixItems` is not allowed by the draft.
+            // The draft does not allow an empty `prefixItems`.
             if let (false, Value::Object(object)) = (prefix.is_empty(), &mut schema) {
                 object.insert("prefixItems".into(), prefix.into());
             }
             schema
         }
-        Shape::Variant(cases) => {
+        ValueType::Variant(cases) => {
             let cases: Vec<Value> = cases
                 .iter()
                 .map(|(name, payload)| match payload {
                     None => json!({"const": name}),
-                    Some(payload) => tagged(name, of(payload, way)),
+                    Some(payload) => tagged(name, of(payload, direction)),
                 })
                 .collect();
             json!({"oneOf": cases})
         }
-        Shape::Enum(names) => json!({"type": "string", "enum": names}),
-        Shape::Option(inner) => match &**inner {
-            Shape::Option(_) => {
-                json!({"anyOf": [{"type": "array", "prefixItems": [of(inner, way)], "items": false, "minItems": 1, "maxItems": 1}, {"type": "null"}]})
+        ValueType::Enum(names) => json!({"type": "string", "enum": names}),
+        ValueType::Option(inner) => match &**inner {
+            ValueType::Option(_) => {
+                json!({"anyOf": [{"type": "array", "prefixItems": [of(inner, direction)], "items": false, "minItems": 1, "maxItems": 1}, {"type": "null"}]})
             }
-            inner => json!({"anyOf": [of(inner, way), {"type": "null"}]}),
+            inner => json!({"anyOf": [of(inner, direction), {"type": "null"}]}),
         },
-        Shape::Result(ok, err) => {
-            json!({"oneOf": [tagged("ok", side(ok.as_deref(), way)), tagged("err", side(err.as_deref(), way))]})
+        ValueType::Result(ok, err) => {
+            json!({"oneOf": [tagged("ok", side(ok.as_deref(), direction)), tagged("err", side(err.as_deref(), direction))]})
         }
-        Shape::Flags(names) => {
+        ValueType::Flags(names) => {
             json!({"type": "array", "uniqueItems": true, "items": {"enum": names}})
         }
     }
 }
 
-/// An object with exactly one member.
+/// The schema of an object with exactly one member.
 fn tagged(name: &str, schema: Value) -> Value {
     json!({"type": "object", "properties": {name: schema}, "required": [name], "additionalProperties": false})
 }
 
-fn object(fields: &[(String, Shape)], way: Way) -> Value {
+fn object(fields: &[(String, ValueType)], direction: Direction) -> Value {
     let mut properties = Map::new();
     let mut required = Vec::new();
-    for (name, shape) in fields {
-        // A result always has all of its members; of arguments, optional ones may be left out.
-        if way == Way::Out || !matches!(shape, Shape::Option(_)) {
+    for (name, ty) in fields {
+        // A result always has all of its members. Optional members of arguments may be left out.
+        if direction == Direction::Out || !matches!(ty, ValueType::Option(_)) {
             required.push(Value::from(name.as_str()));
         }
-        properties.insert(name.clone(), of(shape, way));
+        properties.insert(name.clone(), of(ty, direction));
     }
     let mut schema = json!({"type": "object", "properties": properties});
     if let Value::Object(object) = &mut schema {
         if !required.is_empty() {
             object.insert("required".into(), required.into());
         }
-        // Members that nothing asks for are left aside, not refused: senders add some when they
-        // like.
-        if way == Way::Out {
+        // Arguments may have members that the signature does not name, because the senders of
+        // webhooks add members. A result has no others.
+        if direction == Direction::Out {
             object.insert("additionalProperties".into(), false.into());
         }
     }
     schema
 }
 
-/// Checks an argument object against a script's own schema, as far as that is cheap and beyond
-/// doubt: required members and the plain types of members, at the top level. The script itself is
-/// the judge of everything else.
+/// Checks an argument object against the schema that a script brings along. Only checks that are
+/// cheap and certain are made: required members, and the plain types of members, at the top level.
+/// The script checks everything else itself.
+///
+/// # Errors
+/// A sentence that names the argument.
 pub(crate) fn check(schema: Option<&Value>, args: &str) -> Result<(), String> {
     let object: Map<String, Value> = match serde_json::from_str(args) {
         Ok(Value::Object(object)) => object,
         Ok(other) => {
             return Err(format!(
                 "the arguments must be a JSON object, got {}",
-                text::brief(&other.to_string())
+                sanitize::excerpt(&other.to_string())
             ));
         }
         Err(error) => return Err(format!("the arguments are not JSON: {error}")),
@@ -144,7 +150,7 @@ pub(crate) fn check(schema: Option<&Value>, args: &str) -> Result<(), String> {
     let required = schema.get("required").and_then(Value::as_array);
     for name in required.into_iter().flatten().filter_map(Value::as_str) {
         if !object.contains_key(name) {
-            return Err(format!("argument \"{}\" is missing", text::brief(name)));
+            return Err(format!("argument \"{}\" is missing", sanitize::excerpt(name)));
         }
     }
     for (name, value) in &object {
@@ -162,16 +168,17 @@ pub(crate) fn check(schema: Option<&Value>, args: &str) -> Result<(), String> {
         if let (false, Some(expected)) = (fits, expected) {
             return Err(format!(
                 "argument \"{}\": expected {}, got {}",
-                text::brief(name),
-                text::brief(&expected.to_string()),
-                text::brief(&value.to_string())
+                sanitize::excerpt(name),
+                sanitize::excerpt(&expected.to_string()),
+                sanitize::excerpt(&value.to_string())
             ));
         }
     }
     Ok(())
 }
 
-/// JSON Schema's seven types. An unknown one fits everything: it is not for us to judge.
+/// Whether a value has one of the seven types of JSON Schema. Every value fits an unknown type: the
+/// script decides.
 fn is_of(value: &Value, expected: &str) -> bool {
     match expected {
         "null" => value.is_null(),
@@ -192,29 +199,29 @@ fn is_of(value: &Value, expected: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shape::Int;
+    use crate::value_type::IntType;
 
     #[test]
     fn arguments_and_result() {
         let signature = Signature {
             params: vec![
-                ("name".into(), Shape::String),
-                ("times".into(), Shape::Int(Int::U32)),
-                ("big".into(), Shape::Int(Int::U64)),
-                ("data".into(), Shape::Option(Box::new(Shape::Bytes))),
-                ("pair".into(), Shape::Tuple(vec![Shape::Bool, Shape::Float64])),
-                ("color".into(), Shape::Enum(vec!["red".into(), "dark-blue".into()])),
+                ("name".into(), ValueType::String),
+                ("times".into(), ValueType::Int(IntType::U32)),
+                ("big".into(), ValueType::Int(IntType::U64)),
+                ("data".into(), ValueType::Option(Box::new(ValueType::Bytes))),
+                ("pair".into(), ValueType::Tuple(vec![ValueType::Bool, ValueType::Float64])),
+                ("color".into(), ValueType::Enum(vec!["red".into(), "dark-blue".into()])),
                 (
                     "shape".into(),
-                    Shape::Variant(vec![
+                    ValueType::Variant(vec![
                         ("dot".into(), None),
-                        ("circle".into(), Some(Shape::Float32)),
+                        ("circle".into(), Some(ValueType::Float32)),
                     ]),
                 ),
             ],
-            result: Some(Shape::Result(
-                Some(Box::new(Shape::Float64)),
-                Some(Box::new(Shape::String)),
+            result: Some(ValueType::Result(
+                Some(Box::new(ValueType::Float64)),
+                Some(Box::new(ValueType::String)),
             )),
         };
         assert_eq!(

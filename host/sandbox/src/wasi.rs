@@ -1,15 +1,15 @@
-//! What a script sees of the world: its streams, its environment, a coarse clock, fresh randomness,
-//! and nothing else.
+//! What a script sees of the system: its streams, its environment variables, a coarse clock and
+//! random numbers.
 //!
-//! No directory is opened and every socket operation is refused. The interfaces for both are there
-//! all the same, because standard libraries import them.
+//! No directory is opened, and every socket operation is refused. The interfaces of both are
+//! offered because standard libraries import them.
 
-use crate::invoke::Environment;
-use crate::limiter::Exceeded;
+use crate::limiter::LimitExceeded;
 use crate::log::{Lines, LogBuffer};
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::cell::LazyCell;
+use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,23 +24,23 @@ use wasmtime_wasi::p2::pipe::MemoryInputPipe;
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError};
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiView as _};
 
-/// Bytes that a guest may write in one call; the rest of it comes with the next. The host holds
+/// Bytes that a guest may write in one call. A guest writes more in several calls. The host holds
 /// that much at a time.
 const WRITE_PERMIT: usize = 64 << 10;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What is behind these locks is valid after every single step.
+    // What these locks protect is valid after every single step, also when a thread panics.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Where a guest's output goes: the log, or the memory that a command's result is read from.
+/// Where the output of a guest goes: to the log, or into memory when it is the result of a command.
 #[derive(Clone)]
 pub(crate) enum Sink {
     Log { log: Arc<LogBuffer>, lines: Arc<Mutex<Lines>> },
     Capture(Arc<Capture>),
 }
 
-/// Standard output of a command, up to the size of a result.
+/// The standard output of a command, up to the size of a result.
 pub(crate) struct Capture {
     limit: usize,
     content: Mutex<(Vec<u8>, bool)>,
@@ -54,7 +54,8 @@ impl Capture {
         })
     }
 
-    /// What was written, leaving nothing; and whether it was more than the limit.
+    /// Takes the bytes that were written. The flag is true when the guest wrote more than the
+    /// limit.
     pub(crate) fn take(&self) -> (Vec<u8>, bool) {
         std::mem::take(&mut *lock(&self.content))
     }
@@ -65,14 +66,14 @@ impl Sink {
         Sink::Log { log: log.clone(), lines: Arc::default() }
     }
 
-    fn put(&self, bytes: &[u8]) -> Result<(), Exceeded> {
+    fn put(&self, bytes: &[u8]) -> Result<(), LimitExceeded> {
         match self {
             Sink::Log { log, lines } => lock(lines).write(log, bytes),
             Sink::Capture(capture) => {
                 let mut content = lock(&capture.content);
                 if content.0.len().saturating_add(bytes.len()) > capture.limit {
                     content.1 = true;
-                    return Err(Exceeded::Result);
+                    return Err(LimitExceeded::Result);
                 }
                 content.0.extend_from_slice(bytes);
             }
@@ -80,7 +81,7 @@ impl Sink {
         Ok(())
     }
 
-    /// Sends an unfinished line on to the log and returns the end of all that was written to it.
+    /// Appends the incomplete line to the log. Returns the end of all that was written to the log.
     pub(crate) fn close(&self) -> String {
         match self {
             Sink::Log { log, lines } => {
@@ -146,8 +147,8 @@ impl AsyncWrite for Sink {
     }
 }
 
-/// Clocks of 1 ms: coarse enough to make timing the processor's caches hard, fine enough for
-/// scripts.
+/// Clocks with a resolution of 1 ms. A finer clock would help a guest to measure the caches of the
+/// processor; scripts do not need one.
 struct CoarseClock {
     start: Instant,
 }
@@ -170,13 +171,13 @@ impl HostWallClock for CoarseClock {
     }
 
     fn now(&self) -> Duration {
-        // A machine whose clock is before 1970 shows scripts 1970.
+        // When the clock of the machine is before 1970, scripts see 1970.
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Duration::from_millis(now.as_millis() as u64)
     }
 }
 
-/// The arguments on standard input: shared, not copied.
+/// The bytes of the arguments for standard input, shared and not copied.
 struct Text(Arc<str>);
 
 impl AsRef<[u8]> for Text {
@@ -185,23 +186,45 @@ impl AsRef<[u8]> for Text {
     }
 }
 
-/// What one run is given.
-pub(crate) struct World {
-    /// Variables of all runs.
+/// Environment variables, made when a script first calls WASI. Many scripts never do.
+#[derive(Clone)]
+pub struct Environment(Arc<dyn Fn() -> Vec<(String, String)> + Send + Sync>);
+
+impl Environment {
+    /// The variables that `variables` returns. It is called at most once in a run.
+    pub fn new(variables: impl Fn() -> Vec<(String, String)> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(variables))
+    }
+
+    fn variables(&self) -> Vec<(String, String)> {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Environment")
+    }
+}
+
+/// What the WASI context of one run is made from.
+pub(crate) struct WasiConfig {
+    /// Environment variables of all runs.
     pub(crate) common: Arc<[(String, String)]>,
-    /// Variables of this one.
+    /// Environment variables of this run.
     pub(crate) environment: Environment,
-    /// The arguments of a command: its standard input, and a variable unless they are long.
+    /// The arguments of a command. They become its standard input, and a variable when they are
+    /// short.
     pub(crate) arguments: Option<Arc<str>>,
     pub(crate) stdout: Sink,
     pub(crate) stderr: Sink,
     pub(crate) limits: RunLimits,
-    /// When the run began.
+    /// When the run started.
     pub(crate) start: Instant,
 }
 
-impl World {
-    /// The context for the engine's WASI, within the run's limits.
+impl WasiConfig {
+    /// The WASI context of the engine, within the limits of the run.
     fn build(self) -> WasiP1Ctx {
         let Self { common, environment, arguments, stdout, stderr, limits, start } = self;
         let mut builder = WasiCtx::builder();
@@ -216,29 +239,29 @@ impl World {
         }
         builder.allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
         builder.max_random_size(limits.random_bytes);
-        // The seed of quick random numbers is a fresh one by default, not a constant: hash tables
-        // differ from run to run.
+        // The seed of the fast random numbers is random by default, so that hash tables differ from
+        // run to run.
         builder.monotonic_clock(CoarseClock { start }).wall_clock(CoarseClock { start });
         let mut context = builder.build_p1();
-        // The engine's own bounds are opt-in: without this one a guest could make the host hold
-        // what it likes.
+        // The engine has no limit on handles by default. Without one a guest could fill the memory
+        // of the host.
         context.ctx().table.set_max_capacity(limits.handles as usize);
         context
     }
 }
 
-/// A run's WASI, made when the script first asks for anything: many never do, and it would be a
-/// tenth of such a call.
-pub(crate) struct Wasi {
+/// The WASI context of a run, made when the guest calls WASI for the first time. Many scripts never
+/// do, and making the context takes a tenth of a small call.
+pub(crate) struct LazyWasi {
     made: LazyCell<WasiP1Ctx, Box<dyn FnOnce() -> WasiP1Ctx + Send>>,
 }
 
-impl Wasi {
-    pub(crate) fn of(world: World) -> Self {
+impl LazyWasi {
+    pub(crate) fn of(world: WasiConfig) -> Self {
         Self { made: LazyCell::new(Box::new(|| world.build())) }
     }
 
-    /// For a store that nothing is run in.
+    /// For a store in which nothing runs.
     pub(crate) fn none() -> Self {
         Self { made: LazyCell::new(Box::new(|| WasiCtx::builder().build_p1())) }
     }

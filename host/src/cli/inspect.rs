@@ -50,7 +50,7 @@ fn admit(wasm: Vec<u8>) -> Result<Result<Admitted, Refusal>, String> {
         limits,
         cache_dir: scratch.0.clone(),
         artefact_key: [0; 32],
-        shelf: None,
+        shared_artefacts: None,
         compiler,
         environment: Vec::new(),
     };

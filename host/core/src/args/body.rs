@@ -1,8 +1,10 @@
-//! The body layer: what a body of each content type becomes.
+//! The body layer: how a body of each content type becomes arguments.
 
+use super::error::ArgsError;
+use super::interpolate::quote_text;
 use super::layer::{Layer, decoded, encoded, essence, is_json, trimmed};
-use super::{ArgsError, cloudevents, multipart, object};
-use crate::json::{Writer, quote, quote_text};
+use super::{cloudevents, multipart, object};
+use crate::json::{Writer, quote};
 use std::borrow::Cow;
 use std::collections::HashMap;
 
@@ -27,12 +29,12 @@ pub(super) fn from_body<'a>(
     }
 }
 
-/// The arguments of a GET: base64 of a JSON value.
+/// The arguments of a GET: a JSON value in base64.
 pub(super) fn from_payload<'a>(payload: Option<&str>) -> Result<Layer<'a>, ArgsError> {
     let Some(payload) = payload else {
         return Ok(Layer::none());
     };
-    // In a query an unescaped '+' reads as a space; base64 has no spaces, so it can be put back.
+    // In a query an unescaped '+' is read as a space. Base64 has no spaces, so each is a '+'.
     let payload = payload.trim_matches(['\r', '\n']).replace(' ', "+");
     let bytes = decoded(&payload).map_err(|error| {
         ArgsError::Body(format!("The query parameter payload is not base64: {error}"))

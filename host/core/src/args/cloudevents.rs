@@ -1,30 +1,35 @@
-//! CloudEvents 1.0: an event's data becomes the arguments, its attributes the argument
-//! `WEBHOOK__METADATA__`.
+//! CloudEvents 1.0. The data of an event becomes the arguments, and its attributes become the
+//! argument `WEBHOOK__METADATA__`.
 //!
-//! * *Structured mode*: the body is the envelope. `data` goes the way of a JSON body. `data_base64`
-//!   does too when its `datacontenttype` means JSON or is absent and the bytes are JSON; otherwise
-//!   it becomes the argument `raw_base64`, as it was sent. An event without data has no arguments
-//!   of its own. Every other attribute is metadata, as it was written.
-//! * *Binary mode*: the headers `ce-*` are the attributes, decoded by the HTTP binding, and the
-//!   body goes the way of its own content type, which becomes `datacontenttype`.
+//! - *Structured mode*: the body is the envelope. `data` is read like a JSON body. `data_base64` is
+//!   read like a JSON body too when its `datacontenttype` means JSON, or is absent and the bytes
+//!   are JSON; otherwise it becomes the argument `raw_base64`, as it was sent. An event without
+//!   data has no arguments of its own. Every other attribute becomes metadata, as it was written.
+//! - *Binary mode*: the headers `ce-*` are the attributes, decoded by the HTTP binding. The body is
+//!   read by its own content type, which becomes `datacontenttype`.
 //!
-//! Metadata is no part of what `wrap_body` wraps: it stays at the top, where scripts look for it.
+//! `wrap_body` does not wrap the metadata, because scripts look for it at the top level.
 
+use super::error::ArgsError;
+use super::interpolate::quote_text;
 use super::layer::{self, Layer};
-use super::{ArgsError, EVENT_HEADER_PREFIX, object};
+use super::object;
 use crate::header;
-use crate::json::{Members, Writer, quote, quote_text};
+use crate::json::{Members, Writer, quote};
 use serde_json::value::RawValue;
 use std::collections::HashSet;
 
-/// The attributes without which nothing is an event.
+/// The prefix of the headers that hold the attributes of a CloudEvent.
+pub const EVENT_HEADER_PREFIX: &str = "ce-";
+
+/// The attributes that every event must have.
 const REQUIRED: [&str; 4] = ["id", "source", "specversion", "type"];
 
 fn refuse<T>(detail: impl Into<String>) -> Result<T, ArgsError> {
     Err(ArgsError::Body(detail.into()))
 }
 
-/// The arguments of a body that is an envelope.
+/// The arguments from a body that is an envelope.
 pub(super) fn structured(whole: &str) -> Result<Layer<'_>, ArgsError> {
     let text = layer::trimmed(whole);
     object::check(text, whole)?;
@@ -33,7 +38,7 @@ pub(super) fn structured(whole: &str) -> Result<Layer<'_>, ArgsError> {
             "The body is application/cloudevents+json but no JSON object; an event is an object, and batches are not supported",
         );
     }
-    let envelope = Members::read(text).map_err(|error| object::invalid(&error))?.last_of_equal();
+    let envelope = Members::read(text).map_err(|error| object::invalid(&error))?.deduplicated();
     let mut required = [None, None, None, None];
     for (slot, name) in required.iter_mut().zip(REQUIRED) {
         *slot = text_of(&envelope, name)?;
@@ -47,7 +52,7 @@ pub(super) fn structured(whole: &str) -> Result<Layer<'_>, ArgsError> {
     Ok(Layer { metadata: Some(metadata.finish()), ..data(&envelope)? })
 }
 
-/// An attribute which can only be a string. `null` means that it is absent.
+/// An attribute that must be a string. `null` means that it is absent.
 fn text_of(envelope: &Members<'_>, name: &str) -> Result<Option<String>, ArgsError> {
     let Some(value) = envelope.get(name).map(RawValue::get).filter(|value| *value != "null") else {
         return Ok(None);
@@ -83,8 +88,8 @@ fn check(values: &[Option<String>; REQUIRED.len()]) -> Result<(), ArgsError> {
     }
 }
 
-/// The data as arguments. A member that is `null` gives way to the other; `"data": null` alone is
-/// data.
+/// The data of an event as arguments. When one of `data` and `data_base64` is `null`, the other one
+/// counts. `"data": null` alone is data.
 fn data<'a>(envelope: &Members<'a>) -> Result<Layer<'a>, ArgsError> {
     let data = envelope.get("data").map(RawValue::get);
     let Some(base64) = text_of(envelope, "data_base64")? else {
@@ -115,10 +120,10 @@ fn data<'a>(envelope: &Members<'a>) -> Result<Layer<'a>, ArgsError> {
     })
 }
 
-/// The metadata of an event in binary mode, or `None` when the request holds no event.
+/// The metadata of an event in binary mode, or `None` when the request is not an event.
 ///
-/// Any of the required attributes makes it one, so that a sender who forgets another is told.
-/// `ce-datacontenttype` gives way to the content type, which is what the binding has in its place.
+/// A request with any of the required attributes is an event, so that a sender who left out another
+/// one gets an error. The content type replaces `ce-datacontenttype`, as the HTTP binding demands.
 pub(super) fn from_headers(
     headers: &[(&str, &[u8])],
     content_type: Option<&str>,

@@ -1,37 +1,47 @@
-//! References to variables and resources within JSON: `"$var:u/ann/key"` and
-//! `"$res:f/shop/database"`.
+//! References to variables and resources in JSON: `"$var:u/ann/key"` and `"$res:f/shop/database"`.
 //!
-//! A reference is a whole string value, at any depth, whose text begins so as it is written. A
-//! string that begins with the escape `\u0024` is none, which is how such a text is sent as it is;
-//! that is also how text that did not come as JSON (headers, queries, forms, raw bodies) is kept
-//! from ever being one. Everything outside of the strings that are replaced stays byte for byte:
-//! the text is scanned, never parsed and written again.
+//! A reference is a whole string value, at any depth, whose text begins with `$var:` or `$res:`. A
+//! string that is written with the escape `\u0024` in place of `$` is not a reference. Callers send
+//! such a text in this way. The host writes text that was not sent as JSON (headers, queries,
+//! forms, raw bodies) in this way too, so that it is never a reference. All bytes outside of the
+//! replaced strings stay the same: the text is scanned, and not parsed and written again.
 
 use crate::id::ValuePath;
-use crate::json::too_deep;
-use crate::limits::{JSON_DEPTH, REFERENCE_DEPTH, REFERENCES};
+use crate::json::{quote, too_deep};
+use crate::limits::{JSON_DEPTH, QUOTED_REFERENCE_CHARS, REFERENCE_DEPTH, REFERENCES};
 use crate::problem::Problem;
 use crate::scope::{Action, Need};
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::ops::Range;
 
-/// How references to variables begin.
+/// The prefix of a reference to a variable.
 pub(crate) const VARIABLE: &str = "$var:";
-/// How references to resources begin.
+/// The prefix of a reference to a resource.
 pub(crate) const RESOURCE: &str = "$res:";
 
-/// What a string refers to.
+/// A text that was not sent as JSON, as a JSON string that is never a reference to a variable or a
+/// resource.
+pub(crate) fn quote_text(text: &str) -> String {
+    let quoted = quote(text);
+    match text.starts_with(VARIABLE) || text.starts_with(RESOURCE) {
+        true => quoted.replacen('$', "\\u0024", 1),
+        false => quoted,
+    }
+}
+
+/// A reference.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Reference {
-    /// A variable, replaced by its text as a JSON string.
+    /// A variable. It is replaced by its text as a JSON string.
     Variable(ValuePath),
-    /// A resource, replaced by its JSON value, in which references are replaced too.
+    /// A resource. It is replaced by its JSON value, after the references in that value are
+    /// replaced.
     Resource(ValuePath),
 }
 
 impl Reference {
-    /// The right that a caller needs to refer to it.
+    /// The right that a caller needs for this reference.
     pub fn need(&self) -> Need<'_> {
         match self {
             Reference::Variable(path) => Need::one("variables", Action::Read, path.as_str()),
@@ -49,17 +59,17 @@ impl fmt::Display for Reference {
     }
 }
 
-/// Why references are not acceptable, whatever they refer to.
+/// Why a reference is refused without looking up its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BadReference {
-    /// What follows `$var:` or `$res:` is no path. The text is cut.
+    /// The text after `$var:` or `$res:` is not a valid path. `text` is cut to `QUOTED_REFERENCE_CHARS`.
     Path {
         /// The reference as it was sent.
         text: String,
-        /// What is wrong with its path.
+        /// What is wrong with the path.
         reason: String,
     },
-    /// There are more than the limit.
+    /// The number of references exceeds the limit.
     TooMany,
 }
 
@@ -85,20 +95,20 @@ impl From<BadReference> for Problem {
     }
 }
 
-/// Why references could not be replaced.
+/// Why the references could not be replaced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InterpolateError {
     /// There is no such variable or resource.
     Missing(Reference),
-    /// It refers to itself, perhaps by way of others.
+    /// The resource refers to itself, directly or through other resources.
     Cycle(Reference),
-    /// Resources refer to resources more often than the limit.
+    /// The chain of resources that refer to resources is longer than the limit.
     TooDeep(Reference),
-    /// With the values in place, the JSON nests deeper than its readers bear.
+    /// With the values in place, the JSON has more levels than its readers accept.
     TooNested,
-    /// With the values in place, it has more bytes than this.
+    /// With the values in place, the JSON has more bytes than this limit.
     TooLarge(usize),
-    /// One of the references is none.
+    /// A reference is not valid.
     Bad(BadReference),
 }
 
@@ -137,8 +147,8 @@ impl From<BadReference> for InterpolateError {
     }
 }
 
-/// False when the text has no references for sure: one look at its bytes, for nearly all calls have
-/// none.
+/// Whether a text may have references. False is certain. Only looks for a prefix, because nearly
+/// all calls have no references.
 pub fn may_refer(json: &str) -> bool {
     json.match_indices("\"$").any(|(at, _)| {
         let rest = json.get(at + 1..).unwrap_or_default();
@@ -146,18 +156,18 @@ pub fn may_refer(json: &str) -> bool {
     })
 }
 
-/// The references of a JSON text, each once, in order.
+/// The references in a JSON text, each once, in order.
 ///
 /// # Errors
-/// The first that has no path, or that they are too many.
+/// The first reference without a valid path, or that there are too many references.
 pub fn references(json: &str) -> Result<Vec<Reference>, BadReference> {
     let mut seen = HashSet::new();
     let mut found = Vec::new();
     if !may_refer(json) {
         return Ok(found);
     }
-    for place in places(json) {
-        let (_, reference) = place?;
+    for found_reference in references_with_ranges(json) {
+        let (_, reference) = found_reference?;
         if seen.insert(reference.clone()) {
             found.push(reference);
         }
@@ -168,42 +178,43 @@ pub fn references(json: &str) -> Result<Vec<Reference>, BadReference> {
     Ok(found)
 }
 
-/// The JSON text with every reference replaced. `lookup` gives values as JSON texts: a variable's
-/// is a string, a resource's is replaced in turn. At most `limit` bytes are written, steps on the
-/// way included.
+/// The JSON text with every reference replaced. `lookup` returns values as JSON texts. The value of
+/// a variable is a string. In the value of a resource, references are replaced too. At most `limit`
+/// bytes are written in all steps together.
 ///
 /// # Errors
-/// What cannot be replaced, and why.
+/// Which reference cannot be replaced, and why.
 pub fn interpolate<'v>(
     json: &str,
     lookup: &dyn Fn(&Reference) -> Option<&'v str>,
     limit: usize,
 ) -> Result<String, InterpolateError> {
-    let mut filling = Filling { lookup, limit, written: 0, done: HashMap::new(), open: Vec::new() };
-    let text = filling.fill(json)?;
+    let mut interpolation =
+        Interpolation { lookup, limit, written: 0, done: HashMap::new(), open: Vec::new() };
+    let text = interpolation.interpolate(json)?;
     match too_deep(&text) {
         true => Err(InterpolateError::TooNested),
         false => Ok(text),
     }
 }
 
-struct Filling<'f, 'v> {
+struct Interpolation<'f, 'v> {
     lookup: &'f dyn Fn(&Reference) -> Option<&'v str>,
     limit: usize,
     written: usize,
-    /// Each resource is filled once, however often it is referred to: else a few that refer to each
-    /// other many times would be work without an end.
+    /// The values of resources, with their references replaced. Each resource is computed once. A
+    /// few resources that refer to each other many times would otherwise take nearly endless work.
     done: HashMap<Reference, String>,
-    /// What is being filled right now, outermost first.
+    /// The resources that are being computed, the outermost first.
     open: Vec<Reference>,
 }
 
-impl Filling<'_, '_> {
-    fn fill(&mut self, json: &str) -> Result<String, InterpolateError> {
+impl Interpolation<'_, '_> {
+    fn interpolate(&mut self, json: &str) -> Result<String, InterpolateError> {
         let mut out = String::new();
         let mut copied = 0;
-        for place in places(json) {
-            let (range, reference) = place?;
+        for found_reference in references_with_ranges(json) {
+            let (range, reference) = found_reference?;
             self.put(&mut out, json.get(copied..range.start).unwrap_or_default())?;
             copied = range.end;
             let value = (self.lookup)(&reference)
@@ -213,13 +224,13 @@ impl Filling<'_, '_> {
                 continue;
             }
             if !self.done.contains_key(&reference) {
-                let filled = self.enter(&reference, value)?;
-                self.done.insert(reference.clone(), filled);
+                let interpolated = self.enter(&reference, value)?;
+                self.done.insert(reference.clone(), interpolated);
             }
-            // Taken out for a moment, because writing counts.
-            if let Some(filled) = self.done.remove(&reference) {
-                self.put(&mut out, &filled)?;
-                self.done.insert(reference, filled);
+            // The value is taken out of the map and put back, because `put` needs `self`.
+            if let Some(interpolated) = self.done.remove(&reference) {
+                self.put(&mut out, &interpolated)?;
+                self.done.insert(reference, interpolated);
             }
         }
         self.put(&mut out, json.get(copied..).unwrap_or_default())?;
@@ -234,9 +245,9 @@ impl Filling<'_, '_> {
             return Err(InterpolateError::TooDeep(reference.clone()));
         }
         self.open.push(reference.clone());
-        let filled = self.fill(value);
+        let interpolated = self.interpolate(value);
         self.open.pop();
-        filled
+        interpolated
     }
 
     fn put(&mut self, out: &mut String, text: &str) -> Result<(), InterpolateError> {
@@ -249,8 +260,10 @@ impl Filling<'_, '_> {
     }
 }
 
-/// The references of valid JSON, with where their strings are, quotes included.
-fn places(json: &str) -> impl Iterator<Item = Result<(Range<usize>, Reference), BadReference>> {
+/// The references in valid JSON, with the ranges of their strings (with quotes).
+fn references_with_ranges(
+    json: &str,
+) -> impl Iterator<Item = Result<(Range<usize>, Reference), BadReference>> {
     strings(json).filter_map(|range| {
         let token = json.get(range.clone())?;
         let kind: fn(ValuePath) -> Reference = match token.get(1..6)? {
@@ -258,7 +271,7 @@ fn places(json: &str) -> impl Iterator<Item = Result<(Range<usize>, Reference), 
             RESOURCE => Reference::Resource,
             _ => return None,
         };
-        // A key is a name, not a value.
+        // A key of an object is not a reference.
         let is_key =
             json.get(range.end..)?.trim_start_matches([' ', '\t', '\r', '\n']).starts_with(':');
         if is_key {
@@ -270,14 +283,14 @@ fn places(json: &str) -> impl Iterator<Item = Result<(Range<usize>, Reference), 
             Ok(path) => Ok((range, kind(path))),
             Err(error) => {
                 let error: crate::InvalidName = error;
-                let text = text.chars().take(100).collect();
+                let text = text.chars().take(QUOTED_REFERENCE_CHARS).collect();
                 Err(BadReference::Path { text, reason: error.reason })
             }
         })
     })
 }
 
-/// Where the strings of valid JSON are, quotes included.
+/// The ranges of the strings in valid JSON (with quotes).
 fn strings(json: &str) -> impl Iterator<Item = Range<usize>> {
     let mut at = 0;
     std::iter::from_fn(move || {

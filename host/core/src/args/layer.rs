@@ -1,31 +1,31 @@
-//! What all kinds of bodies are turned into, and the encodings that they share.
+//! The body layer as a type, and the encodings that several content types use.
 
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use std::borrow::Cow;
 
-/// Standard alphabet, padded or not.
+/// The standard alphabet, with or without padding.
 const STANDARD: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
-/// URL-safe alphabet, padded or not.
+/// The URL-safe alphabet, with or without padding.
 const URL_SAFE: GeneralPurpose = GeneralPurpose::new(
     &alphabet::URL_SAFE,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// The arguments of the body, before wrapping and before the extra layer.
+/// The arguments from the body, before wrapping and without the extra layer.
 #[derive(Debug)]
 pub(super) struct Layer<'a> {
-    /// One JSON object as text.
+    /// The text of one JSON object.
     pub(super) object: Cow<'a, str>,
-    /// True when `object` is already `{"body": ...}`, so that `wrap_body` leaves it alone.
+    /// True when `object` is `{"body": ...}` already, so that `wrap_body` does not wrap it again.
     pub(super) wrapped: bool,
-    /// True for texts, whose `raw_string` does not have to be asked for.
+    /// True for text bodies: `raw_string` is given also when the caller does not ask for it.
     pub(super) always_raw: bool,
-    /// The attributes of an event that is its own envelope: one JSON object as text.
+    /// The attributes of an event whose envelope is the body: the text of one JSON object.
     pub(super) metadata: Option<String>,
 }
 
@@ -38,7 +38,8 @@ impl<'a> Layer<'a> {
         Layer::object("{}")
     }
 
-    /// What a JSON value becomes: an object its keys, anything else the key `body`.
+    /// The arguments from a JSON value: the members of an object, or the key `body` for any other
+    /// value.
     pub(super) fn value(text: impl Into<Cow<'a, str>>) -> Self {
         let text = text.into();
         match text.starts_with('{') {
@@ -57,22 +58,22 @@ pub(super) fn essence(content_type: &str) -> String {
     content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
-/// Whether a type, without parameters and in lower case, means JSON.
+/// Whether a content type, as [`essence`] returns it, means JSON.
 pub(super) fn is_json(essence: &str) -> bool {
     essence == "application/json" || essence.ends_with("+json")
 }
 
-/// Base64 in either alphabet, padded or not.
+/// Decodes base64 in either alphabet, with or without padding.
 pub(super) fn decoded(base64: &str) -> Result<Vec<u8>, base64::DecodeError> {
     if base64.contains(['-', '_']) { URL_SAFE.decode(base64) } else { STANDARD.decode(base64) }
 }
 
-/// Base64 in the standard alphabet, padded.
+/// Base64 in the standard alphabet, with padding.
 pub(super) fn encoded(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 
-/// A text without what JSON counts as white space around it.
+/// A text without the white space of JSON at both ends.
 pub(super) fn trimmed(text: &str) -> &str {
     text.trim_matches([' ', '\t', '\r', '\n'])
 }

@@ -1,40 +1,38 @@
-//! From the parts of a request to the arguments of a script. Pure: the whole of the contract's
-//! table of arguments.
+//! Builds the arguments of a script from the parts of a request, by the table of the webhook
+//! contract.
 //!
-//! There are two layers. The *body layer* comes from the body, or on GET from `payload`; the *extra
-//! layer* comes from an event's attributes, headers, the query and the raw body, and overrides keys
-//! of the same name. Highest first:
-//! `raw_string`, `include_query`, `include_header`, `WEBHOOK__METADATA__`, body keys. `wrap_body`
-//! wraps the body layer only.
+//! There are two layers. The *body layer* comes from the body, or from `payload` of a GET. The
+//! *extra layer* comes from the attributes of an event, headers, the query and the raw body. For
+//! keys of the same name the order is, the highest first: `raw_string`, `include_query`,
+//! `include_header`, `WEBHOOK__METADATA__`, keys of the body. `wrap_body` wraps the body layer
+//! only.
 
 mod body;
 mod cloudevents;
+mod error;
 pub mod interpolate;
 mod layer;
 mod multipart;
 mod object;
 mod query;
 
+pub use cloudevents::EVENT_HEADER_PREFIX;
+pub use error::ArgsError;
 pub use query::QueryError;
 
-use crate::json::quote_text;
 use crate::limits::INCLUDED_NAMES;
-use crate::problem::Problem;
+use interpolate::quote_text;
 use object::Extra;
 use query::RunQuery;
 use std::borrow::Cow;
 use std::collections::HashSet;
-use std::fmt;
 
-/// How the names of the headers begin that hold the attributes of a CloudEvent.
-pub const EVENT_HEADER_PREFIX: &str = "ce-";
-
-/// The argument that holds the attributes of a CloudEvent.
+/// The argument with the attributes of a CloudEvent.
 const METADATA: &str = "WEBHOOK__METADATA__";
 
-/// The arguments of one call: the text of one JSON object, as it is given to the script.
+/// The arguments of one call: the text of one JSON object, as the script gets it.
 ///
-/// Numbers, key order and white space within values are the caller's own.
+/// Numbers, the order of keys and white space within values are as the caller sent them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Arguments(String);
 
@@ -49,66 +47,36 @@ impl Arguments {
         &self.0
     }
 
-    /// Hands the text over.
+    /// The JSON text of the object, without copying it.
     pub fn into_string(self) -> String {
         self.0
     }
 }
 
-/// What the arguments are built from.
+/// The parts of a request that the arguments are built from.
 pub struct Parts<'a> {
-    /// True for GET, whose body is ignored and whose arguments come from `payload`.
+    /// True for GET: the body is ignored, and the arguments come from `payload`.
     pub get: bool,
-    /// The `Content-Type` as sent.
+    /// The `Content-Type` as it was sent.
     pub content_type: Option<&'a str>,
-    /// The query string without `?`, as sent.
+    /// The query string as it was sent, without `?`.
     pub query: &'a str,
-    /// Looks a header up by its lower-case name: the first value when repeated. The credential of
-    /// this very call must not be found by it.
+    /// Looks up a header by its name in lower case, and returns the first value. It must not return
+    /// the credential of the call.
     pub header: &'a dyn Fn(&str) -> Option<Cow<'a, str>>,
-    /// The headers whose lower-case names begin with [`EVENT_HEADER_PREFIX`], in the order of the
-    /// request, with the bytes of their values: empty for nearly all requests.
+    /// The headers whose names in lower case begin with [`EVENT_HEADER_PREFIX`], in the order of
+    /// the request, with the bytes of their values. Most requests have none.
     pub event_headers: &'a [(&'a str, &'a [u8])],
-    /// Headers that the operator includes in every call, comma separated.
+    /// The headers that the operator includes in every call, separated by commas.
     pub include_headers: &'a str,
     /// The whole body.
     pub body: &'a [u8],
 }
 
-/// Why no arguments could be built.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ArgsError {
-    /// A query parameter has a value that it cannot have.
-    Query(QueryError),
-    /// The body (or `payload`) is not what its type says.
-    Body(String),
-}
-
-impl fmt::Display for ArgsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ArgsError::Query(error) => error.fmt(f),
-            ArgsError::Body(text) => f.write_str(text),
-        }
-    }
-}
-
-impl From<QueryError> for ArgsError {
-    fn from(error: QueryError) -> Self {
-        ArgsError::Query(error)
-    }
-}
-
-impl From<ArgsError> for Problem {
-    fn from(error: ArgsError) -> Self {
-        Problem::bad_request(error.to_string())
-    }
-}
-
 /// Builds the arguments of one call.
 ///
 /// # Errors
-/// What is wrong with the request, for its sender.
+/// What is wrong with the request.
 pub fn build(parts: &Parts<'_>) -> Result<Arguments, ArgsError> {
     let query = RunQuery::parse(parts.query)?;
     let mut layer = if parts.get {
@@ -116,8 +84,7 @@ pub fn build(parts: &Parts<'_>) -> Result<Arguments, ArgsError> {
     } else {
         body::from_body(parts.content_type, parts.body)?
     };
-    // An envelope may be sent with the headers of the binary mode too; it is the envelope that
-    // counts.
+    // An envelope may be sent together with the headers of the binary mode. The envelope counts.
     let metadata = match layer.metadata.take() {
         Some(metadata) => Some(metadata),
         None => cloudevents::from_headers(parts.event_headers, parts.content_type)?,
@@ -126,7 +93,7 @@ pub fn build(parts: &Parts<'_>) -> Result<Arguments, ArgsError> {
     Ok(Arguments(object::merge(layer, query.wrap_body, &extra)?))
 }
 
-/// The extra layer, lowest first: a later one overwrites an earlier of the same name.
+/// The extra layer, the lowest first: a later entry replaces an earlier one of the same name.
 fn extra(
     parts: &Parts<'_>,
     query: &RunQuery,
@@ -167,7 +134,7 @@ fn extra(
     Ok(extra)
 }
 
-/// The names of a comma separated list, empty and repeated ones left out.
+/// The names of a list separated by commas, without empty and repeated ones.
 fn names<'a>(parameter: &'static str, list: Option<&'a str>) -> Result<Vec<&'a str>, QueryError> {
     let mut names: Vec<&str> =
         list.unwrap_or_default().split(',').filter(|name| !name.is_empty()).collect();

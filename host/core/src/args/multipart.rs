@@ -1,14 +1,14 @@
-//! `multipart/form-data` (RFC 7578) over a whole body in memory.
+//! Parses `multipart/form-data` (RFC 7578). The whole body is in memory.
 //!
-//! Lines end in CRLF. What stands before the first boundary and after the last is ignored, as RFC
-//! 2046 has it. A part with a file name is a file, any other a text in UTF-8. Percent signs in
-//! names are undone as far as browsers make them: `%22`,
-//! `%0D` and `%0A`.
+//! Lines end with CRLF. Text before the first boundary and after the last one is ignored (RFC
+//! 2046). A part with a file name is a file; any other part is a text in UTF-8. In names the
+//! percent-encodings that browsers make are decoded: `%22`, `%0D` and `%0A`.
 
-use super::ArgsError;
+use super::error::ArgsError;
+use super::interpolate::quote_text;
 use super::layer::{encoded, essence};
 use crate::header::{is_token, is_value, parameters};
-use crate::json::{Writer, quote_text};
+use crate::json::Writer;
 use crate::limits::{BOUNDARY_CHARS, MULTIPART_PARTS, PART_HEADER_BYTES};
 use percent_encoding::percent_decode_str;
 
@@ -16,21 +16,21 @@ fn refuse<T>(detail: impl Into<String>) -> Result<T, ArgsError> {
     Err(ArgsError::Body(detail.into()))
 }
 
-/// What the parts of one field name became.
+/// The value of one field name.
 enum Field {
-    /// The text, of repeated ones the last.
+    /// A text. The last one of repeated fields counts.
     Text(String),
     /// Files as JSON texts, in the order in which they were sent.
     Files(Vec<String>),
 }
 
-/// The arguments of a form: one JSON object as text.
+/// The arguments from a form: the text of one JSON object.
 pub(super) fn form(content_type: &str, body: &[u8]) -> Result<String, ArgsError> {
     let boundary = boundary(content_type)?;
     let mut fields: Vec<(String, Field)> = Vec::new();
     for (index, part) in split(body, boundary.as_bytes())?.into_iter().enumerate() {
         let part = Part::read(part, index + 1)?;
-        // The bound on parts is what bounds this search.
+        // The limit on parts also limits this search.
         let known = fields.iter_mut().find(|(name, _)| *name == part.name).map(|(_, field)| field);
         match (known, part.filename.is_some()) {
             (None, false) => {
@@ -90,8 +90,7 @@ enum Behind<'a> {
     End,
 }
 
-/// Reads a line that begins with a boundary. `None` when it is none: another text may well begin
-/// with the same characters.
+/// Reads a line that begins with a boundary. `None` when it only begins with the same characters.
 fn behind<'a>(line: &'a [u8], boundary: &[u8]) -> Option<Behind<'a>> {
     let rest = line.strip_prefix(b"--")?.strip_prefix(boundary)?;
     let (rest, end) = match rest.strip_prefix(b"--") {

@@ -1,6 +1,6 @@
-//! The two layers of arguments as one object's text.
+//! Joins the two layers of arguments into the text of one object.
 
-use super::ArgsError;
+use super::error::ArgsError;
 use super::layer::Layer;
 use crate::json::{Members, Writer, too_deep};
 use crate::limits::JSON_DEPTH;
@@ -8,8 +8,8 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-/// Checks that a text is one JSON value of bearable depth. `whole` is the text as it was sent, so
-/// that the position in the error is the sender's own.
+/// Checks that a text is one JSON value with an accepted number of levels. `whole` is the text as
+/// it was sent, so that the position in an error message is right for the sender.
 pub(super) fn check(text: &str, whole: &str) -> Result<(), ArgsError> {
     if let Err(error) = serde_json::from_str::<&RawValue>(whole) {
         return Err(invalid(&error));
@@ -26,12 +26,12 @@ pub(super) fn invalid(error: &serde_json::Error) -> ArgsError {
     ArgsError::Body(format!("The body is not valid JSON: {error}"))
 }
 
-/// The extra layer, lowest first: names, and values as JSON text. A later one overwrites an earlier
-/// of the same name.
+/// The extra layer, the lowest first: names, and values as JSON text. A later entry replaces an
+/// earlier one of the same name.
 pub(super) type Extra = Vec<(String, String)>;
 
-/// The two layers as one object's text: the body's members in their order, then the extra ones in
-/// theirs.
+/// The two layers as the text of one object: first the members of the body in their order, then the
+/// extra ones in theirs.
 pub(super) fn merge(layer: Layer<'_>, wrap: bool, extra: &Extra) -> Result<String, ArgsError> {
     let object = match layer.object {
         object if wrap && !layer.wrapped => Cow::Owned(format!("{{\"body\":{object}}}")),

@@ -1,14 +1,14 @@
-//! The query parameters that shape the arguments.
+//! The query parameters that decide about the arguments.
 
 use std::collections::HashMap;
 use std::fmt;
 
-/// A parameter whose value cannot be what it is.
+/// A query parameter with a value that is not allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueryError {
-    /// Its name.
+    /// The name of the parameter.
     pub name: &'static str,
-    /// What it was, and what it may be.
+    /// The value, and the allowed values.
     pub reason: String,
 }
 
@@ -18,8 +18,8 @@ impl fmt::Display for QueryError {
     }
 }
 
-/// What the query says about arguments, and the query itself for `include_query`. Of a repeated
-/// parameter the last counts.
+/// The query parameters about arguments, and all of the query for `include_query`. The last one of
+/// repeated parameters counts.
 #[derive(Debug, Default)]
 pub(super) struct RunQuery {
     pub(super) raw: bool,
@@ -45,7 +45,7 @@ impl RunQuery {
                 "include_query" => parsed.include_query = Some(value.to_string()),
                 _ => {}
             }
-            // The credential is not an argument, whatever the caller lists.
+            // The credential is never an argument, whatever the caller lists.
             if key != "token" {
                 parsed.values.insert(key.into_owned(), value.into_owned());
             }

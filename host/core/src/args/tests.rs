@@ -1,6 +1,7 @@
 //! The contract's table of arguments, and what it leaves open, row by row.
 
 use super::*;
+use crate::Problem;
 use base64::Engine as _;
 use proptest::prelude::*;
 

@@ -1,14 +1,14 @@
-//! Which addresses are on the public internet, and which texts are addresses.
+//! Tells whether an address is on the public internet, and whether a text is an address.
 //!
-//! A webhook's URL is chosen by a workspace's admin and called by the host, which stands where that
-//! admin does not: beside its own loopback, in the operator's network, next to a cloud's metadata
-//! service. So everything that is not plainly public is refused: by the special-purpose registries
-//! of RFC 6890 and its successors, and after taking apart the addresses of version 6 that carry one
-//! of version 4.
+//! The URL of a webhook is chosen by an administrator of a workspace and called by the host. The
+//! host can reach addresses that this administrator cannot: its own loopback, the network of the
+//! operator, the metadata service of a cloud. So every address that is not certainly public is
+//! refused. The special-purpose registries of RFC 6890 and its successors tell which ones these
+//! are. IPv6 addresses that contain an IPv4 address are judged by the IPv4 address.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Networks of version 4 that are not public: network, bits.
+/// The IPv4 networks that are not public: address, bits of the prefix.
 const V4: [(Ipv4Addr, u32); 16] = [
     (Ipv4Addr::new(0, 0, 0, 0), 8),        // this network
     (Ipv4Addr::new(10, 0, 0, 0), 8),       // private
@@ -28,7 +28,7 @@ const V4: [(Ipv4Addr, u32); 16] = [
     (Ipv4Addr::new(240, 0, 0, 0), 4),      // reserved, broadcast
 ];
 
-/// Networks of version 6 within 2000::/3, outside of which nothing is public, that are not public.
+/// The IPv6 networks within 2000::/3 that are not public. Outside of 2000::/3 no address is public.
 const V6: [(Ipv6Addr, u32); 3] = [
     (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23), // protocol assignments: Teredo, benchmarking, ORCHID
     (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32), // documentation
@@ -75,10 +75,9 @@ fn is_global_unicast(address: Ipv6Addr) -> bool {
         && !V6.iter().any(|(network, bits)| within(*network, *bits))
 }
 
-/// The address that a URL's host is by itself, without asking anybody: version 6 in brackets,
-/// version 4 also in the forms that resolvers and browsers understand (WHATWG URL, 3.5: fewer than
-/// four numbers, octal, hexadecimal, a dot at the end).
-/// `None` for a name.
+/// The address that the host of a URL is, without a look-up: IPv6 in brackets; IPv4 in all forms
+/// that resolvers and browsers accept (WHATWG URL, 3.5: fewer than four numbers, octal,
+/// hexadecimal, a dot at the end). `None` for a name.
 pub fn literal(host: &str) -> Option<IpAddr> {
     if let Some(inner) = host.strip_prefix('[') {
         return inner.strip_suffix(']')?.parse::<Ipv6Addr>().ok().map(IpAddr::V6);
@@ -94,7 +93,7 @@ pub fn literal(host: &str) -> Option<IpAddr> {
     u32::try_from(high | last).ok().map(|bits| IpAddr::V4(Ipv4Addr::from_bits(bits)))
 }
 
-/// A number as in an address: decimal, octal behind `0`, hexadecimal behind `0x`.
+/// A number in an IPv4 address: decimal, octal after `0`, hexadecimal after `0x`.
 fn number(text: &str) -> Option<u64> {
     let (digits, radix) = match text.as_bytes() {
         [b'0', b'x' | b'X', ..] => (text.get(2..)?, 16),
@@ -109,7 +108,7 @@ fn number(text: &str) -> Option<u64> {
     }
 }
 
-/// Whether a name always means this very machine (RFC 6761, 6.3).
+/// Whether a name always means the local machine (RFC 6761, 6.3).
 pub fn is_localhost(host: &str) -> bool {
     let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
     host == "localhost" || host.ends_with(".localhost")

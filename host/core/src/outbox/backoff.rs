@@ -1,17 +1,16 @@
-//! When a delivery that failed is tried again, and when it is given up.
+//! When a failed delivery is tried again, and when it is given up.
 
+use crate::limits::RECEIVER_WAIT;
 use std::time::Duration;
 
-/// Seconds between attempts, for the usual base: 5 s, 30 s, 2 min, 10 min, 1 h, 3 h, 6 h, 12 h, 24
-/// h, 24 h. Just under three days in all.
+/// The waits between attempts in seconds, for the default base: 5 s, 30 s, 2 min, 10 min, 1 h, 3 h,
+/// 6 h, 12 h, 24 h, 24 h. Together nearly three days.
 const STEPS: [u64; 10] = [5, 30, 120, 600, 3_600, 10_800, 21_600, 43_200, 86_400, 86_400];
-/// Age at which an event is not tried again, however often it was: one may have waited long for
-/// those before it.
+/// The age in seconds at which an event is given up, after any number of attempts. The event may
+/// have waited long for earlier events.
 const HORIZON: u64 = 3 * 86_400;
-/// The first step, which the others are multiples of.
+/// The default of the first wait. The other waits are multiples of it.
 const BASE: Duration = Duration::from_secs(5);
-/// Longest wait that a receiver may ask for.
-const LONGEST_WISH: Duration = Duration::from_secs(86_400);
 
 /// The schedule of attempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,21 +25,21 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// The schedule whose first step is `base`; the others, and the age at which an event is given
-    /// up, scale with it.
+    /// The schedule whose first wait is `base`. The other waits and the age at which an event is
+    /// given up are scaled by it.
     pub fn with_base(base: Duration) -> Self {
         Self { base: base.clamp(Duration::from_millis(1), BASE * 1_000) }
     }
 
-    /// The age at which events are given up.
+    /// The age at which an event is given up.
     pub fn horizon(&self) -> Duration {
         self.scaled(HORIZON)
     }
 
-    /// The wait before the next attempt of an event of this age, after `attempts` of them, all
-    /// failed. `None`: it is given up. `random` spreads it by a fifth to either side, so that
-    /// receivers which come back are not run over; what the receiver wishes for makes it longer, up
-    /// to a day.
+    /// The wait before the next attempt of an event of this age, after `attempts` failed ones.
+    /// `None`: the event is given up. `random` changes the wait by up to a fifth, so that a
+    /// receiver that is back is not overloaded. The wait that the receiver asks for can make it
+    /// longer, up to a day.
     pub fn next(
         &self,
         attempts: u32,
@@ -54,7 +53,7 @@ impl Backoff {
             return None;
         }
         let wait = step.mul_f64(0.8 + 0.4 * f64::from(random) / f64::from(u32::MAX));
-        Some(wait.max(wish.unwrap_or_default().min(LONGEST_WISH)))
+        Some(wait.max(wish.unwrap_or_default().min(RECEIVER_WAIT)))
     }
 
     fn scaled(&self, seconds: u64) -> Duration {
@@ -62,9 +61,9 @@ impl Backoff {
     }
 }
 
-/// The wait that a `Retry-After` header asks for at `now`, in microseconds since 1970: seconds, or
-/// a date (RFC 9110,
-/// 10.2.3). A moment that is over is no wait; what is neither is `None`.
+/// The wait that a `Retry-After` header asks for at `now`, in microseconds since 1970. The header
+/// has seconds or a date (RFC 9110, 10.2.3). A date in the past is a wait of zero. `None` when the
+/// header has neither.
 pub fn retry_after(value: &str, now: i64) -> Option<Duration> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -110,7 +109,7 @@ mod tests {
         assert_eq!(wait(1, 60).as_secs(), 60);
         // Never sooner than the schedule has it.
         assert!(wait(3, 60) > Duration::from_secs(110));
-        assert_eq!(wait(1, u64::MAX), LONGEST_WISH);
+        assert_eq!(wait(1, u64::MAX), RECEIVER_WAIT);
     }
 
     #[test]
@@ -140,7 +139,7 @@ mod tests {
             if let Some(wait) = wait {
                 let step = backoff.scaled(STEPS[attempts as usize - 1]);
                 prop_assert!(wait >= step.mul_f64(0.799));
-                prop_assert!(wait <= step.mul_f64(1.201).max(LONGEST_WISH));
+                prop_assert!(wait <= step.mul_f64(1.201).max(RECEIVER_WAIT));
             }
         }
 

@@ -1,83 +1,83 @@
-//! The changes that are told, each with what the receiver needs to look further.
+//! The changes that webhooks are told of, with what the receiver needs to ask for more.
 
 use crate::{ScriptPath, VersionHash};
 
 /// A change in a workspace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// The first version at a path.
+    /// The first version of a path was deployed.
     ScriptCreated {
-        /// Where.
+        /// The path.
         path: ScriptPath,
         /// The version.
         hash: VersionHash,
     },
-    /// Another version is the newest of its path, or an archived path is back.
+    /// Another version is now the newest one of its path, or an archived path is in use again.
     ScriptUpdated {
-        /// Where.
+        /// The path.
         path: ScriptPath,
-        /// What is the newest version now.
+        /// The newest version.
         hash: VersionHash,
     },
     /// A path was archived.
     ScriptArchived {
-        /// Where.
+        /// The path.
         path: ScriptPath,
-        /// What was the newest version.
+        /// The version that was the newest one.
         hash: VersionHash,
     },
     /// A version was deleted.
     ScriptDeleted {
-        /// Where it was.
+        /// The path of the version.
         path: ScriptPath,
         /// The version.
         hash: VersionHash,
     },
-    /// The last version of a path was deleted: nothing is there any more.
+    /// The last version of a path was deleted.
     ScriptPathDeleted {
-        /// Where they were.
+        /// The path.
         path: ScriptPath,
     },
-    /// A new variable.
+    /// A variable was made.
     VariableCreated {
-        /// Its path.
+        /// The path of the variable.
         path: String,
     },
-    /// A variable has another value, description or path.
+    /// The value, the description or the path of a variable was changed.
     VariableUpdated {
-        /// The path before.
+        /// The path before the change.
         old_path: String,
-        /// The path now, which may be the same.
+        /// The path after the change; it may be the same.
         new_path: String,
     },
-    /// A variable is gone.
+    /// A variable was deleted.
     VariableDeleted {
-        /// Its path.
+        /// The path of the variable.
         path: String,
     },
-    /// A new resource.
+    /// A resource was made.
     ResourceCreated {
-        /// Its path.
+        /// The path of the resource.
         path: String,
     },
-    /// A resource has another value, description or path.
+    /// The value, the description or the path of a resource was changed.
     ResourceUpdated {
-        /// The path before.
+        /// The path before the change.
         old_path: String,
-        /// The path now, which may be the same.
+        /// The path after the change; it may be the same.
         new_path: String,
     },
-    /// A resource is gone.
+    /// A resource was deleted.
     ResourceDeleted {
-        /// Its path.
+        /// The path of the resource.
         path: String,
     },
-    /// Nothing changed: somebody wants to see whether the receiver answers.
+    /// Nothing was changed. A user tests whether the receiver answers.
     Test,
 }
 
 impl Change {
-    /// The `type` of the JSON body. Archiving and deleting a version have the same one.
+    /// The `type` of the JSON body. Archiving a path and deleting a version have the same one.
     pub fn name(&self) -> &'static str {
         match self {
             Change::ScriptCreated { .. } => "CreateScript",
@@ -94,7 +94,7 @@ impl Change {
         }
     }
 
-    /// The event's type as a CloudEvent, which is the word that it is known by for ever.
+    /// The type of the CloudEvent. It must never change, because receivers test for it.
     pub fn event_type(&self) -> &'static str {
         match self {
             Change::ScriptCreated { .. } => "dev.wasmill.script.created",
@@ -112,7 +112,7 @@ impl Change {
         }
     }
 
-    /// The path of what changed, the new one when it has two.
+    /// The path of what was changed; the new path when there are two.
     pub fn subject(&self) -> Option<&str> {
         match self {
             Change::ScriptCreated { path, .. }

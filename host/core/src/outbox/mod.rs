@@ -1,5 +1,5 @@
-//! What a workspace's webhook is told: which changes there are, what is sent of them, how it is
-//! signed, where it may go and when it is tried again.
+//! The webhook of a workspace: the changes, the messages about them and their signatures, the
+//! addresses that may be called, and the schedule of attempts.
 
 pub mod address;
 pub mod backoff;

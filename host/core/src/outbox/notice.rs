@@ -1,4 +1,4 @@
-//! One change as it is sent: a flat JSON object, and around it a CloudEvent 1.0 in binary mode.
+//! The message about one change: a JSON object, sent as a CloudEvent 1.0 in binary mode.
 
 use super::Change;
 use crate::wire::timestamp;
@@ -6,23 +6,23 @@ use crate::{Digest, VersionHash, WorkspaceId};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::Serialize;
 
-/// CloudEvents HTTP binding 1.0, 3.1.3.2: what is encoded besides everything outside of visible
-/// ASCII.
+/// CloudEvents HTTP binding 1.0, 3.1.3.2: the visible ASCII characters that are percent-encoded.
+/// All other characters outside of visible ASCII are percent-encoded too.
 const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%');
 
-/// What names a message.
-const MARK: &str = "msg_";
+/// The prefix of the id of a message.
+const PREFIX: &str = "msg_";
 
-/// One change, where and when it happened.
+/// One change, with its workspace and time.
 #[derive(Debug, Clone, Copy)]
 pub struct Notice<'a> {
-    /// Where.
+    /// The workspace of the change.
     pub workspace: &'a WorkspaceId,
-    /// Its place in the order of all changes of this host.
+    /// The number of the change in the order of all changes of this host.
     pub number: i64,
-    /// When, in microseconds since 1970.
+    /// The time of the change, in microseconds since 1970.
     pub at: i64,
-    /// What.
+    /// The change.
     pub change: &'a Change,
 }
 
@@ -42,12 +42,12 @@ struct Body<'a> {
 }
 
 impl Notice<'_> {
-    /// The message's id: the same at every attempt, and never that of another change, of this host
-    /// or of another one whose workspace has the same name.
+    /// The id of the message. All attempts have the same id. Two changes never have the same one,
+    /// also not changes of two hosts that have workspaces of the same name.
     pub fn id(&self) -> String {
         let text = format!("{}\n{}\n{}\n{}", self.workspace, self.number, self.at, self.body());
         let digest = Digest::of(text.as_bytes()).to_hex();
-        format!("{MARK}{}", digest.get(..32).unwrap_or(&digest))
+        format!("{PREFIX}{}", digest.get(..32).unwrap_or(&digest))
     }
 
     /// The JSON body.
@@ -83,8 +83,8 @@ impl Notice<'_> {
         serde_json::to_string(&body).unwrap_or_default()
     }
 
-    /// The CloudEvent's attributes as headers, encoded. `base` is the host's address without a
-    /// slash at the end.
+    /// The attributes of the CloudEvent as headers, encoded. `base` is the address of the host
+    /// without a slash at the end.
     pub fn headers(&self, base: &str) -> Vec<(&'static str, String)> {
         let mut headers = vec![
             ("ce-specversion", "1.0".to_owned()),

@@ -1,4 +1,4 @@
-//! The signature of deliveries, by Standard Webhooks 1.0: HMAC-SHA-256 over `id.timestamp.body`.
+//! The signature of messages by Standard Webhooks 1.0: HMAC-SHA-256 over `id.timestamp.body`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -6,10 +6,10 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use std::fmt;
 
-/// Before a secret's base64 text.
-const MARK: &str = "whsec_";
+/// The prefix of the text form of a secret. Base64 follows.
+const PREFIX: &str = "whsec_";
 
-/// A signing secret: 24 to 64 bytes. It has no readable `Debug` text.
+/// A signing secret of 24 to 64 bytes. Its `Debug` text does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Vec<u8>);
 
@@ -25,19 +25,20 @@ impl Secret {
         Self(bytes.to_vec())
     }
 
-    /// Reads the text form, `whsec_` and base64. `None` when it is not that, or has fewer than 24
-    /// or more than 64 bytes.
+    /// Reads the text form: `whsec_` and base64. `None` when the text has another form, or the
+    /// secret has fewer than 24 or more than 64 bytes.
     pub fn parse(text: &str) -> Option<Self> {
-        let bytes = STANDARD.decode(text.strip_prefix(MARK)?).ok()?;
+        let bytes = STANDARD.decode(text.strip_prefix(PREFIX)?).ok()?;
         (24..=64).contains(&bytes.len()).then_some(Self(bytes))
     }
 
-    /// The text form, for who may see it.
+    /// The text form. Only for users who may see the secret.
     pub fn reveal(&self) -> String {
-        format!("{MARK}{}", STANDARD.encode(&self.0))
+        format!("{PREFIX}{}", STANDARD.encode(&self.0))
     }
 
-    /// The value of `webhook-signature` for a message, sent at `timestamp`, in seconds since 1970.
+    /// The header `webhook-signature` of a message. `timestamp` is the time of sending, in seconds
+    /// since 1970.
     pub fn sign(&self, id: &str, timestamp: i64, body: &str) -> String {
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0) else {
             // HMAC takes keys of any length.
@@ -48,34 +49,35 @@ impl Secret {
     }
 }
 
-/// What a workspace signs with: its secret, and for a while the one before it, so that receivers
-/// can change theirs without refusing anything meanwhile. It has no readable `Debug` text.
+/// The signing secrets of a workspace: the current one, and for some time the previous one, so that
+/// receivers can change to the current one without refusing messages. The `Debug` text does not
+/// show them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SigningKeys {
-    /// The secret.
+    /// The current secret.
     pub current: Secret,
-    /// The one before it, and when it is no longer used, in microseconds since 1970.
+    /// The previous secret, and when its use ends, in microseconds since 1970.
     pub previous: Option<(Secret, i64)>,
 }
 
 impl SigningKeys {
-    /// Keys of one secret.
+    /// Keys with one secret.
     pub fn new(current: Secret) -> Self {
         Self { current, previous: None }
     }
 
-    /// Puts a new secret before these, whose own is used until then.
+    /// Makes `new` the current secret. The secret that was the current one is used until `until`.
     pub fn rotated(self, new: Secret, until: i64) -> Self {
         Self { current: new, previous: Some((self.current, until)) }
     }
 
-    /// The secret before, while it is used.
+    /// The previous secret, while it is used.
     pub fn previous_at(&self, now: i64) -> Option<&(Secret, i64)> {
         self.previous.as_ref().filter(|(_, until)| now < *until)
     }
 
-    /// The value of `webhook-signature`: one signature, or two with a space between them. `now` is
-    /// in microseconds since 1970; what is signed are whole seconds.
+    /// The header `webhook-signature`: one signature, or two separated by a space. `now` is in
+    /// microseconds since 1970; whole seconds are signed.
     pub fn sign(&self, id: &str, now: i64, body: &str) -> String {
         let timestamp = now.div_euclid(1_000_000);
         let current = self.current.sign(id, timestamp, body);
@@ -85,7 +87,7 @@ impl SigningKeys {
         }
     }
 
-    /// The form in which they are kept, which is to be sealed.
+    /// The text form for a store. It must be sealed before it is stored.
     pub fn to_text(&self) -> String {
         match &self.previous {
             Some((previous, until)) => {
@@ -95,7 +97,7 @@ impl SigningKeys {
         }
     }
 
-    /// Reads the form in which they are kept. `None` when it is not that.
+    /// Reads the text form for a store. `None` when the text has another form.
     pub fn from_text(text: &str) -> Option<Self> {
         let words: Vec<&str> = text.split(' ').collect();
         match words.as_slice() {

@@ -1,6 +1,7 @@
 //! Scripts and their versions.
 
-use super::{RawJson, patterns};
+use super::patterns;
+use super::raw_json::RawJson;
 use crate::limits::DeclaredLimits;
 use crate::manifest::{Kind, ScriptSettings, Unattended};
 use crate::queue::RetryPolicy;

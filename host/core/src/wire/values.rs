@@ -1,6 +1,7 @@
 //! Variables and resources as the API shows and takes them.
 
-use super::{RawJson, patterns};
+use super::patterns;
+use super::raw_json::RawJson;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -1,5 +1,5 @@
-//! The compile child on its own, for this crate's tests: what `wasmill compile` does in the
-//! product.
+//! The compile child as a program of its own, for the tests of this crate. It does the same as
+//! `wasmill compile`.
 
 use std::process::ExitCode;
 

@@ -1,29 +1,29 @@
-//! What is this upload? Read from its outline alone, without compiling or validating anything.
+//! Tells what an upload is from its outline, without compiling or validating it.
 //!
-//! Sections are counted before anything in them is read, because the numbers in a few bytes can ask
-//! for gigabytes. Types are not read at all: the compile child does that, where running out of
-//! stack or memory harms nobody.
+//! The items of a section are counted before they are read, because a few bytes can announce
+//! gigabytes. Types are not read here. The compile child reads them, where a lack of stack or
+//! memory does no harm.
 
 mod outline;
 
 use crate::refusal::{Refusal, RefusalCode};
-use crate::text;
+use crate::sanitize;
 use outline::{Item, Outline};
 use wasmill_core::Kind;
 use wasmill_core::limits::CompileLimits;
 
-/// The exported interface of a dynamic script; any patch version.
+/// The exported interface of a dynamic script, in any patch version.
 const ENTRY: &str = "wasmill:script/entry@0.1.";
 /// The exported interface of a command that is a component.
 const RUN: &str = "wasi:cli/run@0.2.";
-/// The only module that a core command imports from.
+/// The only module that a core command may import from.
 pub(crate) const PREVIEW1: &str = "wasi_snapshot_preview1";
-/// The packages that scripts may import from, at version 0.2. Of the last two every operation is
-/// refused at run time; they are there because standard libraries import them.
+/// The packages that scripts may import from, at version 0.2. Every operation of the last two is
+/// refused at run time; they are offered because standard libraries import them.
 const OFFERED: [&str; 6] =
     ["wasi:cli/", "wasi:io/", "wasi:clocks/", "wasi:random/", "wasi:filesystem/", "wasi:sockets/"];
 
-/// What would have been taken, for refusals.
+/// What is accepted, for refusals.
 const ACCEPTED: &str = "Accepted are: a component that exports a function \"main\"; a component that exports the interface \
     wasmill:script/entry@0.1.0; a component that exports wasi:cli/run@0.2; a core module with \"_start\" that imports only \
     wasi_snapshot_preview1";
@@ -37,29 +37,28 @@ pub enum Form {
     Core,
 }
 
-/// What the outline of an upload says.
+/// What the outline of an upload tells.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Inspected {
     /// Component or core module.
     pub form: Form,
-    /// How it is called.
+    /// How the script is called.
     pub kind: Kind,
-    /// The export that it is called by.
+    /// The name of the export that is called.
     pub entry: String,
-    /// Names of what it exports, at most 1,000.
+    /// The names of the exports, at most 1,000.
     pub exports: Vec<String>,
-    /// Names of what it imports, at most 1,000.
+    /// The names of the imports, at most 1,000.
     pub imports: Vec<String>,
-    /// The JSON Schema that a dynamic script or command carries in its custom section
-    /// `wasmill:schema`.
+    /// The JSON Schema in the custom section `wasmill:schema` of a dynamic script or a command.
     pub schema: Option<serde_json::Value>,
 }
 
-/// Finds out what an upload is.
+/// Tells what an upload is. An upload that is accepted here may still fail to compile.
 ///
 /// # Errors
-/// A refusal: not WebAssembly, damaged, too complex, nothing to call, or imports that are not
-/// offered. What it accepts may still fail to compile.
+/// A refusal: the upload is not WebAssembly, is damaged, is too complex, exports nothing to call,
+/// or imports what is not offered.
 pub fn inspect(wasm: &[u8], limits: &CompileLimits) -> Result<Inspected, Refusal> {
     let form = form(wasm)?;
     let outline = outline::read(wasm, limits)?;
@@ -88,7 +87,7 @@ pub fn inspect(wasm: &[u8], limits: &CompileLimits) -> Result<Inspected, Refusal
     })
 }
 
-/// The refusal that lists what is not offered.
+/// The refusal that lists the imports that are not offered.
 pub(crate) fn forbidden_imports(form: Form, names: &[&str]) -> Refusal {
     let offered = match form {
         Form::Component => {
@@ -96,7 +95,7 @@ pub(crate) fn forbidden_imports(form: Form, names: &[&str]) -> Refusal {
         }
         Form::Core => PREVIEW1,
     };
-    let names = text::listed(names.iter().copied());
+    let names = sanitize::quoted_list(names.iter().copied());
     Refusal::new(
         RefusalCode::ForbiddenImport,
         format!("the script imports {names}, which is not offered here; offered are {offered}"),
@@ -165,7 +164,7 @@ fn core_entry(outline: &Outline) -> Result<(Kind, String), Refusal> {
 }
 
 fn nothing_to_call(what: &str, outline: &Outline) -> Refusal {
-    let exports = text::listed(outline.exports.iter().map(|item| item.name.as_str()));
+    let exports = sanitize::quoted_list(outline.exports.iter().map(|item| item.name.as_str()));
     Refusal::new(
         RefusalCode::NothingToCall,
         format!(
@@ -184,9 +183,8 @@ fn offered(form: Form, import: &Item) -> bool {
             if OFFERED.iter().any(|package| import.name.starts_with(package)) {
                 return import.name.contains("@0.2.");
             }
-            // An interface of the script's own may hold nothing but types, and then needs nobody to
-            // provide it. That is seen when it is linked; packages named wasi: hold functions, and
-            // are refused before compiling.
+            // An interface of the script's own may hold only types, and then needs no provider; the
+            // linker tells later. The packages named `wasi:` hold functions, and are refused here.
             !import.name.starts_with("wasi:")
         }
     }

@@ -1,28 +1,26 @@
-//! Walks the sections of an upload: counts first, then the names of imports and exports, then the
-//! schema's section.
+//! Reads the sections of an upload: counts items, and reads the names of imports and exports and
+//! the section with the schema.
 
 use crate::refusal::{Refusal, RefusalCode};
-use crate::text;
-use wasmill_core::limits::CompileLimits;
+use crate::sanitize;
+use wasmill_core::limits::{CompileLimits, OUTLINE_NAMES, REFUSAL_DETAIL_BYTES};
 use wasmparser::{
     BinaryReaderError, ComponentExternalKind, Encoding, ExternalKind, Parser, Payload,
 };
 
-/// Names kept of imports and of exports; the rest is only counted.
-const NAMES_KEPT: usize = 1_000;
-/// The custom section with a script's own schema.
+/// The custom section with the schema that a script brings along.
 const SCHEMA_SECTION: &str = "wasmill:schema";
 
 /// An import or export of the outermost module or component.
 pub(super) struct Item {
-    /// Its name; of a core import `module#name`.
+    /// The name; of an import of a core module `module#name`.
     pub(super) name: String,
     pub(super) function: bool,
     pub(super) instance: bool,
     pub(super) ty: bool,
 }
 
-/// What is known without validating.
+/// What is known without validation.
 #[derive(Default)]
 pub(super) struct Outline {
     pub(super) imports: Vec<Item>,
@@ -33,8 +31,8 @@ pub(super) struct Outline {
     sections: Counts,
 }
 
-/// Items over all sections of one kind, of the whole upload: a component may have any number of
-/// them.
+/// The number of items in all sections of one kind, over the whole upload. A component may have any
+/// number of sections of one kind.
 #[derive(Default)]
 struct Counts {
     types: u32,
@@ -53,7 +51,7 @@ struct Counts {
 
 pub(super) fn read(wasm: &[u8], limits: &CompileLimits) -> Result<Outline, Refusal> {
     let mut outline = Outline::default();
-    // One entry for each module or component around the current position.
+    // The number of modules and components around the current position.
     let mut depth = 0u32;
     for payload in Parser::new(0).parse_all(wasm) {
         let payload = payload.map_err(malformed)?;
@@ -77,8 +75,8 @@ pub(super) fn read(wasm: &[u8], limits: &CompileLimits) -> Result<Outline, Refus
             {
                 outline.schema = schema(section.data(), limits);
             }
-            // Everything below is about the outermost level; names of inner ones are nobody's
-            // interface.
+            // The payloads below are read at the outermost level only. Names of inner levels are no
+            // interface of the script.
             _ if depth > 1 => {}
             Payload::ImportSection(section) => {
                 for import in section.into_imports() {
@@ -95,9 +93,9 @@ pub(super) fn read(wasm: &[u8], limits: &CompileLimits) -> Result<Outline, Refus
                 for export in section {
                     let export = export.map_err(malformed)?;
                     let function = export.kind == ExternalKind::Func;
-                    // The entry is kept also when it comes late.
+                    // The entry must be kept even when more names come before it.
                     if function && export.name == "_start" {
-                        outline.exports.truncate(NAMES_KEPT - 1);
+                        outline.exports.truncate(OUTLINE_NAMES - 1);
                     }
                     keep(&mut outline.exports, || Item {
                         name: export.name.to_owned(),
@@ -137,7 +135,7 @@ fn component_item(name: &str, kind: ComponentExternalKind) -> Item {
 }
 
 fn keep(items: &mut Vec<Item>, item: impl FnOnce() -> Item) {
-    if items.len() < NAMES_KEPT {
+    if items.len() < OUTLINE_NAMES {
         items.push(item());
     }
 }
@@ -149,8 +147,8 @@ impl Outline {
             Payload::FunctionSection(section) => {
                 return add(&mut self.functions, section.count(), limits.functions, "functions");
             }
-            // Both sections must agree, which only a validator checks: the larger number is what
-            // costs.
+            // Only a validator checks that both sections have the same count. The larger count
+            // decides about the cost.
             Payload::CodeSectionStart { count, .. } if *count > limits.functions => {
                 return Err(complex(format!("it has more than {} functions", limits.functions)));
             }
@@ -205,15 +203,15 @@ fn complex(what: String) -> Refusal {
 }
 
 fn malformed(error: BinaryReaderError) -> Refusal {
-    let message = text::tamed(error.message(), 300);
+    let message = sanitize::escaped(error.message(), REFUSAL_DETAIL_BYTES);
     Refusal::new(
         RefusalCode::Malformed,
         format!("the file is damaged: {message} (at byte {})", error.offset()),
     )
 }
 
-/// A schema that is too large or no JSON object is a mistake of the tool that wrote it; the script
-/// runs without.
+/// The schema in a custom section. `None` when it is too large or no JSON object: that is an error
+/// of the tool that wrote it, and the script runs without a schema.
 fn schema(data: &[u8], limits: &CompileLimits) -> Option<serde_json::Value> {
     if data.len() > limits.schema_bytes as usize {
         return None;

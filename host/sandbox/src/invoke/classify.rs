@@ -1,39 +1,39 @@
-//! What an error out of the engine means: which limit, which trap, whose fault, and in what words.
+//! Turns an error of the engine into a failure: which limit, which trap, whose fault, and the
+//! message.
 
-use crate::limiter::{Exceeded, mib};
-use crate::text;
+use crate::limiter::{LimitExceeded, mib};
+use crate::sanitize;
 use serde_json::value::RawValue;
 use std::fmt::Write as _;
-use wasmill_core::limits::{BACKTRACE_FRAMES, FAILURE_TEXT_BYTES};
+use wasmill_core::limits::{
+    BACKTRACE_FRAMES, BACKTRACE_NAME_BYTES, FAILURE_NAME_BYTES, FAILURE_TEXT_BYTES,
+    TRAP_DETAIL_BYTES,
+};
 use wasmill_core::{Failure, FailureName, Outcome, RunLimits};
 use wasmtime::component::ResourceTableError;
 use wasmtime::{Error, PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
-/// Bytes of a name that a script gives to its error.
-const NAME_BYTES: usize = 100;
-/// Bytes of one function's name in a backtrace. Generic functions have names of any length.
-const FUNCTION_BYTES: usize = 200;
-/// Different functions in a full backtrace up to which it is taken for a recursion.
+/// A full backtrace with at most this many different functions is a recursion.
 const RECURSION_FUNCTIONS: usize = 8;
 
-/// How the guest's side of a run ended.
-pub(super) enum Ended {
+/// How the guest's part of a run ended.
+pub(super) enum GuestEnd {
     Success(Box<RawValue>),
     Failure(Failure),
-    /// A command ended with this code; its output decides the rest.
+    /// A command exited with this code. Its output decides about the result.
     Exit(i32),
-    /// Nothing was started: no place was free.
+    /// Nothing was started, because all instances of the pool were in use.
     Saturated,
 }
 
-impl Ended {
+impl GuestEnd {
     pub(super) fn failure(name: FailureName, message: impl Into<String>) -> Self {
-        Ended::Failure(Failure::new(name, message))
+        GuestEnd::Failure(Failure::new(name, message))
     }
 }
 
-/// A failure about the size of the result.
+/// The failure of a result that is too large.
 pub(super) struct TooLarge(Failure);
 
 impl TooLarge {
@@ -49,49 +49,49 @@ pub(super) fn too_large(limit: u64) -> TooLarge {
     ))
 }
 
-pub(super) fn result_too_large(limit: u64) -> Ended {
-    Ended::Failure(too_large(limit).0)
+pub(super) fn result_too_large(limit: u64) -> GuestEnd {
+    GuestEnd::Failure(too_large(limit).0)
 }
 
-pub(super) fn timeout(limits: &RunLimits) -> Ended {
-    Ended::failure(
+pub(super) fn timeout(limits: &RunLimits) -> GuestEnd {
+    GuestEnd::failure(
         FailureName::Timeout,
         format!("the script did not end within {} s", limits.wall.as_secs_f64()),
     )
 }
 
-/// A failure in the script's own words, cut to a size that can be shown.
+/// A failure in the words of the script, cut to a size that can be shown.
 pub(super) fn script_error(name: &str, message: &str, stack: Option<&str>) -> Failure {
     let mut failure = Failure::new(
-        FailureName::Script(text::tamed(name, NAME_BYTES)),
-        text::tamed(message, FAILURE_TEXT_BYTES),
+        FailureName::Script(sanitize::escaped(name, FAILURE_NAME_BYTES)),
+        sanitize::escaped(message, FAILURE_TEXT_BYTES),
     );
-    failure.stack = stack.map(|stack| text::tamed(stack, FAILURE_TEXT_BYTES));
+    failure.stack = stack.map(|stack| sanitize::escaped(stack, FAILURE_TEXT_BYTES));
     failure
 }
 
-/// Reads an error. `errors` is the end of what the guest wrote to standard error; `entered` tells
-/// that its instance was there and its function was called.
-pub(super) fn error(error: &Error, entered: bool, errors: &str, limits: &RunLimits) -> Ended {
+/// The end that an error of the engine stands for. `errors` is the end of what the guest wrote to
+/// standard error. `entered` is true when the instance was made and its function was called.
+pub(super) fn error(error: &Error, entered: bool, errors: &str, limits: &RunLimits) -> GuestEnd {
     if let Some(I32Exit(code)) = error.downcast_ref() {
-        return Ended::Exit(*code);
+        return GuestEnd::Exit(*code);
     }
     if error.is::<PoolConcurrencyLimitError>() {
-        return Ended::Saturated;
+        return GuestEnd::Saturated;
     }
     let trace = error.downcast_ref::<WasmBacktrace>();
     let failure = |name, message: String| {
         let mut failure = Failure::new(name, message);
         failure.stack = trace.and_then(stack);
-        Ended::Failure(failure)
+        GuestEnd::Failure(failure)
     };
-    if let Some(exceeded) = error.downcast_ref::<Exceeded>() {
+    if let Some(exceeded) = error.downcast_ref::<LimitExceeded>() {
         return match exceeded {
-            Exceeded::Memory { .. } | Exceeded::TableElements { .. } => {
+            LimitExceeded::Memory { .. } | LimitExceeded::TableElements { .. } => {
                 failure(FailureName::OutOfMemory, exceeded.to_string())
             }
-            Exceeded::Deadline => timeout(limits),
-            Exceeded::Result => result_too_large(limits.result_bytes),
+            LimitExceeded::Deadline => timeout(limits),
+            LimitExceeded::Result => result_too_large(limits.result_bytes),
         };
     }
     if let Some(trap) = error.downcast_ref::<Trap>() {
@@ -100,8 +100,8 @@ pub(super) fn error(error: &Error, entered: bool, errors: &str, limits: &RunLimi
                 FailureName::StackOverflow,
                 "the script ran out of stack: recursion without an end, or too deep".into(),
             ),
-            // Compilers that keep a stack of their own in memory run into its end there, and not
-            // into the engine's.
+            // A compiler that keeps a stack in linear memory reaches the end of that memory before
+            // the engine's stack overflows.
             Trap::MemoryOutOfBounds if trace.is_some_and(is_recursion) => failure(
                 FailureName::StackOverflow,
                 "the script ran out of stack: recursion without an end, or too deep".into(),
@@ -122,28 +122,28 @@ pub(super) fn error(error: &Error, entered: bool, errors: &str, limits: &RunLimi
             ),
         );
     }
-    // What is left are rules of the component model broken by the guest, and refusals by host
-    // functions. A result that breaks the rules is found after the guest has returned, and so has
-    // no backtrace.
-    let detail = text::tamed(&error.root_cause().to_string(), 500);
+    // What is left: the guest broke a rule of the component model, or a host function refused
+    // something. A result that breaks a rule is found after the guest has returned, so there is no
+    // backtrace.
+    let detail = sanitize::escaped(&error.root_cause().to_string(), TRAP_DETAIL_BYTES);
     if entered || trace.is_some_and(|trace| !trace.frames().is_empty()) || is_bound(&detail) {
         return failure(FailureName::Trap, detail);
     }
     tracing::error!(error = %format_args!("{error:#}"), "a run failed in a way that is not the script's doing");
-    Ended::failure(
+    GuestEnd::failure(
         FailureName::Internal,
         "the host failed to run the script; this is not the script's fault",
     )
 }
 
-/// Bounds on the instances of a run, which the engine tells of in words alone.
+/// True for a limit on the instances of a run. The engine reports it by its message only.
 fn is_bound(detail: &str) -> bool {
     detail.contains("resource limit exceeded")
 }
 
 fn trap_message(trap: Trap, errors: &str) -> String {
     match (trap, last_words(errors)) {
-        // Languages abort by this instruction, after saying why.
+        // Languages write a message to standard error and then abort by this instruction.
         (Trap::UnreachableCodeReached, Some(words)) => format!("the script aborted: {words}"),
         (Trap::UnreachableCodeReached, None) => {
             "the script aborted: it ran into an `unreachable` instruction".into()
@@ -154,7 +154,7 @@ fn trap_message(trap: Trap, errors: &str) -> String {
     }
 }
 
-/// What a guest said last on standard error: the message of a panic, else the last line.
+/// The last message that a guest wrote to standard error: the message of a panic, or the last line.
 pub(super) fn last_words(errors: &str) -> Option<String> {
     if let Some((_, panic)) = errors.rsplit_once("panicked at ") {
         let lines: Vec<&str> = panic
@@ -164,17 +164,17 @@ pub(super) fn last_words(errors: &str) -> Option<String> {
             .filter(|line| !line.is_empty())
             .collect();
         if !lines.is_empty() {
-            return Some(text::tamed(
+            return Some(sanitize::escaped(
                 &format!("panicked at {}", lines.join(" ")),
                 FAILURE_TEXT_BYTES,
             ));
         }
     }
     let line = errors.lines().map(str::trim).rfind(|line| !line.is_empty())?;
-    Some(text::tamed(line, FAILURE_TEXT_BYTES))
+    Some(sanitize::escaped(line, FAILURE_TEXT_BYTES))
 }
 
-/// Function names, innermost first, one per line.
+/// The names of the functions, innermost first, one in each line.
 fn stack(trace: &WasmBacktrace) -> Option<String> {
     let mut out = String::new();
     for frame in trace.frames() {
@@ -182,18 +182,23 @@ fn stack(trace: &WasmBacktrace) -> Option<String> {
             out.push('\n');
         }
         match frame.func_name() {
-            // The short form, without the hash that tells equal names of different crates apart.
-            Some(name) => out.push_str(&text::tamed(
+            // The short form leaves out the hash that distinguishes equal names of different
+            // crates.
+            Some(name) => out.push_str(&sanitize::escaped(
                 &format!("{:#}", rustc_demangle::demangle(name)),
-                FUNCTION_BYTES,
+                BACKTRACE_NAME_BYTES,
             )),
             None => drop(write!(out, "<function {}>", frame.func_index())),
         }
     }
-    if out.is_empty() { None } else { Some(text::cut(&out, FAILURE_TEXT_BYTES).to_owned()) }
+    if out.is_empty() {
+        None
+    } else {
+        Some(sanitize::truncated(&out, FAILURE_TEXT_BYTES).to_owned())
+    }
 }
 
-/// A backtrace that is full, and full of the same few functions.
+/// True when the backtrace is full, and full of the same few functions.
 fn is_recursion(trace: &WasmBacktrace) -> bool {
     let frames = trace.frames();
     let mut functions: Vec<u32> = frames.iter().map(wasmtime::FrameInfo::func_index).collect();

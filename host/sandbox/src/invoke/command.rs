@@ -1,35 +1,35 @@
-//! Calls a command, and reads its result from what it wrote to standard output.
+//! Calls a command, and reads its result from its standard output.
 
-use super::classify::{self, Ended};
+use super::classify::{self, GuestEnd};
 use crate::json;
 use crate::log::LogBuffer;
-use crate::state::State;
-use crate::text;
+use crate::run_state::RunState;
+use crate::sanitize;
 use crate::wasi::Capture;
 use serde_json::value::RawValue;
 use wasmill_core::{Failure, FailureName, Outcome};
 use wasmtime::component::{self, ComponentExportIndex};
 use wasmtime::{InstancePre, ModuleExport, Store};
 
-/// Calls `wasi:cli/run`. Its error says no more than that there was one, like the exit code 1.
+/// Calls `wasi:cli/run`. The error of that function has no content, so it becomes exit code 1.
 pub(super) async fn call(
-    store: &mut Store<State>,
-    pre: &component::InstancePre<State>,
+    store: &mut Store<RunState>,
+    pre: &component::InstancePre<RunState>,
     run: &ComponentExportIndex,
-) -> wasmtime::Result<Ended> {
+) -> wasmtime::Result<GuestEnd> {
     let instance = pre.instantiate_async(&mut *store).await?;
     let function = instance.get_typed_func::<(), (Result<(), ()>,)>(&mut *store, run)?;
     store.data_mut().entered = true;
     let (result,) = function.call_async(&mut *store, ()).await?;
-    Ok(Ended::Exit(i32::from(result.is_err())))
+    Ok(GuestEnd::Exit(i32::from(result.is_err())))
 }
 
-/// Calls `_start` of a core module. Returning from it is the exit code 0.
+/// Calls `_start` of a core module. A return becomes exit code 0.
 pub(super) async fn call_core(
-    store: &mut Store<State>,
-    pre: &InstancePre<State>,
+    store: &mut Store<RunState>,
+    pre: &InstancePre<RunState>,
     start: &ModuleExport,
-) -> wasmtime::Result<Ended> {
+) -> wasmtime::Result<GuestEnd> {
     let instance = pre.instantiate_async(&mut *store).await?;
     let export =
         instance.get_module_export(&mut *store, start).and_then(wasmtime::Extern::into_func);
@@ -37,10 +37,10 @@ pub(super) async fn call_core(
         export.ok_or_else(|| wasmtime::Error::msg("_start is gone"))?.typed::<(), ()>(&*store)?;
     store.data_mut().entered = true;
     function.call_async(&mut *store, ()).await?;
-    Ok(Ended::Exit(0))
+    Ok(GuestEnd::Exit(0))
 }
 
-/// What an exit code and the captured output stand for.
+/// The outcome of a command, from its exit code and its captured output.
 pub(super) fn outcome(
     code: i32,
     captured: &Capture,
@@ -53,23 +53,23 @@ pub(super) fn outcome(
         return classify::too_large(limit).into_outcome();
     }
     if code != 0 {
-        // What it wrote is no result then, but it may tell what happened.
-        log.append(&text::lossy(&output));
+        // The output is not a result then. It goes to the log, because it may tell what happened.
+        log.append(&sanitize::lossy(&output));
         return exited(code, errors);
     }
     let output = String::from_utf8(output)
-        .unwrap_or_else(|error| text::lossy(error.as_bytes()).into_owned());
+        .unwrap_or_else(|error| sanitize::lossy(error.as_bytes()).into_owned());
     match result(output, log) {
         Ok(json) if json.get().len() as u64 > limit => classify::too_large(limit).into_outcome(),
         Ok(json) => Outcome::Success(json),
-        Err(fault) => Outcome::Failure(Failure::new(
+        Err(error) => Outcome::Failure(Failure::new(
             FailureName::InvalidResult,
-            format!("the script's output is not acceptable as a result: {fault}"),
+            format!("the script's output is not acceptable as a result: {error}"),
         )),
     }
 }
 
-/// An exit code as an outcome: 0 is success without a result, anything else is the script's own
+/// The outcome of an exit code alone: 0 is a success without a result, any other code is a script
 /// error.
 pub(super) fn exited(code: i32, errors: &str) -> Outcome {
     if code == 0 {
@@ -82,17 +82,18 @@ pub(super) fn exited(code: i32, errors: &str) -> Outcome {
     Outcome::Failure(failure)
 }
 
-/// Output as a result: all of it if it is JSON; else its last line if that is JSON, and the lines
-/// before it are log; else all of it as a string. No output is null.
-fn result(output: String, log: &LogBuffer) -> Result<Box<RawValue>, json::Fault> {
+/// The result in the output of a command. When all of the output is JSON, the result is that.
+/// Otherwise, when the last line is JSON, the result is the last line and the lines before it go to
+/// the log. Otherwise the result is the output as a JSON string. Empty output is null.
+fn result(output: String, log: &LogBuffer) -> Result<Box<RawValue>, json::JsonError> {
     if output.trim().is_empty() {
         return Ok(RawValue::NULL.to_owned());
     }
     match json::value(output.clone()) {
         Ok(json) => return Ok(json),
-        // Only JSON can be too deep, or something that nobody would write as text.
-        Err(json::Fault::TooDeep) if output.trim_start().starts_with(['[', '{']) => {
-            return Err(json::Fault::TooDeep);
+        // An output that begins with a bracket and is nested too deep is JSON, and no text.
+        Err(json::JsonError::TooDeep) if output.trim_start().starts_with(['[', '{']) => {
+            return Err(json::JsonError::TooDeep);
         }
         Err(_) => {}
     }
@@ -104,7 +105,8 @@ fn result(output: String, log: &LogBuffer) -> Result<Box<RawValue>, json::Fault>
         log.append("\n");
         return Ok(json);
     }
-    serde_json::value::to_raw_value(&output).map_err(|error| json::Fault::Syntax(error.to_string()))
+    serde_json::value::to_raw_value(&output)
+        .map_err(|error| json::JsonError::Syntax(error.to_string()))
 }
 
 #[cfg(test)]
@@ -129,7 +131,7 @@ mod tests {
             assert_eq!(log.read_from(0).0, logged, "{output:?}");
         }
         let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
-        assert!(matches!(result(deep, &LogBuffer::new(0)), Err(json::Fault::TooDeep)));
+        assert!(matches!(result(deep, &LogBuffer::new(0)), Err(json::JsonError::TooDeep)));
     }
 
     #[test]

@@ -1,27 +1,27 @@
-//! Runs a script once: a fresh instance, every limit armed first, and exactly one outcome at the
-//! end.
+//! Runs a script once: in a fresh instance, with all limits set before it starts. Every run has
+//! exactly one outcome.
 //!
-//! Three things end a run that does not end itself: the epoch clock, which a busy guest can't
-//! escape; the wall clock, for one that sleeps in a host call; and the caller's cancelling. All of
-//! it, instantiation included, is under all three, because a module's start function is guest code
-//! too.
+//! Three things end a run that does not end itself. The epoch clock ends a guest that computes. The
+//! deadline ends a guest that waits in a host call. Cancellation ends a run that its caller does
+//! not need any more. All three apply to instantiation too, because the start function of a module
+//! is code of the guest.
 
 mod classify;
 mod command;
-pub(crate) mod dynamic;
-mod guard;
+mod dynamic;
+mod supervise;
 mod typed;
 
+use crate::entry::Entry;
 use crate::log::LogBuffer;
-use crate::prepared::{Entry, Prepared};
+use crate::prepared::Prepared;
+use crate::run_state::{self, RunState};
 use crate::sandbox::Sandbox;
-use crate::state::{self, State};
-use crate::wasi::{Capture, Sink, Wasi, World};
-use classify::Ended;
-use guard::End;
-use std::fmt;
+use crate::wasi::{Capture, Environment, LazyWasi, Sink, WasiConfig};
+use classify::GuestEnd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use supervise::Supervised;
 use tokio_util::sync::CancellationToken;
 use wasmill_core::{Failure, FailureName, Outcome, RunLimits, Usage};
 use wasmtime::Store;
@@ -32,65 +32,42 @@ use wasmtime::component::Val;
 pub struct Call {
     /// The arguments: the text of one JSON object.
     pub args: Arc<str>,
-    /// The arguments hold what is nobody's to read but the script's: what is said of them names no
-    /// values.
+    /// True when the arguments hold secrets. Messages about the arguments then contain no values.
     pub confidential: bool,
-    /// Variables of this run, after those of all runs.
+    /// Environment variables of this run. They come after the variables of all runs.
     pub environment: Environment,
-    /// What it may use.
+    /// The limits of the run.
     pub limits: RunLimits,
-    /// Where its log goes. The caller finishes it.
+    /// The log of the run. The caller finishes it.
     pub log: Arc<LogBuffer>,
-    /// Ends the run when cancelled.
+    /// Cancelling this token ends the run.
     pub cancel: CancellationToken,
 }
 
-/// Environment variables, put together when a script first asks for anything of the system: many
-/// never do.
-#[derive(Clone)]
-pub struct Environment(Arc<dyn Fn() -> Vec<(String, String)> + Send + Sync>);
-
-impl Environment {
-    /// What `variables` returns, which is called once in a run at most.
-    pub fn new(variables: impl Fn() -> Vec<(String, String)> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(variables))
-    }
-
-    pub(crate) fn variables(&self) -> Vec<(String, String)> {
-        (self.0)()
-    }
-}
-
-impl fmt::Debug for Environment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Environment")
-    }
-}
-
-/// How it went.
+/// The end of a run.
 #[derive(Debug, Clone)]
 pub struct Run {
     /// The result or the failure.
     pub outcome: Outcome,
-    /// What it used.
+    /// What the run used.
     pub usage: Usage,
-    /// True when nothing was started because every place for an instance was taken. The outcome is
-    /// then `Internal`; the same call may succeed a moment later.
+    /// True when nothing was started because all instances of the pool were in use. The outcome is
+    /// `Internal` then; the same call may succeed a moment later.
     pub saturated: bool,
 }
 
-/// A deadline for limits so large that they leave the clock's range: ten years.
+/// The deadline of a run whose limit is outside of the range of the clock: ten years.
 const FAR: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 impl Sandbox {
-    /// Runs a script once. Never fails as a function: whatever happens is an outcome.
+    /// Runs a script once. Whatever happens becomes an outcome, so there is no error.
     ///
-    /// Must be called within a tokio runtime with time enabled. Dropping the future ends the run at
-    /// its next host call or tick; `cancel` does the same and still tells what was used. A run that
-    /// computes for longer than a tick goes on aside, on threads of low priority.
+    /// Must be called in a tokio runtime with time enabled. Dropping the future ends the run at its
+    /// next host call or tick. `cancel` does the same, and the returned [`Run`] tells what was
+    /// used. A run that computes for longer than a tick moves to the background pool.
     pub async fn invoke(&self, script: &Arc<Prepared>, call: Call) -> Run {
         let start = Instant::now();
-        script.wake();
+        script.mark_used();
         let usage = Usage::default();
         let done = |outcome, usage, saturated| Run { outcome, usage, saturated };
         if call.args.len() as u64 > call.limits.args_bytes {
@@ -107,8 +84,9 @@ impl Sandbox {
                 match crate::value::arguments(signature, &call.args) {
                     Ok(read) => {
                         if !read.ignored.is_empty() {
-                            let names =
-                                crate::text::listed(read.ignored.iter().map(String::as_str));
+                            let names = crate::sanitize::quoted_list(
+                                read.ignored.iter().map(String::as_str),
+                            );
                             call.log.append(&format!(
                                 "[wasmill] main does not take {names}: ignored\n"
                             ));
@@ -130,7 +108,7 @@ impl Sandbox {
         let streams =
             Streams::new(&call, matches!(script.entry, Entry::Command { .. } | Entry::Core { .. }));
         let store = self.store(&call, &streams, start, deadline);
-        let begun = Begun {
+        let task = RunTask {
             script: script.clone(),
             call,
             typed: typed.unwrap_or_default(),
@@ -139,7 +117,7 @@ impl Sandbox {
             start,
             deadline,
         };
-        match self.lanes.run(Box::pin(begun.finish())).await {
+        match self.background.run(Box::pin(task.finish())).await {
             Ok(run) => run,
             Err(_) => {
                 done(failed(FailureName::Internal, "the host ended during the call"), usage, false)
@@ -153,8 +131,8 @@ impl Sandbox {
         streams: &Streams,
         start: Instant,
         deadline: Instant,
-    ) -> Store<State> {
-        let world = World {
+    ) -> Store<RunState> {
+        let world = WasiConfig {
             common: self.environment.clone(),
             environment: call.environment.clone(),
             arguments: streams.captured.is_some().then(|| call.args.clone()),
@@ -163,23 +141,23 @@ impl Sandbox {
             limits: call.limits,
             start,
         };
-        state::store(self.engine(), Wasi::of(world), &call.limits, deadline)
+        run_state::new_store(self.engine(), LazyWasi::of(world), &call.limits, deadline)
     }
 }
 
-/// A run with everything it needs, so that it can go on without who called.
-struct Begun {
+/// A run that has started. It owns everything it needs, so it can move to the background pool.
+struct RunTask {
     script: Arc<Prepared>,
     call: Call,
-    /// The arguments of a typed script.
+    /// The parameters of a typed script.
     typed: Vec<Val>,
     streams: Streams,
-    store: Store<State>,
+    store: Store<RunState>,
     start: Instant,
     deadline: Instant,
 }
 
-impl Begun {
+impl RunTask {
     async fn finish(self) -> Run {
         let Self { script, call, typed, streams, mut store, start, deadline } = self;
         let limit = call.limits.result_bytes;
@@ -198,7 +176,7 @@ impl Begun {
                     Entry::Core { pre, start } => command::call_core(store, pre, start).await,
                 }
             };
-            guard::guarded(work, deadline, &call.cancel).await
+            supervise::supervise(work, deadline, &call.cancel).await
         };
         let state = store.data();
         let entered = state.entered;
@@ -210,35 +188,39 @@ impl Begun {
         };
         let errors = streams.close();
         let ended = match end {
-            End::Done(Ok(ended)) => ended,
-            End::Done(Err(error)) => classify::error(&error, entered, &errors, &call.limits),
-            End::Deadline => classify::timeout(&call.limits),
-            End::Canceled => Ended::failure(FailureName::Canceled, "the run was cancelled"),
-            End::Panicked(message) => {
+            Supervised::Finished(Ok(ended)) => ended,
+            Supervised::Finished(Err(error)) => {
+                classify::error(&error, entered, &errors, &call.limits)
+            }
+            Supervised::DeadlinePassed => classify::timeout(&call.limits),
+            Supervised::Canceled => {
+                GuestEnd::failure(FailureName::Canceled, "the run was cancelled")
+            }
+            Supervised::Panicked(message) => {
                 tracing::error!(digest = %script.digest, message, "the host panicked during a call");
-                Ended::failure(
+                GuestEnd::failure(
                     FailureName::Internal,
                     "the host failed during the call; this is not the script's fault",
                 )
             }
         };
-        // An instance is torn down with its store; memory of it is zeroed before another run can
-        // have it.
+        // Dropping the store destroys the instance. Its memory is zeroed before another run gets
+        // it.
         drop(store);
-        let saturated = matches!(ended, Ended::Saturated);
+        let saturated = matches!(ended, GuestEnd::Saturated);
         let outcome = match (ended, &streams.captured) {
-            (Ended::Success(json), _) => Outcome::Success(json),
-            (Ended::Failure(failure), _) => Outcome::Failure(failure),
-            (Ended::Saturated, _) => {
+            (GuestEnd::Success(json), _) => Outcome::Success(json),
+            (GuestEnd::Failure(failure), _) => Outcome::Failure(failure),
+            (GuestEnd::Saturated, _) => {
                 failed(FailureName::Internal, "all places for running scripts are taken")
             }
-            (Ended::Exit(code), Some(captured)) => {
+            (GuestEnd::Exit(code), Some(captured)) => {
                 command::outcome(code, captured, &errors, limit, &call.log)
             }
-            (Ended::Exit(code), None) => command::exited(code, &errors),
+            (GuestEnd::Exit(code), None) => command::exited(code, &errors),
         };
         usage.log_dropped_bytes = call.log.dropped();
-        // A script may return an ordinary result and declare in it that the run has failed.
+        // A script can return an ordinary result that declares the run as failed.
         Run { outcome: outcome.or_declared_failure(), usage, saturated }
     }
 }
@@ -247,11 +229,11 @@ fn failed(name: FailureName, message: impl Into<String>) -> Outcome {
     Outcome::Failure(Failure::new(name, message))
 }
 
-/// The output of one run.
+/// The output streams of one run.
 struct Streams {
     stdout: Sink,
     stderr: Sink,
-    /// Standard output of a command, which is its result.
+    /// The standard output of a command, which holds the result.
     captured: Option<Arc<Capture>>,
 }
 
@@ -262,7 +244,7 @@ impl Streams {
         Self { stdout, stderr: Sink::log(&call.log), captured }
     }
 
-    /// Sends unfinished lines to the log; returns the end of standard error.
+    /// Appends incomplete lines to the log. Returns the end of standard error.
     fn close(&self) -> String {
         self.stdout.close();
         self.stderr.close()

@@ -1,25 +1,27 @@
-//! Which core instances of a component become one: the *group*.
+//! Finds the core instances of a component that become one instance: the *group*.
 //!
-//! Everything that refers to the group, through any number of steps, is *bound* to it. Bound items
-//! between the group's first and last instance move behind the last, and all else stays in its
-//! order; so what is made between may come before or behind the group.
+//! An item is *bound* to the group when it refers to the group, directly or through other items.
+//! Bound items between the first and the last instance of the group move behind the last one; all
+//! other items keep their order. So an instance that was made between two instances of the group
+//! may be made before or after the merged one.
 
 use super::items::{CoreInstance, Definition, Item, Items, Origin};
 use super::module::{Entity, Kind, Member, Source, fit_in_one};
-use super::{UNKNOWN, Unmerged};
+use super::unmerged::{UNKNOWN, Unmerged};
 use std::collections::{HashMap, HashSet};
+use wasmill_core::limits::CORE_INSTANCES_PER_RUN;
 
-/// Core instances that are looked at; no run may have more.
-const INSTANCES: usize = crate::engine::CORE_INSTANCES_PER_RUN as usize;
+/// Maximum number of core instances that are examined. A run cannot have more.
+const INSTANCES: usize = CORE_INSTANCES_PER_RUN as usize;
 
-/// Instances and entities that have something in common: being bound to the group, or being used.
+/// A set of instances and entities.
 #[derive(Default)]
-pub(super) struct Marks {
+pub(super) struct ItemSet {
     pub(super) instances: HashSet<usize>,
     pub(super) entities: HashSet<Entity>,
 }
 
-impl Marks {
+impl ItemSet {
     fn origin(&self, origin: Origin<'_>) -> bool {
         match origin {
             Origin::Export { instance, .. } => self.instances.contains(&instance),
@@ -28,23 +30,24 @@ impl Marks {
     }
 }
 
-/// An argument that is a whole instance of the group.
-pub(super) struct Whole<'a> {
+/// An argument of an instance that is a whole instance of the group.
+pub(super) struct WholeInstance<'a> {
     pub(super) name: &'a str,
     pub(super) member: usize,
-    /// What is imported of it.
+    /// The names that are imported from the argument.
     pub(super) fields: Vec<&'a str>,
 }
 
-/// What becomes one.
+/// The instances that become one.
 pub(super) struct Group<'i, 'a> {
-    /// In their order.
+    /// The instances, in the order of the component.
     pub(super) instances: Vec<usize>,
-    pub(super) bound: Marks,
+    pub(super) bound: ItemSet,
     pub(super) members: Vec<Member<'i, 'a>>,
-    /// What is imported from outside of the group, in the order of the merged module's imports.
+    /// What the members import from outside of the group, in the order of the imports of the merged
+    /// module.
     pub(super) outside: Vec<(Kind, Origin<'a>)>,
-    /// The number of each export of the merged module.
+    /// The number of each export of the merged module, by member and entity.
     pub(super) exports: HashMap<(usize, Entity), usize>,
 }
 
@@ -52,12 +55,12 @@ impl<'i, 'a> Group<'i, 'a> {
     pub(super) fn new(
         items: &'i Items<'a>,
         instances: Vec<usize>,
-        bound: Marks,
+        bound: ItemSet,
     ) -> Result<Self, Unmerged> {
         let mut members = Vec::with_capacity(instances.len());
         let mut outside = Vec::new();
         for instance in &instances {
-            let module = items.sole(*instance).ok_or(UNKNOWN)?;
+            let module = items.sole_module(*instance).ok_or(UNKNOWN)?;
             let mut sources = Vec::with_capacity(module.imports.len());
             for (import, origin) in
                 module.imports.iter().zip(items.origins(*instance)?.iter().copied())
@@ -84,7 +87,8 @@ impl<'i, 'a> Group<'i, 'a> {
         Ok(group)
     }
 
-    /// Finds what is referred to from outside of the group.
+    /// Finds what the rest of the component uses of the group. These become exports of the merged
+    /// module.
     fn find_exports(&mut self, items: &Items<'a>) -> Result<(), Unmerged> {
         let used = items.used(Some(self))?;
         let mut found = Vec::new();
@@ -112,7 +116,8 @@ impl<'i, 'a> Group<'i, 'a> {
         Ok(())
     }
 
-    /// Which member's what an export of an instance is, if it is one of the group.
+    /// The member and the entity that an export of an instance stands for. `None` when the instance
+    /// is not of the group.
     pub(super) fn key(
         &self,
         instance: usize,
@@ -134,7 +139,7 @@ impl<'i, 'a> Group<'i, 'a> {
         &self,
         items: &Items<'a>,
         instance: usize,
-    ) -> Result<Vec<Whole<'a>>, Unmerged> {
+    ) -> Result<Vec<WholeInstance<'a>>, Unmerged> {
         let Some(CoreInstance::Instantiated { arguments, .. }) = items.instances.get(instance)
         else {
             return Ok(Vec::new());
@@ -154,15 +159,16 @@ impl<'i, 'a> Group<'i, 'a> {
                 .collect();
             fields.sort_unstable();
             fields.dedup();
-            whole.push(Whole { name, member: *argument, fields });
+            whole.push(WholeInstance { name, member: *argument, fields });
         }
         Ok(whole)
     }
 }
 
 impl<'a> Items<'a> {
-    /// The instances that become one, in their order: one that others import from, and those after
-    /// it that need nothing but what these have and what is there without them.
+    /// The instances that become one, in their order. The first one is an instance that others
+    /// import from. The others come after it and import only from these instances and from what
+    /// does not depend on them.
     pub(super) fn group(&self) -> Result<Vec<usize>, Unmerged> {
         let instantiated =
             |instance: &CoreInstance<'_>| matches!(instance, CoreInstance::Instantiated { .. });
@@ -170,13 +176,14 @@ impl<'a> Items<'a> {
             return Err(Unmerged("it has too many instances"));
         }
         for first in 0..self.instances.len() {
-            let Some(module) = self.sole(first).filter(|module| module.start.is_none()) else {
+            let Some(module) = self.sole_module(first).filter(|module| module.start.is_none())
+            else {
                 continue;
             };
             let mut group = vec![first];
             let mut modules = vec![module];
             for later in first + 1..self.instances.len() {
-                let Some(module) = self.sole(later) else { continue };
+                let Some(module) = self.sole_module(later) else { continue };
                 let origins = self.origins(later)?;
                 let within = |origin: &Origin<'_>| matches!(origin, Origin::Export { instance, .. } if group.contains(instance));
                 let bound = self.bound(&group)?;
@@ -194,7 +201,8 @@ impl<'a> Items<'a> {
                     group.pop();
                     continue;
                 }
-                // It would run before what is merged after it.
+                // In a merged module this start function would run before the modules that are
+                // merged after it.
                 if module.start.is_some() {
                     break;
                 }
@@ -206,8 +214,9 @@ impl<'a> Items<'a> {
         Err(Unmerged("no instances can be one"))
     }
 
-    /// Whether a group can be made before or after an instance that is made between its own:
-    /// nothing runs when they are made, and they don't write to the same.
+    /// Whether the group can be made before or after `instance`, which is made between two
+    /// instances of the group. It can when neither runs code at instantiation and they do not write
+    /// to the same tables or memories.
     fn may_pass(&self, group: &[usize], instance: usize) -> bool {
         if matches!(self.instances.get(instance), Some(CoreInstance::Exports(_))) {
             return true;
@@ -224,8 +233,8 @@ impl<'a> Items<'a> {
             })
     }
 
-    /// The tables and memories that are written to when an instance is made, by the instances that
-    /// own them; `None` if that can't be told.
+    /// The tables and memories that are written when an instance is made, each with the instance
+    /// that owns it. `None` when that is not known.
     fn written(&self, instance: usize) -> Option<Vec<(usize, Entity)>> {
         self.module(instance)?
             .written()
@@ -234,7 +243,8 @@ impl<'a> Items<'a> {
             .collect()
     }
 
-    /// The instance that defines what an instance's module has under an index, and its index there.
+    /// The instance that defines an entity of the module of `instance`, and the index of the entity
+    /// there.
     fn owner(&self, mut instance: usize, mut entity: Entity) -> Option<(usize, Entity)> {
         loop {
             let Some(import) = self.module(instance)?.import_of(entity) else {
@@ -249,9 +259,9 @@ impl<'a> Items<'a> {
         }
     }
 
-    /// What refers to the group.
-    pub(super) fn bound(&self, group: &[usize]) -> Result<Marks, Unmerged> {
-        let mut bound = Marks::default();
+    /// The items that are bound to the group.
+    pub(super) fn bound(&self, group: &[usize]) -> Result<ItemSet, Unmerged> {
+        let mut bound = ItemSet::default();
         for item in &self.items {
             match item {
                 Item::Instance(instance) => {
@@ -289,9 +299,9 @@ impl<'a> Items<'a> {
         Ok(bound)
     }
 
-    /// The instances and entities that something refers to that stays.
-    pub(super) fn used(&self, group: Option<&Group<'_, 'a>>) -> Result<Marks, Unmerged> {
-        let mut used = Marks::default();
+    /// The instances and entities that the items outside of the group use.
+    pub(super) fn used(&self, group: Option<&Group<'_, 'a>>) -> Result<ItemSet, Unmerged> {
+        let mut used = ItemSet::default();
         let members = group.map(|group| group.instances.as_slice()).unwrap_or_default();
         for (_, origin) in group.iter().flat_map(|group| &group.outside) {
             if let Origin::Lowered(entity) = origin {
@@ -316,8 +326,8 @@ impl<'a> Items<'a> {
                         used.instances.insert(*instance);
                     }
                 }
-                // These stay whether or not anybody uses them: they are few, and what they lower
-                // may matter to the component.
+                // Lowered functions are kept also when nothing uses them. There are few of them,
+                // and the component may depend on what they lower.
                 Item::Lower(_, entity) => {
                     used.entities.insert(*entity);
                     if let Definition::Lowered { refers } = self.definition(*entity)? {

@@ -1,7 +1,7 @@
-//! A component, taken apart as far as its core instances go.
+//! The items of a component, with its core instances and their modules.
 
 use super::module::{Entity, Kind, Module, PerKind};
-use super::{MODULES_PASSED, UNKNOWN, Unmerged};
+use super::unmerged::{MODULES_PASSED, UNKNOWN, Unmerged};
 use wasm_encoder::CanonicalFunctionSection;
 use wasm_encoder::reencode::{self, Reencode, ReencodeComponent as _};
 use wasmparser::{
@@ -13,23 +13,23 @@ use wasmparser::{
 pub(super) enum Item<'a> {
     /// A core module, by number.
     Module(usize),
-    /// A component within this one, and what it became.
+    /// A component within this component, and its bytes after merging.
     Component(&'a [u8], Option<Vec<u8>>),
     /// A core instance, by number.
     Instance(usize),
-    /// An alias of a core instance's export.
+    /// An alias of an export of a core instance.
     Alias(Entity),
-    /// A canonical function that lowers, and so defines a core function.
+    /// A canonical function that lowers a function, and so defines a core function.
     Lower(Box<CanonicalFunction>, Entity),
-    /// One that lifts a core function, and what it refers to.
+    /// A canonical function that lifts a core function, and the entities that it refers to.
     Lift(Box<CanonicalFunction>, Vec<Entity>),
-    /// An alias of something that is not core.
+    /// An alias of an item that is not core.
     ComponentAlias(ComponentAlias<'a>),
-    /// A section that refers to nothing that is numbered anew.
+    /// A section whose references do not change.
     Other(u8, &'a [u8]),
 }
 
-/// What a core index stands for.
+/// What an index of a core index space stands for.
 pub(super) enum Definition<'a> {
     Alias { instance: usize, name: &'a str },
     Lowered { refers: Vec<Entity> },
@@ -40,7 +40,7 @@ pub(super) enum CoreInstance<'a> {
     Exports(Vec<(&'a str, Entity)>),
 }
 
-/// Where something that a module imports was defined.
+/// Where an import of a module is defined.
 #[derive(Clone, Copy)]
 pub(super) enum Origin<'a> {
     Export { instance: usize, name: &'a str },
@@ -49,18 +49,18 @@ pub(super) enum Origin<'a> {
 
 pub(super) struct CoreModule<'a> {
     pub(super) bytes: &'a [u8],
-    /// `None` if it is not to be merged.
+    /// `None` when the module cannot be merged.
     pub(super) read: Option<Module<'a>>,
     pub(super) instances: usize,
 }
 
-/// A component, taken apart as far as its core instances go.
+/// A component as a list of items, with its core instances and their modules.
 pub(super) struct Items<'a> {
     pub(super) items: Vec<Item<'a>>,
     pub(super) modules: Vec<CoreModule<'a>>,
     pub(super) instances: Vec<CoreInstance<'a>>,
     pub(super) definitions: PerKind<Vec<Definition<'a>>>,
-    /// For each instance where its imports come from; `None` where that can't be told.
+    /// For each instance, where its imports are defined; `None` when that is not known.
     origins: Vec<Option<Vec<Origin<'a>>>>,
 }
 
@@ -121,7 +121,7 @@ impl<'a> Items<'a> {
             Payload::ComponentAliasSection(section) => {
                 return section.into_iter().try_for_each(|alias| self.alias(&alias?));
             }
-            // The names of numbers that will be others.
+            // These names refer to numbers that change.
             Payload::CustomSection(section) if section.name() == "component-name" => return Ok(()),
             Payload::ComponentImportSection(section) => {
                 for import in section {
@@ -215,7 +215,7 @@ impl<'a> Items<'a> {
         self.definitions.of(entity.kind).get(entity.index as usize).ok_or(UNKNOWN)
     }
 
-    /// Where an export of a core instance comes from.
+    /// Where an export of a core instance is defined.
     fn origin(&self, mut instance: usize, mut name: &'a str) -> Result<Origin<'a>, Unmerged> {
         loop {
             let entity = match self.instances.get(instance).ok_or(UNKNOWN)? {
@@ -225,7 +225,8 @@ impl<'a> Items<'a> {
                 }
             };
             match self.definition(entity)? {
-                // Always an earlier one, if it is valid; and if not, not the same again.
+                // In a valid component an alias refers to an earlier instance. The check ends the
+                // loop for all others.
                 Definition::Alias { instance: of, name: as_ } if *of < instance => {
                     (instance, name) = (*of, as_)
                 }
@@ -235,7 +236,7 @@ impl<'a> Items<'a> {
         }
     }
 
-    /// The module of an instance, if it was read.
+    /// The module of an instance, when the module could be read.
     pub(super) fn module(&self, instance: usize) -> Option<&Module<'a>> {
         match self.instances.get(instance)? {
             CoreInstance::Instantiated { module, .. } => self.modules.get(*module)?.read.as_ref(),
@@ -243,8 +244,8 @@ impl<'a> Items<'a> {
         }
     }
 
-    /// The module of an instance, if it is the only one of it.
-    pub(super) fn sole(&self, instance: usize) -> Option<&Module<'a>> {
+    /// The module of an instance, when it is the only instance of that module.
+    pub(super) fn sole_module(&self, instance: usize) -> Option<&Module<'a>> {
         match self.instances.get(instance)? {
             CoreInstance::Instantiated { module, .. } => {
                 self.modules.get(*module).filter(|module| module.instances == 1)?.read.as_ref()
@@ -253,7 +254,7 @@ impl<'a> Items<'a> {
         }
     }
 
-    /// Where each import of an instance comes from.
+    /// Where each import of an instance is defined.
     pub(super) fn origins(&self, instance: usize) -> Result<&[Origin<'a>], Unmerged> {
         self.origins.get(instance).and_then(Option::as_deref).ok_or(UNKNOWN)
     }
@@ -284,7 +285,7 @@ fn refers(function: &CanonicalFunction) -> Result<Vec<Entity>, Unmerged> {
     Ok(references.0)
 }
 
-/// Takes note of what is referred to, and leaves it as it is.
+/// Records references and does not change them.
 struct References(Vec<Entity>);
 
 impl References {

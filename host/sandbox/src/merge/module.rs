@@ -1,6 +1,6 @@
-//! Core modules: taken apart, and put together as one.
+//! Core modules: reading one, and merging several into one.
 
-use super::Unmerged;
+use super::unmerged::{UNKNOWN, Unmerged};
 use std::collections::{HashMap, HashSet};
 use wasm_encoder::reencode::{self, Reencode, utils};
 use wasm_encoder::{
@@ -8,13 +8,14 @@ use wasm_encoder::{
     ExportKind, ExportSection, FunctionSection, GlobalSection, ImportSection, Instruction,
     MemorySection, NameMap, NameSection, StartSection, TableSection, TypeSection,
 };
+use wasmill_core::limits::TABLES_PER_MODULE;
 use wasmparser::{
     CompositeInnerType, ConstExpr, Data, DataKind, Element, ElementItems, ElementKind,
     ExternalKind, FunctionBody, Global, Import, KnownCustom, MemoryType, Name, Operator,
     OperatorsReader, Parser, Payload, RecGroup, Table, TypeRef,
 };
 
-/// The four index spaces that modules share with each other by imports and exports.
+/// The four index spaces that modules import and export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Kind {
     Function,
@@ -58,7 +59,7 @@ impl Kind {
     }
 }
 
-/// Something in one of the index spaces.
+/// An index in one of the index spaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Entity {
     pub(super) kind: Kind,
@@ -94,7 +95,7 @@ impl<T> PerKind<T> {
     }
 }
 
-/// A core module, taken apart. Nothing in it is known to be valid.
+/// The parts of a core module. They are not validated.
 pub(super) struct Module<'a> {
     pub(super) imports: Vec<Import<'a>>,
     pub(super) exports: HashMap<&'a str, Entity>,
@@ -111,7 +112,7 @@ pub(super) struct Module<'a> {
 }
 
 impl<'a> Module<'a> {
-    /// Reads a module's sections, not what is in its functions.
+    /// Reads the sections of a module, but not the bodies of its functions.
     pub(super) fn read(wasm: &'a [u8]) -> Result<Self, Unmerged> {
         let mut module = Module {
             imports: Vec::new(),
@@ -142,8 +143,8 @@ impl<'a> Module<'a> {
             Payload::TypeSection(section) => {
                 for group in section {
                     let group = group?;
-                    // Function types alone mean the same wherever they stand; others would need
-                    // their groups kept together.
+                    // A function type means the same in every module. Other types belong to a group
+                    // of types that would have to stay together.
                     let plain = group.types().len() == 1
                         && group.types().all(|ty| {
                             ty.is_final
@@ -189,7 +190,7 @@ impl<'a> Module<'a> {
                 self.data = section.into_iter().collect::<Result<_, _>>()?
             }
             Payload::CustomSection(section) => {
-                // Names are for backtraces: what can't be read of them is left out.
+                // Names are only used for backtraces. Names that cannot be read are left out.
                 if let KnownCustom::Name(names) = section.as_known() {
                     for name in names {
                         if let Ok(Name::Function(functions)) = name {
@@ -208,7 +209,7 @@ impl<'a> Module<'a> {
         Ok(())
     }
 
-    /// The tables and memories that its segments are written to when it is instantiated.
+    /// The tables and memories that the segments of the module write to at instantiation.
     pub(super) fn written(&self) -> HashSet<Entity> {
         let tables = self.elements.iter().filter_map(|element| match element.kind {
             ElementKind::Active { table_index, .. } => {
@@ -225,7 +226,8 @@ impl<'a> Module<'a> {
         tables.chain(memories).collect()
     }
 
-    /// The position of the import that has an index; `None` if the module defines it itself.
+    /// The position of the import that an entity stands for; `None` when the module defines the
+    /// entity.
     pub(super) fn import_of(&self, entity: Entity) -> Option<usize> {
         let of_kind = self
             .imports
@@ -235,8 +237,8 @@ impl<'a> Module<'a> {
         of_kind.map(|(position, _)| position).nth(entity.index as usize)
     }
 
-    /// Bytes of an instance's own table of functions, imports and globals, from above: what the
-    /// engine bounds.
+    /// An upper bound of the bytes that the engine allocates for the functions, imports and globals
+    /// of an instance. The engine limits this size.
     fn instance_bytes(&self) -> usize {
         const REFERENCE: usize = 32;
         const IMPORT: usize = 32;
@@ -255,48 +257,48 @@ impl<'a> Module<'a> {
     }
 }
 
-/// Where something comes from that a module imports.
+/// Where an import of a member is defined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Source {
-    /// What another of the modules defines or imports itself; one that comes earlier.
+    /// Another member, an earlier one, defines or imports it.
     Member { member: usize, entity: Entity },
-    /// Somewhere else: it stays an import.
+    /// It is defined outside of the group, and stays an import.
     Outside,
 }
 
-/// A module that becomes part of another.
+/// A module that is merged with others.
 pub(super) struct Member<'m, 'a> {
     pub(super) module: &'m Module<'a>,
-    /// One for each of its imports.
+    /// One source for each import.
     pub(super) sources: Vec<Source>,
 }
 
-/// Module name of all imports of a merged module. Their names are their positions: the imports from
-/// outside of the first member, then of the second, and so on.
+/// The module name of all imports of a merged module. The name of an import is its position: first
+/// the outside imports of the first member, then those of the second, and so on.
 pub(super) const OUTSIDE: &str = "";
 
-/// Bounds of what the engine gives one module, beside one memory.
-const TABLES: usize = 4;
+/// Bytes that the engine allocates for the functions, imports and globals of one instance. The
+/// engine allows a little more.
 const INSTANCE_BYTES: usize = 900 << 10;
 
-/// Whether the engine would take all that is in them as one module.
+/// Whether the engine would accept the content of the modules as one module.
 pub(super) fn fit_in_one(modules: &[&Module<'_>]) -> bool {
     let sum = |of: fn(&Module<'_>) -> usize| modules.iter().map(|module| of(module)).sum::<usize>();
     sum(|module| module.memories.len()) <= 1
-        && sum(|module| module.tables.len()) <= TABLES
+        && sum(|module| module.tables.len()) <= TABLES_PER_MODULE as usize
         && sum(|module| module.instance_bytes()) <= INSTANCE_BYTES
 }
 
-/// One module that is to an observer what the members are together: what they import from each
-/// other is resolved, and all that is in them is in it, in their order. `exported` says what it
-/// exports, under the names "0", "1" and so on.
+/// Merges the members into one module that behaves like them. Imports of one member from another
+/// are resolved; everything else is kept, in the order of the members. `exported` lists the exports
+/// of the merged module, which are named "0", "1" and so on.
 ///
-/// Tables are then filled, and memories are laid out, by one module that also defines them: that
-/// can be prepared, and need not be done anew for each instance.
+/// The merged module defines the tables and memories that it fills, so the engine can prepare them
+/// at compile time, and not for each instance.
 ///
 /// # Errors
-/// When something in them can't be expressed in one module. A start function is possible in the
-/// last member alone, as one module runs it after everything else.
+/// When the content of the members cannot be expressed in one module. Only the last member may have
+/// a start function, because the start function of a module runs after everything else.
 pub(super) fn merge(
     members: &[Member<'_, '_>],
     exported: &[(usize, Entity)],
@@ -319,16 +321,14 @@ pub(super) fn merge(
     Ok(merging.finish(&exports))
 }
 
-const UNKNOWN: Unmerged = Unmerged("it refers to something that does not exist");
-
-/// New indices by old ones.
+/// The new indices by the old ones.
 type Space = PerKind<Vec<u32>>;
 
 fn renumbered(space: &Space, entity: Entity) -> Option<u32> {
     space.of(entity.kind).get(entity.index as usize).copied()
 }
 
-/// A value that is known before anything runs.
+/// A value that is known at compile time.
 #[derive(Debug, Clone, Copy)]
 enum Constant {
     I32(i32),
@@ -344,7 +344,7 @@ impl Constant {
     }
 }
 
-/// The sections of the merged module as they grow.
+/// The sections of the merged module while they are written.
 #[derive(Default)]
 struct Merging {
     types: TypeSection,
@@ -358,10 +358,10 @@ struct Merging {
     code: CodeSection,
     data: DataSection,
     names: Vec<(u32, String)>,
-    /// The next index for what is imported, and for what is defined: all imports come first.
+    /// The next index of an import, and of a definition. Imports come before definitions.
     imported: PerKind<u32>,
     defined: PerKind<u32>,
-    /// By new index: the globals that never change and whose value is known.
+    /// The globals that never change and have a known value, by their new index.
     constants: HashMap<u32, Constant>,
 }
 
@@ -378,7 +378,7 @@ impl Merging {
         Ok(merging)
     }
 
-    /// Adds all that is in a member, and returns its new indices.
+    /// Adds all parts of a member. Returns its new indices.
     fn add(&mut self, member: &Member<'_, '_>, earlier: &[Space]) -> Result<Space, Unmerged> {
         let module = member.module;
         let space = self.space(member, earlier)?;
@@ -478,7 +478,8 @@ impl Merging {
             wasm.section(&StartSection { function_index });
         }
         wasm.section(&self.elements);
-        // Functions that copy from data need to know how much of it there is before it comes.
+        // Functions that copy from data segments need the number of segments before the data
+        // section.
         if !self.data.is_empty() {
             wasm.section(&DataCountSection { count: self.data.len() });
         }
@@ -503,12 +504,12 @@ fn next(counter: &mut u32) -> u32 {
     index
 }
 
-/// Writes a member's parts with their new indices, and with constants in the place of globals that
-/// are.
+/// Writes the parts of a member with their new indices. Globals with a known value become
+/// constants.
 struct Renumber<'s> {
     space: &'s Space,
     constants: &'s mut HashMap<u32, Constant>,
-    /// What comes before those of the member.
+    /// How many types, element segments and data segments come before those of the member.
     types: u32,
     elements: u32,
     data: u32,
@@ -519,7 +520,7 @@ impl Renumber<'_> {
         self.constants.get(self.space.globals.get(global as usize)?).copied()
     }
 
-    /// The value of an initializer, if it has one before anything runs.
+    /// The value of an initializer, when it is known at compile time.
     fn constant(&self, expression: &ConstExpr<'_>) -> Option<Constant> {
         let mut stack = Vec::new();
         let mut reader = expression.get_operators_reader();

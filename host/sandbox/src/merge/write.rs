@@ -1,10 +1,10 @@
-//! The component with one instance in the place of a group. Only core instances and what they
-//! export are numbered anew.
+//! Writes a component with one instance in place of a group. Only core instances and their exports
+//! get new numbers.
 
-use super::group::{Group, Marks, Whole};
+use super::group::{Group, ItemSet, WholeInstance};
 use super::items::{CoreInstance, Definition, Item, Items, Origin};
 use super::module::{self, Entity, Kind, OUTSIDE, PerKind};
-use super::{UNKNOWN, Unmerged};
+use super::unmerged::{UNKNOWN, Unmerged};
 use std::collections::HashMap;
 use wasm_encoder::reencode::{self, Reencode, ReencodeComponent as _};
 use wasm_encoder::{
@@ -38,14 +38,14 @@ impl<'a> Items<'a> {
 struct Writer<'w, 'i, 'a> {
     items: &'w Items<'a>,
     group: Option<&'w Group<'i, 'a>>,
-    used: Marks,
+    used: ItemSet,
     out: Component,
-    /// New numbers by old ones.
+    /// The new numbers by the old ones.
     instances: HashMap<usize, u32>,
     entities: HashMap<Entity, u32>,
     counts: PerKind<u32>,
     instance_count: u32,
-    /// The number of the merged instance, once there is one.
+    /// The number of the merged instance, once it is written.
     merged: u32,
 }
 
@@ -89,8 +89,8 @@ impl<'a> Writer<'_, '_, 'a> {
                     group.instances.iter().position(|instance| self.is_of(*instance, *number))
                 });
                 match (self.group, member) {
-                    // The merged module is where that of the last of its members was, so that no
-                    // module gets another number.
+                    // The merged module takes the place of the module of the last member, so that
+                    // no module gets another number.
                     (Some(group), Some(member)) if member + 1 == group.members.len() => {
                         let mut exported: Vec<_> = group.exports.iter().collect();
                         exported.sort_by_key(|(_, number)| **number);
@@ -154,8 +154,8 @@ impl<'a> Writer<'_, '_, 'a> {
         self.instance_count - 1
     }
 
-    /// Writes an alias of a core instance's export, of the merged instance's if it was one of the
-    /// group's.
+    /// Writes an alias of an export of a core instance. When the instance is of the group, it is an
+    /// alias of an export of the merged instance.
     fn alias(&mut self, kind: Kind, instance: usize, name: &str) -> Result<u32, Unmerged> {
         let key = self.group.map_or(Ok(None), |group| group.key(instance, name))?;
         let number = key.and_then(|key| self.group?.exports.get(&key)).map(usize::to_string);
@@ -186,7 +186,7 @@ impl<'a> Writer<'_, '_, 'a> {
                     .map(|group| group.whole(self.items, number))
                     .transpose()?
                     .unwrap_or_default();
-                for Whole { name, member, fields } in whole {
+                for WholeInstance { name, member, fields } in whole {
                     let mut exports = Vec::with_capacity(fields.len());
                     for field in fields {
                         let kind = self
@@ -263,7 +263,7 @@ impl<'a> Writer<'_, '_, 'a> {
     }
 }
 
-/// Puts the new numbers of core functions, tables and memories in the place of the old ones.
+/// Replaces the numbers of core functions, tables and memories by the new ones.
 struct Numbers<'n, 'w, 'i, 'a>(&'n Writer<'w, 'i, 'a>);
 
 impl Numbers<'_, '_, '_, '_> {

@@ -1,46 +1,42 @@
-//! JSON in: the argument object of a call becomes the parameters of `main`, or a message that names
-//! the argument.
+//! Reads JSON: the argument object of a call becomes the parameters of `main`.
 
-use super::{same_name, snake};
-use crate::shape::{Int, Shape, Signature};
-use crate::text;
+use super::names::{same_name, snake};
+use crate::sanitize;
+use crate::value_type::{IntType, Signature, ValueType};
 use base64::Engine as _;
 use base64::alphabet::{STANDARD, URL_SAFE};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::{Map, Value};
-use wasmill_core::limits::JSON_VALUES;
+use wasmill_core::limits::{IGNORED_NAMES, JSON_VALUES, LISTED_NAMES};
 use wasmtime::component::Val;
 
-/// Largest whole number that a float of 64 bits holds without gaps.
+/// The largest integer up to which a 64-bit float represents every integer.
 const EXACT_FLOAT: f64 = 9_007_199_254_740_992.0;
 
 const LENIENT: GeneralPurposeConfig =
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
 
-/// What is wrong with one value, and where below its argument.
-struct Fault {
-    /// The way from the value up to the argument, innermost first: `.name` or `[3]`.
+/// What is wrong with a value, and where the value is within its argument.
+struct ReadError {
+    /// The path from the value up to the argument, innermost part first: `.name` or `[3]`.
     path: Vec<String>,
     what: String,
 }
 
-type Read<T> = Result<T, Fault>;
+type Read<T> = Result<T, ReadError>;
 
-/// The parameters for a call, and what of its object nothing was asked for.
+/// The parameters of a call, and the names that were ignored.
 #[derive(Debug)]
 pub(crate) struct Arguments {
     /// One value for each parameter.
     pub(crate) values: Vec<Val>,
-    /// Names that neither the signature nor a record in it has, at most [`IGNORED`] of them.
-    /// Senders of webhooks add keys when they like, so these are no error; but a misspelt name
-    /// should not stay a riddle either.
+    /// Names in the argument object that neither the signature nor a record in it has, at most
+    /// [`IGNORED_NAMES`] of them. They are no error, because the senders of webhooks add
+    /// members. They are written to the log, so that the author of a script finds a misspelt name.
     pub(crate) ignored: Vec<String>,
 }
 
-/// Ignored names that are remembered.
-const IGNORED: usize = 10;
-
-/// The parameters for a call, from the text of one JSON object.
+/// Reads the parameters of a call from the text of one JSON object.
 ///
 /// # Errors
 /// A sentence such as `argument "times": expected an integer from 0 to 4294967295, got "two"`.
@@ -53,7 +49,7 @@ pub(crate) fn arguments(signature: &Signature, args: &str) -> Result<Arguments, 
         Ok(other) => {
             return Err(format!(
                 "the arguments must be a JSON object, got {}",
-                text::brief(&other.to_string())
+                sanitize::excerpt(&other.to_string())
             ));
         }
         Err(error) => return Err(format!("the arguments are not JSON: {error}")),
@@ -61,37 +57,37 @@ pub(crate) fn arguments(signature: &Signature, args: &str) -> Result<Arguments, 
     let mut reader = Reader { left: JSON_VALUES, ignored: Vec::new() };
     reader.ignore(&object, signature.params.iter().map(|(name, _)| name));
     let mut values = Vec::with_capacity(signature.params.len());
-    for (name, shape) in &signature.params {
-        let value = match (take(&mut object, name), shape) {
-            (Some(value), shape) => reader.value(shape, value),
-            (None, Shape::Option(_)) => Ok(Val::Option(None)),
+    for (name, ty) in &signature.params {
+        let value = match (take(&mut object, name), ty) {
+            (Some(value), ty) => reader.value(ty, value),
+            (None, ValueType::Option(_)) => Ok(Val::Option(None)),
             (None, _) if reader.ignored.is_empty() => {
                 return Err(format!("argument \"{name}\" is missing"));
             }
             (None, _) => {
-                let given = text::listed(reader.ignored.iter().map(String::as_str));
+                let given = sanitize::quoted_list(reader.ignored.iter().map(String::as_str));
                 return Err(format!(
                     "argument \"{name}\" is missing; the call has {given}, which main does not take"
                 ));
             }
         };
-        values.push(value.map_err(|fault| {
-            let path: String = fault.path.iter().rev().map(String::as_str).collect();
-            format!("argument \"{}\": {}", text::brief(&format!("{name}{path}")), fault.what)
+        values.push(value.map_err(|error| {
+            let path: String = error.path.iter().rev().map(String::as_str).collect();
+            format!("argument \"{}\": {}", sanitize::excerpt(&format!("{name}{path}")), error.what)
         })?);
     }
     Ok(Arguments { values, ignored: reader.ignored })
 }
 
-/// True when the text has more commas and brackets than values are allowed; counted before anything
-/// is built of them.
+/// True when the text has more commas and brackets than [`JSON_VALUES`]. Counted before the text is
+/// parsed, so that parsing cannot use too much memory.
 fn may_hold_too_many(args: &str) -> bool {
     // The shortest value is one digit and a comma.
     args.len() / 2 > JSON_VALUES
         && args.bytes().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count() > JSON_VALUES
 }
 
-/// The member of that name, or of its snake_case form.
+/// Takes the member with that name, or with the name in snake_case, out of the object.
 fn take(object: &mut Map<String, Value>, name: &str) -> Option<Value> {
     match object.get_mut(name) {
         Some(value) => Some(value.take()),
@@ -100,11 +96,11 @@ fn take(object: &mut Map<String, Value>, name: &str) -> Option<Value> {
     }
 }
 
-/// What stands between what was expected and the value that was found.
+/// The words between what was expected and the value that was found.
 const GOT: &str = ", got ";
 
-fn wrong(expected: &str, got: &Value) -> Fault {
-    Fault { path: Vec::new(), what: format!("expected {expected}{GOT}{}", quote(got)) }
+fn wrong(expected: &str, got: &Value) -> ReadError {
+    ReadError { path: Vec::new(), what: format!("expected {expected}{GOT}{}", quote(got)) }
 }
 
 /// A message of [`arguments`] without the value that it quotes.
@@ -114,12 +110,12 @@ pub(crate) fn without_values(message: &str) -> &str {
 
 fn quote(value: &Value) -> String {
     match value {
-        // Not written out just to be cut.
+        // Large values are counted, not written out and cut.
         Value::Array(items) if items.len() > 30 => format!("an array of {} items", items.len()),
         Value::Object(members) if members.len() > 30 => {
             format!("an object of {} members", members.len())
         }
-        other => text::brief(&other.to_string()),
+        other => sanitize::excerpt(&other.to_string()),
     }
 }
 
@@ -129,71 +125,77 @@ struct Reader {
 }
 
 impl Reader {
-    /// Notes the names of an object that nothing asks for.
+    /// Keeps the names in `object` that are not among `known`.
     fn ignore<'a>(
         &mut self,
         object: &Map<String, Value>,
         known: impl Iterator<Item = &'a String> + Clone,
     ) {
         let unknown = object.keys().filter(|key| !known.clone().any(|name| same_name(key, name)));
-        let room = IGNORED.saturating_sub(self.ignored.len());
-        self.ignored.extend(unknown.take(room).map(|key| text::brief(key)));
+        let room = IGNORED_NAMES.saturating_sub(self.ignored.len());
+        self.ignored.extend(unknown.take(room).map(|key| sanitize::excerpt(key)));
     }
 
     fn spend(&mut self, values: usize) -> Read<()> {
-        self.left = self.left.checked_sub(values).ok_or_else(|| Fault {
+        self.left = self.left.checked_sub(values).ok_or_else(|| ReadError {
             path: Vec::new(),
             what: format!("the arguments hold more than {JSON_VALUES} values"),
         })?;
         Ok(())
     }
 
-    /// A value below another one: its place is noted when it is wrong.
-    fn at(&mut self, place: impl FnOnce() -> String, shape: &Shape, value: Value) -> Read<Val> {
-        self.value(shape, value).map_err(|mut fault| {
-            fault.path.push(place());
-            fault
+    /// Reads a value within another value. An error gets the place of the value.
+    fn at(&mut self, place: impl FnOnce() -> String, ty: &ValueType, value: Value) -> Read<Val> {
+        self.value(ty, value).map_err(|mut error| {
+            error.path.push(place());
+            error
         })
     }
 
-    fn value(&mut self, shape: &Shape, value: Value) -> Read<Val> {
+    fn value(&mut self, ty: &ValueType, value: Value) -> Read<Val> {
         self.spend(1)?;
-        Ok(match (shape, value) {
-            (Shape::Bool, Value::Bool(value)) => Val::Bool(value),
-            (Shape::Int(int), value) => integer(*int, &value)?,
-            (Shape::Float32, value) => Val::Float32(float(&value)? as f32),
-            (Shape::Float64, value) => Val::Float64(float(&value)?),
-            (Shape::Char, value) => Val::Char(character(&value)?),
-            (Shape::String, Value::String(value)) => Val::String(value),
-            (Shape::Bytes, Value::String(text)) => self.bytes(&text)?,
-            (Shape::Bytes, Value::Array(items)) => self.list(&Shape::Int(Int::U8), items)?,
-            (Shape::List(item), Value::Array(items)) => self.list(item, items)?,
-            (Shape::Record(fields), Value::Object(object)) => self.record(fields, object)?,
-            (Shape::Tuple(shapes), Value::Array(items)) if shapes.len() == items.len() => {
-                let items = shapes.iter().zip(items).enumerate();
+        Ok(match (ty, value) {
+            (ValueType::Bool, Value::Bool(value)) => Val::Bool(value),
+            (ValueType::Int(int), value) => integer(*int, &value)?,
+            (ValueType::Float32, value) => Val::Float32(float(&value)? as f32),
+            (ValueType::Float64, value) => Val::Float64(float(&value)?),
+            (ValueType::Char, value) => Val::Char(character(&value)?),
+            (ValueType::String, Value::String(value)) => Val::String(value),
+            (ValueType::Bytes, Value::String(text)) => self.bytes(&text)?,
+            (ValueType::Bytes, Value::Array(items)) => {
+                self.list(&ValueType::Int(IntType::U8), items)?
+            }
+            (ValueType::List(item), Value::Array(items)) => self.list(item, items)?,
+            (ValueType::Record(fields), Value::Object(object)) => self.record(fields, object)?,
+            (ValueType::Tuple(types), Value::Array(items)) if types.len() == items.len() => {
+                let items = types.iter().zip(items).enumerate();
                 Val::Tuple(
                     items
-                        .map(|(index, (shape, item))| self.at(|| format!("[{index}]"), shape, item))
+                        .map(|(index, (ty, item))| self.at(|| format!("[{index}]"), ty, item))
                         .collect::<Read<_>>()?,
                 )
             }
-            (Shape::Variant(cases), value) => self.variant(cases, value)?,
-            (Shape::Enum(names), value) => match value
+            (ValueType::Variant(cases), value) => self.variant(cases, value)?,
+            (ValueType::Enum(names), value) => match value
                 .as_str()
                 .and_then(|given| names.iter().find(|name| same_name(given, name)))
             {
                 Some(name) => Val::Enum(name.clone()),
                 None => {
                     return Err(wrong(
-                        &format!("one of {}", text::listed(names.iter().map(String::as_str))),
+                        &format!(
+                            "one of {}",
+                            sanitize::quoted_list(names.iter().map(String::as_str))
+                        ),
                         &value,
                     ));
                 }
             },
-            (Shape::Option(_), Value::Null) => Val::Option(None),
-            (Shape::Option(inner), value) => match (&**inner, value) {
-                // Within an option, null could mean either: the inner one is wrapped.
-                (Shape::Option(_), Value::Array(mut items)) if items.len() == 1 => {
+            (ValueType::Option(_), Value::Null) => Val::Option(None),
+            (ValueType::Option(inner), value) => match (&**inner, value) {
+                // Null stands for the outer option, so a value of the inner option is wrapped in an
+                // array.
+                (ValueType::Option(_), Value::Array(mut items)) if items.len() == 1 => {
                     match items.pop() {
                         Some(item) => {
                             Val::Option(Some(Box::new(self.at(|| "[0]".into(), inner, item)?)))
@@ -201,22 +203,24 @@ impl Reader {
                         None => Val::Option(None),
                     }
                 }
-                (Shape::Option(_), value) => {
+                (ValueType::Option(_), value) => {
                     return Err(wrong("null or an array of one item", &value));
                 }
                 (_, value) => Val::Option(Some(Box::new(self.value(inner, value)?))),
             },
-            (Shape::Result(ok, err), value) => self.result(ok.as_deref(), err.as_deref(), value)?,
-            (Shape::Flags(names), Value::Array(items)) => self.flags(names, items)?,
-            (shape, value) => return Err(wrong(&name(shape), &value)),
+            (ValueType::Result(ok, err), value) => {
+                self.result(ok.as_deref(), err.as_deref(), value)?
+            }
+            (ValueType::Flags(names), Value::Array(items)) => self.flags(names, items)?,
+            (ty, value) => return Err(wrong(&name(ty), &value)),
         })
     }
 
-    fn list(&mut self, shape: &Shape, items: Vec<Value>) -> Read<Val> {
+    fn list(&mut self, ty: &ValueType, items: Vec<Value>) -> Read<Val> {
         let items = items.into_iter().enumerate();
         Ok(Val::List(
             items
-                .map(|(index, item)| self.at(|| format!("[{index}]"), shape, item))
+                .map(|(index, item)| self.at(|| format!("[{index}]"), ty, item))
                 .collect::<Read<_>>()?,
         ))
     }
@@ -234,15 +238,19 @@ impl Reader {
         Ok(Val::List(bytes.into_iter().map(Val::U8).collect()))
     }
 
-    fn record(&mut self, fields: &[(String, Shape)], mut object: Map<String, Value>) -> Read<Val> {
+    fn record(
+        &mut self,
+        fields: &[(String, ValueType)],
+        mut object: Map<String, Value>,
+    ) -> Read<Val> {
         self.ignore(&object, fields.iter().map(|(name, _)| name));
         let mut values = Vec::with_capacity(fields.len());
-        for (name, shape) in fields {
-            let value = match (take(&mut object, name), shape) {
-                (Some(value), shape) => self.at(|| format!(".{name}"), shape, value)?,
-                (None, Shape::Option(_)) => Val::Option(None),
+        for (name, ty) in fields {
+            let value = match (take(&mut object, name), ty) {
+                (Some(value), ty) => self.at(|| format!(".{name}"), ty, value)?,
+                (None, ValueType::Option(_)) => Val::Option(None),
                 (None, _) => {
-                    return Err(Fault {
+                    return Err(ReadError {
                         path: Vec::new(),
                         what: format!("the key \"{name}\" is missing"),
                     });
@@ -253,7 +261,7 @@ impl Reader {
         Ok(Val::Record(values))
     }
 
-    fn variant(&mut self, cases: &[(String, Option<Shape>)], value: Value) -> Read<Val> {
+    fn variant(&mut self, cases: &[(String, Option<ValueType>)], value: Value) -> Read<Val> {
         let known = || {
             let cases = cases.iter().map(|(name, payload)| {
                 if payload.is_some() {
@@ -262,7 +270,7 @@ impl Reader {
                     format!("\"{name}\"")
                 }
             });
-            format!("one of {}", cases.take(20).collect::<Vec<_>>().join(", "))
+            format!("one of {}", cases.take(LISTED_NAMES).collect::<Vec<_>>().join(", "))
         };
         let (given, payload) = match single(value) {
             Ok(pair) => pair,
@@ -270,27 +278,32 @@ impl Reader {
         };
         match (cases.iter().find(|(name, _)| same_name(&given, name)), payload) {
             (Some((name, None)), None | Some(Value::Null)) => Ok(Val::Variant(name.clone(), None)),
-            (Some((name, Some(shape))), Some(payload)) => Ok(Val::Variant(
+            (Some((name, Some(ty))), Some(payload)) => Ok(Val::Variant(
                 name.clone(),
-                Some(Box::new(self.at(|| format!(".{name}"), shape, payload)?)),
+                Some(Box::new(self.at(|| format!(".{name}"), ty, payload)?)),
             )),
             (_, None) => Err(wrong(&known(), &Value::String(given))),
             (_, Some(payload)) => Err(wrong(&known(), &serde_json::json!({ given: payload }))),
         }
     }
 
-    fn result(&mut self, ok: Option<&Shape>, err: Option<&Shape>, value: Value) -> Read<Val> {
+    fn result(
+        &mut self,
+        ok: Option<&ValueType>,
+        err: Option<&ValueType>,
+        value: Value,
+    ) -> Read<Val> {
         let expected = "{\"ok\": ..} or {\"err\": ..}";
         let (given, payload) = single(value).map_err(|value| wrong(expected, &value))?;
-        let shape = match given.as_str() {
+        let ty = match given.as_str() {
             "ok" => ok,
             "err" => err,
             _ => return Err(wrong(expected, &Value::String(given))),
         };
-        let payload = match (shape, payload) {
+        let payload = match (ty, payload) {
             (None, None | Some(Value::Null)) => None,
-            (Some(shape), Some(payload)) => {
-                Some(Box::new(self.at(|| format!(".{given}"), shape, payload)?))
+            (Some(ty), Some(payload)) => {
+                Some(Box::new(self.at(|| format!(".{given}"), ty, payload)?))
             }
             (None, Some(payload)) => {
                 return Err(wrong(&format!("{{\"{given}\": null}}"), &payload));
@@ -309,7 +322,10 @@ impl Reader {
                 Some(name) => set.push(name.clone()),
                 None => {
                     return Err(wrong(
-                        &format!("names out of {}", text::listed(names.iter().map(String::as_str))),
+                        &format!(
+                            "names out of {}",
+                            sanitize::quoted_list(names.iter().map(String::as_str))
+                        ),
                         &item,
                     ));
                 }
@@ -319,8 +335,8 @@ impl Reader {
     }
 }
 
-/// A case's name with its payload: a string alone, or the one member of an object. Anything else is
-/// given back.
+/// The name of a case with its payload: from a string, or from an object with one member. Returns
+/// any other value as the error.
 fn single(value: Value) -> Result<(String, Option<Value>), Value> {
     match value {
         Value::String(name) => Ok((name, None)),
@@ -332,13 +348,13 @@ fn single(value: Value) -> Result<(String, Option<Value>), Value> {
     }
 }
 
-fn integer(int: Int, value: &Value) -> Read<Val> {
+fn integer(int: IntType, value: &Value) -> Read<Val> {
     let (low, high) = int.range();
     let number = match value {
         Value::Number(number) => match (number.as_u64(), number.as_i64(), number.as_f64()) {
             (Some(number), _, _) => Some(i128::from(number)),
             (_, Some(number), _) => Some(i128::from(number)),
-            // 1e3 and 5.0 are whole numbers too, as far as floats are exact.
+            // 1e3 and 5.0 are integers too, in the range where floats are exact.
             (_, _, Some(number)) if number.fract() == 0.0 && number.abs() <= EXACT_FLOAT => {
                 Some(number as i128)
             }
@@ -347,20 +363,20 @@ fn integer(int: Int, value: &Value) -> Read<Val> {
         Value::String(text) => text.parse().ok(),
         _ => None,
     };
-    let fault = || wrong(&format!("an integer from {low} to {high}"), value);
-    let number = number.ok_or_else(fault)?;
-    fn fit<T: TryFrom<i128>>(number: i128, fault: impl FnOnce() -> Fault) -> Read<T> {
-        T::try_from(number).map_err(|_| fault())
+    let error = || wrong(&format!("an integer from {low} to {high}"), value);
+    let number = number.ok_or_else(error)?;
+    fn fit<T: TryFrom<i128>>(number: i128, error: impl FnOnce() -> ReadError) -> Read<T> {
+        T::try_from(number).map_err(|_| error())
     }
     Ok(match int {
-        Int::S8 => Val::S8(fit(number, fault)?),
-        Int::U8 => Val::U8(fit(number, fault)?),
-        Int::S16 => Val::S16(fit(number, fault)?),
-        Int::U16 => Val::U16(fit(number, fault)?),
-        Int::S32 => Val::S32(fit(number, fault)?),
-        Int::U32 => Val::U32(fit(number, fault)?),
-        Int::S64 => Val::S64(fit(number, fault)?),
-        Int::U64 => Val::U64(fit(number, fault)?),
+        IntType::S8 => Val::S8(fit(number, error)?),
+        IntType::U8 => Val::U8(fit(number, error)?),
+        IntType::S16 => Val::S16(fit(number, error)?),
+        IntType::U16 => Val::U16(fit(number, error)?),
+        IntType::S32 => Val::S32(fit(number, error)?),
+        IntType::U32 => Val::U32(fit(number, error)?),
+        IntType::S64 => Val::S64(fit(number, error)?),
+        IntType::U64 => Val::U64(fit(number, error)?),
     })
 }
 
@@ -386,21 +402,27 @@ fn character(value: &Value) -> Read<char> {
     }
 }
 
-/// What a shape expects, in words.
-fn name(shape: &Shape) -> String {
-    match shape {
-        Shape::Bool => "true or false".into(),
-        Shape::String => "a string".into(),
-        Shape::Bytes => "base64 text or an array of numbers from 0 to 255".into(),
-        Shape::List(_) => "an array".into(),
-        Shape::Record(fields) => {
-            format!("an object with {}", text::listed(fields.iter().map(|(name, _)| name.as_str())))
+/// What a type expects, in words.
+fn name(ty: &ValueType) -> String {
+    match ty {
+        ValueType::Bool => "true or false".into(),
+        ValueType::String => "a string".into(),
+        ValueType::Bytes => "base64 text or an array of numbers from 0 to 255".into(),
+        ValueType::List(_) => "an array".into(),
+        ValueType::Record(fields) => {
+            format!(
+                "an object with {}",
+                sanitize::quoted_list(fields.iter().map(|(name, _)| name.as_str()))
+            )
         }
-        Shape::Tuple(shapes) => format!("an array of {} items", shapes.len()),
-        Shape::Flags(names) => {
-            format!("an array of names out of {}", text::listed(names.iter().map(String::as_str)))
+        ValueType::Tuple(types) => format!("an array of {} items", types.len()),
+        ValueType::Flags(names) => {
+            format!(
+                "an array of names out of {}",
+                sanitize::quoted_list(names.iter().map(String::as_str))
+            )
         }
-        // The others name themselves where they are read.
+        // The other types report their own errors while they are read.
         _ => "another value".into(),
     }
 }

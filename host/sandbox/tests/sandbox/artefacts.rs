@@ -123,21 +123,25 @@ async fn what_is_ready_runs_on_whatever_becomes_of_the_files() {
 }
 
 #[tokio::test]
-async fn versions_that_nobody_calls_rest_and_wake_up() {
+async fn versions_that_nobody_calls_release_their_code_and_load_it_again() {
     let directory = tempfile::tempdir().unwrap();
     let sandbox = start(directory.path());
     sandbox.admit(one()).await.unwrap();
     sandbox.admit(two()).await.unwrap();
     let script = sandbox.prepared(&digest(&one())).unwrap();
     for resting in [2, 1, 1] {
-        assert_eq!(sandbox.rest(), 0, "they may have been called a moment ago");
-        assert_eq!(sandbox.rest(), resting);
-        assert_eq!(sandbox.rest(), 0, "once is enough");
+        assert_eq!(sandbox.release_idle_code(), 0, "they may have been called a moment ago");
+        assert_eq!(sandbox.release_idle_code(), resting);
+        assert_eq!(sandbox.release_idle_code(), 0, "once is enough");
         assert_eq!(run_prepared(&sandbox, &script, "{}", limits()).await.result(), "1");
     }
     let (again, two) = (start(directory.path()), two());
     let script = again.prepare(digest(&two), Kind::Command, never).await.unwrap();
-    assert_eq!((again.rest(), again.rest()), (0, 1), "also one that was found on the disk");
+    assert_eq!(
+        (again.release_idle_code(), again.release_idle_code()),
+        (0, 1),
+        "also one that was found on the disk"
+    );
     assert_eq!(run_prepared(&again, &script, "{}", limits()).await.result(), "2");
 }
 

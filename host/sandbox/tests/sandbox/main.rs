@@ -13,5 +13,5 @@ mod guests;
 mod hostile;
 mod kinds;
 mod refusals;
-mod shelf;
+mod shared_artefacts;
 mod support;

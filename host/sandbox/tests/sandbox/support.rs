@@ -24,7 +24,7 @@ pub(crate) fn config(cache_dir: PathBuf) -> SandboxConfig {
         limits,
         cache_dir,
         artefact_key: KEY,
-        shelf: None,
+        shared_artefacts: None,
         compiler: compiler(),
         environment: vec![("WM_TEST".into(), "common".into())],
     }

@@ -6,13 +6,13 @@ use crate::cli::keys;
 use crate::cli::stores::OpenStore;
 use crate::host::{Foundation, Host};
 use crate::nodes::lead::Node;
-use crate::shelf::Shelf;
+use crate::shared_artefacts::BlobArtefacts;
 use crate::{clock, files};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::net::TcpListener;
-use wasmill_sandbox::{ArtefactShelf, Sandbox, SandboxConfig};
+use wasmill_sandbox::{Sandbox, SandboxConfig, SharedArtefacts};
 use wasmill_store::blobs::Blobs;
 
 /// A host that is ready to serve.
@@ -49,7 +49,7 @@ pub(super) async fn open(args: &Args) -> Result<Ready, String> {
         limits: settings.limits,
         cache_dir: data.join("artefacts"),
         artefact_key: keys::artefact_key(args.artefact_key_file.as_deref(), &data)?,
-        shelf: shelf(args, &blobs),
+        shared_artefacts: shared_artefacts(args, &blobs),
         compiler,
         environment: Vec::new(),
     })
@@ -119,11 +119,11 @@ async fn open_blobs(place: Option<&str>, data: &Path) -> Result<Blobs, String> {
     Ok(blobs)
 }
 
-/// Where compiled scripts are shared: beside modules that are not this host's alone, given a key
-/// that isn't either.
-fn shelf(args: &Args, blobs: &Blobs) -> Option<Arc<dyn ArtefactShelf>> {
+/// The store of compiled scripts that several hosts share: the one of their modules. `None` unless
+/// the hosts share both the modules and the key of the compiled scripts.
+fn shared_artefacts(args: &Args, blobs: &Blobs) -> Option<Arc<dyn SharedArtefacts>> {
     let (_, _) = (args.blobs.as_ref()?, args.artefact_key_file.as_ref()?);
-    Some(Arc::new(Shelf(blobs.clone())))
+    Some(Arc::new(BlobArtefacts(blobs.clone())))
 }
 
 /// Where several hosts share a database, they must share the modules too.

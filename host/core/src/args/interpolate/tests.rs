@@ -212,3 +212,13 @@ proptest! {
 fn expected_none(tree: &Value) -> bool {
     expected(tree).as_ref() == Ok(tree)
 }
+
+#[test]
+fn text_is_never_a_reference() {
+    for text in ["$var:u/a/b", "$res:u/a/\"b\"", "$", "$varu/a", "x$var:u/a/b", ""] {
+        let quoted = quote_text(text);
+        assert_eq!(serde_json::from_str::<String>(&quoted).unwrap(), text);
+        assert_eq!(references(&quoted), Ok(vec![]));
+    }
+    assert_eq!(quote_text("$var:u/a/b"), r#""\u0024var:u/a/b""#);
+}

@@ -9,13 +9,13 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use wasmill_core::{Digest, Kind};
-use wasmill_sandbox::{ArtefactCounts, ArtefactShelf, Sandbox};
+use wasmill_sandbox::{ArtefactCounts, Sandbox, SharedArtefacts};
 
-/// A shelf in memory.
+/// Shared artefacts in memory.
 #[derive(Default)]
 struct Memory {
     kept: Mutex<BTreeMap<(String, Digest), Bytes>>,
-    /// Everything fails.
+    /// When true, every operation fails.
     broken: AtomicBool,
 }
 
@@ -31,27 +31,27 @@ impl Memory {
     }
 
     fn works(&self) -> Result<(), String> {
-        if self.broken.load(Ordering::Relaxed) { Err("the shelf is broken".into()) } else { Ok(()) }
+        if self.broken.load(Ordering::Relaxed) { Err("the store is broken".into()) } else { Ok(()) }
     }
 }
 
 #[async_trait]
-impl ArtefactShelf for Memory {
+impl SharedArtefacts for Memory {
     async fn get(
         &self,
-        made_for: &str,
+        engine_id: &str,
         module: Digest,
-        largest: u64,
+        max_bytes: u64,
     ) -> Result<Option<Bytes>, String> {
         self.works()?;
-        let found = self.kept.lock().unwrap().get(&(made_for.to_owned(), module)).cloned();
-        assert!(found.as_ref().is_none_or(|found| found.len() as u64 <= largest));
+        let found = self.kept.lock().unwrap().get(&(engine_id.to_owned(), module)).cloned();
+        assert!(found.as_ref().is_none_or(|found| found.len() as u64 <= max_bytes));
         Ok(found)
     }
 
-    async fn put(&self, made_for: &str, module: Digest, code: Bytes) -> Result<(), String> {
+    async fn put(&self, engine_id: &str, module: Digest, code: Bytes) -> Result<(), String> {
         self.works()?;
-        self.put_there(&(made_for.to_owned(), module), code);
+        self.put_there(&(engine_id.to_owned(), module), code);
         Ok(())
     }
 
@@ -70,19 +70,19 @@ fn two() -> Bytes {
     wasm(&printing("2", ""))
 }
 
-/// A host with this shelf.
-fn host(directory: &Path, shelf: &Arc<Memory>, key: [u8; 32]) -> Arc<Sandbox> {
+/// A host with these shared artefacts.
+fn host(directory: &Path, shared: &Arc<Memory>, key: [u8; 32]) -> Arc<Sandbox> {
     let mut config = config(directory.join("cache"));
-    config.shelf = Some(shelf.clone());
+    config.shared_artefacts = Some(shared.clone());
     config.artefact_key = key;
     Sandbox::new(config).unwrap()
 }
 
 /// Prepares and runs module one on a host that has nothing on its disk, and tells what happened,
 /// once that is all over.
-async fn fresh_host(shelf: &Arc<Memory>) -> (bool, ArtefactCounts) {
+async fn fresh_host(shared: &Arc<Memory>) -> (bool, ArtefactCounts) {
     let directory = tempfile::tempdir().unwrap();
-    let sandbox = host(directory.path(), shelf, KEY);
+    let sandbox = host(directory.path(), shared, KEY);
     let asked = AtomicU32::new(0);
     let fetch = || async {
         asked.fetch_add(1, Ordering::Relaxed);
@@ -96,16 +96,16 @@ async fn fresh_host(shelf: &Arc<Memory>) -> (bool, ArtefactCounts) {
     // It is on the disk now, wherever it came from.
     let again = host(directory.path(), &Arc::default(), KEY);
     again.prepare(digest(&one()), Kind::Command, never).await.unwrap();
-    assert_eq!(again.artefact_counts().on_disk, 1);
+    assert_eq!(again.artefact_counts().from_disk, 1);
     (asked, counts)
 }
 
-/// The counts when whatever was compiled has been put on the shelf, or could not be.
+/// The counts once everything that was compiled is published, or publishing it has failed.
 async fn over(sandbox: &Sandbox) -> ArtefactCounts {
     let end = Instant::now() + Duration::from_secs(20);
     loop {
         let counts = sandbox.artefact_counts();
-        if counts.shelved + counts.shelf_failures >= counts.compiled {
+        if counts.published + counts.shared_failures >= counts.compiled {
             return counts;
         }
         assert!(Instant::now() < end, "{counts:?}");
@@ -113,71 +113,70 @@ async fn over(sandbox: &Sandbox) -> ArtefactCounts {
     }
 }
 
-/// A shelf with module one, as the first host has put it there by an upload.
+/// Shared artefacts with module one, which a first host has published after an upload.
 async fn filled() -> Arc<Memory> {
-    let (directory, shelf) = (tempfile::tempdir().unwrap(), Arc::new(Memory::default()));
-    let sandbox = host(directory.path(), &shelf, KEY);
+    let (directory, shared) = (tempfile::tempdir().unwrap(), Arc::new(Memory::default()));
+    let sandbox = host(directory.path(), &shared, KEY);
     sandbox.admit(one()).await.unwrap();
-    let expected = ArtefactCounts { compiled: 1, shelved: 1, ..ArtefactCounts::default() };
+    let expected = ArtefactCounts { compiled: 1, published: 1, ..ArtefactCounts::default() };
     assert_eq!(over(&sandbox).await, expected);
-    shelf
+    shared
 }
 
 #[tokio::test]
 async fn what_one_has_compiled_the_others_use() {
-    let shelf = filled().await;
-    let taken = ArtefactCounts { on_shelf: 1, ..ArtefactCounts::default() };
-    assert_eq!(fresh_host(&shelf).await, (false, taken));
+    let shared = filled().await;
+    let taken = ArtefactCounts { from_shared: 1, ..ArtefactCounts::default() };
+    assert_eq!(fresh_host(&shared).await, (false, taken));
     // Also for an upload, whose bytes are at hand.
     let directory = tempfile::tempdir().unwrap();
-    let sandbox = host(directory.path(), &shelf, KEY);
+    let sandbox = host(directory.path(), &shared, KEY);
     sandbox.admit(one()).await.unwrap();
     assert_eq!(sandbox.artefact_counts(), taken);
 }
 
 #[tokio::test]
 async fn what_is_not_authentic_is_never_used() {
-    let shelf = filled().await;
-    let (key, whole) = shelf.the_one();
+    let shared = filled().await;
+    let (key, whole) = shared.the_one();
     let length = whole.len();
     let rejected =
-        ArtefactCounts { rejected: 1, compiled: 1, shelved: 1, ..ArtefactCounts::default() };
-    // The beginning, middle and end of the code, the label, its length, the code of authentication,
-    // the magic.
-    let label_bytes =
+        ArtefactCounts { rejected: 1, compiled: 1, published: 1, ..ArtefactCounts::default() };
+    // The beginning, middle and end of the code, the metadata, its length, the MAC, the magic.
+    let metadata_bytes =
         u32::from_le_bytes(whole[length - 44..length - 40].try_into().unwrap()) as usize;
-    let label = length - 44 - label_bytes;
-    assert_eq!((&whole[..4], whole[label]), (&b"\x7fELF"[..], b'{'));
+    let metadata = length - 44 - metadata_bytes;
+    assert_eq!((&whole[..4], whole[metadata]), (&b"\x7fELF"[..], b'{'));
     let back = [1, 8, 9, 40, 41, 44, 45].map(|back| length - back);
-    let places = [0, 4, 4_097, length / 2, label - 1, label].into_iter().chain(back);
+    let places = [0, 4, 4_097, length / 2, metadata - 1, metadata].into_iter().chain(back);
     for at in places {
         let mut bytes = whole.to_vec();
         bytes[at] ^= 1;
-        shelf.put_there(&key, bytes);
-        assert_eq!(fresh_host(&shelf).await, (true, rejected), "the byte at {at} was changed");
-        let (_, healed) = shelf.the_one();
+        shared.put_there(&key, bytes);
+        assert_eq!(fresh_host(&shared).await, (true, rejected), "the byte at {at} was changed");
+        let (_, healed) = shared.the_one();
         assert_ne!(healed[at], whole[at] ^ 1, "it was not put there anew");
     }
     for cut in
-        [0, 1, 43, 44, 45, label, length / 2, length - 44, length - 40, length - 8, length - 1]
+        [0, 1, 43, 44, 45, metadata, length / 2, length - 44, length - 40, length - 8, length - 1]
     {
-        shelf.put_there(&key, whole.slice(..cut));
-        assert_eq!(fresh_host(&shelf).await, (true, rejected), "cut after {cut}");
+        shared.put_there(&key, whole.slice(..cut));
+        assert_eq!(fresh_host(&shared).await, (true, rejected), "cut after {cut}");
     }
-    shelf.put_there(&key, [&whole[..], b"x"].concat());
-    assert_eq!(fresh_host(&shelf).await, (true, rejected), "lengthened");
+    shared.put_there(&key, [&whole[..], b"x"].concat());
+    assert_eq!(fresh_host(&shared).await, (true, rejected), "lengthened");
 }
 
 #[tokio::test]
 async fn other_keys_and_names_do_not_fit() {
     let rejected =
-        ArtefactCounts { rejected: 1, compiled: 1, shelved: 1, ..ArtefactCounts::default() };
+        ArtefactCounts { rejected: 1, compiled: 1, published: 1, ..ArtefactCounts::default() };
     // Of a host with another key, in every way as it should be.
-    let (directory, shelf) = (tempfile::tempdir().unwrap(), Arc::new(Memory::default()));
-    let sandbox = host(directory.path(), &shelf, [8; 32]);
+    let (directory, shared) = (tempfile::tempdir().unwrap(), Arc::new(Memory::default()));
+    let sandbox = host(directory.path(), &shared, [8; 32]);
     sandbox.admit(one()).await.unwrap();
     over(&sandbox).await;
-    assert_eq!(fresh_host(&shelf).await, (true, rejected));
+    assert_eq!(fresh_host(&shared).await, (true, rejected));
     // Authentic, but of another module.
     let directory = tempfile::tempdir().unwrap();
     let other = Arc::new(Memory::default());
@@ -185,35 +184,35 @@ async fn other_keys_and_names_do_not_fit() {
     sandbox.admit(two()).await.unwrap();
     over(&sandbox).await;
     let (key, bytes) = other.the_one();
-    let shelf = Arc::new(Memory::default());
-    shelf.put_there(&(key.0.clone(), digest(&one())), bytes);
-    assert_eq!(fresh_host(&shelf).await, (true, rejected));
+    let shared = Arc::new(Memory::default());
+    shared.put_there(&(key.0.clone(), digest(&one())), bytes);
+    assert_eq!(fresh_host(&shared).await, (true, rejected));
     // Made for another engine: not even looked at.
-    let shelf = filled().await;
-    let (key, bytes) = shelf.the_one();
-    let shelf = Arc::new(Memory::default());
-    shelf.put_there(&(format!("{}x", key.0), key.1), bytes);
-    let compiled = ArtefactCounts { compiled: 1, shelved: 1, ..ArtefactCounts::default() };
-    assert_eq!(fresh_host(&shelf).await, (true, compiled));
+    let shared = filled().await;
+    let (key, bytes) = shared.the_one();
+    let shared = Arc::new(Memory::default());
+    shared.put_there(&(format!("{}x", key.0), key.1), bytes);
+    let compiled = ArtefactCounts { compiled: 1, published: 1, ..ArtefactCounts::default() };
+    assert_eq!(fresh_host(&shared).await, (true, compiled));
 }
 
 #[tokio::test]
-async fn a_broken_shelf_is_passed_over() {
-    let shelf = filled().await;
-    shelf.broken.store(true, Ordering::Relaxed);
-    let (asked, counts) = fresh_host(&shelf).await;
+async fn a_broken_store_is_passed_over() {
+    let shared = filled().await;
+    shared.broken.store(true, Ordering::Relaxed);
+    let (asked, counts) = fresh_host(&shared).await;
     assert!(asked);
-    assert_eq!((counts.compiled, counts.on_shelf, counts.shelved), (1, 0, 0));
-    assert!(counts.shelf_failures > 0);
+    assert_eq!((counts.compiled, counts.from_shared, counts.published), (1, 0, 0));
+    assert!(counts.shared_failures > 0);
 }
 
 #[tokio::test]
-async fn deleted_versions_leave_the_shelf() {
-    let (directory, shelf) = (tempfile::tempdir().unwrap(), filled().await);
-    let sandbox = host(directory.path(), &shelf, KEY);
+async fn deleted_versions_leave_the_shared_artefacts() {
+    let (directory, shared) = (tempfile::tempdir().unwrap(), filled().await);
+    let sandbox = host(directory.path(), &shared, KEY);
     sandbox.admit(one()).await.unwrap();
     sandbox.forget(digest(&one())).await;
-    assert!(shelf.kept.lock().unwrap().is_empty());
+    assert!(shared.kept.lock().unwrap().is_empty());
     assert_eq!(std::fs::read_dir(directory.path().join("cache")).unwrap().count(), 0);
 }
 

@@ -1,5 +1,10 @@
 //! The borders between the crates, held against what cargo and the sources say.
 
+mod circles;
+mod code;
+mod named_files;
+mod sandbox;
+
 use cargo_metadata::{Metadata, MetadataCommand};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -122,6 +127,7 @@ fn text(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
+/// The sources of Rust in a folder and the folders in it.
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in
@@ -134,7 +140,6 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
             found.push(path);
         }
     }
-    assert!(!found.is_empty(), "{} has no sources", folder.display());
     found
 }
 
@@ -162,7 +167,9 @@ fn unsafe_code_is_in_one_place() {
     }
     assert!(text("host/sandbox/Cargo.toml").contains("unsafe_code = \"deny\""));
     let mut lifted = Vec::new();
-    for file in sources(&root().join("host/sandbox/src")) {
+    let files = sources(&root().join("host/sandbox/src"));
+    assert!(!files.is_empty(), "the sandbox has no sources");
+    for file in files {
         let code = std::fs::read_to_string(&file).expect("a source");
         let attributes = code
             .lines()
@@ -174,78 +181,6 @@ fn unsafe_code_is_in_one_place() {
     // To load compiled code, and to give the pages of it back.
     assert_eq!(lifted, ["artefact.rs", "artefact.rs"], "where the sandbox lifts the lint");
     assert!(text("host/sandbox/src/artefact.rs").contains("#[expect(unsafe_code"));
-}
-
-/// The identifiers of Rust code: comments, strings and characters left out.
-fn identifiers(code: &str) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    let mut rest = code;
-    while let Some(first) = rest.chars().next() {
-        let skip = if rest.starts_with("//") {
-            rest.find('\n').unwrap_or(rest.len())
-        } else if rest.starts_with("/*") {
-            rest.find("*/").map_or(rest.len(), |at| at + 2)
-        } else if let Some(raw) = raw_string(rest) {
-            raw
-        } else if first == '"' {
-            quoted(rest)
-        } else if rest.starts_with("'\"'") || rest.starts_with("'\\\"'") {
-            rest.chars().skip(1).position(|letter| letter == '\'').map_or(1, |at| at + 2)
-        } else if first.is_ascii_alphabetic() || first == '_' {
-            let end = rest
-                .find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')
-                .unwrap_or(rest.len());
-            found.insert(rest[..end].to_owned());
-            end
-        } else {
-            first.len_utf8()
-        };
-        rest = &rest[skip..];
-    }
-    found
-}
-
-/// The length of the string literal at the beginning.
-fn quoted(text: &str) -> usize {
-    let mut escaped = false;
-    for (at, letter) in text.char_indices().skip(1) {
-        match letter {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            '"' => return at + 1,
-            _ => {}
-        }
-    }
-    text.len()
-}
-
-/// The length of the raw string literal at the beginning, if there is one.
-fn raw_string(text: &str) -> Option<usize> {
-    let after = text.strip_prefix("br").or_else(|| text.strip_prefix('r'))?;
-    let hashes = after.len() - after.trim_start_matches('#').len();
-    after[hashes..].starts_with('"').then_some(())?;
-    let begun = text.len() - after.len() + hashes + 1;
-    let end = format!("\"{}", "#".repeat(hashes));
-    text[begun..].find(&end).map(|at| begun + at + end.len())
-}
-
-#[test]
-fn identifiers_are_found() {
-    let code = "let status_code = r#\"header \"x\"\"#; // request\n/* status */ let c = '\"'; f(header, \"req\\\"uest\", b\"x\");";
-    let expected: BTreeSet<String> =
-        ["let", "status_code", "c", "f", "header", "b"].map(str::to_owned).into();
-    assert_eq!(identifiers(code), expected);
-}
-
-/// The sandbox runs scripts; that they are called over HTTP is not its business.
-#[test]
-fn the_sandbox_knows_no_http() {
-    for file in sources(&root().join("host/sandbox/src")) {
-        let found = identifiers(&std::fs::read_to_string(&file).expect("a source"));
-        for word in ["status", "header", "headers", "request", "http", "hyper"] {
-            assert!(!found.contains(word), "{} has the identifier {word}", file.display());
-        }
-    }
 }
 
 /// The documentation of the world tells scripts' authors what they may import; the sandbox decides

@@ -1,9 +1,11 @@
-//! The directory of compiled scripts: files by name, no more of them than fit into a bound.
+//! The directory of compiled scripts on the disk of the host: files by name, with a limit on their
+//! total size.
 //!
-//! It is the owner's alone; links are not followed; files appear by renaming, whole. What is in
-//! them is not looked at here. When it becomes too large, files go in the order in which they were
-//! used last, as far as anybody knows: those that are ready in memory are in use, and the times of
-//! files tell what was before this process.
+//! The directory is accessible to its owner alone, and symbolic links are not followed. A file gets
+//! its name when it is complete. This module does not look at the content of the files. When the
+//! total size exceeds the limit, the files that were used longest ago are removed. A script that is
+//! ready in memory is in use. The modification time of a file tells when an earlier process used
+//! it.
 
 use std::collections::HashMap;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
@@ -16,41 +18,42 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-/// Begins the names of files that are not whole yet.
+/// The prefix of the names of files that are not complete yet.
 const UNFINISHED: &str = ".new-";
-/// Age at which nobody is writing an unfinished file any more.
+/// An incomplete file of this age has no writer any more.
 const ABANDONED: Duration = Duration::from_secs(3_600);
 
-/// The directory.
-pub(crate) struct Cache {
+/// The directory of compiled scripts.
+pub(crate) struct DiskCache {
     directory: PathBuf,
-    /// Bytes of all files together.
-    bound: u64,
-    /// Bytes of the largest file worth opening.
-    largest: u64,
-    kept: Mutex<Kept>,
+    /// Limit of the total size of all files, in bytes.
+    max_bytes: u64,
+    /// Limit of the size of a file that is opened, in bytes.
+    max_file_bytes: u64,
+    index: Mutex<Index>,
     temporary: AtomicU64,
 }
 
-/// What is in the directory.
+/// What the directory holds.
 #[derive(Default)]
-struct Kept {
-    files: HashMap<String, Entry>,
+struct Index {
+    files: HashMap<String, FileEntry>,
     bytes: u64,
 }
 
-struct Entry {
+struct FileEntry {
     bytes: u64,
     used: SystemTime,
 }
 
-impl Cache {
-    /// Opens the directory, making it if need be, for its owner alone, and makes it fit into the
-    /// bound.
+impl DiskCache {
+    /// Opens the directory and makes it if it does not exist. Makes it accessible to its owner
+    /// alone, and removes files until their total size is at most `max_bytes`.
     ///
     /// # Errors
-    /// When it can't be made or read, is a link or no directory, or can't be closed to others.
-    pub(crate) fn open(directory: &Path, bound: u64, largest: u64) -> io::Result<Self> {
+    /// When the directory cannot be made or read, when it is a symbolic link or no directory, or
+    /// when its permissions cannot be changed.
+    pub(crate) fn open(directory: &Path, max_bytes: u64, max_file_bytes: u64) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         let found = fs::symlink_metadata(directory)?;
         if !found.is_dir() {
@@ -62,29 +65,29 @@ impl Cache {
         if found.permissions().mode() & 0o077 != 0 {
             fs::set_permissions(directory, Permissions::from_mode(0o700))?;
         }
-        let kept = Mutex::new(survey(directory)?);
+        let index = Mutex::new(scan(directory)?);
         let cache = Self {
             directory: directory.to_owned(),
-            bound,
-            largest,
-            kept,
+            max_bytes,
+            max_file_bytes,
+            index,
             temporary: AtomicU64::new(0),
         };
         cache.shrink(|_| false);
         Ok(cache)
     }
 
-    /// A file to read from; `NotFound` when there is none. Blocks on the disk.
+    /// Opens a file for reading. Waits for the disk.
     ///
     /// # Errors
-    /// What the disk says, and `InvalidData` for what is no plain file of a sensible size, or one
-    /// that others may write to.
+    /// `NotFound` when there is no such file. `InvalidData` when it is no regular file, has more
+    /// than `max_file_bytes`, or is writable by other users. Other errors of the disk.
     pub(crate) fn open_file(&self, name: &str) -> io::Result<File> {
         let flags = rustix::fs::OFlags::NOFOLLOW.union(rustix::fs::OFlags::NONBLOCK).bits() as i32;
         let file =
             OpenOptions::new().read(true).custom_flags(flags).open(self.directory.join(name))?;
         let found = file.metadata()?;
-        if !found.is_file() || found.len() > self.largest {
+        if !found.is_file() || found.len() > self.max_file_bytes {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
                 "it is no plain file of a sensible size",
@@ -98,22 +101,22 @@ impl Cache {
                 "others than this user may write to it",
             ));
         }
-        self.used(name);
+        self.mark_used(name);
         Ok(file)
     }
 
-    /// Notes in a file's own time that it is in use, for the next process; this one remembers. May
-    /// wait for the disk, when that is writing other things.
-    pub(crate) fn mark(file: &File) {
+    /// Sets the modification time of a file to now, so that the next process knows when it was
+    /// used. This process keeps that time in memory. May wait for the disk.
+    pub(crate) fn touch(file: &File) {
         let _ = file.set_modified(SystemTime::now());
     }
 
-    /// Writes a file in the place of the one of that name, and removes others for it, but none that
-    /// `in_use` says is. Blocks on the disk. Returns the file to read from; `None` when it is
-    /// larger than all together may be, and so was not written.
+    /// Writes a file and replaces the file of that name. Then removes other files until the total
+    /// size fits, but none for which `in_use` is true. Waits for the disk. Returns the file, open
+    /// for reading; `None` when `bytes` alone exceed the limit, and nothing was written.
     ///
     /// # Errors
-    /// What the disk says.
+    /// Errors of the disk.
     pub(crate) fn write(
         &self,
         name: &str,
@@ -121,7 +124,7 @@ impl Cache {
         in_use: impl Fn(&str) -> bool,
     ) -> io::Result<Option<File>> {
         let length = bytes.len() as u64;
-        if length > self.bound {
+        if length > self.max_bytes {
             return Ok(None);
         }
         let number = self.temporary.fetch_add(1, Ordering::Relaxed);
@@ -129,13 +132,13 @@ impl Cache {
         let written = self.put(name, bytes, &temporary).inspect_err(|_| {
             let _ = fs::remove_file(&temporary);
         })?;
-        self.kept().insert(name.to_owned(), length, SystemTime::now());
+        self.index().insert(name.to_owned(), length, SystemTime::now());
         self.shrink(|other| other == name || in_use(other));
         Ok(Some(written))
     }
 
     fn put(&self, name: &str, bytes: &[u8], temporary: &Path) -> io::Result<File> {
-        // A left-over of a killed process with the same id would be in the way.
+        // A process that had the same id and was killed may have left a file of that name.
         let _ = fs::remove_file(temporary);
         let mut file = OpenOptions::new()
             .read(true)
@@ -144,42 +147,43 @@ impl Cache {
             .mode(0o600)
             .open(temporary)?;
         file.write_all(bytes)?;
-        // It may be mapped from now on: nobody writes to it again, not even by mistake.
+        // The file may be mapped from now on, so its permissions forbid to write to it.
         file.set_permissions(Permissions::from_mode(0o400))?;
-        // Not synced: a file torn by a power cut is not authentic, and made again.
+        // The file is not synced: a file that a power failure left incomplete is not authentic, and
+        // the script is compiled again.
         fs::rename(temporary, self.directory.join(name))?;
         Ok(file)
     }
 
-    /// Notes that a file was in use until now.
-    pub(crate) fn used(&self, name: &str) {
-        if let Some(entry) = self.kept().files.get_mut(name) {
+    /// Records that a file is used now.
+    pub(crate) fn mark_used(&self, name: &str) {
+        if let Some(entry) = self.index().files.get_mut(name) {
             entry.used = SystemTime::now();
         }
     }
 
-    /// Removes a file, if there is one. Blocks on the disk.
+    /// Removes a file, if there is one. Waits for the disk.
     ///
     /// # Errors
-    /// What the disk says.
+    /// Errors of the disk.
     pub(crate) fn remove(&self, name: &str) -> io::Result<()> {
-        self.kept().take(name);
+        self.index().take(name);
         match fs::remove_file(self.directory.join(name)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
     }
 
-    /// Removes files until the rest fits, those that were used longest ago first.
+    /// Removes files until the total size fits, the ones that were used longest ago first.
     fn shrink(&self, in_use: impl Fn(&str) -> bool) {
-        if self.kept().bytes <= self.bound {
+        if self.index().bytes <= self.max_bytes {
             return;
         }
         let mut all: Vec<(SystemTime, String)> =
-            self.kept().files.iter().map(|(name, entry)| (entry.used, name.clone())).collect();
+            self.index().files.iter().map(|(name, entry)| (entry.used, name.clone())).collect();
         all.sort();
         for (_, name) in all {
-            if self.kept().bytes <= self.bound {
+            if self.index().bytes <= self.max_bytes {
                 return;
             }
             if in_use(&name) {
@@ -195,27 +199,27 @@ impl Cache {
                 }
             }
         }
-        let (bytes, bound) = (self.kept().bytes, self.bound);
-        if bytes > bound {
+        let (bytes, max_bytes) = (self.index().bytes, self.max_bytes);
+        if bytes > max_bytes {
             tracing::warn!(
                 bytes,
-                bound,
+                max_bytes,
                 "the compiled scripts in use need more room on the disk than they may have"
             );
         }
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
-        // Nothing that a panic could leave half done.
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn index(&self) -> MutexGuard<'_, Index> {
+        // A panic cannot leave the index half changed.
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Kept {
+impl Index {
     fn insert(&mut self, name: String, bytes: u64, used: SystemTime) {
         self.take(&name);
         self.bytes = self.bytes.saturating_add(bytes);
-        self.files.insert(name, Entry { bytes, used });
+        self.files.insert(name, FileEntry { bytes, used });
     }
 
     fn take(&mut self, name: &str) {
@@ -225,25 +229,25 @@ impl Kept {
     }
 }
 
-/// Looks at what is there, and removes what a killed process has left unfinished.
-fn survey(directory: &Path) -> io::Result<Kept> {
-    let mut kept = Kept::default();
+/// Reads the directory, and removes incomplete files that a killed process has left.
+fn scan(directory: &Path) -> io::Result<Index> {
+    let mut index = Index::default();
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
-        // Gone meanwhile, or no name that this program would give.
+        // The file was removed meanwhile, or its name is none that this program gives.
         let (Ok(found), Ok(name)) = (entry.metadata(), entry.file_name().into_string()) else {
             continue;
         };
         let changed = found.modified().unwrap_or(SystemTime::UNIX_EPOCH);
         if !name.starts_with(UNFINISHED) {
             if found.is_file() {
-                kept.insert(name, found.len(), changed);
+                index.insert(name, found.len(), changed);
             }
         } else if changed.elapsed().is_ok_and(|age| age > ABANDONED) {
             let _ = fs::remove_file(entry.path());
         }
     }
-    Ok(kept)
+    Ok(index)
 }
 
 #[cfg(test)]
@@ -267,31 +271,31 @@ mod tests {
     #[test]
     fn what_was_used_longest_ago_goes_first() {
         let directory = tempfile::tempdir().unwrap();
-        let cache = Cache::open(directory.path(), 30, 100).unwrap();
+        let cache = DiskCache::open(directory.path(), 30, 100).unwrap();
         for name in ["a", "b", "c"] {
             cache.write(name, &[0; 10], |_| false).unwrap();
         }
         assert_eq!(cache.open_file("a").unwrap().metadata().unwrap().len(), 10);
         cache.write("d", &[0; 10], |_| false).unwrap();
         assert_eq!(names(directory.path()), ["a", "c", "d"]);
-        cache.used("c");
+        cache.mark_used("c");
         cache.write("e", &[0; 20], |_| false).unwrap();
         assert_eq!(names(directory.path()), ["c", "e"]);
         cache.write("e", &[0; 5], |_| false).unwrap();
-        assert_eq!(cache.kept().bytes, 15, "what is written over does not count");
+        assert_eq!(cache.index().bytes, 15, "what is written over does not count");
     }
 
     #[test]
     fn what_is_in_use_stays() {
         let directory = tempfile::tempdir().unwrap();
-        let cache = Cache::open(directory.path(), 20, 100).unwrap();
+        let cache = DiskCache::open(directory.path(), 20, 100).unwrap();
         for name in ["a", "b", "c", "d"] {
             cache.write(name, &[0; 10], |other| other == "a" || other == "c").unwrap();
         }
         assert_eq!(
             names(directory.path()),
             ["a", "c", "d"],
-            "above the bound, but not by what could go"
+            "above the max_bytes, but not by what could go"
         );
         cache.write("e", &[0; 21], |_| false).unwrap();
         assert_eq!(names(directory.path()), ["a", "c", "d"], "it would not fit alone");
@@ -309,16 +313,18 @@ mod tests {
             age(directory.path(), name, seconds);
         }
         fs::create_dir(directory.path().join("folder")).unwrap();
-        Cache::mark(&Cache::open(directory.path(), 30, 100).unwrap().open_file("a").unwrap());
+        DiskCache::touch(
+            &DiskCache::open(directory.path(), 30, 100).unwrap().open_file("a").unwrap(),
+        );
         assert_eq!(names(directory.path()), [".new-1-2", "a", "b", "c", "folder"]);
-        Cache::open(directory.path(), 15, 100).unwrap();
+        DiskCache::open(directory.path(), 15, 100).unwrap();
         assert_eq!(names(directory.path()), [".new-1-2", "a", "folder"], "it was read last");
     }
 
     #[test]
     fn what_others_may_write_to_is_not_opened() {
         let directory = tempfile::tempdir().unwrap();
-        let cache = Cache::open(directory.path(), 20, 100).unwrap();
+        let cache = DiskCache::open(directory.path(), 20, 100).unwrap();
         let written = cache.write("a", &[7; 10], |_| false).unwrap().unwrap();
         assert_eq!(written.metadata().unwrap().permissions().mode() & 0o777, 0o400);
         for (mode, opens) in [
@@ -338,7 +344,7 @@ mod tests {
     #[test]
     fn removed_by_hand_is_forgotten() {
         let directory = tempfile::tempdir().unwrap();
-        let cache = Cache::open(directory.path(), 20, 100).unwrap();
+        let cache = DiskCache::open(directory.path(), 20, 100).unwrap();
         for name in ["a", "b"] {
             cache.write(name, &[0; 10], |_| false).unwrap();
         }
