@@ -85,7 +85,7 @@ impl ArtefactStore {
     }
 
     /// The compiled script on the disk, when there is one and it is authentic.
-    pub(crate) async fn from_disk(&self, digest: Digest) -> Option<TrustedCode> {
+    pub(crate) async fn read_from_disk(&self, digest: Digest) -> Option<TrustedCode> {
         let found = self.blocking(move |inner| {
             let name = inner.seal.name(&digest);
             let opened = inner.cache.open_file(&name).and_then(|file| {
@@ -113,7 +113,7 @@ impl ArtefactStore {
 
     /// The compiled script among the shared artefacts, when there is one and it is authentic, and its
     /// sealed bytes.
-    pub(crate) async fn from_shared(&self, digest: Digest) -> Option<(TrustedCode, Bytes)> {
+    pub(crate) async fn read_from_shared(&self, digest: Digest) -> Option<(TrustedCode, Bytes)> {
         let shared = self.inner.shared.as_ref()?;
         let reading = shared.get(self.inner.seal.engine_id(), digest, SHARED_ARTEFACT_BYTES);
         let found = tokio::time::timeout(SHARED_ARTEFACT_WAIT, reading).await;

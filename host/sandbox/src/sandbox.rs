@@ -253,12 +253,12 @@ impl Sandbox {
         if let Some(script) = self.prepared(&digest) {
             return Ok(Some(script));
         }
-        if let Some(trusted) = self.artefacts.from_disk(digest).await
+        if let Some(trusted) = self.artefacts.read_from_disk(digest).await
             && let Some(script) = self.link(digest, trusted).await?
         {
             return Ok(Some(script));
         }
-        let Some((trusted, sealed)) = self.artefacts.from_shared(digest).await else {
+        let Some((trusted, sealed)) = self.artefacts.read_from_shared(digest).await else {
             return Ok(None);
         };
         let lost = || Refusal::internal("writing compiled code", "its thread has ended");
