@@ -1,7 +1,8 @@
 //! `wasmill backup`: a copy of everything that a host keeps, while it runs.
 
+use super::keys;
 use super::progress::Progress;
-use super::{CliResult, keys};
+use super::result::CliResult;
 use crate::backup::restore::VALUE_KEY;
 use crate::backup::take::{Source, take};
 use std::path::PathBuf;

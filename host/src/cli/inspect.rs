@@ -1,6 +1,6 @@
 //! `wasmill inspect`: what a wasm file is, found out on this machine without a host.
 
-use super::CliResult;
+use super::result::CliResult;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use wasmill_core::HostLimits;

@@ -3,7 +3,8 @@
 mod restart;
 
 use super::client::Connection;
-use super::{CliResult, table};
+use super::result::CliResult;
+use super::table;
 use serde_json::Value;
 use std::process::ExitCode;
 

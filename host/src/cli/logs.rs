@@ -1,7 +1,7 @@
 //! `wasmill logs`: a job's log, once or as it grows.
 
-use super::CliResult;
 use super::client::{Client, Connection};
+use super::result::CliResult;
 use serde_json::Value;
 use std::io::Write as _;
 use std::process::ExitCode;

@@ -6,10 +6,12 @@ mod config;
 mod inspect;
 mod jobs;
 mod keys;
+mod logging;
 mod logs;
 mod progress;
 mod push;
 mod restore;
+mod result;
 mod retry;
 mod run;
 mod sample;
@@ -60,9 +62,6 @@ enum Command {
     },
 }
 
-/// What a command failed with: a sentence for the person at the terminal.
-type CliResult = Result<ExitCode, String>;
-
 /// Runs the command that was asked for. Errors go to stderr as one sentence, with exit code 1;
 /// wrong usage is 2.
 pub(crate) fn main() -> ExitCode {
@@ -83,14 +82,4 @@ pub(crate) fn main() -> ExitCode {
         eprintln!("wasmill: {message}");
         ExitCode::FAILURE
     })
-}
-
-/// Starts logging to stderr: text on a terminal, JSON lines elsewhere. `WASMILL_LOG` chooses what,
-/// `info` unless set.
-fn start_logging() {
-    use std::io::IsTerminal as _;
-    use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::try_from_env("WASMILL_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if std::io::stderr().is_terminal() { builder.compact().init() } else { builder.json().init() }
 }

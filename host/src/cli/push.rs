@@ -1,8 +1,9 @@
 //! `wasmill push`: upload a script and say where it runs.
 
 use super::client::Connection;
+use super::result::CliResult;
 use super::retry::Retry;
-use super::{CliResult, sample};
+use super::sample;
 use serde_json::Value;
 use std::path::PathBuf;
 use std::process::ExitCode;

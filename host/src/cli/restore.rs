@@ -1,7 +1,7 @@
 //! `wasmill restore`: a data directory out of a backup.
 
-use super::CliResult;
 use super::progress::Progress;
+use super::result::CliResult;
 use crate::backup::restore::{VALUE_KEY, restore};
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -1,7 +1,7 @@
 //! `wasmill run`: call a script.
 
-use super::CliResult;
 use super::client::Connection;
+use super::result::CliResult;
 use std::io::{Read as _, Write as _};
 use std::process::ExitCode;
 

@@ -1,7 +1,8 @@
 //! `wasmill scripts`: what is deployed.
 
 use super::client::Connection;
-use super::{CliResult, table};
+use super::result::CliResult;
+use super::table;
 use std::process::ExitCode;
 use wasmill_core::wire::Script;
 

@@ -1,7 +1,8 @@
 //! `wasmill token`: make, list and revoke tokens.
 
 use super::client::Connection;
-use super::{CliResult, table};
+use super::result::CliResult;
+use super::table;
 use std::process::ExitCode;
 use wasmill_core::wire::{NewToken, Token};
 

@@ -1,7 +1,8 @@
 //! `wasmill jobs restart`: finished jobs run again.
 
 use super::super::client::Client;
-use super::{CliResult, table};
+use super::result::CliResult;
+use super::table;
 use std::process::ExitCode;
 use wasmill_core::wire::{Restarted, RestartedJob, SkippedJob};
 

@@ -8,7 +8,8 @@ mod stop;
 pub(crate) use args::Args;
 
 use super::config::{self, Config};
-use super::{CliResult, start_logging};
+use super::logging::start_logging;
+use super::result::CliResult;
 use crate::host::Host;
 use crate::nodes::listen::listen;
 use crate::outbox::dispatcher;
