@@ -6,7 +6,7 @@
 
 use super::{Invocation, labelled};
 use crate::admission::queue_bounds;
-use crate::api::cancel;
+use crate::api::jobs::cancel;
 use crate::clock;
 use crate::host::Host;
 use crate::http::respond::{self, Reply};

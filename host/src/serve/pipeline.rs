@@ -2,7 +2,7 @@
 
 use super::route::{self, Route};
 use crate::api;
-use crate::api::operations::Right;
+use crate::api::row::Right;
 use crate::calls::mode::Mode;
 use crate::calls::{self, Invocation};
 use crate::host::{Host, Role};
