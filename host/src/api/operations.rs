@@ -20,9 +20,9 @@ pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
 
 /// A row that a request has found.
 pub(crate) struct Matched {
-    /// Which.
+    /// The row.
     pub(crate) row: &'static Row,
-    /// Its handler, with the names from the address.
+    /// The row's handler, with the names from the address.
     pub(super) handler: Prepared,
     /// The workspace in the address.
     pub(crate) workspace: Option<WorkspaceId>,
@@ -81,9 +81,9 @@ pub(crate) fn methods(address: &str) -> Vec<&'static str> {
 
 /// Why an address that exists cannot be answered.
 pub(crate) enum Refused {
-    /// A name in it is malformed.
+    /// A name in the address is malformed.
     Name(Problem),
-    /// It has these methods only.
+    /// The address has these methods only.
     Method(Vec<&'static str>),
 }
 
@@ -179,6 +179,16 @@ mod tests {
                 Right::Open | Right::Known => assert!(!in_workspace, "{}", row.name),
                 Right::All(..) | Right::Super(..) => {}
             }
+        }
+    }
+
+    #[test]
+    fn rows_without_a_token_and_no_others_have_handlers_that_need_none() {
+        for row in rows() {
+            let address = example(row.addresses[0]);
+            let found = find(row.method, &address).ok().flatten().expect("a row");
+            let anonymous = matches!(found.handler, Prepared::Anonymous(_));
+            assert_eq!(anonymous, row.right == Right::Open, "{}", row.name);
         }
     }
 

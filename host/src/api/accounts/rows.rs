@@ -38,9 +38,9 @@ pub(in crate::api) const ROWS: &[Row] = &[
         right: Right::All("users", Write),
         query: &[],
         gives: &[(201, Text)],
-        handler: handler!(body = optional_json::<wire::NewToken>(), |asked| tokens::create(
-            asked, body
-        )),
+        handler: handler!(body = optional_json::<wire::NewToken>(), |asked| {
+            tokens::create(asked, body)
+        }),
     },
     Row {
         name: "Impersonate",
@@ -50,9 +50,9 @@ pub(in crate::api) const ROWS: &[Row] = &[
         right: Right::Super("users", Write),
         query: &[],
         gives: &[(201, Text)],
-        handler: handler!(body = json::<wire::Impersonation>(), |asked| tokens::impersonate(
-            asked, body
-        )),
+        handler: handler!(body = json::<wire::Impersonation>(), |asked| {
+            tokens::impersonate(asked, body)
+        }),
     },
     Row {
         name: "ListTokens",

@@ -16,7 +16,8 @@ use wasmill_core::token::PlainToken;
 use wasmill_core::{Problem, WorkspaceId, wire};
 use wasmill_store::{NewToken, TokenChange, TokenInfo};
 
-/// Makes a token for the caller's user, shown this once. Never a broader one than the caller's own.
+/// Makes a token for the caller's user. The token is shown this once, and is never broader than
+/// the caller's own token.
 pub(super) async fn create(asked: Asked<'_>, body: wire::NewToken) -> Result<Reply, Problem> {
     let Asked { host, caller, .. } = asked;
     narrower(caller, body.scopes.as_deref())?;
@@ -30,7 +31,7 @@ pub(super) async fn create(asked: Asked<'_>, body: wire::NewToken) -> Result<Rep
     make(host, &caller.user, workspace, body).await
 }
 
-/// Makes a token for another user, shown this once.
+/// Makes a token for another user. The token is shown this once.
 pub(super) async fn impersonate(
     asked: Asked<'_>,
     body: wire::Impersonation,

@@ -58,7 +58,10 @@ pub(super) async fn create(asked: Asked<'_>, body: &wire::NewUser) -> Result<Rep
     Ok(respond::text(201, format!("user {} was made", user.name)))
 }
 
-/// Makes a user under a name of its own.
+/// Makes a user; without a `name`, under the part of the address before `@`.
+///
+/// # Errors
+/// 400 for a malformed address or name, 409 when either belongs to a user already.
 pub(in crate::api) async fn new(
     host: &Host,
     email: &str,

@@ -7,7 +7,7 @@ use crate::store_errors::unavailable;
 use wasmill_core::{JobId, Problem, WorkspaceId, wire};
 use wasmill_store::{Job, JobAttempt, JobState, RunEnd, RunStatus};
 
-/// All attempts in their order, the one that runs now included.
+/// All attempts of a job, oldest first, the running attempt included.
 pub(super) async fn list(
     asked: Asked<'_>,
     workspace: &WorkspaceId,

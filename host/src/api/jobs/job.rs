@@ -126,11 +126,11 @@ pub(super) fn growing_log(host: &Host, id: JobId) -> Option<String> {
     host.running.log(id).map(|log| log.read_from(0).0)
 }
 
-/// Notes that somebody is given a job's result, and so erases it where its script asks for that:
-/// before the answer is sent, so that whoever has read it can rely on it.
+/// Notes that a caller is given a job's result. Erases the job where its script asks for that,
+/// before the answer is sent: whoever has read the result can rely on the erasure.
 ///
 /// # Errors
-/// When it cannot be erased; the result is then not given away.
+/// When the job cannot be erased; the result is then not given away.
 pub(super) async fn read(host: &Host, workspace: &WorkspaceId, job: &Job) -> Result<(), Problem> {
     if job.job.erasure.when_read && matches!(&job.state, JobState::Finished(end) if !end.deleted) {
         host.store.erase(workspace, &[job.job.id]).await.map_err(unavailable)?;
@@ -138,7 +138,7 @@ pub(super) async fn read(host: &Host, workspace: &WorkspaceId, job: &Job) -> Res
     Ok(())
 }
 
-/// One job, whole.
+/// One job with its result and log.
 pub(super) async fn get(
     asked: Asked<'_>,
     workspace: &WorkspaceId,
@@ -159,7 +159,7 @@ fn end_of(job: &Job) -> Result<&RunEnd, Problem> {
     }
 }
 
-/// One job, whole; 404 until it is over.
+/// One completed job with its result and log; 404 until the job is over.
 pub(super) async fn get_completed(
     asked: Asked<'_>,
     workspace: &WorkspaceId,
@@ -247,7 +247,7 @@ pub(super) async fn result_maybe(
     })
 }
 
-/// The log as text, also while it grows.
+/// A job's log as text, also while the log grows.
 pub(super) async fn logs(
     asked: Asked<'_>,
     workspace: &WorkspaceId,
@@ -277,7 +277,7 @@ pub(super) async fn logs_tail(
     Ok(respond::json(200, &log.get(from..)))
 }
 
-/// The outermost job that this one is part of: itself, when it is part of none.
+/// The id of the outermost job that a job is part of; the job's own id when it is part of none.
 pub(super) async fn root(
     asked: Asked<'_>,
     workspace: &WorkspaceId,
@@ -288,7 +288,8 @@ pub(super) async fn root(
     Ok(respond::json(200, &job.job.root.or(job.job.parent).unwrap_or(id)))
 }
 
-/// Erases what a completed job was given, answered and logged. The answer is the job as it now is.
+/// Erases the arguments, the result and the log of a completed job. The answer is the job after
+/// that.
 pub(super) async fn erase(
     asked: Asked<'_>,
     workspace: &WorkspaceId,
@@ -301,7 +302,7 @@ pub(super) async fn erase(
     get(asked, workspace, id).await
 }
 
-/// The arguments.
+/// A job's arguments.
 pub(super) async fn arguments(
     asked: Asked<'_>,
     workspace: &WorkspaceId,

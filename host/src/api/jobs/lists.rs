@@ -13,11 +13,11 @@ use wasmill_store::{JobFilter, Micros, RunStatus, Span, Trigger};
 /// Which jobs a route lists, whatever its query says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Which {
-    /// All of them.
+    /// All jobs.
     All,
-    /// Those that are not over.
+    /// Jobs that wait or run.
     Queued,
-    /// Those that are.
+    /// Jobs that are over.
     Completed,
 }
 
@@ -51,33 +51,6 @@ pub(super) async fn count(
     };
     Ok(respond::json(200, &counted))
 }
-
-/// The query parameters that `filter` knows.
-pub(super) const FILTERS: [&str; 23] = [
-    "script_path_exact",
-    "script_path_start",
-    "script_hash",
-    "created_by",
-    "label",
-    "parent_job",
-    "tag",
-    "trigger_kind",
-    "success",
-    "status",
-    "running",
-    "scheduled_for_before_now",
-    "created_after",
-    "created_before",
-    "started_after",
-    "started_before",
-    "completed_after",
-    "completed_before",
-    "order_desc",
-    "include_args",
-    "per_page",
-    "before",
-    "after",
-];
 
 /// Whether a filter says more than where a page begins and ends.
 pub(super) fn narrows(filter: &JobFilter) -> bool {

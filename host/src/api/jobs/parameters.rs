@@ -3,7 +3,7 @@
 use crate::api::description::ParameterKind::{Hash, Id, Number, Path, Switch, Text, Time};
 use crate::api::description::{Parameter, parameter};
 
-/// Of a list of jobs.
+/// Of a list of jobs: what `lists::filter` reads.
 pub(super) const JOBS: &[Parameter] = &[
     parameter("script_path_exact", Path, "Only of this script"),
     parameter("script_path_start", Text, "Only of scripts whose paths begin so"),

@@ -5,6 +5,7 @@ mod batch;
 
 use super::job::find;
 use super::lists::{self, Which};
+use super::parameters::JOBS;
 use crate::admission::queue_bounds;
 use crate::api::asked::Asked;
 use crate::api::parse::{self, parameter, typed_parameter};
@@ -136,8 +137,8 @@ async fn fill(batch: &mut Batch<'_>, mut filter: JobFilter, limit: u32) -> Resul
 /// Refuses what is no filter: a word that is written wrongly must not mean more jobs than were
 /// meant.
 fn known(query: &str) -> Result<(), Problem> {
-    let other =
-        |key: &str| !lists::FILTERS.contains(&key) && !matches!(key, "limit" | "next" | "token");
+    let is_filter = |key: &str| JOBS.iter().any(|parameter| parameter.name == key);
+    let other = |key: &str| !is_filter(key) && !matches!(key, "limit" | "next" | "token");
     match form_urlencoded::parse(query.as_bytes()).find(|(key, _)| other(key)) {
         None => Ok(()),
         Some((key, _)) => Err(Problem::bad_request(format!(
@@ -146,8 +147,8 @@ fn known(query: &str) -> Result<(), Problem> {
     }
 }
 
-/// Runs the jobs with these ids again. The answer is a line for each: the new one's id, or why
-/// there is none.
+/// Runs the jobs with these ids again. The answer has a line for each job: the new job's id, or why
+/// there is no new job.
 pub(super) async fn rerun(
     asked: Asked<'_>,
     workspace: &WorkspaceId,

@@ -22,9 +22,9 @@ pub(in crate::api) const ROWS: &[Row] = &[
         right: Right::Found("jobs", Read),
         query: &[],
         gives: &[(200, Json(of::<wire::Job<'_>>))],
-        handler: handler!(|asked, workspace: WorkspaceId, id: JobId| job::get(
-            asked, &workspace, id
-        )),
+        handler: handler!(|asked, workspace: WorkspaceId, id: JobId| {
+            job::get(asked, &workspace, id)
+        }),
     },
     Row {
         name: "GetCompletedJob",
@@ -34,9 +34,9 @@ pub(in crate::api) const ROWS: &[Row] = &[
         right: Right::Found("jobs", Read),
         query: &[],
         gives: &[(200, Json(of::<wire::Job<'_>>))],
-        handler: handler!(|asked, workspace: WorkspaceId, id: JobId| job::get_completed(
-            asked, &workspace, id
-        )),
+        handler: handler!(|asked, workspace: WorkspaceId, id: JobId| {
+            job::get_completed(asked, &workspace, id)
+        }),
     },
     Row {
         name: "GetResult",
@@ -49,9 +49,9 @@ pub(in crate::api) const ROWS: &[Row] = &[
         right: Right::Found("jobs", Read),
         query: RESULT,
         gives: &[(200, Json(of::<Value>))],
-        handler: handler!(|asked, workspace: WorkspaceId, id: JobId| job::result(
-            asked, &workspace, id
-        )),
+        handler: handler!(|asked, workspace: WorkspaceId, id: JobId| {
+            job::result(asked, &workspace, id)
+        }),
     },
     Row {
         name: "GetResultMaybe",
@@ -65,9 +65,9 @@ pub(in crate::api) const ROWS: &[Row] = &[
         right: Right::Found("jobs", Read),
         query: STARTED,
         gives: &[(200, Json(of::<wire::ResultMaybe<'_>>))],
-        handler: handler!(|asked, workspace: WorkspaceId, id: JobId| job::result_maybe(
-            asked, &workspace, id
-        )),
+        handler: handler!(|asked, workspace: WorkspaceId, id: JobId| {
+            job::result_maybe(asked, &workspace, id)
+        }),
     },
     Row {
         name: "GetTiming",
@@ -77,9 +77,9 @@ pub(in crate::api) const ROWS: &[Row] = &[
         right: Right::Found("jobs", Read),
         query: &[],
         gives: &[(200, Json(of::<wire::Timing>))],
-        handler: handler!(|asked, workspace: WorkspaceId, id: JobId| job::timing(
-            asked, &workspace, id
-        )),
+        handler: handler!(|asked, workspace: WorkspaceId, id: JobId| {
+            job::timing(asked, &workspace, id)
+        }),
     },
     Row {
         name: "GetLogs",
@@ -89,9 +89,9 @@ pub(in crate::api) const ROWS: &[Row] = &[
         right: Right::Found("jobs", Read),
         query: &[],
         gives: &[(200, Text)],
-        handler: handler!(|asked, workspace: WorkspaceId, id: JobId| job::logs(
-            asked, &workspace, id
-        )),
+        handler: handler!(|asked, workspace: WorkspaceId, id: JobId| {
+            job::logs(asked, &workspace, id)
+        }),
     },
     Row {
         name: "GetLogsTail",
@@ -101,9 +101,9 @@ pub(in crate::api) const ROWS: &[Row] = &[
         right: Right::Found("jobs", Read),
         query: &[],
         gives: &[(200, Json(of::<String>))],
-        handler: handler!(|asked, workspace: WorkspaceId, id: JobId| job::logs_tail(
-            asked, &workspace, id
-        )),
+        handler: handler!(|asked, workspace: WorkspaceId, id: JobId| {
+            job::logs_tail(asked, &workspace, id)
+        }),
     },
     Row {
         name: "GetUpdate",
@@ -113,9 +113,9 @@ pub(in crate::api) const ROWS: &[Row] = &[
         right: Right::Found("jobs", Read),
         query: UPDATE,
         gives: &[(200, Json(of::<Event>))],
-        handler: handler!(|asked, workspace: WorkspaceId, id: JobId| updates::once(
-            asked, &workspace, id
-        )),
+        handler: handler!(|asked, workspace: WorkspaceId, id: JobId| {
+            updates::once(asked, &workspace, id)
+        }),
     },
     Row {
         name: "StreamUpdates",
@@ -125,9 +125,9 @@ pub(in crate::api) const ROWS: &[Row] = &[
         right: Right::Found("jobs", Read),
         query: UPDATE,
         gives: &[(200, Events)],
-        handler: handler!(|asked, workspace: WorkspaceId, id: JobId| updates::stream(
-            asked, &workspace, id
-        )),
+        handler: handler!(|asked, workspace: WorkspaceId, id: JobId| {
+            updates::stream(asked, &workspace, id)
+        }),
     },
     Row {
         name: "GetAttempts",
@@ -137,9 +137,9 @@ pub(in crate::api) const ROWS: &[Row] = &[
         right: Right::Found("jobs", Read),
         query: &[],
         gives: &[(200, Json(of::<Vec<wire::Attempt<'_>>>))],
-        handler: handler!(|asked, workspace: WorkspaceId, id: JobId| attempts::list(
-            asked, &workspace, id
-        )),
+        handler: handler!(|asked, workspace: WorkspaceId, id: JobId| {
+            attempts::list(asked, &workspace, id)
+        }),
     },
     Row {
         name: "GetArgs",
@@ -149,9 +149,9 @@ pub(in crate::api) const ROWS: &[Row] = &[
         right: Right::Found("jobs", Read),
         query: &[],
         gives: &[(200, Json(of::<Value>))],
-        handler: handler!(|asked, workspace: WorkspaceId, id: JobId| job::arguments(
-            asked, &workspace, id
-        )),
+        handler: handler!(|asked, workspace: WorkspaceId, id: JobId| {
+            job::arguments(asked, &workspace, id)
+        }),
     },
     Row {
         name: "GetRootJob",
@@ -161,9 +161,9 @@ pub(in crate::api) const ROWS: &[Row] = &[
         right: Right::Found("jobs", Read),
         query: &[],
         gives: &[(200, Json(of::<String>))],
-        handler: handler!(|asked, workspace: WorkspaceId, id: JobId| job::root(
-            asked, &workspace, id
-        )),
+        handler: handler!(|asked, workspace: WorkspaceId, id: JobId| {
+            job::root(asked, &workspace, id)
+        }),
     },
     Row {
         name: "ListJobs",
@@ -173,11 +173,9 @@ pub(in crate::api) const ROWS: &[Row] = &[
         right: Right::All("jobs", Read),
         query: JOBS,
         gives: &[(200, Json(of::<Vec<wire::Job<'_>>>))],
-        handler: handler!(|asked, workspace: WorkspaceId| lists::list(
-            asked,
-            &workspace,
-            Which::All
-        )),
+        handler: handler!(|asked, workspace: WorkspaceId| {
+            lists::list(asked, &workspace, Which::All)
+        }),
     },
     Row {
         name: "ListQueue",
@@ -187,11 +185,9 @@ pub(in crate::api) const ROWS: &[Row] = &[
         right: Right::All("jobs", Read),
         query: JOBS,
         gives: &[(200, Json(of::<Vec<wire::Job<'_>>>))],
-        handler: handler!(|asked, workspace: WorkspaceId| lists::list(
-            asked,
-            &workspace,
-            Which::Queued
-        )),
+        handler: handler!(|asked, workspace: WorkspaceId| {
+            lists::list(asked, &workspace, Which::Queued)
+        }),
     },
     Row {
         name: "ListCompleted",
@@ -201,11 +197,9 @@ pub(in crate::api) const ROWS: &[Row] = &[
         right: Right::All("jobs", Read),
         query: JOBS,
         gives: &[(200, Json(of::<Vec<wire::Job<'_>>>))],
-        handler: handler!(|asked, workspace: WorkspaceId| lists::list(
-            asked,
-            &workspace,
-            Which::Completed
-        )),
+        handler: handler!(|asked, workspace: WorkspaceId| {
+            lists::list(asked, &workspace, Which::Completed)
+        }),
     },
     Row {
         name: "CountQueue",
@@ -215,11 +209,9 @@ pub(in crate::api) const ROWS: &[Row] = &[
         right: Right::All("jobs", Read),
         query: &[],
         gives: &[(200, Json(of::<wire::JobCount>))],
-        handler: handler!(|asked, workspace: WorkspaceId| lists::count(
-            asked,
-            &workspace,
-            Which::Queued
-        )),
+        handler: handler!(|asked, workspace: WorkspaceId| {
+            lists::count(asked, &workspace, Which::Queued)
+        }),
     },
     Row {
         name: "CountCompleted",
@@ -229,11 +221,9 @@ pub(in crate::api) const ROWS: &[Row] = &[
         right: Right::All("jobs", Read),
         query: &[],
         gives: &[(200, Json(of::<wire::JobCount>))],
-        handler: handler!(|asked, workspace: WorkspaceId| lists::count(
-            asked,
-            &workspace,
-            Which::Completed
-        )),
+        handler: handler!(|asked, workspace: WorkspaceId| {
+            lists::count(asked, &workspace, Which::Completed)
+        }),
     },
     Row {
         name: "QueuePosition",
@@ -243,9 +233,9 @@ pub(in crate::api) const ROWS: &[Row] = &[
         right: Right::All("jobs", Read),
         query: &[],
         gives: &[(200, Json(of::<wire::QueuePosition>))],
-        handler: handler!(|asked, workspace: WorkspaceId, at: i64| queue::position(
-            asked, &workspace, at
-        )),
+        handler: handler!(|asked, workspace: WorkspaceId, at: i64| {
+            queue::position(asked, &workspace, at)
+        }),
     },
     Row {
         name: "ScheduledFor",
@@ -255,9 +245,9 @@ pub(in crate::api) const ROWS: &[Row] = &[
         right: Right::Found("jobs", Read),
         query: &[],
         gives: &[(200, Json(of::<i64>))],
-        handler: handler!(|asked, workspace: WorkspaceId, id: JobId| queue::scheduled_for(
-            asked, &workspace, id
-        )),
+        handler: handler!(|asked, workspace: WorkspaceId, id: JobId| {
+            queue::scheduled_for(asked, &workspace, id)
+        }),
     },
     Row {
         name: "StartedAt",
@@ -267,9 +257,9 @@ pub(in crate::api) const ROWS: &[Row] = &[
         right: Right::All("jobs", Read),
         query: &[],
         gives: &[(200, Json(of::<Vec<Option<String>>>))],
-        handler: handler!(body = job_ids(), |asked, workspace: WorkspaceId| queue::started_at(
-            asked, &workspace, &body
-        )),
+        handler: handler!(body = job_ids(), |asked, workspace: WorkspaceId| {
+            queue::started_at(asked, &workspace, &body)
+        }),
     },
     Row {
         name: "CancelJob",
@@ -296,9 +286,9 @@ pub(in crate::api) const ROWS: &[Row] = &[
         right: Right::All("jobs", Write),
         query: &[],
         gives: &[(200, Json(of::<Vec<String>>))],
-        handler: handler!(body = job_ids(), |asked, workspace: WorkspaceId| cancel::selection(
-            asked, &workspace, &body
-        )),
+        handler: handler!(body = job_ids(), |asked, workspace: WorkspaceId| {
+            cancel::selection(asked, &workspace, &body)
+        }),
     },
     Row {
         name: "RestartJob",
@@ -309,9 +299,9 @@ pub(in crate::api) const ROWS: &[Row] = &[
         right: Right::Found("jobs", Run),
         query: &[],
         gives: &[(201, Text)],
-        handler: handler!(|asked, workspace: WorkspaceId, id: JobId| restart::one(
-            asked, &workspace, id
-        )),
+        handler: handler!(|asked, workspace: WorkspaceId, id: JobId| {
+            restart::one(asked, &workspace, id)
+        }),
     },
     Row {
         name: "RestartJobs",
@@ -345,9 +335,9 @@ pub(in crate::api) const ROWS: &[Row] = &[
         right: Right::Admin("jobs", Write),
         query: &[],
         gives: &[(200, Json(of::<wire::Job<'_>>))],
-        handler: handler!(|asked, workspace: WorkspaceId, id: JobId| job::erase(
-            asked, &workspace, id
-        )),
+        handler: handler!(|asked, workspace: WorkspaceId, id: JobId| {
+            job::erase(asked, &workspace, id)
+        }),
     },
     Row {
         name: "WorkerIsDraining",
@@ -357,8 +347,8 @@ pub(in crate::api) const ROWS: &[Row] = &[
         right: Right::Member,
         query: &[],
         gives: &[(200, Json(of::<bool>))],
-        handler: handler!(|asked, workspace: WorkspaceId, id: JobId| queue::is_draining(
-            asked, &workspace, id
-        )),
+        handler: handler!(|asked, workspace: WorkspaceId, id: JobId| {
+            queue::is_draining(asked, &workspace, id)
+        }),
     },
 ];

@@ -74,7 +74,7 @@ fn update(host: &Host, job: &Job, wanted: Wanted) -> Event {
     event
 }
 
-/// What is new since `log_offset`. Query: `log_offset`, `only_result`, `no_logs`.
+/// What is new of a job since `log_offset`. Query: `log_offset`, `only_result`, `no_logs`.
 pub(super) async fn once(
     asked: Asked<'_>,
     workspace: &WorkspaceId,
@@ -89,7 +89,7 @@ pub(super) async fn once(
     Ok(respond::json(200, &update(host, &job, wanted)))
 }
 
-/// The same as it happens, until the job is over or a minute has passed.
+/// What is new of a job as it happens, until the job is over or `UPDATE_STREAM` has passed.
 pub(super) async fn stream(
     asked: Asked<'_>,
     workspace: &WorkspaceId,

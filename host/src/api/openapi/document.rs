@@ -31,13 +31,11 @@ pub(in crate::api) fn document(rows: impl Iterator<Item = &'static Row>) -> Valu
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::api::DOCUMENT;
     use std::collections::HashSet;
 
-    /// The document in `docs/` is the one that is served. After a change that is meant, write it
-    /// anew with
-    /// `UPDATE_GOLDEN=1 cargo test`, and look at the difference.
+    /// The document in `docs/` is the document that is served. After a change that is meant, write
+    /// the file anew with `UPDATE_GOLDEN=1 cargo test`, and look at the difference.
     #[test]
     fn golden() {
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json");

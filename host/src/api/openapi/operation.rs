@@ -37,7 +37,7 @@ fn rights(right: Right) -> (String, String) {
     }
 }
 
-/// An operation at one of its addresses, of which `index` says which.
+/// An operation at the address with this index among the row's addresses.
 pub(super) fn operation(row: &Row, address: &str, index: usize, schemas: &mut Schemas) -> Value {
     let (word, sentence) = rights(row.right);
     let mut parameters = address_parameters(address, schemas);

@@ -68,11 +68,9 @@ pub(in crate::api) const ROWS: &[Row] = &[
         right: Right::Path("scripts", Read),
         query: &[],
         gives: &[(200, Json(of::<wire::Script>))],
-        handler: handler!(|asked, workspace: WorkspaceId, path: ScriptPath| versions::get(
-            asked,
-            &workspace,
-            &path.into()
-        )),
+        handler: handler!(|asked, workspace: WorkspaceId, path: ScriptPath| {
+            versions::get(asked, &workspace, path.into())
+        }),
     },
     Row {
         name: "GetScriptByHash",
@@ -82,11 +80,9 @@ pub(in crate::api) const ROWS: &[Row] = &[
         right: Right::Found("scripts", Read),
         query: &[],
         gives: &[(200, Json(of::<wire::Script>))],
-        handler: handler!(|asked, workspace: WorkspaceId, hash: VersionHash| versions::get(
-            asked,
-            &workspace,
-            &hash.into()
-        )),
+        handler: handler!(|asked, workspace: WorkspaceId, hash: VersionHash| {
+            versions::get(asked, &workspace, hash.into())
+        }),
     },
     Row {
         name: "ScriptExists",
@@ -96,9 +92,9 @@ pub(in crate::api) const ROWS: &[Row] = &[
         right: Right::Path("scripts", Read),
         query: &[],
         gives: &[(200, Json(of::<bool>))],
-        handler: handler!(|asked, workspace: WorkspaceId, path: ScriptPath| versions::exists(
-            asked, &workspace, &path
-        )),
+        handler: handler!(|asked, workspace: WorkspaceId, path: ScriptPath| {
+            versions::exists(asked, &workspace, &path)
+        }),
     },
     Row {
         name: "ScriptHistory",
@@ -108,9 +104,9 @@ pub(in crate::api) const ROWS: &[Row] = &[
         right: Right::Path("scripts", Read),
         query: &[],
         gives: &[(200, Json(of::<Vec<wire::HistoryEntry>>))],
-        handler: handler!(|asked, workspace: WorkspaceId, path: ScriptPath| versions::history(
-            asked, &workspace, &path
-        )),
+        handler: handler!(|asked, workspace: WorkspaceId, path: ScriptPath| {
+            versions::history(asked, &workspace, &path)
+        }),
     },
     Row {
         name: "LatestVersion",
@@ -120,9 +116,9 @@ pub(in crate::api) const ROWS: &[Row] = &[
         right: Right::Path("scripts", Read),
         query: &[],
         gives: &[(200, Json(of::<Option<wire::HistoryEntry>>))],
-        handler: handler!(|asked, workspace: WorkspaceId, path: ScriptPath| versions::latest(
-            asked, &workspace, &path
-        )),
+        handler: handler!(|asked, workspace: WorkspaceId, path: ScriptPath| {
+            versions::latest(asked, &workspace, &path)
+        }),
     },
     Row {
         name: "DeploymentStatus",
@@ -144,11 +140,9 @@ pub(in crate::api) const ROWS: &[Row] = &[
         right: Right::Path("scripts", Read),
         query: &[],
         gives: &[(200, Wasm)],
-        handler: handler!(|asked, workspace: WorkspaceId, path: ScriptPath| versions::download(
-            asked,
-            &workspace,
-            &path.into()
-        )),
+        handler: handler!(|asked, workspace: WorkspaceId, path: ScriptPath| {
+            versions::download(asked, &workspace, path.into())
+        }),
     },
     Row {
         name: "DownloadByHash",
@@ -158,11 +152,9 @@ pub(in crate::api) const ROWS: &[Row] = &[
         right: Right::Found("scripts", Read),
         query: &[],
         gives: &[(200, Wasm)],
-        handler: handler!(|asked, workspace: WorkspaceId, hash: HashOfWasm| versions::download(
-            asked,
-            &workspace,
-            &hash.0.into()
-        )),
+        handler: handler!(|asked, workspace: WorkspaceId, hash: HashOfWasm| {
+            versions::download(asked, &workspace, hash.0.into())
+        }),
     },
     Row {
         name: "ArchiveScript",
@@ -172,9 +164,9 @@ pub(in crate::api) const ROWS: &[Row] = &[
         right: Right::Path("scripts", Write),
         query: &[],
         gives: &[(200, Text)],
-        handler: handler!(|asked, workspace: WorkspaceId, path: ScriptPath| versions::archive(
-            asked, &workspace, &path
-        )),
+        handler: handler!(|asked, workspace: WorkspaceId, path: ScriptPath| {
+            versions::archive(asked, &workspace, &path)
+        }),
     },
     Row {
         name: "ArchiveByHash",
@@ -208,9 +200,9 @@ pub(in crate::api) const ROWS: &[Row] = &[
         right: Right::Admin("scripts", Write),
         query: &[],
         gives: &[(200, Json(of::<String>))],
-        handler: handler!(|asked, workspace: WorkspaceId, path: ScriptPath| versions::delete(
-            asked, &workspace, &path
-        )),
+        handler: handler!(|asked, workspace: WorkspaceId, path: ScriptPath| {
+            versions::delete(asked, &workspace, &path)
+        }),
     },
     Row {
         name: "EditScriptRetention",
@@ -236,8 +228,8 @@ pub(in crate::api) const ROWS: &[Row] = &[
         right: Right::Path("scripts", Read),
         query: &[],
         gives: &[(200, Json(of::<Vec<wire::Token>>))],
-        handler: handler!(|asked, workspace: WorkspaceId, path: ScriptPath| tokens::list(
-            asked, &workspace, &path
-        )),
+        handler: handler!(|asked, workspace: WorkspaceId, path: ScriptPath| {
+            tokens::list(asked, &workspace, &path)
+        }),
     },
 ];

@@ -155,14 +155,14 @@ pub(super) async fn paths(asked: Asked<'_>, workspace: &WorkspaceId) -> Result<R
     Ok(respond::json(200, &paths))
 }
 
-/// One version.
+/// One version of a script.
 pub(super) async fn get(
     asked: Asked<'_>,
     workspace: &WorkspaceId,
-    target: &Target,
+    target: Target,
 ) -> Result<Reply, Problem> {
     let Asked { host, caller, .. } = asked;
-    let version = find(host, caller, workspace, target).await?;
+    let version = find(host, caller, workspace, &target).await?;
     Ok(respond::json(200, &shown(workspace, &version, &retentions(host, workspace).await?)))
 }
 
@@ -210,7 +210,7 @@ pub(super) async fn latest(
     Ok(respond::json(200, &newest(host, workspace, path).await?.as_ref().map(entry)))
 }
 
-/// Whether a version is ready: it is, once it is there.
+/// Whether a version is ready to run: a version is, once it is deployed.
 pub(super) async fn deployment_status(
     asked: Asked<'_>,
     workspace: &WorkspaceId,
@@ -250,7 +250,7 @@ pub(super) async fn archive_by_hash(
     let path = &version.version.path;
     caller.require(workspace, &Need::one("scripts", Action::Write, path.as_str()))?;
     archive(asked, workspace, path).await?;
-    get(asked, workspace, &Target::Hash(hash)).await
+    get(asked, workspace, Target::Hash(hash)).await
 }
 
 /// Deletes a version for ever. The answer is what is left of it.
@@ -262,7 +262,7 @@ pub(super) async fn delete_version(
     let Asked { host, caller, .. } = asked;
     let version = find(host, caller, workspace, &Target::Hash(hash)).await?;
     erase(host, workspace, &version).await?;
-    get(asked, workspace, &Target::Hash(hash)).await
+    get(asked, workspace, Target::Hash(hash)).await
 }
 
 /// Deletes all versions of a path for ever. The answer is the path.
@@ -282,7 +282,7 @@ pub(super) async fn delete(
     Ok(respond::json(200, path))
 }
 
-/// Deletes a version, and its module when no other version needs it.
+/// Deletes a version, and the version's module when no other version needs the module.
 async fn erase(
     host: &Arc<Host>,
     workspace: &WorkspaceId,
@@ -310,10 +310,10 @@ impl FromStr for HashOfWasm {
 pub(super) async fn download(
     asked: Asked<'_>,
     workspace: &WorkspaceId,
-    target: &Target,
+    target: Target,
 ) -> Result<Reply, Problem> {
     let Asked { host, caller, .. } = asked;
-    let version = find(host, caller, workspace, target).await?;
+    let version = find(host, caller, workspace, &target).await?;
     if version.deleted {
         return Err(Problem::new(
             Code::Gone,

@@ -51,7 +51,7 @@ fn shown(
     }
 }
 
-/// The value as it was written.
+/// A resource's value as it was written.
 pub(super) async fn get_value(
     asked: Asked<'_>,
     workspace: &WorkspaceId,
@@ -63,7 +63,7 @@ pub(super) async fn get_value(
     Ok(respond::bytes(200, "application/json", text))
 }
 
-/// The value with everything that it refers to in its place.
+/// A resource's value, with the values of variables and resources in place of references to them.
 pub(super) async fn get_value_interpolated(
     asked: Asked<'_>,
     workspace: &WorkspaceId,
@@ -89,7 +89,7 @@ pub(super) async fn get_value_interpolated(
     }
 }
 
-/// The whole resource.
+/// A resource with its value.
 pub(super) async fn get(
     asked: Asked<'_>,
     workspace: &WorkspaceId,
@@ -101,7 +101,7 @@ pub(super) async fn get(
     Ok(respond::json(200, &shown(workspace, found, Some(raw(text)?))))
 }
 
-/// Whether there is one: `true` or `false`.
+/// Whether there is a resource at a path: `true` or `false`.
 pub(super) async fn exists(
     asked: Asked<'_>,
     workspace: &WorkspaceId,
@@ -139,7 +139,7 @@ pub(super) async fn list(asked: Asked<'_>, workspace: &WorkspaceId) -> Result<Re
     Ok(respond::json(200, &listed))
 }
 
-/// The types that resources have.
+/// The types of the workspace's resources.
 pub(super) async fn types(asked: Asked<'_>, workspace: &WorkspaceId) -> Result<Reply, Problem> {
     let host = asked.host;
     let names = names(host, workspace).await?.into_iter();
@@ -149,7 +149,7 @@ pub(super) async fn types(asked: Asked<'_>, workspace: &WorkspaceId) -> Result<R
     Ok(respond::json(200, &types))
 }
 
-/// The same, their names only.
+/// The names of the types of the workspace's resources.
 pub(super) async fn type_names(
     asked: Asked<'_>,
     workspace: &WorkspaceId,
@@ -162,7 +162,10 @@ async fn names(host: &Host, workspace: &WorkspaceId) -> Result<Vec<String>, Prob
     host.store.resource_types(workspace).await.map_err(unavailable)
 }
 
-/// The JSON text that a request brings, once it is sure that its writer may read what it refers to.
+/// The JSON text of a request's value.
+///
+/// # Errors
+/// 403 when the caller may not read what the value refers to, 413 when the value is too large.
 fn given(
     caller: &Caller,
     workspace: &WorkspaceId,
@@ -190,7 +193,7 @@ fn check_type(name: &str) -> Result<(), Problem> {
     }
 }
 
-/// Makes one. Query: `update_if_exists=true` replaces one that is there.
+/// Makes a resource. Query: `update_if_exists=true` replaces a resource at the same path.
 pub(super) async fn create(
     asked: Asked<'_>,
     workspace: &WorkspaceId,
@@ -220,7 +223,7 @@ pub(super) async fn create(
     Ok(respond::text(201, format!("resource {path} created")))
 }
 
-/// Changes one; a new path moves it.
+/// Changes a resource; a new path moves the resource.
 pub(super) async fn update(
     asked: Asked<'_>,
     workspace: &WorkspaceId,
@@ -232,7 +235,7 @@ pub(super) async fn update(
     Ok(respond::text(200, format!("resource {path} updated (npath: {:?})", new_path.as_str())))
 }
 
-/// Changes the value of one.
+/// Changes a resource's value.
 pub(super) async fn update_value(
     asked: Asked<'_>,
     workspace: &WorkspaceId,
@@ -284,7 +287,7 @@ async fn change(
     Ok(new_path)
 }
 
-/// Deletes one.
+/// Deletes a resource.
 pub(super) async fn delete(
     asked: Asked<'_>,
     workspace: &WorkspaceId,

@@ -20,9 +20,9 @@ pub(in crate::api) const ROWS: &[Row] = &[
         right: Right::Path("variables", Read),
         query: &[],
         gives: &[(200, Json(of::<String>))],
-        handler: handler!(|asked, workspace: WorkspaceId, path: ValuePath| variables::get_value(
-            asked, &workspace, &path
-        )),
+        handler: handler!(|asked, workspace: WorkspaceId, path: ValuePath| {
+            variables::get_value(asked, &workspace, &path)
+        }),
     },
     Row {
         name: "GetVariable",
@@ -32,9 +32,9 @@ pub(in crate::api) const ROWS: &[Row] = &[
         right: Right::Path("variables", Read),
         query: VARIABLE,
         gives: &[(200, Json(of::<wire::Variable>))],
-        handler: handler!(|asked, workspace: WorkspaceId, path: ValuePath| variables::get(
-            asked, &workspace, &path
-        )),
+        handler: handler!(|asked, workspace: WorkspaceId, path: ValuePath| {
+            variables::get(asked, &workspace, &path)
+        }),
     },
     Row {
         name: "VariableExists",
@@ -44,9 +44,9 @@ pub(in crate::api) const ROWS: &[Row] = &[
         right: Right::Path("variables", Read),
         query: &[],
         gives: &[(200, Json(of::<bool>))],
-        handler: handler!(|asked, workspace: WorkspaceId, path: ValuePath| variables::exists(
-            asked, &workspace, &path
-        )),
+        handler: handler!(|asked, workspace: WorkspaceId, path: ValuePath| {
+            variables::exists(asked, &workspace, &path)
+        }),
     },
     Row {
         name: "ListVariables",
@@ -93,9 +93,9 @@ pub(in crate::api) const ROWS: &[Row] = &[
         right: Right::Path("variables", Write),
         query: &[],
         gives: &[(200, Text)],
-        handler: handler!(|asked, workspace: WorkspaceId, path: ValuePath| variables::delete(
-            asked, &workspace, &path
-        )),
+        handler: handler!(|asked, workspace: WorkspaceId, path: ValuePath| {
+            variables::delete(asked, &workspace, &path)
+        }),
     },
     // Resources
     Row {
@@ -118,9 +118,9 @@ pub(in crate::api) const ROWS: &[Row] = &[
         right: Right::Path("resources", Read),
         query: &[],
         gives: &[(200, Json(of::<Value>))],
-        handler: handler!(|asked, workspace: WorkspaceId, path: ValuePath| resources::get_value(
-            asked, &workspace, &path
-        )),
+        handler: handler!(|asked, workspace: WorkspaceId, path: ValuePath| {
+            resources::get_value(asked, &workspace, &path)
+        }),
     },
     Row {
         name: "GetResource",
@@ -130,9 +130,9 @@ pub(in crate::api) const ROWS: &[Row] = &[
         right: Right::Path("resources", Read),
         query: &[],
         gives: &[(200, Json(of::<wire::Resource>))],
-        handler: handler!(|asked, workspace: WorkspaceId, path: ValuePath| resources::get(
-            asked, &workspace, &path
-        )),
+        handler: handler!(|asked, workspace: WorkspaceId, path: ValuePath| {
+            resources::get(asked, &workspace, &path)
+        }),
     },
     Row {
         name: "ResourceExists",
@@ -142,9 +142,9 @@ pub(in crate::api) const ROWS: &[Row] = &[
         right: Right::Path("resources", Read),
         query: &[],
         gives: &[(200, Json(of::<bool>))],
-        handler: handler!(|asked, workspace: WorkspaceId, path: ValuePath| resources::exists(
-            asked, &workspace, &path
-        )),
+        handler: handler!(|asked, workspace: WorkspaceId, path: ValuePath| {
+            resources::exists(asked, &workspace, &path)
+        }),
     },
     Row {
         name: "ListResources",
@@ -226,8 +226,8 @@ pub(in crate::api) const ROWS: &[Row] = &[
         right: Right::Path("resources", Write),
         query: &[],
         gives: &[(200, Text)],
-        handler: handler!(|asked, workspace: WorkspaceId, path: ValuePath| resources::delete(
-            asked, &workspace, &path
-        )),
+        handler: handler!(|asked, workspace: WorkspaceId, path: ValuePath| {
+            resources::delete(asked, &workspace, &path)
+        }),
     },
 ];

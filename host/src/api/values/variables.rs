@@ -33,7 +33,7 @@ fn shown(workspace: &WorkspaceId, variable: Variable, value: Option<String>) -> 
     }
 }
 
-/// The text as a JSON string.
+/// A variable's text as a JSON string.
 pub(super) async fn get_value(
     asked: Asked<'_>,
     workspace: &WorkspaceId,
@@ -45,9 +45,8 @@ pub(super) async fn get_value(
     Ok(respond::json(200, &text))
 }
 
-/// The whole variable. Query: `decrypt_secret` (true unless it is `false`), and for a secret that
-/// is then not decrypted
-/// `include_encrypted`, which shows it sealed, in base64.
+/// A variable. Query: `decrypt_secret=false` leaves the text of a secret out;
+/// `include_encrypted=true` then shows the sealed text in base64.
 pub(super) async fn get(
     asked: Asked<'_>,
     workspace: &WorkspaceId,
@@ -67,7 +66,7 @@ pub(super) async fn get(
     Ok(respond::json(200, &shown(workspace, variable, value)))
 }
 
-/// Whether there is one: `true` or `false`.
+/// Whether there is a variable at a path: `true` or `false`.
 pub(super) async fn exists(
     asked: Asked<'_>,
     workspace: &WorkspaceId,
@@ -104,8 +103,11 @@ pub(super) async fn list(asked: Asked<'_>, workspace: &WorkspaceId) -> Result<Re
     Ok(respond::json(200, &listed))
 }
 
-/// The text that a request brings, out of its seal when it says `already_encrypted=true`: as
-/// `include_encrypted` shows it.
+/// The text of a request's value, opened when the query has `already_encrypted=true`: the value is
+/// then sealed as `include_encrypted` shows it.
+///
+/// # Errors
+/// 400 when the value cannot be opened, 413 when the text is too large.
 fn given(
     host: &Host,
     workspace: &WorkspaceId,
@@ -136,7 +138,7 @@ fn given(
     }
 }
 
-/// Makes one.
+/// Makes a variable.
 pub(super) async fn create(
     asked: Asked<'_>,
     workspace: &WorkspaceId,
@@ -160,7 +162,7 @@ pub(super) async fn create(
     Ok(respond::text(201, format!("variable {path} created")))
 }
 
-/// Changes one; a new path moves it.
+/// Changes a variable; a new path moves the variable.
 pub(super) async fn update(
     asked: Asked<'_>,
     workspace: &WorkspaceId,
@@ -200,7 +202,7 @@ pub(super) async fn update(
     ))
 }
 
-/// Deletes one.
+/// Deletes a variable.
 pub(super) async fn delete(
     asked: Asked<'_>,
     workspace: &WorkspaceId,

@@ -67,7 +67,7 @@ pub(super) async fn list(asked: Asked<'_>, workspace: &WorkspaceId) -> Result<Re
     Ok(respond::json(200, &shown))
 }
 
-/// One member.
+/// One member of the workspace.
 pub(super) async fn get(
     asked: Asked<'_>,
     workspace: &WorkspaceId,
@@ -89,7 +89,7 @@ pub(super) async fn email(
     Ok(respond::text(200, user.email))
 }
 
-/// Makes a user a member; one that does not exist yet is made.
+/// Makes a user a member. A user that does not exist yet is made.
 pub(super) async fn add(
     asked: Asked<'_>,
     workspace: &WorkspaceId,
@@ -111,7 +111,7 @@ pub(super) async fn add(
     Ok(respond::text(201, format!("user {} was added to {workspace}", user.name)))
 }
 
-/// Changes a member's role; it counts from the answer on.
+/// Changes a member's role; the new role counts from the answer on.
 pub(super) async fn update(
     asked: Asked<'_>,
     workspace: &WorkspaceId,
@@ -134,7 +134,7 @@ async fn put(host: &Host, workspace: &WorkspaceId, name: &str, role: Role) -> Re
     Ok(())
 }
 
-/// Ends a membership; it counts from the answer on.
+/// Ends a membership; the end counts from the answer on.
 pub(super) async fn remove(
     asked: Asked<'_>,
     workspace: &WorkspaceId,

@@ -40,9 +40,9 @@ pub(in crate::api) const ROWS: &[Row] = &[
         right: Right::Super("workspaces", Write),
         query: &[],
         gives: &[(201, Text)],
-        handler: handler!(body = json::<wire::NewWorkspace>(), |asked| registry::create(
-            asked, &body
-        )),
+        handler: handler!(body = json::<wire::NewWorkspace>(), |asked| {
+            registry::create(asked, &body)
+        }),
     },
     Row {
         name: "WorkspaceExists",
@@ -52,9 +52,9 @@ pub(in crate::api) const ROWS: &[Row] = &[
         right: Right::All("workspaces", Read),
         query: &[],
         gives: &[(200, Json(of::<bool>))],
-        handler: handler!(body = json::<wire::WorkspaceName>(), |asked| registry::exists(
-            asked, &body
-        )),
+        handler: handler!(body = json::<wire::WorkspaceName>(), |asked| {
+            registry::exists(asked, &body)
+        }),
     },
     Row {
         name: "UsernameExists",
@@ -157,9 +157,9 @@ pub(in crate::api) const ROWS: &[Row] = &[
         right: Right::Admin("workspaces", Write),
         query: &[],
         gives: &[(200, Text)],
-        handler: handler!(|asked, workspace: WorkspaceId, delivery: i64| webhook::redeliver(
-            asked, &workspace, delivery
-        )),
+        handler: handler!(|asked, workspace: WorkspaceId, delivery: i64| {
+            webhook::redeliver(asked, &workspace, delivery)
+        }),
     },
     // How a workspace's jobs are run and kept
     Row {
@@ -216,9 +216,9 @@ pub(in crate::api) const ROWS: &[Row] = &[
         right: Right::All("users", Read),
         query: &[],
         gives: &[(200, Json(of::<wire::Member>))],
-        handler: handler!(|asked, workspace: WorkspaceId, username: String| members::get(
-            asked, &workspace, &username
-        )),
+        handler: handler!(|asked, workspace: WorkspaceId, username: String| {
+            members::get(asked, &workspace, &username)
+        }),
     },
     Row {
         name: "MemberEmail",
@@ -228,9 +228,9 @@ pub(in crate::api) const ROWS: &[Row] = &[
         right: Right::All("users", Read),
         query: &[],
         gives: &[(200, Text)],
-        handler: handler!(|asked, workspace: WorkspaceId, username: String| members::email(
-            asked, &workspace, &username
-        )),
+        handler: handler!(|asked, workspace: WorkspaceId, username: String| {
+            members::email(asked, &workspace, &username)
+        }),
     },
     Row {
         name: "UpdateMember",
@@ -255,8 +255,8 @@ pub(in crate::api) const ROWS: &[Row] = &[
         right: Right::Admin("users", Write),
         query: &[],
         gives: &[(200, Text)],
-        handler: handler!(|asked, workspace: WorkspaceId, username: String| members::remove(
-            asked, &workspace, &username
-        )),
+        handler: handler!(|asked, workspace: WorkspaceId, username: String| {
+            members::remove(asked, &workspace, &username)
+        }),
     },
 ];

@@ -10,8 +10,9 @@ use wasmill_core::scope::{Action, Need};
 use wasmill_core::{Problem, WorkspaceId, wire};
 use wasmill_store::{Role, WorkspaceSettings};
 
-/// The workspace's settings: for its administrators with the webhook, and with its signing secret
-/// for a token that may change it. Who has the secret can tell the receiver anything.
+/// The workspace's settings. Administrators of the workspace see the webhook; a token that may
+/// change the webhook sees its signing secret as well. Who has the secret can tell the receiver
+/// anything.
 pub(super) async fn get(asked: Asked<'_>, workspace: &WorkspaceId) -> Result<Reply, Problem> {
     let Asked { host, caller, .. } = asked;
     let workspaces = host.store.list_workspaces().await.map_err(unavailable)?;

@@ -13,8 +13,8 @@ use wasmill_core::outbox::{Notice, Secret, SigningKeys};
 use wasmill_core::{Problem, WorkspaceId, wire};
 use wasmill_store::{Attempt, DeliveryRecord, DeliveryState, EventId, Micros, Next, Webhook};
 
-/// Sets the URL; none clears it. The signing secret is made with the first one and stays when the
-/// URL changes.
+/// Sets the URL; a request without a URL clears the webhook. The signing secret is made with the
+/// first URL and stays when the URL changes.
 pub(super) async fn edit(
     asked: Asked<'_>,
     workspace: &WorkspaceId,

@@ -22,12 +22,12 @@ pub(super) struct Batch<'a> {
     caller: &'a Caller,
     gathered: Vec<(JobId, Result<NewJob, Problem>)>,
     bytes: usize,
-    /// What became of them: the id of the new one, or why there is none.
+    /// What became of the jobs: the id of the new job, or why there is no new job.
     pub(super) settled: Vec<(JobId, Result<JobId, Problem>)>,
 }
 
 impl<'a> Batch<'a> {
-    /// An empty one.
+    /// An empty batch.
     pub(super) fn new(host: &'a Host, caller: &'a Caller, workspace: &'a WorkspaceId) -> Self {
         Self { host, workspace, caller, gathered: Vec::new(), bytes: 0, settled: Vec::new() }
     }
