@@ -388,6 +388,77 @@ pub const TRAP_DETAIL_BYTES: usize = 500;
 /// Bytes of the message of the compiler that a refusal shows.
 pub const COMPILER_MESSAGE_BYTES: usize = 600;
 
+/// Entries of one page of a list (`per_page`), unless the request says otherwise.
+pub const PAGE_ENTRIES_DEFAULT: u32 = 1_000;
+
+/// Entries of one page of a list at most. A larger `per_page` means this many.
+pub const PAGE_ENTRIES: u32 = 10_000;
+
+/// Variables or resources of one page at most. Each is opened for its page.
+pub const VALUES_PAGE_ENTRIES: u32 = 1_000;
+
+/// Events of one page of the delivery log at most. Each brings its attempts along.
+pub const DELIVERIES_PAGE_ENTRIES: u32 = 1_000;
+
+/// Scripts that are read from the store at once where all scripts of a workspace are needed.
+pub const SCRIPTS_PAGE_ENTRIES: u32 = 1_000;
+
+/// Versions of one script in its history.
+pub const HISTORY_VERSIONS: u32 = 1_000;
+
+/// Bytes of a script's description in JSON, beside the module in it.
+pub const SCRIPT_DESCRIPTION_BYTES: u64 = 64 << 10;
+
+/// Bytes of a user's address of mail: the most that SMTP can deliver to.
+pub const EMAIL_BYTES: usize = 254;
+
+/// Jobs that one request may cancel; 413 above it.
+pub const CANCELLED_JOBS: usize = 10_000;
+
+/// Jobs that one request restarts (`limit`), unless the request says otherwise.
+pub const RESTARTED_JOBS_DEFAULT: u32 = 1_000;
+
+/// Jobs that one request restarts at most. A larger `limit` means this many; a longer list of ids
+/// is refused with 413.
+pub const RESTARTED_JOBS: u32 = 10_000;
+
+/// Jobs whose starts one request may ask for; 413 above it. Each is one look-up.
+pub const STARTED_AT_JOBS: usize = 100;
+
+/// Characters of a log's tail.
+pub const LOG_TAIL_CHARS: usize = 20_000;
+
+/// How long one stream of a job's updates lasts at most. Its reader then asks again.
+pub const UPDATE_STREAM: Duration = Duration::from_secs(60);
+
+/// How often a stream of updates looks whether a waiting job runs by now. A job's end is told to
+/// the stream at once.
+pub const UPDATE_POLL: Duration = Duration::from_secs(1);
+
+/// Bytes of an `Idempotency-Key` at most.
+pub const IDEMPOTENCY_KEY_CHARS: usize = 255;
+
+/// How long an idempotency key is remembered: a day.
+pub const IDEMPOTENCY_KEPT: Duration = Duration::from_secs(86_400);
+
+/// How often a queued job is started at most. A run that ends in an error is an answer and is not
+/// repeated; this counts runs whose process went away.
+pub const JOB_STARTS: u32 = 5;
+
+/// Seconds after which a caller may try again who was refused because too much waits.
+pub const QUEUE_RETRY_AFTER: u32 = 5;
+
+/// Bytes of a request's body that nobody wants and that is read all the same, so that its sender
+/// gets the answer.
+pub const DRAINED_BODY_BYTES: usize = 256 << 20;
+
+/// The longest time for which such a body is read.
+pub const DRAINED_BODY_TIME: Duration = Duration::from_secs(10);
+
+/// After so long without a message a stream of events sends a `ping`, so that nobody in between
+/// takes the stream for dead.
+pub const STREAM_PING: Duration = Duration::from_secs(5);
+
 #[cfg(test)]
 mod tests {
     use super::*;

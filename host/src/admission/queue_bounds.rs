@@ -3,12 +3,10 @@
 use crate::clock;
 use crate::store_errors::unavailable;
 use std::sync::Arc;
+use wasmill_core::limits::QUEUE_RETRY_AFTER;
 use wasmill_core::problem::Code;
 use wasmill_core::{Problem, WorkspaceId};
 use wasmill_store::Store;
-
-/// Seconds after which a refused caller may try again.
-const RETRY_AFTER: u32 = 5;
 
 /// How much may wait.
 pub(crate) struct QueueBounds {
@@ -76,5 +74,5 @@ impl QueueBounds {
 }
 
 fn refused(detail: String) -> Problem {
-    Problem::new(Code::TooMany, detail).retry_after(RETRY_AFTER)
+    Problem::new(Code::TooMany, detail).retry_after(QUEUE_RETRY_AFTER)
 }

@@ -5,7 +5,7 @@ use super::answers::labelled;
 use super::in_turn::Turn;
 use crate::admission::Permit;
 use crate::host::Host;
-use crate::http::events::{Event, PING, piece};
+use crate::http::events::{Event, piece};
 use crate::http::respond::{self, Reply};
 use crate::run::{Execution, Finished, Invocation, Wait, attended};
 use bytes::Bytes;
@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 use std::pin::pin;
 use std::sync::Arc;
 use tokio::sync::mpsc;
+use wasmill_core::limits::STREAM_PING;
 use wasmill_core::{Outcome, Problem};
 use wasmill_sandbox::{LogBuffer, Prepared};
 use wasmill_store::RunEnd;
@@ -120,7 +121,7 @@ async fn follow(
                 }
                 _ => Event::of("ping"),
             },
-            () = tokio::time::sleep(PING) => Event::of("ping"),
+            () = tokio::time::sleep(STREAM_PING) => Event::of("ping"),
         };
         if sender.send(piece(&event)).await.is_err() {
             return;

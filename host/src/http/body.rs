@@ -11,11 +11,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::timeout;
 use wasmill_core::Problem;
+use wasmill_core::limits::{DRAINED_BODY_BYTES, DRAINED_BODY_TIME};
 use wasmill_core::problem::Code;
-
-/// How much of a body that nobody wants is still read.
-const DRAINED_BYTES: usize = 256 << 20;
-const DRAIN_TIME: Duration = Duration::from_secs(10);
 
 /// The body of a request, which may be dropped unread.
 ///
@@ -70,7 +67,7 @@ impl Body for Incoming {
 impl Drop for Incoming {
     fn drop(&mut self) {
         if let Some(body) = self.body.take().filter(|body| self.drained && !body.is_end_stream()) {
-            tokio::spawn(timeout(DRAIN_TIME, drain(body)));
+            tokio::spawn(timeout(DRAINED_BODY_TIME, drain(body)));
         }
     }
 }
@@ -79,7 +76,7 @@ async fn drain(mut body: hyper::body::Incoming) {
     let mut read = 0;
     while let Some(Ok(frame)) = body.frame().await {
         read += frame.data_ref().map_or(0, Bytes::len);
-        if read > DRAINED_BYTES {
+        if read > DRAINED_BODY_BYTES {
             break;
         }
     }

@@ -5,11 +5,6 @@ use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use std::time::Duration;
-
-/// After so long without a message a `ping` is sent, so that nobody in between takes the stream for
-/// dead.
-pub(crate) const PING: Duration = Duration::from_secs(5);
 
 /// One message. Keys without a value are left out.
 #[derive(Debug, Default, Serialize, JsonSchema)]

@@ -6,14 +6,11 @@ use crate::resolve::Deployment;
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
+use wasmill_core::limits::JOB_STARTS;
 use wasmill_core::options::RunOptions;
 use wasmill_core::queue::RetryPolicy;
 use wasmill_core::{JobId, WorkspaceId};
 use wasmill_store::{DEFAULT_TAG, Micros, NewJob};
-
-/// How often a queued job is started at most. A run that ends in an error is an answer and is not
-/// repeated; this counts runs whose process went away.
-const MAX_ATTEMPTS: u32 = 5;
 
 /// Priority of a job that somebody waits for: its caller, or the job that it is part of.
 pub(crate) const WAITED_PRIORITY: i16 = 2;
@@ -63,7 +60,7 @@ impl QueueOptions {
             tag: options.tag.unwrap_or_else(|| DEFAULT_TAG.into()),
             priority: if part { WAITED_PRIORITY } else { 0 },
             retry: options.retry.or(version.settings.retry).filter(|retry| retry.retries() > 0),
-            max_attempts: MAX_ATTEMPTS,
+            max_attempts: JOB_STARTS,
         }
     }
 

@@ -3,7 +3,7 @@
 use super::route::{self, Route};
 use crate::admission::once;
 use crate::api;
-use crate::api::operations::Right;
+use crate::api::row::Right;
 use crate::calls::mode::Mode;
 use crate::calls::{self, in_turn, queued, stream, sync};
 use crate::clock::Arrival;

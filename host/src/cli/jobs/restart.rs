@@ -1,8 +1,8 @@
 //! `wasmill jobs restart`: finished jobs run again.
 
 use super::super::client::Client;
-use super::result::CliResult;
 use super::table;
+use crate::cli::result::CliResult;
 use std::process::ExitCode;
 use wasmill_core::wire::{Restarted, RestartedJob, SkippedJob};
 
