@@ -134,7 +134,7 @@ impl Host {
         &self,
         deployment: &crate::resolve::Deployment,
     ) -> Result<Arc<wasmill_sandbox::Prepared>, Problem> {
-        let digest = deployment.module;
+        let wasmill_core::Runnable::Module { module: digest, kind } = deployment.runnable;
         if let Some(ready) = self.sandbox.prepared(&digest) {
             return Ok(ready);
         }
@@ -150,7 +150,7 @@ impl Host {
                 }
             }
         };
-        Box::pin(self.sandbox.prepare(digest, deployment.kind, fetch)).await.map_err(|error| {
+        Box::pin(self.sandbox.prepare(digest, kind, fetch)).await.map_err(|error| {
             tracing::error!(path = %deployment.path, hash = %deployment.hash, %error, "script cannot be made ready");
             match away.load(Ordering::Relaxed) {
                 true => {

@@ -10,8 +10,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use wasmill_core::{
-    Digest, Kind, Manifest, Problem, RunLimits, ScriptPath, ScriptSettings, VersionHash,
-    WorkspaceId,
+    Manifest, Problem, RunLimits, Runnable, ScriptPath, ScriptSettings, VersionHash, WorkspaceId,
 };
 use wasmill_store::{Store, StoreError, Version};
 
@@ -50,10 +49,8 @@ pub(crate) struct Deployment {
     pub(crate) hash_header: HeaderValue,
     /// Where it is deployed; rights go by it, also when it was called by hash.
     pub(crate) path: ScriptPath,
-    /// Names the module.
-    pub(crate) module: Digest,
-    /// How it is called.
-    pub(crate) kind: Kind,
+    /// What it runs.
+    pub(crate) runnable: Runnable,
     /// The host's limits narrowed by the script's.
     pub(crate) limits: RunLimits,
     /// What else its author decided.
@@ -143,8 +140,7 @@ impl Resolver {
             hash_header: HeaderValue::from_str(&hash_text).map_err(|_| Problem::internal())?,
             hash_text: hash_text.into(),
             path: version.path.clone(),
-            module: version.module,
-            kind: version.kind,
+            runnable: version.runnable.clone(),
             limits: self.limits.narrowed_by(&version.limits),
             settings,
         }))
@@ -235,6 +231,7 @@ pub(crate) fn unavailable(error: StoreError) -> Problem {
 mod tests {
     use super::*;
     use wasmill_core::limits::DeclaredLimits;
+    use wasmill_core::{Digest, Kind};
     use wasmill_store::memory::MemoryStore;
     use wasmill_store::{Accounts as _, NewVersion, Scripts as _};
 
@@ -243,9 +240,8 @@ mod tests {
             hash: Digest::of(module),
             manifest: "{}".into(),
             path: path.parse().unwrap(),
-            module: Digest::of(module),
+            runnable: Runnable::Module { module: Digest::of(module), kind: Kind::Typed },
             module_bytes: module.len() as u64,
-            kind: Kind::Typed,
             limits: DeclaredLimits { timeout_s: Some(1), memory_mib: None },
             schema: None,
             summary: String::new(),

@@ -15,7 +15,9 @@ use wasmill_core::limits::DeclaredLimits;
 use wasmill_core::problem::Code;
 use wasmill_core::scope::{Action, Need};
 use wasmill_core::wire;
-use wasmill_core::{Manifest, Problem, ScriptPath, ScriptSettings, VersionHash, WorkspaceId};
+use wasmill_core::{
+    Manifest, Problem, Runnable, ScriptPath, ScriptSettings, VersionHash, WorkspaceId,
+};
 use wasmill_sandbox::{Refusal, RefusalCode};
 use wasmill_store::NewVersion;
 
@@ -126,8 +128,8 @@ async fn deploy(
     let Upload { path, wasm, limits, settings, summary } = upload;
     let module_bytes = wasm.len() as u64;
     let admitted = host.sandbox.admit(wasm.clone()).await.map_err(refused)?;
-    let manifest =
-        Manifest::new(path.clone(), admitted.digest, admitted.kind, limits).with_settings(settings);
+    let runnable = Runnable::Module { module: admitted.digest, kind: admitted.kind };
+    let manifest = Manifest::new(path.clone(), runnable.clone(), limits).with_settings(settings);
     let (manifest, hash) = manifest.canonical().map_err(|error| {
         tracing::error!(%error, "a manifest could not be written");
         Problem::internal()
@@ -139,9 +141,8 @@ async fn deploy(
         hash,
         manifest,
         path: path.clone(),
-        module: admitted.digest,
+        runnable,
         module_bytes,
-        kind: admitted.kind,
         limits,
         schema: schema.clone(),
         summary,

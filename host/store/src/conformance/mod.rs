@@ -23,7 +23,7 @@ use serde_json::value::RawValue;
 use std::time::Duration;
 use tempfile::TempDir;
 use wasmill_core::limits::DeclaredLimits;
-use wasmill_core::{Digest, JobId, Kind, Manifest, ScriptPath, VersionHash, WorkspaceId};
+use wasmill_core::{Digest, JobId, Kind, Manifest, Runnable, ScriptPath, VersionHash, WorkspaceId};
 
 /// Runs each function of the suite against each back end that is named for its module.
 macro_rules! conformance {
@@ -99,18 +99,23 @@ pub(crate) fn path(text: &str) -> ScriptPath {
     text.parse().unwrap()
 }
 
+/// The digest of the module that [`version`] is made of.
+pub(crate) fn module_of(module: &str) -> Digest {
+    Digest::of(module.as_bytes())
+}
+
 pub(crate) fn version(at: &str, module: &str) -> NewVersion {
-    let (path, module_digest) = (path(at), Digest::of(module.as_bytes()));
+    let path = path(at);
+    let runnable = Runnable::Module { module: module_of(module), kind: Kind::Typed };
     let limits = DeclaredLimits { timeout_s: Some(5), memory_mib: None };
     let (manifest, hash) =
-        Manifest::new(path.clone(), module_digest, Kind::Typed, limits).canonical().unwrap();
+        Manifest::new(path.clone(), runnable.clone(), limits).canonical().unwrap();
     NewVersion {
         hash,
         manifest,
         path,
-        module: module_digest,
+        runnable,
         module_bytes: module.len() as u64,
-        kind: Kind::Typed,
         limits,
         schema: Some(r#"{"type":"object"}"#.into()),
         summary: "greets".into(),

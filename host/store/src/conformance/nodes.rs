@@ -115,7 +115,7 @@ pub(super) async fn settings(store: &dyn Store) {
 
 pub(super) async fn collecting(store: &dyn Store) {
     let (one, x, _) = furnish(store).await;
-    let (used, unused) = (version("f/a/x", "x").module, Digest::of(b"nobody's"));
+    let (used, unused) = (module_of("x"), Digest::of(b"nobody's"));
     assert!(!store.collect_module(&used, 10, 20).await.unwrap());
     store.reserve_module(&unused, 10, 20).await.unwrap();
     assert!(!store.collect_module(&unused, 20, 30).await.unwrap());

@@ -10,7 +10,7 @@ use crate::{
 use bytes::Bytes;
 use std::cmp::Reverse;
 use wasmill_core::queue::state::{Event, leads};
-use wasmill_core::{JobId, WorkspaceId};
+use wasmill_core::{JobId, Runnable, WorkspaceId};
 
 impl Entry {
     /// Moves the job into another state, which must be a transition that there is.
@@ -111,7 +111,8 @@ impl State {
             }
         };
         job.max_attempts = job.max_attempts.max(1);
-        let (path, kind) = (version.path.clone(), version.kind);
+        let Runnable::Module { kind, .. } = version.runnable;
+        let path = version.path.clone();
         self.keys.insert(job.id, key);
         let due = match &state {
             JobState::Finished(end) => due(&job, end),

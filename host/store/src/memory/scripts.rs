@@ -5,7 +5,7 @@ use crate::{Deployed, Micros, NewVersion, Result, Scripts, StoreError, Version};
 use async_trait::async_trait;
 use std::time::Duration;
 use wasmill_core::outbox::Change;
-use wasmill_core::{Digest, ScriptPath, VersionHash, WorkspaceId};
+use wasmill_core::{Digest, Runnable, ScriptPath, VersionHash, WorkspaceId};
 
 #[async_trait]
 impl Scripts for MemoryStore {
@@ -194,7 +194,10 @@ impl Scripts for MemoryStore {
 
 impl State {
     fn in_use(&self, module: &Digest) -> bool {
-        let mut users = self.versions.iter().filter(|(_, version)| version.module == *module);
+        let needs = |runnable: &Runnable| match runnable {
+            Runnable::Module { module: needed, .. } => needed == module,
+        };
+        let mut users = self.versions.iter().filter(|(_, version)| needs(&version.runnable));
         users.any(|(key, _)| !self.deleted.contains(key))
     }
 

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use std::time::Duration;
 use tokio_postgres::Row;
 use wasmill_core::outbox::Change;
-use wasmill_core::{Digest, ScriptPath, VersionHash, WorkspaceId};
+use wasmill_core::{Digest, Runnable, ScriptPath, VersionHash, WorkspaceId};
 
 /// The columns of a version that [`version`] reads. Its parent is the one before it in the order of
 /// deployment.
@@ -296,6 +296,7 @@ async fn write(
 ) -> Outcome<bool> {
     let limits =
         serde_json::to_string(&new.limits).map_err(|error| corrupt("version.limits", error))?;
+    let Runnable::Module { module, kind } = &new.runnable;
     let sql = "INSERT INTO version (workspace, hash, script, deployed, manifest, module, module_bytes, kind, limits, \
         schema, summary, created_by, created) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
         ON CONFLICT (workspace, hash) DO UPDATE SET deleted = false, manifest = excluded.manifest, module = excluded.module, \
@@ -308,9 +309,9 @@ async fn write(
         &script,
         &deployed,
         &new.manifest,
-        &new.module.0.as_slice(),
+        &module.0.as_slice(),
         &i64::try_from(new.module_bytes).unwrap_or(i64::MAX),
-        &new.kind.as_str(),
+        &kind.as_str(),
         &limits,
         &new.schema,
         &new.summary.as_bytes(),
@@ -345,9 +346,8 @@ fn version(row: &Row) -> Outcome<Version> {
         hash: Digest(digest(row, 0)?),
         manifest: get(row, 1)?,
         path: parsed(row, 2)?,
-        module: Digest(digest(row, 3)?),
+        runnable: Runnable::Module { module: Digest(digest(row, 3)?), kind: parsed(row, 5)? },
         module_bytes: u64::try_from(get::<i64>(row, 4)?).unwrap_or(0),
-        kind: parsed(row, 5)?,
         limits: serde_json::from_str(get(row, 6)?)
             .map_err(|error| corrupt("version.limits", error))?,
         schema: get(row, 7)?,

@@ -3,7 +3,7 @@
 use super::fault::Fault;
 use super::held::held;
 use super::tally::Tally;
-use super::tx::{Place, Runnable, Tx};
+use super::tx::{Place, Tx, VersionRow};
 use super::{attempts, erase, rows, signed};
 use crate::{Claim, Completion, Micros, NewJob, Retry, StoreError, WorkerId, ends};
 use rusqlite::params;
@@ -13,11 +13,11 @@ type Outcome<T> = std::result::Result<T, Fault>;
 pub(super) fn enqueue(tx: &mut Tx<'_>, jobs: &[NewJob]) -> Outcome<()> {
     for job in jobs {
         let workspace = tx.workspace(&job.workspace)?;
-        let runnable = tx.runnable(workspace, &job.version)?;
-        if runnable.deleted {
+        let version = tx.version(workspace, &job.version)?;
+        if version.deleted {
             return Err(StoreError::NotFound(format!("version {}", job.version)).into());
         }
-        insert(tx, workspace, runnable, job)?;
+        insert(tx, workspace, version, job)?;
         tx.tallies.push((workspace, Tally::ENQUEUED));
     }
     Ok(())
@@ -30,8 +30,8 @@ pub(super) fn adopt(
     started: Micros,
 ) -> Outcome<Claim> {
     let workspace = tx.workspace(&job.workspace)?;
-    let runnable = tx.runnable(workspace, &job.version)?;
-    let key = insert(tx, workspace, runnable, job)?;
+    let version = tx.version(workspace, &job.version)?;
+    let key = insert(tx, workspace, version, job)?;
     let sql = "UPDATE queue SET worker = ?2, started = ?3, attempt = 1 WHERE id = ?1";
     tx.conn.prepare_cached(sql)?.execute((key, worker, started))?;
     tx.tallies.push((workspace, Tally::ADOPTED));
@@ -39,7 +39,7 @@ pub(super) fn adopt(
 }
 
 /// Writes a job that waits, and returns its key.
-fn insert(tx: &mut Tx<'_>, workspace: i64, runnable: Runnable, job: &NewJob) -> Outcome<i64> {
+fn insert(tx: &mut Tx<'_>, workspace: i64, version: VersionRow, job: &NewJob) -> Outcome<i64> {
     let caller = tx.caller(&job.created_by, job.token)?;
     let tag = tx.word(&job.tag)?;
     let label = job.label.as_ref().map(|label| tx.word(label)).transpose()?;
@@ -51,8 +51,8 @@ fn insert(tx: &mut Tx<'_>, workspace: i64, runnable: Runnable, job: &NewJob) -> 
         key,
         tail,
         workspace,
-        runnable.script,
-        runnable.version,
+        version.script,
+        version.id,
         caller,
         rows::trigger_number(job.trigger),
         job.created,

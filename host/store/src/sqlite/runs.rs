@@ -2,7 +2,7 @@
 
 use super::fault::Fault;
 use super::tally::Tally;
-use super::tx::{Place, Runnable, Tx};
+use super::tx::{Place, Tx, VersionRow};
 use super::{erase, rows, signed};
 use crate::{NewJob, RunEnd, RunRecord};
 use rusqlite::{CachedStatement, Connection, ErrorCode, params};
@@ -69,7 +69,7 @@ pub(super) fn insert(tx: &mut Tx<'_>, run: &RunRecord, with_body: bool) -> Outco
     let workspace = tx.workspace(&job.workspace)?;
     let known = Known {
         workspace,
-        runnable: tx.runnable(workspace, &job.version)?,
+        version: tx.version(workspace, &job.version)?,
         caller: tx.caller(&job.created_by, job.token)?,
         tag: tx.word(&job.tag)?,
         label: job.label.as_ref().map(|label| tx.word(label)).transpose()?,
@@ -106,7 +106,7 @@ pub(super) fn insert(tx: &mut Tx<'_>, run: &RunRecord, with_body: bool) -> Outco
 /// What a record names, as rows.
 struct Known {
     workspace: i64,
-    runnable: Runnable,
+    version: VersionRow,
     caller: i64,
     tag: i64,
     label: Option<i64>,
@@ -126,8 +126,8 @@ impl Known {
             place.key,
             place.tail,
             self.workspace,
-            self.runnable.script,
-            self.runnable.version,
+            self.version.script,
+            self.version.id,
             self.caller,
             rows::trigger_number(job.trigger),
             job.created,

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row};
 use std::time::Duration;
 use wasmill_core::outbox::Change;
-use wasmill_core::{Digest, ScriptPath, VersionHash, WorkspaceId};
+use wasmill_core::{Digest, Runnable, ScriptPath, VersionHash, WorkspaceId};
 
 /// The columns of a version that [`version`] reads. Its parent is the one before it in the order of
 /// deployment.
@@ -277,6 +277,7 @@ fn write(
 ) -> std::result::Result<(), Fault> {
     let limits = serde_json::to_string(&new.limits);
     let limits = limits.map_err(|error| corrupt("version.limits", error))?;
+    let Runnable::Module { module, kind } = &new.runnable;
     let sql = "INSERT INTO version (workspace, hash, script, deployed, manifest, module, module_bytes, kind, limits, \
         schema, summary, created_by, created) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) \
         ON CONFLICT (workspace, hash) DO UPDATE SET deleted = 0, manifest = excluded.manifest, module = excluded.module, \
@@ -288,9 +289,9 @@ fn write(
         script,
         deployed,
         new.manifest,
-        new.module.0,
+        module.0,
         signed(new.module_bytes),
-        new.kind.as_str(),
+        kind.as_str(),
         limits,
         new.schema,
         new.summary,
@@ -330,9 +331,11 @@ fn version(row: &Row<'_>) -> std::result::Result<Version, Fault> {
         hash: Digest(row.get(0)?),
         manifest: row.get(1)?,
         path: path.parse().map_err(|error| corrupt("script.path", error))?,
-        module: Digest(row.get(3)?),
+        runnable: Runnable::Module {
+            module: Digest(row.get(3)?),
+            kind: kind.parse().map_err(|error| corrupt("version.kind", error))?,
+        },
         module_bytes: u64::try_from(row.get::<_, i64>(4)?).unwrap_or(0),
-        kind: kind.parse().map_err(|error| corrupt("version.kind", error))?,
         limits: serde_json::from_str(&limits).map_err(|error| corrupt("version.limits", error))?,
         schema: row.get(7)?,
         summary: row.get(8)?,

@@ -23,7 +23,7 @@ const MAX_NAMES: usize = 65_536;
 #[derive(Debug, Default)]
 pub(super) struct Names {
     workspaces: HashMap<WorkspaceId, i64>,
-    versions: HashMap<(i64, VersionHash), Runnable>,
+    versions: HashMap<(i64, VersionHash), VersionRow>,
     callers: HashMap<String, HashMap<Option<[u8; 32]>, i64>>,
     caller_count: usize,
     words: HashMap<String, i64>,
@@ -37,8 +37,8 @@ pub(super) struct Names {
 
 /// Row ids of a version and its script.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Runnable {
-    pub(super) version: i64,
+pub(super) struct VersionRow {
+    pub(super) id: i64,
     pub(super) script: i64,
     /// Nothing new may be queued for it.
     pub(super) deleted: bool,
@@ -217,28 +217,28 @@ impl<'a> Tx<'a> {
     }
 
     /// The rows of a version of this workspace and its script, or `NotFound`.
-    pub(super) fn runnable(
+    pub(super) fn version(
         &mut self,
         workspace: i64,
         hash: &VersionHash,
-    ) -> Result<Runnable, Fault> {
-        if let Some(runnable) = self.names.versions.get(&(workspace, *hash)) {
-            return Ok(*runnable);
+    ) -> Result<VersionRow, Fault> {
+        if let Some(version) = self.names.versions.get(&(workspace, *hash)) {
+            return Ok(*version);
         }
         let sql = "SELECT id, script, deleted FROM version WHERE workspace = ?1 AND hash = ?2";
         let found = self
             .conn
             .prepare_cached(sql)?
             .query_row((workspace, hash.0), |row| {
-                Ok(Runnable { version: row.get(0)?, script: row.get(1)?, deleted: row.get(2)? })
+                Ok(VersionRow { id: row.get(0)?, script: row.get(1)?, deleted: row.get(2)? })
             })
             .optional()?;
         match found {
-            Some(runnable) => {
+            Some(version) => {
                 self.names.fresh = true;
                 make_room(&mut self.names.versions);
-                self.names.versions.insert((workspace, *hash), runnable);
-                Ok(runnable)
+                self.names.versions.insert((workspace, *hash), version);
+                Ok(version)
             }
             None => Err(StoreError::NotFound(format!("version {hash}")).into()),
         }
