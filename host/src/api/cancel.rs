@@ -74,11 +74,9 @@ async fn cancel(
     ids: &[JobId],
     reason: Option<&str>,
 ) -> Result<Vec<CancelOutcome>, Problem> {
-    let at = clock::now();
-    let outcomes =
-        host.store.cancel(workspace, ids, &caller.user, reason, at).await.map_err(unavailable)?;
-    let cancellation =
-        Cancellation { by: caller.user.clone(), reason: reason.map(str::to_owned), at };
+    let (by, at) = (caller.user.to_string(), clock::now());
+    let cancellation = Cancellation { by, reason: reason.map(str::to_owned), at };
+    let outcomes = host.store.cancel(workspace, ids, &cancellation).await.map_err(unavailable)?;
     stopped(host, ids, &outcomes, &cancellation);
     Ok(outcomes)
 }
@@ -95,7 +93,7 @@ pub(crate) async fn for_caller(
     at: Micros,
 ) -> Result<(), StoreError> {
     let cancellation = Cancellation { by: "caller".into(), reason: Some(reason.to_owned()), at };
-    let outcomes = host.store.cancel(workspace, &[id], &cancellation.by, Some(reason), at).await?;
+    let outcomes = host.store.cancel(workspace, &[id], &cancellation).await?;
     stopped(host, &[id], &outcomes, &cancellation);
     Ok(())
 }

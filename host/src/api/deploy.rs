@@ -146,7 +146,7 @@ async fn deploy(
         limits,
         schema: schema.clone(),
         summary,
-        created_by: caller.user.clone(),
+        created_by: caller.user.to_string(),
         created: clock::now(),
     };
     let deployed = host.store.deploy(workspace, &version).await.map_err(unavailable)?;

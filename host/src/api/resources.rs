@@ -37,7 +37,7 @@ fn shown(
 ) -> wire::Resource {
     wire::Resource {
         workspace_id: workspace.to_string(),
-        path: resource.path,
+        path: resource.path.into(),
         value,
         resource_type: resource.resource_type,
         description: resource.description,
@@ -57,7 +57,7 @@ pub(crate) async fn get_value(
     path: &ValuePath,
 ) -> Result<Reply, Problem> {
     let (_, text) =
-        resource(host, workspace, path.as_str()).await?.ok_or_else(|| missing(workspace, path))?;
+        resource(host, workspace, path).await?.ok_or_else(|| missing(workspace, path))?;
     Ok(respond::bytes(200, "application/json", text))
 }
 
@@ -68,7 +68,7 @@ pub(crate) async fn get_value_interpolated(
     path: &ValuePath,
 ) -> Result<Reply, Problem> {
     let (_, text) =
-        resource(host, workspace, path.as_str()).await?.ok_or_else(|| missing(workspace, path))?;
+        resource(host, workspace, path).await?.ok_or_else(|| missing(workspace, path))?;
     let filled = fill(host, workspace, &text, host.settings.run_limits.args_bytes).await;
     match filled {
         Ok(filled) => Ok(respond::bytes(200, "application/json", filled.into_owned())),
@@ -93,7 +93,7 @@ pub(crate) async fn get(
     path: &ValuePath,
 ) -> Result<Reply, Problem> {
     let (found, text) =
-        resource(host, workspace, path.as_str()).await?.ok_or_else(|| missing(workspace, path))?;
+        resource(host, workspace, path).await?.ok_or_else(|| missing(workspace, path))?;
     Ok(respond::json(200, &shown(workspace, found, Some(raw(text)?))))
 }
 
@@ -103,7 +103,7 @@ pub(crate) async fn exists(
     workspace: &WorkspaceId,
     path: &ValuePath,
 ) -> Result<Reply, Problem> {
-    let found = host.store.resource(workspace, path.as_str()).await.map_err(unavailable)?;
+    let found = host.store.resource(workspace, path).await.map_err(unavailable)?;
     Ok(respond::json(200, &found.is_some()))
 }
 
@@ -122,11 +122,11 @@ pub(crate) async fn list(
         .map(str::to_owned)
         .collect();
     let Page { number, limit } = page(query)?;
-    let (mut found, mut after) = (Vec::new(), None::<String>);
+    let (mut found, mut after) = (Vec::new(), None::<ValuePath>);
     for _ in 0..number {
         found = host
             .store
-            .list_resources(workspace, &types, &start, after.as_deref(), limit)
+            .list_resources(workspace, &types, &start, after.as_ref(), limit)
             .await
             .map_err(unavailable)?;
         let Some(last) = found.last() else { break };
@@ -200,17 +200,17 @@ pub(crate) async fn create(
         typed_parameter::<bool>(query, "update_if_exists", "true or false")?.unwrap_or(false);
     let text = given(caller, workspace, asked.value)?;
     let new = Resource {
-        path: path.to_string(),
+        path: path.clone(),
         value: sealed(host, &resource_at(workspace, path.as_str()), text.as_bytes())?,
         resource_type: asked.resource_type,
         description,
-        changed_by: caller.user.clone(),
+        changed_by: caller.user.to_string(),
         changed: clock::now(),
     };
     let mode = if replace { PutMode::Upsert } else { PutMode::Create };
     let _alone = host.value_writes.lock().await;
     host.store.put_resource(workspace, &new, &mode).await.map_err(unavailable)?;
-    tracing::info!(%workspace, %path, user = caller.user, "resource created");
+    tracing::info!(%workspace, %path, user = %caller.user, "resource created");
     Ok(respond::text(201, format!("resource {path} created")))
 }
 
@@ -263,18 +263,18 @@ async fn change(
     let value = asked.value.map(|value| given(caller, workspace, Some(value))).transpose()?;
     let _alone = host.value_writes.lock().await;
     let (present, old) =
-        resource(host, workspace, path.as_str()).await?.ok_or_else(|| missing(workspace, path))?;
+        resource(host, workspace, path).await?.ok_or_else(|| missing(workspace, path))?;
     let text = value.unwrap_or(old);
     let changed = Resource {
-        path: new_path.to_string(),
+        path: new_path.clone(),
         value: sealed(host, &resource_at(workspace, new_path.as_str()), text.as_bytes())?,
         resource_type: asked.resource_type.unwrap_or(present.resource_type),
         description: asked.description.unwrap_or(present.description),
-        changed_by: caller.user.clone(),
+        changed_by: caller.user.to_string(),
         changed: clock::now(),
     };
     host.store.put_resource(workspace, &changed, &mode).await.map_err(unavailable)?;
-    tracing::info!(%workspace, %path, %new_path, user = caller.user, "resource updated");
+    tracing::info!(%workspace, %path, %new_path, user = %caller.user, "resource updated");
     Ok(new_path)
 }
 
@@ -285,10 +285,7 @@ pub(crate) async fn delete(
     workspace: &WorkspaceId,
     path: &ValuePath,
 ) -> Result<Reply, Problem> {
-    host.store
-        .delete_resource(workspace, path.as_str(), clock::now())
-        .await
-        .map_err(unavailable)?;
-    tracing::info!(%workspace, %path, user = caller.user, "resource deleted");
+    host.store.delete_resource(workspace, path, clock::now()).await.map_err(unavailable)?;
+    tracing::info!(%workspace, %path, user = %caller.user, "resource deleted");
     Ok(respond::text(200, format!("resource {path} deleted")))
 }

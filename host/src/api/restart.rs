@@ -37,7 +37,7 @@ pub(crate) async fn one(
     let new = fresh.id;
     host.store.enqueue(vec![fresh]).await.map_err(unavailable)?;
     host.job_queued();
-    tracing::info!(%workspace, job = %id, %new, user = caller.user, "a job was restarted");
+    tracing::info!(%workspace, job = %id, %new, user = %caller.user, "a job was restarted");
     Ok(labelled(respond::text(201, new.to_string()), new, &version))
 }
 
@@ -110,7 +110,7 @@ pub(crate) async fn many(
         .last()
         .filter(|_| more)
         .map(|(after, _)| Cursor { until, after: *after }.to_string());
-    tracing::info!(%workspace, user = caller.user, jobs = answer.restarted.len(), skipped = answer.skipped.len(), "jobs were restarted");
+    tracing::info!(%workspace, user = %caller.user, jobs = answer.restarted.len(), skipped = answer.skipped.len(), "jobs were restarted");
     Ok(respond::json(200, &answer))
 }
 

@@ -33,7 +33,7 @@ pub(crate) async fn edit(
     let keep_runs = time(&asked)?;
     change(host, workspace, |settings| WorkspaceSettings { keep_runs, ..settings }).await?;
     host.retention_changed.notify_one();
-    tracing::info!(%workspace, user = caller.user, seconds = asked.keep_runs_secs, "retention of a workspace set");
+    tracing::info!(%workspace, user = %caller.user, seconds = asked.keep_runs_secs, "retention of a workspace set");
     Ok(respond::text(200, format!("Edit retention for workspace {workspace}")))
 }
 
@@ -51,7 +51,7 @@ pub(crate) async fn edit_weight(
         )));
     }
     change(host, workspace, |settings| WorkspaceSettings { weight, ..settings }).await?;
-    tracing::info!(%workspace, user = caller.user, weight, "weight of a workspace set");
+    tracing::info!(%workspace, user = %caller.user, weight, "weight of a workspace set");
     Ok(respond::text(200, format!("Edit weight for workspace {workspace}")))
 }
 
@@ -77,6 +77,6 @@ pub(crate) async fn of_script(
         return Err(no_script(workspace, path));
     }
     host.retention_changed.notify_one();
-    tracing::info!(%workspace, %path, user = caller.user, seconds = asked.keep_runs_secs, "retention of a script set");
+    tracing::info!(%workspace, %path, user = %caller.user, seconds = asked.keep_runs_secs, "retention of a script set");
     Ok(respond::text(200, format!("Edit retention for script {path}")))
 }

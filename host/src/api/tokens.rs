@@ -11,7 +11,7 @@ use wasmill_core::limits::TOKEN_PREFIX_CHARS;
 use wasmill_core::problem::Code;
 use wasmill_core::scope::Scopes;
 use wasmill_core::token::PlainToken;
-use wasmill_core::{Problem, ScriptPath, WorkspaceId, wire};
+use wasmill_core::{Problem, ScriptPath, UserName, WorkspaceId, wire};
 use wasmill_store::{NewToken, TokenChange, TokenInfo};
 
 /// Makes a token for the caller's user, shown this once. Never a broader one than the caller's own.
@@ -60,7 +60,7 @@ fn workspace(asked: &wire::NewToken) -> Result<Option<WorkspaceId>, Problem> {
 
 async fn make(
     host: &Host,
-    user: &str,
+    user: &UserName,
     workspace: Option<WorkspaceId>,
     asked: wire::NewToken,
 ) -> Result<Reply, Problem> {
@@ -75,7 +75,7 @@ async fn make(
     let stored = NewToken {
         digest: token.digest(),
         prefix: token.prefix().to_owned(),
-        user: user.to_owned(),
+        user: user.clone(),
         workspace,
         label: asked.label.unwrap_or_default(),
         scopes: asked.scopes.filter(|scopes| !scopes.is_empty()),
@@ -112,8 +112,9 @@ pub(crate) async fn of_script(
             .map_err(unavailable)?,
     );
     let users = host.store.list_users().await.map_err(unavailable)?;
-    let email =
-        |name: &str| users.iter().find(|user| user.name == name).map(|user| user.email.clone());
+    let email = |name: &UserName| {
+        users.iter().find(|user| user.name == *name).map(|user| user.email.clone())
+    };
     let shown: Vec<_> = tokens
         .into_iter()
         .map(|info| {
@@ -151,7 +152,7 @@ pub(crate) async fn delete(host: &Host, caller: &Caller, prefix: &str) -> Result
     let prefix = whole_prefix(prefix)?;
     let revoked = host.store.revoke_tokens(&caller.user, prefix).await.map_err(unavailable)?;
     let count = affected(host, caller, prefix, &revoked)?;
-    tracing::info!(user = caller.user, count, "tokens revoked");
+    tracing::info!(user = %caller.user, count, "tokens revoked");
     Ok(respond::text(200, format!("deleted {count} tokens with prefix {prefix}")))
 }
 
@@ -192,7 +193,7 @@ async fn change(
     let changed =
         host.store.change_tokens(&caller.user, prefix, change).await.map_err(unavailable)?;
     let count = affected(host, caller, prefix, &changed)?;
-    tracing::info!(user = caller.user, count, "tokens changed");
+    tracing::info!(user = %caller.user, count, "tokens changed");
     Ok(respond::text(200, format!("changed {count} tokens with prefix {prefix}")))
 }
 

@@ -12,7 +12,7 @@ use wasmill_store::User;
 /// Who the caller is, whatever the workspace.
 pub(crate) fn whoami(caller: &Caller) -> Reply {
     let workspace = caller.workspace.as_ref().map(ToString::to_string);
-    respond::json(200, &global(&caller.user, &caller.email, caller.super_admin, workspace))
+    respond::json(200, &global(caller.user.as_str(), &caller.email, caller.super_admin, workspace))
 }
 
 fn global(
@@ -38,8 +38,10 @@ fn global(
 /// The host's users by name.
 pub(crate) async fn list(host: &Host) -> Result<Reply, Problem> {
     let users = host.store.list_users().await.map_err(unavailable)?;
-    let shown: Vec<_> =
-        users.iter().map(|user| global(&user.name, &user.email, user.super_admin, None)).collect();
+    let shown: Vec<_> = users
+        .iter()
+        .map(|user| global(user.name.as_str(), &user.email, user.super_admin, None))
+        .collect();
     Ok(respond::json(200, &shown))
 }
 
@@ -68,7 +70,7 @@ pub(super) async fn new(
         Problem::bad_request(format!("{name:?}: {error}; give one as username"))
     })?;
     let users = host.store.list_users().await.map_err(unavailable)?;
-    if users.iter().any(|user| user.name == name.as_str()) {
+    if users.iter().any(|user| user.name == name) {
         return Err(Problem::new(Code::Conflict, format!("There is a user {name} already")));
     }
     if users.iter().any(|user| user.email == email) {
@@ -77,12 +79,8 @@ pub(super) async fn new(
             format!("There is a user with the address {email} already"),
         ));
     }
-    let user = User {
-        name: name.to_string(),
-        email: email.to_owned(),
-        super_admin,
-        created: clock::now(),
-    };
+    let user =
+        User { name: name.clone(), email: email.to_owned(), super_admin, created: clock::now() };
     host.store.put_user(&user).await.map_err(unavailable)?;
     tracing::info!(user = %name, super_admin, "user made");
     Ok(user)

@@ -22,7 +22,7 @@ fn missing(workspace: &WorkspaceId, path: &ValuePath) -> Problem {
 fn shown(workspace: &WorkspaceId, variable: Variable, value: Option<String>) -> wire::Variable {
     wire::Variable {
         workspace_id: workspace.to_string(),
-        path: variable.path,
+        path: variable.path.into(),
         value,
         is_secret: variable.is_secret,
         description: variable.description,
@@ -40,7 +40,7 @@ pub(crate) async fn get_value(
     path: &ValuePath,
 ) -> Result<Reply, Problem> {
     let (_, text) =
-        variable(host, workspace, path.as_str()).await?.ok_or_else(|| missing(workspace, path))?;
+        variable(host, workspace, path).await?.ok_or_else(|| missing(workspace, path))?;
     Ok(respond::json(200, &text))
 }
 
@@ -56,7 +56,7 @@ pub(crate) async fn get(
     let switch = |name| typed_parameter::<bool>(query, name, "true or false");
     let (decrypted, encrypted) =
         (switch("decrypt_secret")?.unwrap_or(true), switch("include_encrypted")?.unwrap_or(false));
-    let found = host.store.variable(workspace, path.as_str()).await.map_err(unavailable)?;
+    let found = host.store.variable(workspace, path).await.map_err(unavailable)?;
     let variable = found.ok_or_else(|| missing(workspace, path))?;
     let value = match (!variable.is_secret || decrypted, encrypted) {
         (true, _) => Some(opened(host, &variable_at(workspace, path.as_str()), &variable.value)?),
@@ -72,7 +72,7 @@ pub(crate) async fn exists(
     workspace: &WorkspaceId,
     path: &ValuePath,
 ) -> Result<Reply, Problem> {
-    let found = host.store.variable(workspace, path.as_str()).await.map_err(unavailable)?;
+    let found = host.store.variable(workspace, path).await.map_err(unavailable)?;
     Ok(respond::json(200, &found.is_some()))
 }
 
@@ -84,11 +84,11 @@ pub(crate) async fn list(
 ) -> Result<Reply, Problem> {
     let start = parameter(query, "path_start").unwrap_or_default();
     let Page { number, limit } = page(query)?;
-    let (mut found, mut after) = (Vec::new(), None::<String>);
+    let (mut found, mut after) = (Vec::new(), None::<ValuePath>);
     for _ in 0..number {
         found = host
             .store
-            .list_variables(workspace, &start, after.as_deref(), limit)
+            .list_variables(workspace, &start, after.as_ref(), limit)
             .await
             .map_err(unavailable)?;
         let Some(last) = found.last() else { break };
@@ -98,7 +98,11 @@ pub(crate) async fn list(
     for variable in found {
         let value = match variable.is_secret {
             true => None,
-            false => Some(opened(host, &variable_at(workspace, &variable.path), &variable.value)?),
+            false => Some(opened(
+                host,
+                &variable_at(workspace, variable.path.as_str()),
+                &variable.value,
+            )?),
         };
         listed.push(shown(workspace, variable, value));
     }
@@ -150,15 +154,15 @@ pub(crate) async fn create(
     check_description(&asked.description)?;
     let text = given(host, workspace, path.as_str(), asked.value, query)?;
     let new = Variable {
-        path: path.to_string(),
+        path: path.clone(),
         value: sealed(host, &variable_at(workspace, path.as_str()), text.as_bytes())?,
         is_secret: asked.is_secret,
         description: asked.description,
-        changed_by: caller.user.clone(),
+        changed_by: caller.user.to_string(),
         changed: clock::now(),
     };
     host.store.put_variable(workspace, &new, &PutMode::Create).await.map_err(unavailable)?;
-    tracing::info!(%workspace, %path, user = caller.user, "variable created");
+    tracing::info!(%workspace, %path, user = %caller.user, "variable created");
     Ok(respond::text(201, format!("variable {path} created")))
 }
 
@@ -176,7 +180,7 @@ pub(crate) async fn update(
     check_description(asked.description.as_deref().unwrap_or_default())?;
     let _alone = host.value_writes.lock().await;
     let (present, old) =
-        variable(host, workspace, path.as_str()).await?.ok_or_else(|| missing(workspace, path))?;
+        variable(host, workspace, path).await?.ok_or_else(|| missing(workspace, path))?;
     if asked.value.is_none() && asked.is_secret.is_some_and(|secret| secret != present.is_secret) {
         // Who may write a secret need not be allowed to read it.
         return Err(Problem::bad_request(
@@ -188,15 +192,15 @@ pub(crate) async fn update(
         None => old,
     };
     let changed = Variable {
-        path: new_path.to_string(),
+        path: new_path.clone(),
         value: sealed(host, &variable_at(workspace, new_path.as_str()), text.as_bytes())?,
         is_secret: asked.is_secret.unwrap_or(present.is_secret),
         description: asked.description.unwrap_or(present.description),
-        changed_by: caller.user.clone(),
+        changed_by: caller.user.to_string(),
         changed: clock::now(),
     };
     host.store.put_variable(workspace, &changed, &mode).await.map_err(unavailable)?;
-    tracing::info!(%workspace, %path, %new_path, user = caller.user, "variable updated");
+    tracing::info!(%workspace, %path, %new_path, user = %caller.user, "variable updated");
     Ok(respond::text(
         200,
         format!("variable {path} updated (npath: {new_path:?})", new_path = new_path.as_str()),
@@ -210,10 +214,7 @@ pub(crate) async fn delete(
     workspace: &WorkspaceId,
     path: &ValuePath,
 ) -> Result<Reply, Problem> {
-    host.store
-        .delete_variable(workspace, path.as_str(), clock::now())
-        .await
-        .map_err(unavailable)?;
-    tracing::info!(%workspace, %path, user = caller.user, "variable deleted");
+    host.store.delete_variable(workspace, path, clock::now()).await.map_err(unavailable)?;
+    tracing::info!(%workspace, %path, user = %caller.user, "variable deleted");
     Ok(respond::text(200, format!("variable {path} deleted")))
 }

@@ -32,7 +32,7 @@ use wasmill_core::answer::Policy;
 use wasmill_core::limits::CompileLimits;
 use wasmill_core::outbox::Backoff;
 use wasmill_core::token::PlainToken;
-use wasmill_core::{HostLimits, RunLimits, WorkspaceId};
+use wasmill_core::{HostLimits, RunLimits, UserName, WorkspaceId};
 use wasmill_sandbox::{ArtefactShelf, Sandbox, SandboxConfig};
 use wasmill_store::blobs::Blobs;
 use wasmill_store::{NewToken, Store, User, WorkerId};
@@ -420,10 +420,12 @@ async fn first_start(
     {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+    let admin: UserName =
+        "admin".parse().map_err(|error: wasmill_core::InvalidName| error.to_string())?;
     let known = !store.list_workspaces().await.map_err(failed)?.is_empty();
     if known
         && (token_file.exists()
-            || (shared && !store.list_tokens("admin").await.map_err(failed)?.is_empty()))
+            || (shared && !store.list_tokens(&admin).await.map_err(failed)?.is_empty()))
     {
         return Ok(false);
     }
@@ -434,12 +436,8 @@ async fn first_start(
         Ok(()) | Err(wasmill_store::StoreError::Conflict(_)) => {}
         Err(error) => return Err(failed(error)),
     }
-    let admin = User {
-        name: "admin".into(),
-        email: "admin@localhost".into(),
-        super_admin: true,
-        created: now,
-    };
+    let admin =
+        User { name: admin, email: "admin@localhost".into(), super_admin: true, created: now };
     store.put_user(&admin).await.map_err(failed)?;
     store.put_member(&workspace, &admin.name, wasmill_store::Role::Admin).await.map_err(failed)?;
     let token = PlainToken::from_random(&random::bytes()?);

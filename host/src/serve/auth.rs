@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use wasmill_core::problem::Code;
 use wasmill_core::scope::{Action, Need, Scopes};
 use wasmill_core::token::PlainToken;
-use wasmill_core::{Problem, WorkspaceId};
+use wasmill_core::{Problem, UserName, WorkspaceId};
 use wasmill_store::{Micros, Role, Store, TokenOwner};
 
 /// Who makes a request, by one token.
@@ -23,7 +23,7 @@ pub(crate) struct Caller {
     /// SHA-256 of the token.
     pub(crate) digest: [u8; 32],
     /// The user's name.
-    pub(crate) user: String,
+    pub(crate) user: UserName,
     /// The user's address.
     pub(crate) email: String,
     /// When the user was made.
@@ -211,9 +211,9 @@ impl Tokens {
 
     /// Forgets all tokens of a user whose rights have changed. To be called after the change's
     /// commit and before it is answered.
-    pub(crate) fn forget_user(&self, user: &str) {
+    pub(crate) fn forget_user(&self, user: &UserName) {
         self.changes.fetch_add(1, Ordering::AcqRel);
-        self.known.retain(|_, caller| caller.user != user);
+        self.known.retain(|_, caller| caller.user != *user);
     }
 
     /// Forgets all tokens, for somebody else changed some; those uses of them that are not written
@@ -286,19 +286,20 @@ mod tests {
     ) -> (MemoryStore, PlainToken) {
         let (store, main) = (MemoryStore::new(), "main".parse::<WorkspaceId>().unwrap());
         store.create_workspace(&main, "Main", 0).await.unwrap();
+        let ann: UserName = "ann".parse().unwrap();
         let user = User {
-            name: "ann".into(),
+            name: ann.clone(),
             email: "ann@localhost".into(),
             super_admin: false,
             created: 0,
         };
         store.put_user(&user).await.unwrap();
-        store.put_member(&main, "ann", role).await.unwrap();
+        store.put_member(&main, &ann, role).await.unwrap();
         let token = PlainToken::from_random(&[9; 32]);
         let stored = NewToken {
             digest: token.digest(),
             prefix: token.prefix().into(),
-            user: "ann".into(),
+            user: ann,
             workspace: None,
             label: String::new(),
             scopes,
@@ -343,7 +344,7 @@ mod tests {
         assert!(tokens.identify(&store, &asked).await.is_ok());
         assert_eq!(tokens.take_uses().len(), 1);
         assert!(tokens.take_uses().is_empty());
-        let revoked = store.revoke_tokens("ann", token.prefix()).await.unwrap();
+        let revoked = store.revoke_tokens(&"ann".parse().unwrap(), token.prefix()).await.unwrap();
         tokens.forget(&revoked);
         assert!(tokens.identify(&store, &asked).await.is_err());
 
@@ -392,8 +393,8 @@ mod tests {
         let tokens = Tokens::default();
         let asked = request("/x", Some(&format!("Bearer {}", token.reveal())));
         assert_eq!(tokens.identify(&store, &asked).await.unwrap().role(&main), Ok(Role::Developer));
-        store.put_member(&main, "ann", Role::Operator).await.unwrap();
-        tokens.forget_user("ann");
+        store.put_member(&main, &"ann".parse().unwrap(), Role::Operator).await.unwrap();
+        tokens.forget_user(&"ann".parse().unwrap());
         assert_eq!(tokens.identify(&store, &asked).await.unwrap().role(&main), Ok(Role::Operator));
     }
 }

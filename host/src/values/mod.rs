@@ -9,7 +9,7 @@ use crate::host::Host;
 use crate::random;
 use crate::resolve::unavailable;
 use wasmill_core::seal::{self, NONCE_BYTES, SealedAt, SealedKind};
-use wasmill_core::{Problem, WorkspaceId};
+use wasmill_core::{Problem, ValuePath, WorkspaceId};
 use wasmill_store::{Resource, Variable};
 
 /// Seals a value for its place.
@@ -48,12 +48,12 @@ pub(crate) fn resource_at<'a>(workspace: &'a WorkspaceId, path: &'a str) -> Seal
 pub(crate) async fn variable(
     host: &Host,
     workspace: &WorkspaceId,
-    path: &str,
+    path: &ValuePath,
 ) -> Result<Option<(Variable, String)>, Problem> {
     let Some(variable) = host.store.variable(workspace, path).await.map_err(unavailable)? else {
         return Ok(None);
     };
-    let text = opened(host, &variable_at(workspace, path), &variable.value)?;
+    let text = opened(host, &variable_at(workspace, path.as_str()), &variable.value)?;
     Ok(Some((variable, text)))
 }
 
@@ -61,11 +61,11 @@ pub(crate) async fn variable(
 pub(crate) async fn resource(
     host: &Host,
     workspace: &WorkspaceId,
-    path: &str,
+    path: &ValuePath,
 ) -> Result<Option<(Resource, String)>, Problem> {
     let Some(resource) = host.store.resource(workspace, path).await.map_err(unavailable)? else {
         return Ok(None);
     };
-    let text = opened(host, &resource_at(workspace, path), &resource.value)?;
+    let text = opened(host, &resource_at(workspace, path.as_str()), &resource.value)?;
     Ok(Some((resource, text)))
 }

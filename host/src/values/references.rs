@@ -95,14 +95,13 @@ async fn gather(
             return Err(bad(BadReference::TooMany));
         }
         let found = match &reference {
-            Reference::Variable(path) => variable(host, workspace, path.as_str())
+            Reference::Variable(path) => variable(host, workspace, path)
                 .await
                 .map_err(failed)?
                 .map(|(_, text)| serde_json::Value::from(text).to_string()),
-            Reference::Resource(path) => resource(host, workspace, path.as_str())
-                .await
-                .map_err(failed)?
-                .map(|(_, text)| text),
+            Reference::Resource(path) => {
+                resource(host, workspace, path).await.map_err(failed)?.map(|(_, text)| text)
+            }
         };
         let value = found.ok_or_else(|| {
             Unfilled::Failed(invalid(&InterpolateError::Missing(reference.clone())))

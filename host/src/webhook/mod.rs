@@ -100,7 +100,7 @@ impl Invocation {
                 id,
                 workspace,
                 version.hash,
-                caller.user.clone(),
+                caller.user.to_string(),
                 Trigger::Webhook,
                 created,
                 args,

@@ -74,7 +74,7 @@ pub(super) async fn again(
     let fresh = NewJob {
         id: new,
         version: version.hash,
-        created_by: caller.user.clone(),
+        created_by: caller.user.to_string(),
         token: Some(caller.digest),
         trigger: Trigger::Manual,
         created: now,

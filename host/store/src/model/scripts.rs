@@ -1,6 +1,6 @@
 //! Scripts and their versions.
 
-use super::Micros;
+use super::time::Micros;
 use wasmill_core::limits::DeclaredLimits;
 use wasmill_core::{Runnable, ScriptPath, VersionHash};
 
