@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::time::{sleep, timeout};
 use wasmill_core::problem::Code;
-use wasmill_core::{Digest, Problem};
+use wasmill_core::{Digest, Problem, Runnable};
 use wasmill_sandbox::{Prepared, Sandbox};
 use wasmill_store::blobs::Blobs;
 use wasmill_store::{Micros, Store, StoreError};
@@ -53,14 +53,15 @@ impl Modules {
     /// A problem for the caller: 503 when the module cannot be read now, else it is missing or no
     /// longer compiles; the log tells more.
     pub(crate) async fn prepared(&self, deployment: &Deployment) -> Result<Arc<Prepared>, Problem> {
-        match self.sandbox.prepared(&deployment.module) {
+        let Runnable::Module { module, .. } = &deployment.runnable;
+        match self.sandbox.prepared(module) {
             Some(ready) => Ok(ready),
             None => Box::pin(self.prepare(deployment)).await,
         }
     }
 
     async fn prepare(&self, deployment: &Deployment) -> Result<Arc<Prepared>, Problem> {
-        let digest = deployment.module;
+        let Runnable::Module { module: digest, kind } = deployment.runnable;
         let (blobs, away) = (self.blobs.clone(), Arc::new(AtomicBool::new(false)));
         let seen = away.clone();
         let fetch = move || async move {
@@ -73,7 +74,7 @@ impl Modules {
                 }
             }
         };
-        let prepared = self.sandbox.prepare(digest, deployment.kind, fetch).await;
+        let prepared = self.sandbox.prepare(digest, kind, fetch).await;
         prepared.map_err(|error| {
             let Deployment { path, hash, .. } = deployment;
             tracing::error!(%path, %hash, %error, "script cannot be made ready");

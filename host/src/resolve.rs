@@ -13,8 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use wasmill_core::queue::Concurrency;
 use wasmill_core::{
-    Digest, Kind, Manifest, Problem, RunLimits, ScriptPath, ScriptSettings, VersionHash,
-    WorkspaceId,
+    Manifest, Problem, RunLimits, Runnable, ScriptPath, ScriptSettings, VersionHash, WorkspaceId,
 };
 use wasmill_store::{Erasure, Store, Version};
 
@@ -53,10 +52,8 @@ pub(crate) struct Deployment {
     pub(crate) hash_header: HeaderValue,
     /// Where it is deployed; rights go by it, also when it was called by hash.
     pub(crate) path: ScriptPath,
-    /// Names the module.
-    pub(crate) module: Digest,
-    /// How it is called.
-    pub(crate) kind: Kind,
+    /// What it runs.
+    pub(crate) runnable: Runnable,
     /// The host's limits narrowed by the script's.
     pub(crate) limits: RunLimits,
     /// What else its author decided.
@@ -170,8 +167,7 @@ impl Resolver {
             hash_header: HeaderValue::from_str(&hash_text).map_err(|_| Problem::internal())?,
             hash_text: hash_text.into(),
             path: version.path.clone(),
-            module: version.module,
-            kind: version.kind,
+            runnable: version.runnable.clone(),
             limits: self.limits.narrowed_by(&version.limits),
             settings,
         }))
@@ -233,6 +229,7 @@ impl Resolver {
 mod tests {
     use super::*;
     use wasmill_core::limits::DeclaredLimits;
+    use wasmill_core::{Digest, Kind};
     use wasmill_store::memory::MemoryStore;
     use wasmill_store::{Accounts as _, NewVersion, Scripts as _};
 
@@ -241,9 +238,8 @@ mod tests {
             hash: Digest::of(module),
             manifest: "{}".into(),
             path: path.parse().unwrap(),
-            module: Digest::of(module),
+            runnable: Runnable::Module { module: Digest::of(module), kind: Kind::Typed },
             module_bytes: module.len() as u64,
-            kind: Kind::Typed,
             limits: DeclaredLimits { timeout_s: Some(1), memory_mib: None },
             schema: None,
             summary: String::new(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use wasmill_core::limits::DeclaredLimits;
-use wasmill_core::{Digest, JobId, Kind, Manifest, VersionHash, WorkspaceId};
+use wasmill_core::{Digest, JobId, Kind, Manifest, Runnable, VersionHash, WorkspaceId};
 use wasmill_store::{
     Claim, ClaimedJob, Completion, Micros, NewJob, NewVersion, RunEnd, RunStatus, Store, Trigger,
 };
@@ -53,18 +53,17 @@ pub(super) fn id(at: Micros) -> JobId {
 pub(super) async fn furnish(store: &dyn Store) -> Result<Furnished> {
     let (one, two): (WorkspaceId, WorkspaceId) = ("one".parse()?, "two".parse()?);
     let path: wasmill_core::ScriptPath = "u/bench/job".parse()?;
+    let runnable = Runnable::Module { module: Digest::of(b"module"), kind: Kind::Typed };
     let (manifest, hash) =
-        Manifest::new(path.clone(), Digest::of(b"module"), Kind::Typed, DeclaredLimits::default())
-            .canonical()?;
+        Manifest::new(path.clone(), runnable.clone(), DeclaredLimits::default()).canonical()?;
     for workspace in [&one, &two] {
         store.create_workspace(workspace, "Bench", now()).await?;
         let version = NewVersion {
             hash,
             manifest: manifest.clone(),
             path: path.clone(),
-            module: Digest::of(b"module"),
+            runnable: runnable.clone(),
             module_bytes: 6,
-            kind: Kind::Typed,
             limits: DeclaredLimits::default(),
             schema: None,
             summary: String::new(),

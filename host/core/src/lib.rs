@@ -19,6 +19,7 @@ pub mod outbox;
 pub mod outcome;
 pub mod problem;
 pub mod queue;
+pub mod runnable;
 pub mod scope;
 pub mod seal;
 pub mod token;
@@ -28,6 +29,7 @@ pub use id::{
     Digest, InvalidName, JobId, ScriptPath, UserName, ValuePath, VersionHash, WorkspaceId,
 };
 pub use limits::{HostLimits, RunLimits};
-pub use manifest::{Kind, Manifest, ScriptSettings, Unattended};
+pub use manifest::{Manifest, ScriptSettings, Unattended};
 pub use outcome::{Failure, FailureName, Outcome, Usage};
 pub use problem::Problem;
+pub use runnable::{Kind, Runnable};

@@ -5,54 +5,9 @@ use crate::id::{Digest, ScriptPath, VersionHash};
 use crate::limits::DeclaredLimits;
 use crate::queue::RetryPolicy;
 use crate::queue::concurrency::TEMPLATE_CHARS;
+use crate::runnable::Runnable;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::fmt;
-
-/// What an upload turned out to be, which decides how it is called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Kind {
-    /// A component that exports a function `main` of any WIT signature.
-    Typed,
-    /// A component of world `wasmill:script/dynamic`: JSON text in, JSON text out.
-    Dynamic,
-    /// A WASI program: a component that exports `wasi:cli/run`, or a preview-1 core module with
-    /// `_start`.
-    Command,
-}
-
-impl Kind {
-    /// The word used in listings and manifests.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Kind::Typed => "typed",
-            Kind::Dynamic => "dynamic",
-            Kind::Command => "command",
-        }
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl std::str::FromStr for Kind {
-    type Err = crate::InvalidName;
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "typed" => Ok(Kind::Typed),
-            "dynamic" => Ok(Kind::Dynamic),
-            "command" => Ok(Kind::Command),
-            other => Err(crate::InvalidName {
-                what: "kind",
-                reason: format!("{other:?} is none of typed, dynamic, command"),
-            }),
-        }
-    }
-}
 
 /// What becomes of a run whose synchronous caller no longer waits for it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -178,10 +133,9 @@ pub struct Manifest {
     pub manifest: u32,
     /// The script's path: the same module at two paths makes two versions, for rights go by path.
     pub path: ScriptPath,
-    /// SHA-256 of the wasm bytes.
-    pub module: Digest,
-    /// How it is called.
-    pub kind: Kind,
+    /// What it runs. Its fields stand in the manifest itself, without a name around them.
+    #[serde(flatten)]
+    pub runnable: Runnable,
     /// What the author declared to narrow the host's limits.
     #[serde(default, skip_serializing_if = "is_default")]
     pub limits: DeclaredLimits,
@@ -195,9 +149,9 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 impl Manifest {
-    /// The manifest of a module at a path.
-    pub fn new(path: ScriptPath, module: Digest, kind: Kind, limits: DeclaredLimits) -> Self {
-        Self { manifest: 1, path, module, kind, limits, settings: ScriptSettings::default() }
+    /// The manifest of a runnable at a path.
+    pub fn new(path: ScriptPath, runnable: Runnable, limits: DeclaredLimits) -> Self {
+        Self { manifest: 1, path, runnable, limits, settings: ScriptSettings::default() }
     }
 
     /// The same with settings.
@@ -237,13 +191,13 @@ impl Manifest {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runnable::Kind;
 
     #[test]
     fn hash_is_stable_and_covers_everything() {
         let manifest = |path: &str, module: &[u8], kind, limits| {
-            Manifest::new(path.parse().unwrap(), Digest::of(module), kind, limits)
-                .canonical()
-                .unwrap()
+            let runnable = Runnable::Module { module: Digest::of(module), kind };
+            Manifest::new(path.parse().unwrap(), runnable, limits).canonical().unwrap()
         };
         let none = DeclaredLimits::default();
         let (text, hash) = manifest("u/admin/hello", b"abc", Kind::Typed, none);
@@ -257,18 +211,19 @@ mod tests {
         assert_ne!(manifest("u/admin/hello", b"abc", Kind::Dynamic, none).1, hash);
         let limited = DeclaredLimits { timeout_s: Some(3), memory_mib: None };
         assert_ne!(manifest("u/admin/hello", b"abc", Kind::Typed, limited).1, hash);
-        let read: Manifest =
-            serde_json::from_str(&manifest("u/admin/hello", b"abc", Kind::Typed, limited).0)
-                .unwrap();
+        let (text, _) = manifest("u/admin/hello", b"abc", Kind::Typed, limited);
+        assert!(text.contains(r#","kind":"typed","limits":{"timeout_s":3"#), "{text}");
+        let read: Manifest = serde_json::from_str(&text).unwrap();
         assert_eq!(read.limits, limited);
+        let abc = Runnable::Module { module: Digest::of(b"abc"), kind: Kind::Typed };
+        assert_eq!(read.runnable, abc);
     }
 
     #[test]
     fn settings_are_part_of_the_hash_and_absent_by_default() {
         let plain = Manifest::new(
             "u/a/b".parse().unwrap(),
-            Digest::of(b"x"),
-            Kind::Typed,
+            Runnable::Module { module: Digest::of(b"x"), kind: Kind::Typed },
             DeclaredLimits::default(),
         );
         let (text, hash) = plain.clone().canonical().unwrap();

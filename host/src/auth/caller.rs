@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use wasmill_core::problem::Code;
 use wasmill_core::scope::{Action, Need, Scopes};
-use wasmill_core::{Problem, WorkspaceId};
+use wasmill_core::{Problem, UserName, WorkspaceId};
 use wasmill_store::{Micros, Role, TokenOwner};
 
 /// Who makes a request, by one token.
@@ -12,7 +12,7 @@ pub(crate) struct Caller {
     /// SHA-256 of the token.
     pub(crate) digest: [u8; 32],
     /// The user's name.
-    pub(crate) user: String,
+    pub(crate) user: UserName,
     /// The user's address.
     pub(crate) email: String,
     /// When the user was made.

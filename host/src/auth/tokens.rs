@@ -11,9 +11,9 @@ use dashmap::DashMap;
 use http::request;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use wasmill_core::Problem;
 use wasmill_core::problem::Code;
 use wasmill_core::token::PlainToken;
+use wasmill_core::{Problem, UserName};
 use wasmill_store::{Micros, Store};
 
 /// Tokens seen so far, and when they were last used.
@@ -88,9 +88,9 @@ impl Tokens {
 
     /// Forgets all tokens of a user whose rights have changed. To be called after the change's
     /// commit and before it is answered.
-    pub(crate) fn forget_user(&self, user: &str) {
+    pub(crate) fn forget_user(&self, user: &UserName) {
         self.changes.fetch_add(1, Ordering::AcqRel);
-        self.known.retain(|_, caller| caller.user != user);
+        self.known.retain(|_, caller| caller.user != *user);
     }
 
     /// Forgets all tokens, for somebody else changed some; those uses of them that are not written
@@ -149,18 +149,18 @@ mod tests {
         let (store, main) = (Arc::new(MemoryStore::new()), "main".parse::<WorkspaceId>().unwrap());
         store.create_workspace(&main, "Main", 0).await.unwrap();
         let user = User {
-            name: "ann".into(),
+            name: "ann".parse().unwrap(),
             email: "ann@localhost".into(),
             super_admin: false,
             created: 0,
         };
         store.put_user(&user).await.unwrap();
-        store.put_member(&main, "ann", role).await.unwrap();
+        store.put_member(&main, &"ann".parse().unwrap(), role).await.unwrap();
         let token = PlainToken::from_random(&[9; 32]);
         let stored = NewToken {
             digest: token.digest(),
             prefix: token.prefix().into(),
-            user: "ann".into(),
+            user: "ann".parse().unwrap(),
             workspace: None,
             label: String::new(),
             scopes,
@@ -205,7 +205,7 @@ mod tests {
         assert!(tokens.identify(&asked).await.is_ok());
         assert_eq!(tokens.take_uses().len(), 1);
         assert!(tokens.take_uses().is_empty());
-        let revoked = store.revoke_tokens("ann", token.prefix()).await.unwrap();
+        let revoked = store.revoke_tokens(&"ann".parse().unwrap(), token.prefix()).await.unwrap();
         tokens.forget(&revoked);
         assert!(tokens.identify(&asked).await.is_err());
 
@@ -254,8 +254,8 @@ mod tests {
         let tokens = Tokens::new(store.clone());
         let asked = request("/x", Some(&format!("Bearer {}", token.reveal())));
         assert_eq!(tokens.identify(&asked).await.unwrap().role(&main), Ok(Role::Developer));
-        store.put_member(&main, "ann", Role::Operator).await.unwrap();
-        tokens.forget_user("ann");
+        store.put_member(&main, &"ann".parse().unwrap(), Role::Operator).await.unwrap();
+        tokens.forget_user(&"ann".parse().unwrap());
         assert_eq!(tokens.identify(&asked).await.unwrap().role(&main), Ok(Role::Operator));
     }
 }

@@ -137,7 +137,7 @@ async fn any_sealed(store: &dyn Store) -> Result<Option<Sealed>, StoreError> {
             return Ok(Some(Sealed {
                 workspace,
                 kind: SealedKind::Variable,
-                path: found.path,
+                path: found.path.into(),
                 value: found.value,
             }));
         }
@@ -147,7 +147,7 @@ async fn any_sealed(store: &dyn Store) -> Result<Option<Sealed>, StoreError> {
             return Ok(Some(Sealed {
                 workspace,
                 kind: SealedKind::Resource,
-                path: found.path,
+                path: found.path.into(),
                 value: found.value,
             }));
         }
@@ -192,7 +192,7 @@ mod tests {
         let at = SealedAt { workspace: &main, kind: SealedKind::Variable, path: "u/a/b" };
         let value = seal(&key, [1; NONCE_BYTES], &at, b"secret");
         let variable = Variable {
-            path: "u/a/b".into(),
+            path: "u/a/b".parse().unwrap(),
             value,
             is_secret: true,
             description: String::new(),

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use wasmill_store::postgres::{self, PostgresStore};
 use wasmill_store::sqlite::{Options, SqliteStore};
-use wasmill_store::{Jobs as _, Result, Store};
+use wasmill_store::{Result, Runs as _, Store};
 
 /// An open store, and what is special about its kind.
 pub(crate) enum OpenStore {

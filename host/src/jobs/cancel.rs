@@ -14,8 +14,7 @@ pub(crate) async fn cancel(
     ids: &[JobId],
     cancellation: &Cancellation,
 ) -> Result<Vec<CancelOutcome>, StoreError> {
-    let Cancellation { by, reason, at } = cancellation;
-    let outcomes = runner.store().cancel(workspace, ids, by, reason.as_deref(), *at).await?;
+    let outcomes = runner.store().cancel(workspace, ids, cancellation).await?;
     let those = |wanted: CancelOutcome| {
         let found = ids.iter().zip(&outcomes).filter(move |(_, outcome)| **outcome == wanted);
         found.map(|(id, _)| *id).collect::<Vec<JobId>>()

@@ -25,7 +25,7 @@ impl Origin {
     pub(crate) fn call(caller: &Caller, options: &RunOptions) -> Self {
         Self {
             trigger: Trigger::Webhook,
-            user: caller.user.clone(),
+            user: caller.user.to_string(),
             token: Some(caller.digest),
             parent: options.parent,
             root: options.root,
@@ -37,7 +37,7 @@ impl Origin {
     pub(crate) fn restart(caller: &Caller, finished: &NewJob) -> Self {
         Self {
             trigger: Trigger::Manual,
-            user: caller.user.clone(),
+            user: caller.user.to_string(),
             token: Some(caller.digest),
             parent: finished.parent,
             root: finished.root,

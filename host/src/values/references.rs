@@ -89,15 +89,13 @@ async fn gather(
         }
         let text = match &reference {
             Reference::Variable(path) => values
-                .variable(workspace, path.as_str())
+                .variable(workspace, path)
                 .await
                 .map_err(failed)?
                 .map(|(_, text)| serde_json::Value::from(text).to_string()),
-            Reference::Resource(path) => values
-                .resource(workspace, path.as_str())
-                .await
-                .map_err(failed)?
-                .map(|(_, text)| text),
+            Reference::Resource(path) => {
+                values.resource(workspace, path).await.map_err(failed)?.map(|(_, text)| text)
+            }
         };
         let value = text.ok_or_else(|| {
             Unfilled::Failed(invalid(&InterpolateError::Missing(reference.clone())))

@@ -5,7 +5,7 @@ use crate::store_errors::unavailable;
 use std::sync::Arc;
 use tokio::sync::Mutex;
 use wasmill_core::seal::{self, NONCE_BYTES, SealedAt, SealedKind, ValueKey};
-use wasmill_core::{Problem, WorkspaceId};
+use wasmill_core::{Problem, ValuePath, WorkspaceId};
 use wasmill_store::{Resource, Store, Variable};
 
 /// The variables and resources of all workspaces, and the key that they are sealed with.
@@ -59,11 +59,11 @@ impl Values {
     pub(crate) async fn variable(
         &self,
         workspace: &WorkspaceId,
-        path: &str,
+        path: &ValuePath,
     ) -> Result<Option<(Variable, String)>, Problem> {
         let found = self.store.variable(workspace, path).await.map_err(unavailable)?;
         let Some(variable) = found else { return Ok(None) };
-        let text = self.open(&variable_at(workspace, path), &variable.value)?;
+        let text = self.open(&variable_at(workspace, path.as_str()), &variable.value)?;
         Ok(Some((variable, text)))
     }
 
@@ -74,11 +74,11 @@ impl Values {
     pub(crate) async fn resource(
         &self,
         workspace: &WorkspaceId,
-        path: &str,
+        path: &ValuePath,
     ) -> Result<Option<(Resource, String)>, Problem> {
         let found = self.store.resource(workspace, path).await.map_err(unavailable)?;
         let Some(resource) = found else { return Ok(None) };
-        let text = self.open(&resource_at(workspace, path), &resource.value)?;
+        let text = self.open(&resource_at(workspace, path.as_str()), &resource.value)?;
         Ok(Some((resource, text)))
     }
 }

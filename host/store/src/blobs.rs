@@ -10,7 +10,7 @@
 //! second time on disk.
 
 mod artefacts;
-mod place;
+mod location;
 mod s3;
 #[cfg(test)]
 mod tests;
@@ -18,10 +18,10 @@ mod tests;
 use crate::{Micros, Result, StoreError};
 use bytes::Bytes;
 use futures_util::stream::{BoxStream, StreamExt as _};
+use location::Location;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
 use object_store::{Error, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions};
-use place::Place;
 use std::path::Path;
 use std::sync::Arc;
 use wasmill_core::Digest;
@@ -33,7 +33,7 @@ const LARGEST: u64 = 1 << 30;
 #[derive(Debug, Clone)]
 pub struct Blobs {
     objects: Arc<dyn ObjectStore>,
-    place: Arc<Place>,
+    location: Arc<Location>,
 }
 
 /// A blob as a list has it.
@@ -48,26 +48,29 @@ pub struct Listed {
 }
 
 impl Blobs {
-    /// Blobs at a place as operators write it: a directory, which is made when it is missing, as a
-    /// path or as `file:///...`; or `s3://bucket/prefix?region=...&endpoint=...&path_style=true`,
+    /// Blobs at a location as operators write it: a directory, which is made when it is missing, as
+    /// a path or as `file:///...`; or `s3://bucket/prefix?region=...&endpoint=...&path_style=true`,
     /// with credentials from the variables `AWS_...`. Unencrypted HTTP is spoken to an endpoint
     /// that begins with `http://` only. Nothing is asked of a bucket yet.
     ///
     /// # Errors
-    /// `Unavailable` with a sentence when the place is not understood or cannot be used.
-    pub fn open(place: &str) -> Result<Self> {
+    /// `Unavailable` with a sentence when the location is not understood or cannot be used.
+    pub fn open(location: &str) -> Result<Self> {
         let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         };
-        Self::open_with(place, std::env::vars_os().filter_map(text))
+        Self::open_with(location, std::env::vars_os().filter_map(text))
     }
 
-    fn open_with(place: &str, environment: impl Iterator<Item = (String, String)>) -> Result<Self> {
-        match Place::parse(place)? {
-            Place::Directory(dir) => Self::local(&dir),
-            Place::Bucket(bucket) => {
+    fn open_with(
+        location: &str,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self> {
+        match Location::parse(location)? {
+            Location::Directory(dir) => Self::local(&dir),
+            Location::Bucket(bucket) => {
                 let objects = s3::open(&bucket, environment)?;
-                Ok(Self { objects, place: Arc::new(Place::Bucket(bucket)) })
+                Ok(Self { objects, location: Arc::new(Location::Bucket(bucket)) })
             }
         }
     }
@@ -91,7 +94,7 @@ impl Blobs {
         let files = LocalFileSystem::new_with_prefix(dir).map_err(|error| failed(&error))?;
         Ok(Self {
             objects: Arc::new(files.with_fsync(true)),
-            place: Arc::new(Place::Directory(dir.to_owned())),
+            location: Arc::new(Location::Directory(dir.to_owned())),
         })
     }
 
@@ -104,7 +107,7 @@ impl Blobs {
         if let Some(Err(error)) = self.objects.list(Some(&Key::from(SHELF))).next().await {
             return Err(self.failed(error));
         }
-        if matches!(*self.place, Place::Bucket(_)) {
+        if matches!(*self.location, Location::Bucket(_)) {
             let note = Bytes::from_static(
                 b"A wasmill host writes this at its start, to find out whether it may.\n",
             );
@@ -130,7 +133,7 @@ impl Blobs {
             )));
         }
         let key = key(&digest);
-        if let Place::Directory(dir) = &*self.place {
+        if let Location::Directory(dir) = &*self.location {
             // Also when it is there already: a process may have put it there that was killed before
             // it was durable.
             self.write(&key, bytes, PutMode::Overwrite)
@@ -177,7 +180,7 @@ impl Blobs {
         if size > LARGEST {
             return Err(StoreError::Corrupt(format!(
                 "{key} in {} has {size} bytes; no module is that large",
-                self.place
+                self.location
             )));
         }
         let bytes = found.bytes().await.map_err(|error| self.failed(error))?;
@@ -186,7 +189,7 @@ impl Blobs {
             return Err(StoreError::Corrupt(format!(
                 "module {digest} has {} bytes in {} whose digest is {actual}; deploy it again to replace it",
                 bytes.len(),
-                self.place
+                self.location
             )));
         }
         Ok(Some(bytes))
@@ -256,10 +259,10 @@ impl Blobs {
             let options = PutOptions { mode, ..PutOptions::default() };
             objects.put_opts(&key, bytes.into(), options).await.map(drop)
         };
-        match *self.place {
-            Place::Directory(_) => put.await,
+        match *self.location {
+            Location::Directory(_) => put.await,
             // Signing a request hashes its body.
-            Place::Bucket(_) => {
+            Location::Bucket(_) => {
                 let runtime = tokio::runtime::Handle::current();
                 tokio::task::spawn_blocking(move || runtime.block_on(put)).await?
             }
@@ -282,10 +285,10 @@ impl Blobs {
     }
 
     fn failed(&self, error: Error) -> StoreError {
-        match &*self.place {
-            Place::Bucket(bucket) => s3::explain(bucket, &error),
-            Place::Directory(_) if is_full(&error) => StoreError::Full(error.to_string()),
-            Place::Directory(_) => StoreError::Unavailable(error.to_string()),
+        match &*self.location {
+            Location::Bucket(bucket) => s3::explain(bucket, &error),
+            Location::Directory(_) if is_full(&error) => StoreError::Full(error.to_string()),
+            Location::Directory(_) => StoreError::Unavailable(error.to_string()),
         }
     }
 }
@@ -293,7 +296,7 @@ impl Blobs {
 /// The first part of every blob's key: the algorithm that names it.
 const SHELF: &str = "sha256";
 
-/// Where a blob is below its place, whatever kind of place that is: `sha256/<first 2 hex
+/// Where a blob is below its location, whatever kind of location that is: `sha256/<first 2 hex
 /// digits>/<64 hex digits>`.
 pub fn path_of(digest: &Digest) -> String {
     key(digest).to_string()

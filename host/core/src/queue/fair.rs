@@ -1,8 +1,9 @@
-//! Which workspace's jobs are taken next: stride scheduling, weighted.
+//! Which workspace's jobs are taken next: weighted stride scheduling.
 //!
-//! Each job that a workspace is given moves it on by a stride, the shorter the larger its weight,
-//! and the workspace that has come least far is next. One that had nothing to do begins where the
-//! others are, so that idling saves nothing up.
+//! Each workspace has a pass. A job that a workspace is given moves the pass on by the workspace's
+//! stride, which is the shorter the larger its weight. The workspace with the least pass is next.
+//! The virtual time is the least pass of any workspace that had work when jobs were last planned; a
+//! pass behind the virtual time counts as the virtual time, so that idling saves nothing up.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,60 +11,60 @@ use std::collections::{BTreeMap, BTreeSet};
 pub const WEIGHT: u32 = 100;
 /// The largest weight.
 pub const MAX_WEIGHT: u32 = 1_000;
-/// How far one job moves a workspace of weight 1.
+/// The stride of weight 1: how far one job moves the pass of such a workspace.
 const STRIDE: u64 = 1 << 30;
 
-/// How far each workspace has come. `K` names workspaces and, among those that have come equally
-/// far, orders them.
+/// The passes of all workspaces. `K` names workspaces, and orders those whose passes are equal.
 #[derive(Debug, Clone)]
 pub struct Shares<K> {
-    /// How far the last of those has come who had something to do. Nobody is behind it.
-    now: u64,
-    /// Of those who are ahead of it.
-    places: BTreeMap<K, u64>,
+    /// The least pass of any workspace that had work. No workspace's pass is behind it.
+    virtual_time: u64,
+    /// The passes of the workspaces that are ahead of the virtual time.
+    passes: BTreeMap<K, u64>,
 }
 
 impl<K> Default for Shares<K> {
     fn default() -> Self {
-        Self { now: 0, places: BTreeMap::new() }
+        Self { virtual_time: 0, passes: BTreeMap::new() }
     }
 }
 
 impl<K: Ord + Clone> Shares<K> {
-    /// How many of the next `limit` jobs each of the workspaces that have something to do is due,
-    /// by its weight, were there enough of each. Those who are due none are left out; the order is
-    /// that of their first jobs. What then is given is to be `charge`d.
+    /// Plans the next `limit` jobs: how many of them each workspace is due, if it has that many.
+    /// `ready` are the workspaces that have work, with their weights. Workspaces that are due none
+    /// are left out; the order is that of their first jobs. The jobs that a workspace is then given
+    /// have to be charged by [`Shares::charge`].
     pub fn plan(&mut self, ready: &[(K, u32)], limit: u32) -> Vec<(K, u32)> {
         let mut queue: BTreeSet<(u64, &K, u32)> =
-            ready.iter().map(|(key, weight)| (self.place(key), key, *weight)).collect();
-        let Some(least) = queue.first().map(|(place, ..)| *place) else {
+            ready.iter().map(|(key, weight)| (self.pass(key), key, *weight)).collect();
+        let Some(least) = queue.first().map(|(pass, ..)| *pass) else {
             return Vec::new();
         };
         let mut counts: BTreeMap<&K, (usize, u32)> = BTreeMap::new();
         for _ in 0..limit {
-            let Some((place, key, weight)) = queue.pop_first() else { break };
+            let Some((pass, key, weight)) = queue.pop_first() else { break };
             let turn = counts.len();
             counts.entry(key).or_insert((turn, 0)).1 += 1;
-            queue.insert((place.saturating_add(stride(weight)), key, weight));
+            queue.insert((pass.saturating_add(stride(weight)), key, weight));
         }
         let mut plan: Vec<(usize, K, u32)> =
             counts.into_iter().map(|(key, (turn, count))| (turn, key.clone(), count)).collect();
         plan.sort_unstable_by_key(|(turn, ..)| *turn);
-        self.now = least;
-        self.places.retain(|_, place| *place > least);
+        self.virtual_time = least;
+        self.passes.retain(|_, pass| *pass > least);
         plan.into_iter().map(|(_, key, count)| (key, count)).collect()
     }
 
-    /// Notes that a workspace of this weight was given so many jobs.
+    /// Moves the pass of a workspace of this weight on by so many jobs, which it was given.
     pub fn charge(&mut self, key: &K, weight: u32, jobs: u32) {
         if jobs > 0 {
-            let place = self.place(key).saturating_add(stride(weight).saturating_mul(jobs.into()));
-            self.places.insert(key.clone(), place);
+            let pass = self.pass(key).saturating_add(stride(weight).saturating_mul(jobs.into()));
+            self.passes.insert(key.clone(), pass);
         }
     }
 
-    fn place(&self, key: &K) -> u64 {
-        self.places.get(key).copied().unwrap_or(self.now).max(self.now)
+    fn pass(&self, key: &K) -> u64 {
+        self.passes.get(key).copied().unwrap_or(self.virtual_time).max(self.virtual_time)
     }
 }
 
@@ -129,7 +130,7 @@ mod tests {
                 shares.charge(&key, 100, count);
             }
         }
-        assert!(shares.places.len() <= 2, "{}", shares.places.len());
+        assert!(shares.passes.len() <= 2, "{}", shares.passes.len());
     }
 
     proptest! {

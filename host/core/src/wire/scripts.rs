@@ -3,8 +3,9 @@
 use super::patterns;
 use super::raw_json::RawJson;
 use crate::limits::DeclaredLimits;
-use crate::manifest::{Kind, ScriptSettings, Unattended};
+use crate::manifest::{ScriptSettings, Unattended};
 use crate::queue::RetryPolicy;
+use crate::runnable::Kind;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -13,7 +13,7 @@ use wasmill_core::limits::TOKEN_PREFIX_CHARS;
 use wasmill_core::problem::Code;
 use wasmill_core::scope::Scopes;
 use wasmill_core::token::PlainToken;
-use wasmill_core::{Problem, WorkspaceId, wire};
+use wasmill_core::{Problem, UserName, WorkspaceId, wire};
 use wasmill_store::{NewToken, TokenChange, TokenInfo};
 
 /// Makes a token for the caller's user. The token is shown this once, and is never broader than
@@ -64,7 +64,7 @@ fn workspace(asked: &wire::NewToken) -> Result<Option<WorkspaceId>, Problem> {
 
 async fn make(
     host: &Host,
-    user: &str,
+    user: &UserName,
     workspace: Option<WorkspaceId>,
     asked: wire::NewToken,
 ) -> Result<Reply, Problem> {
@@ -79,7 +79,7 @@ async fn make(
     let stored = NewToken {
         digest: token.digest(),
         prefix: token.prefix().to_owned(),
-        user: user.to_owned(),
+        user: user.clone(),
         workspace,
         label: asked.label.unwrap_or_default(),
         scopes: asked.scopes.filter(|scopes| !scopes.is_empty()),
@@ -128,7 +128,7 @@ pub(super) async fn delete(asked: Asked<'_>, prefix: &str) -> Result<Reply, Prob
     let prefix = whole_prefix(prefix)?;
     let revoked = host.store.revoke_tokens(&caller.user, prefix).await.map_err(unavailable)?;
     let count = affected(host, caller, prefix, &revoked)?;
-    tracing::info!(user = caller.user, count, "tokens revoked");
+    tracing::info!(user = %caller.user, count, "tokens revoked");
     Ok(respond::text(200, format!("deleted {count} tokens with prefix {prefix}")))
 }
 
@@ -169,7 +169,7 @@ async fn change(
     let changed =
         host.store.change_tokens(&caller.user, prefix, change).await.map_err(unavailable)?;
     let count = affected(host, caller, prefix, &changed)?;
-    tracing::info!(user = caller.user, count, "tokens changed");
+    tracing::info!(user = %caller.user, count, "tokens changed");
     Ok(respond::text(200, format!("changed {count} tokens with prefix {prefix}")))
 }
 

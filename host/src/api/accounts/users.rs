@@ -19,7 +19,10 @@ pub(super) async fn email(asked: Asked<'_>) -> Result<Reply, Problem> {
 pub(super) async fn whoami(asked: Asked<'_>) -> Result<Reply, Problem> {
     let caller = asked.caller;
     let workspace = caller.workspace.as_ref().map(ToString::to_string);
-    Ok(respond::json(200, &global(&caller.user, &caller.email, caller.super_admin, workspace)))
+    Ok(respond::json(
+        200,
+        &global(caller.user.as_str(), &caller.email, caller.super_admin, workspace),
+    ))
 }
 
 fn global(
@@ -46,8 +49,10 @@ fn global(
 pub(super) async fn list(asked: Asked<'_>) -> Result<Reply, Problem> {
     let host = asked.host;
     let users = host.store.list_users().await.map_err(unavailable)?;
-    let shown: Vec<_> =
-        users.iter().map(|user| global(&user.name, &user.email, user.super_admin, None)).collect();
+    let shown: Vec<_> = users
+        .iter()
+        .map(|user| global(user.name.as_str(), &user.email, user.super_admin, None))
+        .collect();
     Ok(respond::json(200, &shown))
 }
 
@@ -80,7 +85,7 @@ pub(in crate::api) async fn new(
         Problem::bad_request(format!("{name:?}: {error}; give one as username"))
     })?;
     let users = host.store.list_users().await.map_err(unavailable)?;
-    if users.iter().any(|user| user.name == name.as_str()) {
+    if users.iter().any(|user| user.name == name) {
         return Err(Problem::new(Code::Conflict, format!("There is a user {name} already")));
     }
     if users.iter().any(|user| user.email == email) {
@@ -89,12 +94,8 @@ pub(in crate::api) async fn new(
             format!("There is a user with the address {email} already"),
         ));
     }
-    let user = User {
-        name: name.to_string(),
-        email: email.to_owned(),
-        super_admin,
-        created: clock::now(),
-    };
+    let user =
+        User { name: name.clone(), email: email.to_owned(), super_admin, created: clock::now() };
     host.store.put_user(&user).await.map_err(unavailable)?;
     tracing::info!(user = %name, super_admin, "user made");
     Ok(user)

@@ -75,7 +75,7 @@ async fn cancel(
     reason: Option<&str>,
 ) -> Result<Vec<CancelOutcome>, Problem> {
     let reason = reason.map(str::to_owned);
-    let cancellation = Cancellation { by: caller.user.clone(), reason, at: clock::now() };
+    let cancellation = Cancellation { by: caller.user.to_string(), reason, at: clock::now() };
     let canceled = jobs::cancel::cancel(&host.runner, workspace, ids, &cancellation).await;
     canceled.map_err(unavailable)
 }

@@ -103,7 +103,7 @@ pub(super) fn shown<'a>(
         is_skipped: end.map(|_| false),
         permissioned_as: format!("u/{}", job.job.created_by),
         // Another user's address is not the caller's to know.
-        email: if caller.user == job.job.created_by { &caller.email } else { "" },
+        email: if caller.user.as_str() == job.job.created_by { &caller.email } else { "" },
         is_flow_step: false,
         visible_to_owner: true,
         same_worker: queued.then_some(false),
@@ -298,7 +298,7 @@ pub(super) async fn erase(
     let Asked { host, caller, .. } = asked;
     end_of(&find(host, caller, workspace, id).await?)?;
     host.store.erase(workspace, &[id]).await.map_err(unavailable)?;
-    tracing::info!(%workspace, job = %id, user = caller.user, "a job was erased");
+    tracing::info!(%workspace, job = %id, user = %caller.user, "a job was erased");
     get(asked, workspace, id).await
 }
 

@@ -36,7 +36,7 @@ pub(super) async fn one(
     let new = fresh.id;
     host.store.enqueue(vec![fresh]).await.map_err(unavailable)?;
     host.notifier.job_queued();
-    tracing::info!(%workspace, job = %id, %new, user = caller.user, "a job was restarted");
+    tracing::info!(%workspace, job = %id, %new, user = %caller.user, "a job was restarted");
     Ok(labelled(respond::text(201, new.to_string()), new, &version))
 }
 
@@ -107,7 +107,7 @@ pub(super) async fn many(asked: Asked<'_>, workspace: &WorkspaceId) -> Result<Re
         .filter(|_| more)
         .map(|(after, _)| Cursor { until, after: *after }.to_string());
     let (jobs, skipped) = (answer.restarted.len(), answer.skipped.len());
-    tracing::info!(%workspace, user = caller.user, jobs, skipped, "jobs were restarted");
+    tracing::info!(%workspace, user = %caller.user, jobs, skipped, "jobs were restarted");
     Ok(respond::json(200, &answer))
 }
 

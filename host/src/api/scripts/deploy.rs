@@ -15,7 +15,9 @@ use wasmill_core::limits::DeclaredLimits;
 use wasmill_core::problem::Code;
 use wasmill_core::scope::{Action, Need};
 use wasmill_core::wire;
-use wasmill_core::{Manifest, Problem, ScriptPath, ScriptSettings, VersionHash, WorkspaceId};
+use wasmill_core::{
+    Manifest, Problem, Runnable, ScriptPath, ScriptSettings, VersionHash, WorkspaceId,
+};
 use wasmill_sandbox::{Refusal, RefusalCode};
 use wasmill_store::NewVersion;
 
@@ -119,8 +121,8 @@ async fn deploy(
     let Upload { path, wasm, limits, settings, summary } = upload;
     let module_bytes = wasm.len() as u64;
     let admitted = host.sandbox.admit(wasm.clone()).await.map_err(refused)?;
-    let manifest =
-        Manifest::new(path.clone(), admitted.digest, admitted.kind, limits).with_settings(settings);
+    let runnable = Runnable::Module { module: admitted.digest, kind: admitted.kind };
+    let manifest = Manifest::new(path.clone(), runnable.clone(), limits).with_settings(settings);
     let (manifest, hash) = manifest.canonical().map_err(|error| {
         tracing::error!(%error, "a manifest could not be written");
         Problem::internal()
@@ -132,13 +134,12 @@ async fn deploy(
         hash,
         manifest,
         path: path.clone(),
-        module: admitted.digest,
+        runnable,
         module_bytes,
-        kind: admitted.kind,
         limits,
         schema: schema.clone(),
         summary,
-        created_by: caller.user.clone(),
+        created_by: caller.user.to_string(),
         created: clock::now(),
     };
     let deployed = host.store.deploy(workspace, &version).await.map_err(unavailable)?;
@@ -147,9 +148,9 @@ async fn deploy(
     tracing::info!(%workspace, %path, %hash, %kind, new, "deployed");
     Ok(wire::Uploaded {
         hash: hash.to_hex(),
-        kind: admitted.kind,
         path: path.to_string(),
         created: deployed.created,
+        kind,
         exports: admitted.exports,
         schema: raw_json(schema.as_deref()),
     })

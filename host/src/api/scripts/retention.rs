@@ -20,6 +20,6 @@ pub(super) async fn edit(
     }
     host.retention_changed.notify_one();
     let seconds = body.keep_runs_secs;
-    tracing::info!(%workspace, %path, user = caller.user, seconds, "retention of a script set");
+    tracing::info!(%workspace, %path, user = %caller.user, seconds, "retention of a script set");
     Ok(respond::text(200, format!("Edit retention for script {path}")))
 }

@@ -4,7 +4,7 @@ use crate::api::accounts::tokens::shown;
 use crate::api::asked::Asked;
 use crate::http::respond::{self, Reply};
 use crate::store_errors::unavailable;
-use wasmill_core::{Problem, ScriptPath, WorkspaceId};
+use wasmill_core::{Problem, ScriptPath, UserName, WorkspaceId};
 
 /// The tokens of the workspace that are for this script, newest first.
 pub(super) async fn list(
@@ -25,8 +25,9 @@ pub(super) async fn list(
             .map_err(unavailable)?,
     );
     let users = host.store.list_users().await.map_err(unavailable)?;
-    let email =
-        |name: &str| users.iter().find(|user| user.name == name).map(|user| user.email.clone());
+    let email = |name: &UserName| {
+        users.iter().find(|user| user.name == *name).map(|user| user.email.clone())
+    };
     let shown: Vec<_> = tokens
         .into_iter()
         .map(|info| {

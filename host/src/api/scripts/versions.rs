@@ -17,7 +17,9 @@ use wasmill_core::limits::{HISTORY_VERSIONS, SCRIPTS_PAGE_ENTRIES};
 use wasmill_core::problem::Code;
 use wasmill_core::scope::{Action, Need};
 use wasmill_core::wire::{self, RawJson};
-use wasmill_core::{InvalidName, Manifest, Problem, ScriptPath, VersionHash, WorkspaceId};
+use wasmill_core::{
+    InvalidName, Manifest, Problem, Runnable, ScriptPath, VersionHash, WorkspaceId,
+};
 use wasmill_store::Version;
 
 pub(super) fn raw_json(text: Option<&str>) -> Option<Box<RawJson>> {
@@ -34,6 +36,7 @@ async fn retentions(host: &Host, workspace: &WorkspaceId) -> Result<Retentions, 
 
 fn shown(workspace: &WorkspaceId, stored: &Version, retentions: &Retentions) -> wire::Script {
     let version = &stored.version;
+    let Runnable::Module { module, kind } = &version.runnable;
     // Settings of a newer program, which this one does not run, are shown as none.
     let settings = Manifest::settings_of(&version.manifest).unwrap_or_default();
     wire::Script {
@@ -43,10 +46,10 @@ fn shown(workspace: &WorkspaceId, stored: &Version, retentions: &Retentions) -> 
         parent_hashes: stored.parent.iter().map(|hash| hash.to_hex()).collect(),
         summary: version.summary.clone(),
         description: String::new(),
-        kind_of_module: version.kind,
+        kind_of_module: *kind,
         kind: "script".into(),
         language: "wasm".into(),
-        module: version.module.to_hex(),
+        module: module.to_hex(),
         module_bytes: version.module_bytes,
         limits: version.limits,
         delete_after_secs: settings.erased_after_secs(),
@@ -287,7 +290,8 @@ async fn erase(
     workspace: &WorkspaceId,
     version: &Version,
 ) -> Result<(), Problem> {
-    let (hash, module) = (version.version.hash, version.version.module);
+    let hash = version.version.hash;
+    let Runnable::Module { module, .. } = version.version.runnable;
     host.store.delete_version(workspace, &hash, clock::now()).await.map_err(unavailable)?;
     host.resolver.deleted(workspace, &version.version.path, hash);
     tracing::info!(%workspace, path = %version.version.path, %hash, "version deleted");
@@ -319,7 +323,7 @@ pub(super) async fn download(
             format!("The version {} was deleted, and its module with it", version.version.hash),
         ));
     }
-    let module = version.version.module;
+    let Runnable::Module { module, .. } = version.version.runnable;
     let bytes = host.blobs.get(module).await.map_err(unavailable)?.ok_or_else(|| {
         tracing::error!(%module, "a module is missing from the module store");
         Problem::internal()

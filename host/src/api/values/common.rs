@@ -28,7 +28,7 @@ pub(super) fn same_path(asked: Option<&str>, path: &ValuePath) -> Result<Changes
         None => path.clone(),
         Some(text) => name(text)?,
     };
-    let mode = if new_path == *path { PutMode::Update } else { PutMode::Rename(path.to_string()) };
+    let mode = if new_path == *path { PutMode::Update } else { PutMode::Rename(path.clone()) };
     Ok(Changes { new_path, mode })
 }
 

@@ -38,7 +38,7 @@ fn shown(
 ) -> wire::Resource {
     wire::Resource {
         workspace_id: workspace.to_string(),
-        path: resource.path,
+        path: resource.path.into(),
         value,
         resource_type: resource.resource_type,
         description: resource.description,
@@ -58,11 +58,8 @@ pub(super) async fn get_value(
     path: &ValuePath,
 ) -> Result<Reply, Problem> {
     let host = asked.host;
-    let (_, text) = host
-        .values
-        .resource(workspace, path.as_str())
-        .await?
-        .ok_or_else(|| missing(workspace, path))?;
+    let (_, text) =
+        host.values.resource(workspace, path).await?.ok_or_else(|| missing(workspace, path))?;
     Ok(respond::bytes(200, "application/json", text))
 }
 
@@ -73,11 +70,8 @@ pub(super) async fn get_value_interpolated(
     path: &ValuePath,
 ) -> Result<Reply, Problem> {
     let host = asked.host;
-    let (_, text) = host
-        .values
-        .resource(workspace, path.as_str())
-        .await?
-        .ok_or_else(|| missing(workspace, path))?;
+    let (_, text) =
+        host.values.resource(workspace, path).await?.ok_or_else(|| missing(workspace, path))?;
     let filled = host.values.fill(workspace, &text, host.settings.run_limits.args_bytes).await;
     match filled {
         Ok(filled) => Ok(respond::bytes(200, "application/json", filled.into_owned())),
@@ -102,11 +96,8 @@ pub(super) async fn get(
     path: &ValuePath,
 ) -> Result<Reply, Problem> {
     let host = asked.host;
-    let (found, text) = host
-        .values
-        .resource(workspace, path.as_str())
-        .await?
-        .ok_or_else(|| missing(workspace, path))?;
+    let (found, text) =
+        host.values.resource(workspace, path).await?.ok_or_else(|| missing(workspace, path))?;
     Ok(respond::json(200, &shown(workspace, found, Some(raw(text)?))))
 }
 
@@ -117,7 +108,7 @@ pub(super) async fn exists(
     path: &ValuePath,
 ) -> Result<Reply, Problem> {
     let host = asked.host;
-    let found = host.store.resource(workspace, path.as_str()).await.map_err(unavailable)?;
+    let found = host.store.resource(workspace, path).await.map_err(unavailable)?;
     Ok(respond::json(200, &found.is_some()))
 }
 
@@ -133,11 +124,11 @@ pub(super) async fn list(asked: Asked<'_>, workspace: &WorkspaceId) -> Result<Re
         .map(str::to_owned)
         .collect();
     let Page { number, limit } = page(query)?;
-    let (mut found, mut after) = (Vec::new(), None::<String>);
+    let (mut found, mut after) = (Vec::new(), None::<ValuePath>);
     for _ in 0..number {
         found = host
             .store
-            .list_resources(workspace, &types, &start, after.as_deref(), limit)
+            .list_resources(workspace, &types, &start, after.as_ref(), limit)
             .await
             .map_err(unavailable)?;
         let Some(last) = found.last() else { break };
@@ -218,17 +209,17 @@ pub(super) async fn create(
         typed_parameter::<bool>(query, "update_if_exists", "true or false")?.unwrap_or(false);
     let text = given(caller, workspace, body.value)?;
     let new = Resource {
-        path: path.to_string(),
+        path: path.clone(),
         value: host.values.seal(&resource_at(workspace, path.as_str()), text.as_bytes())?,
         resource_type: body.resource_type,
         description,
-        changed_by: caller.user.clone(),
+        changed_by: caller.user.to_string(),
         changed: clock::now(),
     };
     let mode = if replace { PutMode::Upsert } else { PutMode::Create };
     let _alone = host.values.writes.lock().await;
     host.store.put_resource(workspace, &new, &mode).await.map_err(unavailable)?;
-    tracing::info!(%workspace, %path, user = caller.user, "resource created");
+    tracing::info!(%workspace, %path, user = %caller.user, "resource created");
     Ok(respond::text(201, format!("resource {path} created")))
 }
 
@@ -280,22 +271,19 @@ async fn change(
     asked.resource_type.as_deref().map_or(Ok(()), check_type)?;
     let value = asked.value.map(|value| given(caller, workspace, Some(value))).transpose()?;
     let _alone = host.values.writes.lock().await;
-    let (present, old) = host
-        .values
-        .resource(workspace, path.as_str())
-        .await?
-        .ok_or_else(|| missing(workspace, path))?;
+    let (present, old) =
+        host.values.resource(workspace, path).await?.ok_or_else(|| missing(workspace, path))?;
     let text = value.unwrap_or(old);
     let changed = Resource {
-        path: new_path.to_string(),
+        path: new_path.clone(),
         value: host.values.seal(&resource_at(workspace, new_path.as_str()), text.as_bytes())?,
         resource_type: asked.resource_type.unwrap_or(present.resource_type),
         description: asked.description.unwrap_or(present.description),
-        changed_by: caller.user.clone(),
+        changed_by: caller.user.to_string(),
         changed: clock::now(),
     };
     host.store.put_resource(workspace, &changed, &mode).await.map_err(unavailable)?;
-    tracing::info!(%workspace, %path, %new_path, user = caller.user, "resource updated");
+    tracing::info!(%workspace, %path, %new_path, user = %caller.user, "resource updated");
     Ok(new_path)
 }
 
@@ -306,10 +294,7 @@ pub(super) async fn delete(
     path: &ValuePath,
 ) -> Result<Reply, Problem> {
     let Asked { host, caller, .. } = asked;
-    host.store
-        .delete_resource(workspace, path.as_str(), clock::now())
-        .await
-        .map_err(unavailable)?;
-    tracing::info!(%workspace, %path, user = caller.user, "resource deleted");
+    host.store.delete_resource(workspace, path, clock::now()).await.map_err(unavailable)?;
+    tracing::info!(%workspace, %path, user = %caller.user, "resource deleted");
     Ok(respond::text(200, format!("resource {path} deleted")))
 }

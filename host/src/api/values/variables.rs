@@ -22,7 +22,7 @@ fn missing(workspace: &WorkspaceId, path: &ValuePath) -> Problem {
 fn shown(workspace: &WorkspaceId, variable: Variable, value: Option<String>) -> wire::Variable {
     wire::Variable {
         workspace_id: workspace.to_string(),
-        path: variable.path,
+        path: variable.path.into(),
         value,
         is_secret: variable.is_secret,
         description: variable.description,
@@ -40,11 +40,8 @@ pub(super) async fn get_value(
     path: &ValuePath,
 ) -> Result<Reply, Problem> {
     let host = asked.host;
-    let (_, text) = host
-        .values
-        .variable(workspace, path.as_str())
-        .await?
-        .ok_or_else(|| missing(workspace, path))?;
+    let (_, text) =
+        host.values.variable(workspace, path).await?.ok_or_else(|| missing(workspace, path))?;
     Ok(respond::json(200, &text))
 }
 
@@ -59,7 +56,7 @@ pub(super) async fn get(
     let switch = |name| typed_parameter::<bool>(query, name, "true or false");
     let (decrypted, encrypted) =
         (switch("decrypt_secret")?.unwrap_or(true), switch("include_encrypted")?.unwrap_or(false));
-    let found = host.store.variable(workspace, path.as_str()).await.map_err(unavailable)?;
+    let found = host.store.variable(workspace, path).await.map_err(unavailable)?;
     let variable = found.ok_or_else(|| missing(workspace, path))?;
     let value = match (!variable.is_secret || decrypted, encrypted) {
         (true, _) => {
@@ -78,7 +75,7 @@ pub(super) async fn exists(
     path: &ValuePath,
 ) -> Result<Reply, Problem> {
     let host = asked.host;
-    let found = host.store.variable(workspace, path.as_str()).await.map_err(unavailable)?;
+    let found = host.store.variable(workspace, path).await.map_err(unavailable)?;
     Ok(respond::json(200, &found.is_some()))
 }
 
@@ -87,11 +84,11 @@ pub(super) async fn list(asked: Asked<'_>, workspace: &WorkspaceId) -> Result<Re
     let Asked { host, query, .. } = asked;
     let start = parameter(query, "path_start").unwrap_or_default();
     let Page { number, limit } = page(query)?;
-    let (mut found, mut after) = (Vec::new(), None::<String>);
+    let (mut found, mut after) = (Vec::new(), None::<ValuePath>);
     for _ in 0..number {
         found = host
             .store
-            .list_variables(workspace, &start, after.as_deref(), limit)
+            .list_variables(workspace, &start, after.as_ref(), limit)
             .await
             .map_err(unavailable)?;
         let Some(last) = found.last() else { break };
@@ -101,9 +98,10 @@ pub(super) async fn list(asked: Asked<'_>, workspace: &WorkspaceId) -> Result<Re
     for variable in found {
         let value = match variable.is_secret {
             true => None,
-            false => {
-                Some(host.values.open(&variable_at(workspace, &variable.path), &variable.value)?)
-            }
+            false => Some(
+                host.values
+                    .open(&variable_at(workspace, variable.path.as_str()), &variable.value)?,
+            ),
         };
         listed.push(shown(workspace, variable, value));
     }
@@ -156,15 +154,15 @@ pub(super) async fn create(
     check_description(&body.description)?;
     let text = given(host, workspace, path.as_str(), body.value, query)?;
     let new = Variable {
-        path: path.to_string(),
+        path: path.clone(),
         value: host.values.seal(&variable_at(workspace, path.as_str()), text.as_bytes())?,
         is_secret: body.is_secret,
         description: body.description,
-        changed_by: caller.user.clone(),
+        changed_by: caller.user.to_string(),
         changed: clock::now(),
     };
     host.store.put_variable(workspace, &new, &PutMode::Create).await.map_err(unavailable)?;
-    tracing::info!(%workspace, %path, user = caller.user, "variable created");
+    tracing::info!(%workspace, %path, user = %caller.user, "variable created");
     Ok(respond::text(201, format!("variable {path} created")))
 }
 
@@ -180,11 +178,8 @@ pub(super) async fn update(
     caller.require(workspace, &Need::one("variables", Action::Write, new_path.as_str()))?;
     check_description(body.description.as_deref().unwrap_or_default())?;
     let _alone = host.values.writes.lock().await;
-    let (present, old) = host
-        .values
-        .variable(workspace, path.as_str())
-        .await?
-        .ok_or_else(|| missing(workspace, path))?;
+    let (present, old) =
+        host.values.variable(workspace, path).await?.ok_or_else(|| missing(workspace, path))?;
     if body.value.is_none() && body.is_secret.is_some_and(|secret| secret != present.is_secret) {
         // Who may write a secret need not be allowed to read it.
         return Err(Problem::bad_request(
@@ -196,15 +191,15 @@ pub(super) async fn update(
         None => old,
     };
     let changed = Variable {
-        path: new_path.to_string(),
+        path: new_path.clone(),
         value: host.values.seal(&variable_at(workspace, new_path.as_str()), text.as_bytes())?,
         is_secret: body.is_secret.unwrap_or(present.is_secret),
         description: body.description.unwrap_or(present.description),
-        changed_by: caller.user.clone(),
+        changed_by: caller.user.to_string(),
         changed: clock::now(),
     };
     host.store.put_variable(workspace, &changed, &mode).await.map_err(unavailable)?;
-    tracing::info!(%workspace, %path, %new_path, user = caller.user, "variable updated");
+    tracing::info!(%workspace, %path, %new_path, user = %caller.user, "variable updated");
     Ok(respond::text(
         200,
         format!("variable {path} updated (npath: {new_path:?})", new_path = new_path.as_str()),
@@ -218,10 +213,7 @@ pub(super) async fn delete(
     path: &ValuePath,
 ) -> Result<Reply, Problem> {
     let Asked { host, caller, .. } = asked;
-    host.store
-        .delete_variable(workspace, path.as_str(), clock::now())
-        .await
-        .map_err(unavailable)?;
-    tracing::info!(%workspace, %path, user = caller.user, "variable deleted");
+    host.store.delete_variable(workspace, path, clock::now()).await.map_err(unavailable)?;
+    tracing::info!(%workspace, %path, user = %caller.user, "variable deleted");
     Ok(respond::text(200, format!("variable {path} deleted")))
 }

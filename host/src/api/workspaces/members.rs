@@ -6,7 +6,7 @@ use crate::host::Host;
 use crate::http::respond::{self, Reply};
 use crate::store_errors::unavailable;
 use wasmill_core::problem::Code;
-use wasmill_core::{Problem, WorkspaceId, wire};
+use wasmill_core::{Problem, UserName, WorkspaceId, wire};
 use wasmill_store::{Micros, Role, User};
 
 /// Who the caller is in a workspace.
@@ -27,7 +27,7 @@ fn shown(workspace: &WorkspaceId, user: &User, role: Role) -> wire::Member {
     wire::Member {
         workspace_id: workspace.to_string(),
         email: user.email.clone(),
-        username: user.name.clone(),
+        username: user.name.to_string(),
         is_admin: role == Role::Admin,
         is_super_admin: user.super_admin,
         operator: role == Role::Operator,
@@ -53,7 +53,7 @@ fn role(is_admin: bool, operator: bool) -> Result<Role, Problem> {
 
 async fn find(host: &Host, workspace: &WorkspaceId, name: &str) -> Result<(User, Role), Problem> {
     let members = host.store.list_members(workspace).await.map_err(unavailable)?;
-    let found = members.into_iter().find(|(user, _)| user.name == name);
+    let found = members.into_iter().find(|(user, _)| user.name.as_str() == name);
     found.ok_or_else(|| {
         Problem::not_found(format!("The workspace {workspace} has no member {name}"))
     })
@@ -101,7 +101,7 @@ pub(super) async fn add(
         Some(user) => user,
         None => users::new(host, &body.email, body.username.as_deref(), false).await?,
     };
-    if find(host, workspace, &user.name).await.is_ok() {
+    if find(host, workspace, user.name.as_str()).await.is_ok() {
         return Err(Problem::new(
             Code::Conflict,
             format!("{} is a member of {workspace} already", user.name),
@@ -127,10 +127,15 @@ pub(super) async fn update(
     Ok(respond::text(200, format!("user {name} was changed")))
 }
 
-async fn put(host: &Host, workspace: &WorkspaceId, name: &str, role: Role) -> Result<(), Problem> {
+async fn put(
+    host: &Host,
+    workspace: &WorkspaceId,
+    name: &UserName,
+    role: Role,
+) -> Result<(), Problem> {
     host.store.put_member(workspace, name, role).await.map_err(unavailable)?;
     host.tokens.forget_user(name);
-    tracing::info!(%workspace, user = name, ?role, "membership changed");
+    tracing::info!(%workspace, user = %name, ?role, "membership changed");
     Ok(())
 }
 
@@ -141,10 +146,12 @@ pub(super) async fn remove(
     name: &str,
 ) -> Result<Reply, Problem> {
     let host = asked.host;
-    if !host.store.remove_member(workspace, name).await.map_err(unavailable)? {
-        return Err(Problem::not_found(format!("The workspace {workspace} has no member {name}")));
+    let missing = || Problem::not_found(format!("The workspace {workspace} has no member {name}"));
+    let user: UserName = name.parse().map_err(|_| missing())?;
+    if !host.store.remove_member(workspace, &user).await.map_err(unavailable)? {
+        return Err(missing());
     }
-    host.tokens.forget_user(name);
+    host.tokens.forget_user(&user);
     tracing::info!(%workspace, user = name, "membership ended");
     Ok(respond::text(200, format!("user {name} was removed from {workspace}")))
 }

@@ -38,7 +38,7 @@ pub(super) async fn mine(asked: Asked<'_>) -> Result<Reply, Problem> {
     let shown = |workspace: Workspace| wire::UserWorkspace {
         id: workspace.id.to_string(),
         name: workspace.name,
-        username: caller.user.clone(),
+        username: caller.user.to_string(),
         color: "",
         disabled: false,
     };
@@ -60,7 +60,7 @@ pub(super) async fn create(asked: Asked<'_>, body: &wire::NewWorkspace) -> Resul
     }
     host.store.put_member(&id, &caller.user, Role::Admin).await.map_err(unavailable)?;
     host.tokens.forget_user(&caller.user);
-    tracing::info!(workspace = %id, user = caller.user, "workspace made");
+    tracing::info!(workspace = %id, user = %caller.user, "workspace made");
     Ok(respond::text(201, format!("Created workspace {id}")))
 }
 
@@ -80,5 +80,5 @@ pub(super) async fn username_exists(
     let id: WorkspaceId = name(&body.id)?;
     caller.role(&id)?;
     let members = host.store.list_members(&id).await.map_err(unavailable)?;
-    Ok(respond::json(200, &members.iter().any(|(user, _)| user.name == body.username)))
+    Ok(respond::json(200, &members.iter().any(|(user, _)| user.name.as_str() == body.username)))
 }

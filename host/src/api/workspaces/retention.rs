@@ -18,6 +18,6 @@ pub(super) async fn edit(
     change(host, workspace, |settings| WorkspaceSettings { keep_runs, ..settings }).await?;
     host.retention_changed.notify_one();
     let seconds = body.keep_runs_secs;
-    tracing::info!(%workspace, user = caller.user, seconds, "retention of a workspace set");
+    tracing::info!(%workspace, user = %caller.user, seconds, "retention of a workspace set");
     Ok(respond::text(200, format!("Edit retention for workspace {workspace}")))
 }

@@ -24,7 +24,7 @@ pub(super) async fn edit(
     match body.webhook.as_deref().map(str::trim).filter(|url| !url.is_empty()) {
         None => {
             host.store.clear_webhook(workspace, clock::now()).await.map_err(unavailable)?;
-            tracing::info!(%workspace, user = caller.user, "webhook cleared");
+            tracing::info!(%workspace, user = %caller.user, "webhook cleared");
         }
         Some(url) => {
             Target::parse(url, host.outbox.allow_private, &host.outbox.limits)
@@ -37,11 +37,11 @@ pub(super) async fn edit(
             let webhook = Webhook {
                 url: url.to_owned(),
                 secret,
-                changed_by: caller.user.clone(),
+                changed_by: caller.user.to_string(),
                 changed: clock::now(),
             };
             host.store.set_webhook(workspace, &webhook).await.map_err(unavailable)?;
-            tracing::info!(%workspace, user = caller.user, "webhook set");
+            tracing::info!(%workspace, user = %caller.user, "webhook set");
         }
     }
     Ok(respond::text(200, format!("Edit webhook for workspace {workspace}")))
@@ -73,9 +73,9 @@ pub(super) async fn rotate(
         Ok(_) | Err(_) => SigningKeys::new(new_secret()?),
     };
     let secret = keys::seal(&host.values, workspace, &keys)?;
-    let webhook = Webhook { secret, changed_by: caller.user.clone(), changed: now, ..webhook };
+    let webhook = Webhook { secret, changed_by: caller.user.to_string(), changed: now, ..webhook };
     host.store.set_webhook(workspace, &webhook).await.map_err(unavailable)?;
-    tracing::info!(%workspace, user = caller.user, "signing secret of the webhook rotated");
+    tracing::info!(%workspace, user = %caller.user, "signing secret of the webhook rotated");
     let previous_until = keys.previous_at(now).map(|(_, until)| wire::timestamp(*until));
     Ok(respond::json(
         200,

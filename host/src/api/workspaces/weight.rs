@@ -21,6 +21,6 @@ pub(super) async fn edit(
         )));
     }
     change(host, workspace, |settings| WorkspaceSettings { weight, ..settings }).await?;
-    tracing::info!(%workspace, user = caller.user, weight, "weight of a workspace set");
+    tracing::info!(%workspace, user = %caller.user, weight, "weight of a workspace set");
     Ok(respond::text(200, format!("Edit weight for workspace {workspace}")))
 }

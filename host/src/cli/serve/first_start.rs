@@ -4,8 +4,8 @@ use crate::nodes::lead::Node;
 use crate::{clock, files, random};
 use std::path::Path;
 use std::time::Duration;
-use wasmill_core::WorkspaceId;
 use wasmill_core::token::PlainToken;
+use wasmill_core::{InvalidName, UserName, WorkspaceId};
 use wasmill_store::{NewToken, StoreError, User};
 
 /// The task that only one of several hosts does, which start at once on an empty database.
@@ -30,26 +30,22 @@ pub(super) async fn first_start(node: &Node, token_file: &Path) -> Result<bool, 
     {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+    let admin: UserName = "admin".parse().map_err(|error: InvalidName| error.to_string())?;
     let known = !store.list_workspaces().await.map_err(failed)?.is_empty();
     if known
         && (token_file.exists()
-            || (*shared && !store.list_tokens("admin").await.map_err(failed)?.is_empty()))
+            || (*shared && !store.list_tokens(&admin).await.map_err(failed)?.is_empty()))
     {
         return Ok(false);
     }
-    let workspace: WorkspaceId =
-        "main".parse().map_err(|error: wasmill_core::InvalidName| error.to_string())?;
+    let workspace: WorkspaceId = "main".parse().map_err(|error: InvalidName| error.to_string())?;
     let now = clock::now();
     match store.create_workspace(&workspace, "Main", now).await {
         Ok(()) | Err(StoreError::Conflict(_)) => {}
         Err(error) => return Err(failed(error)),
     }
-    let admin = User {
-        name: "admin".into(),
-        email: "admin@localhost".into(),
-        super_admin: true,
-        created: now,
-    };
+    let admin =
+        User { name: admin, email: "admin@localhost".into(), super_admin: true, created: now };
     store.put_user(&admin).await.map_err(failed)?;
     store.put_member(&workspace, &admin.name, wasmill_store::Role::Admin).await.map_err(failed)?;
     let token = PlainToken::from_random(&random::bytes()?);

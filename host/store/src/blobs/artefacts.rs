@@ -31,7 +31,7 @@ impl Blobs {
         if found.meta.size > largest {
             return Err(StoreError::Corrupt(format!(
                 "{key} in {} has {} bytes; no compiled script is that large",
-                self.place, found.meta.size
+                self.location, found.meta.size
             )));
         }
         found.bytes().await.map(Some).map_err(|error| self.failed(error))

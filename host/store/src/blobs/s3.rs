@@ -1,6 +1,6 @@
 //! Buckets: how a client for one is set up, and what its errors mean.
 
-use super::place::{self, Bucket};
+use super::location::{self, Bucket};
 use crate::{Result, StoreError, tls};
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut};
 use object_store::prefix::PrefixStore;
@@ -49,7 +49,7 @@ pub(super) fn open(
     let from_environment = [AmazonS3ConfigKey::S3Endpoint, AmazonS3ConfigKey::Endpoint]
         .iter()
         .find_map(|key| builder.get_config_value(key))
-        .map(|text| place::endpoint(&text))
+        .map(|text| location::endpoint(&text))
         .transpose()
         .map_err(|why| wrong(format!("{why} (from AWS_ENDPOINT_URL)")))?;
     let endpoint = bucket.endpoint.clone().or(from_environment);

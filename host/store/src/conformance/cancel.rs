@@ -24,16 +24,20 @@ pub(super) async fn cancelling(store: &dyn Store) {
     store.claim(7, NOW, 1, &[]).await.unwrap();
     store.record(RunRecord { job: job(id(4), &one, x), end: end(RunStatus::Success, "1") });
     let all = [id(1), id(2), id(4), id(9), id(2)];
-    let outcomes = store.cancel(&one, &all, "ann", Some("too slow"), NOW + 5).await.unwrap();
+    let outcomes =
+        store.cancel(&one, &all, &cancellation("ann", Some("too slow"), NOW + 5)).await.unwrap();
     use CancelOutcome::{AlreadyCompleted, Canceled, NotFound, Running};
     assert_eq!(outcomes, [Running, Canceled, AlreadyCompleted, NotFound, AlreadyCompleted]);
     for other in ["two", "none"] {
         assert_eq!(
-            store.cancel(&workspace(other), &[id(3)], "ann", None, NOW).await.unwrap(),
+            store
+                .cancel(&workspace(other), &[id(3)], &cancellation("ann", None, NOW))
+                .await
+                .unwrap(),
             [NotFound]
         );
     }
-    assert!(store.cancel(&one, &[], "ann", None, NOW).await.unwrap().is_empty());
+    assert!(store.cancel(&one, &[], &cancellation("ann", None, NOW)).await.unwrap().is_empty());
 
     let waited = store.job(&one, id(2)).await.unwrap().unwrap();
     assert_eq!(
@@ -46,14 +50,17 @@ pub(super) async fn cancelling(store: &dyn Store) {
     let message = "Job canceled: too slow by ann";
     let error = serde_json::json!({"name": "Canceled", "message": message, "reason": "too slow", "canceler": "ann"});
     assert_eq!(result, serde_json::json!({ "error": error }));
-    store.cancel(&one, &[id(3)], "bob", None, NOW + 6).await.unwrap();
+    store.cancel(&one, &[id(3)], &cancellation("bob", None, NOW + 6)).await.unwrap();
     let silent = store.job(&one, id(3)).await.unwrap().unwrap();
     assert!(ended(&silent).result.get().contains("Job canceled: no reason given by bob"));
 
     assert_eq!(store.canceled(7).await.unwrap(), [Claim { id: id(1), attempt: 1 }]);
     assert!(store.canceled(8).await.unwrap().is_empty());
     // Who said it first stays; what the worker reports counts.
-    assert_eq!(store.cancel(&one, &[id(1)], "bob", None, NOW + 9).await.unwrap(), [Running]);
+    assert_eq!(
+        store.cancel(&one, &[id(1)], &cancellation("bob", None, NOW + 9)).await.unwrap(),
+        [Running]
+    );
     let done =
         Completion { claim: Claim { id: id(1), attempt: 1 }, end: end(RunStatus::Success, "42") };
     assert_eq!(store.complete(vec![done]).await.unwrap(), [true]);
@@ -75,7 +82,7 @@ pub(super) async fn canceled_ones_never_start_again(store: &dyn Store) {
     let (one, x, _) = furnish(store).await;
     store.enqueue((1..=3).map(|n| job(id(n), &one, x)).collect()).await.unwrap();
     store.claim(7, NOW, 10, &[]).await.unwrap();
-    store.cancel(&one, &[id(1), id(2)], "ann", None, NOW + 5).await.unwrap();
+    store.cancel(&one, &[id(1), id(2)], &cancellation("ann", None, NOW + 5)).await.unwrap();
     let claims = [id(1), id(3)].map(|id| Claim { id, attempt: 1 });
     assert_eq!(store.release(7, &claims).await.unwrap(), 1);
     assert_eq!(store.rescue(NOW + 30, false).await.unwrap(), 0);

@@ -217,7 +217,7 @@ pub(super) async fn adopting(store: &dyn Store) {
         StoreError::NotFound(_)
     ));
     assert_eq!(
-        store.cancel(&one, &[id(1)], "ann", None, NOW).await.unwrap(),
+        store.cancel(&one, &[id(1)], &cancellation("ann", None, NOW)).await.unwrap(),
         [CancelOutcome::Running]
     );
     assert_eq!(store.canceled(7).await.unwrap(), [claim]);

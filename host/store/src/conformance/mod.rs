@@ -15,15 +15,13 @@ mod records;
 mod scripts;
 mod values;
 
+use crate::fixtures::*;
 use crate::memory::MemoryStore;
 use crate::sqlite::{Options, SqliteStore};
 use crate::*;
-use bytes::Bytes;
-use serde_json::value::RawValue;
 use std::time::Duration;
 use tempfile::TempDir;
-use wasmill_core::limits::DeclaredLimits;
-use wasmill_core::{Digest, JobId, Kind, Manifest, ScriptPath, VersionHash, WorkspaceId};
+use wasmill_core::{Digest, JobId, Kind, Runnable, VersionHash, WorkspaceId};
 
 /// Runs each function of the suite against each back end that is named for its module.
 macro_rules! conformance {
@@ -50,7 +48,7 @@ macro_rules! conformance {
         mod sqlite {$(
             #[tokio::test]
             async fn $case() {
-                let (_dir, store) = crate::conformance::open();
+                let (_dir, store) = crate::sqlite::tests::open();
                 super::suite::$case(&store).await;
             }
         )+}
@@ -83,111 +81,4 @@ conformance! {
     values on [memory sqlite postgres]: [variables resources renaming any_text];
     outbox on [memory sqlite postgres]: [setting changes_of_scripts changes_of_values wakes];
     deliveries on [memory sqlite postgres]: [order giving_up_and_moving tests_and_redeliveries the_log any_answer];
-}
-
-pub(crate) fn open() -> (TempDir, SqliteStore) {
-    let dir = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(dir.path(), Options::default()).unwrap();
-    (dir, store)
-}
-
-pub(crate) fn workspace(name: &str) -> WorkspaceId {
-    name.parse().unwrap()
-}
-
-pub(crate) fn path(text: &str) -> ScriptPath {
-    text.parse().unwrap()
-}
-
-pub(crate) fn version(at: &str, module: &str) -> NewVersion {
-    let (path, module_digest) = (path(at), Digest::of(module.as_bytes()));
-    let limits = DeclaredLimits { timeout_s: Some(5), memory_mib: None };
-    let (manifest, hash) =
-        Manifest::new(path.clone(), module_digest, Kind::Typed, limits).canonical().unwrap();
-    NewVersion {
-        hash,
-        manifest,
-        path,
-        module: module_digest,
-        module_bytes: module.len() as u64,
-        kind: Kind::Typed,
-        limits,
-        schema: Some(r#"{"type":"object"}"#.into()),
-        summary: "greets".into(),
-        created_by: "admin".into(),
-        created: 1_000,
-    }
-}
-
-pub(crate) fn user(name: &str) -> User {
-    User { name: name.into(), email: format!("{name}@example.com"), super_admin: false, created: 1 }
-}
-
-pub(crate) fn job(id: JobId, workspace: &WorkspaceId, version: VersionHash) -> NewJob {
-    NewJob {
-        id,
-        workspace: workspace.clone(),
-        version,
-        created_by: "admin".into(),
-        token: Some([7; 32]),
-        trigger: Trigger::Webhook,
-        created: 1_700_000_000_000_000,
-        run_at: 1_700_000_000_000_000,
-        timeout: Some(Duration::from_millis(2_500)),
-        max_attempts: 2,
-        retry: None,
-        concurrency: None,
-        awaited: false,
-        parent: None,
-        root: None,
-        tag: DEFAULT_TAG.into(),
-        priority: 0,
-        label: None,
-        erasure: Erasure::default(),
-        args: Bytes::from_static(br#"{"name":"Ann"}"#),
-    }
-}
-
-/// The end of a run whose payload is not kept.
-pub(crate) fn deleted_end() -> RunEnd {
-    RunEnd { deleted: true, ..end(RunStatus::Success, r#""SECRET-RESULT""#) }
-}
-
-pub(crate) fn end(status: RunStatus, result: &str) -> RunEnd {
-    RunEnd {
-        status,
-        started: 1_700_000_000_000_100,
-        duration: Duration::from_micros(1_234),
-        memory_peak_bytes: 1 << 20,
-        result: RawValue::from_string(result.into()).unwrap(),
-        log: Bytes::from_static(b"hello\n"),
-        deleted: false,
-    }
-}
-
-/// The n-th id of a test.
-pub(crate) fn id(n: u16) -> JobId {
-    JobId::from_parts(1_700_000_000_000 + u64::from(n), n, u64::from(n) * 77)
-}
-
-/// Workspaces `one` and `two`, each with a version at `f/a/x`; `one` also has `f/a/y`. Returns
-/// `one` and its versions.
-pub(crate) async fn furnish(store: &dyn Store) -> (WorkspaceId, VersionHash, VersionHash) {
-    let one = workspace("one");
-    store.create_workspace(&one, "One", 1).await.unwrap();
-    store.create_workspace(&workspace("two"), "Two", 2).await.unwrap();
-    let (x, y) = (version("f/a/x", "x"), version("f/a/y", "y"));
-    store.deploy(&one, &x).await.unwrap();
-    store.deploy(&one, &y).await.unwrap();
-    store.deploy(&workspace("two"), &x).await.unwrap();
-    (one, x.hash, y.hash)
-}
-
-/// Values without `PartialEq` are compared as they print.
-pub(crate) fn shown(value: &impl std::fmt::Debug) -> String {
-    format!("{value:?}")
-}
-
-pub(crate) fn ids(jobs: &[Job]) -> Vec<JobId> {
-    jobs.iter().map(|job| job.job.id).collect()
 }

@@ -29,7 +29,7 @@ pub(super) async fn generations(store: &dyn Store) {
     let token = |digest: u8| NewToken {
         digest: [digest; 32],
         prefix: "wm_1".into(),
-        user: "ann".into(),
+        user: user_name("ann"),
         workspace: None,
         label: String::new(),
         scopes: None,
@@ -39,16 +39,16 @@ pub(super) async fn generations(store: &dyn Store) {
     for step in 0..9 {
         match step {
             0 => store.put_user(&user("ann")).await.unwrap(),
-            1 => store.put_member(&one, "ann", Role::Admin).await.unwrap(),
+            1 => store.put_member(&one, &user_name("ann"), Role::Admin).await.unwrap(),
             2 => store.put_token(&token(1)).await.unwrap(),
             3 => drop(
                 store
-                    .change_tokens("ann", "wm_1", &TokenChange::Scopes(Some(vec![])))
+                    .change_tokens(&user_name("ann"), "wm_1", &TokenChange::Scopes(Some(vec![])))
                     .await
                     .unwrap(),
             ),
-            4 => drop(store.revoke_tokens("ann", "wm_1").await.unwrap()),
-            5 => drop(store.remove_member(&one, "ann").await.unwrap()),
+            4 => drop(store.revoke_tokens(&user_name("ann"), "wm_1").await.unwrap()),
+            5 => drop(store.remove_member(&one, &user_name("ann")).await.unwrap()),
             6 => drop(store.deploy(&one, &version("f/a/x", "newer")).await.unwrap()),
             7 => drop(store.archive(&one, &path("f/a/x"), 5).await.unwrap()),
             _ => drop(store.delete_version(&one, &x, 5).await.unwrap()),
@@ -115,7 +115,7 @@ pub(super) async fn settings(store: &dyn Store) {
 
 pub(super) async fn collecting(store: &dyn Store) {
     let (one, x, _) = furnish(store).await;
-    let (used, unused) = (version("f/a/x", "x").module, Digest::of(b"nobody's"));
+    let (used, unused) = (module_of("x"), Digest::of(b"nobody's"));
     assert!(!store.collect_module(&used, 10, 20).await.unwrap());
     store.reserve_module(&unused, 10, 20).await.unwrap();
     assert!(!store.collect_module(&unused, 20, 30).await.unwrap());

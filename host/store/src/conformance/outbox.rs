@@ -20,7 +20,7 @@ pub(super) fn attempt(at: Micros, status: Option<u16>) -> Attempt {
 
 pub(super) fn variable(path: &str, changed: Micros) -> Variable {
     Variable {
-        path: path.into(),
+        path: value_path(path),
         value: vec![1],
         is_secret: false,
         description: String::new(),
@@ -32,7 +32,7 @@ pub(super) fn variable(path: &str, changed: Micros) -> Variable {
 fn resource(path: &str, changed: Micros) -> Resource {
     let (value, resource_type) = (vec![1], "any".into());
     Resource {
-        path: path.into(),
+        path: value_path(path),
         value,
         resource_type,
         description: String::new(),
@@ -161,14 +161,14 @@ pub(super) async fn changes_of_values(store: &dyn Store) {
     put("f/a/x", 13, PutMode::Update).await;
     put("f/a/x", 14, PutMode::Upsert).await;
     put("f/a/y", 15, PutMode::Upsert).await;
-    put("f/a/z", 16, PutMode::Rename("f/a/y".into())).await;
-    put("f/a/z", 17, PutMode::Rename("f/a/z".into())).await;
-    put("f/a/x", 18, PutMode::Rename("f/a/z".into())).await;
-    put("f/a/x", 19, PutMode::Rename("f/a/none".into())).await;
-    store.delete_variable(&one, "f/a/x", 20).await.unwrap();
-    store.delete_variable(&one, "f/a/x", 21).await.unwrap_err();
-    store.delete_resource(&one, "f/a/x", 20).await.unwrap();
-    store.delete_resource(&one, "f/a/x", 21).await.unwrap_err();
+    put("f/a/z", 16, PutMode::Rename(value_path("f/a/y"))).await;
+    put("f/a/z", 17, PutMode::Rename(value_path("f/a/z"))).await;
+    put("f/a/x", 18, PutMode::Rename(value_path("f/a/z"))).await;
+    put("f/a/x", 19, PutMode::Rename(value_path("f/a/none"))).await;
+    store.delete_variable(&one, &value_path("f/a/x"), 20).await.unwrap();
+    store.delete_variable(&one, &value_path("f/a/x"), 21).await.unwrap_err();
+    store.delete_resource(&one, &value_path("f/a/x"), 20).await.unwrap();
+    store.delete_resource(&one, &value_path("f/a/x"), 21).await.unwrap_err();
     let told_of = told(store, &one).await;
     let of = |is: fn(&Change) -> bool| {
         told_of.iter().filter(|(change, _)| is(change)).cloned().collect::<Vec<_>>()

@@ -89,7 +89,7 @@ pub(super) async fn retrying_what_is_cancelled_or_secret(store: &dyn Store) {
     store.enqueue(vec![job(id(1), &one, x), job(id(2), &one, x)]).await.unwrap();
     assert_eq!(claimed(store, NOW, 9).await.len(), 2);
     assert_eq!(
-        store.cancel(&one, &[id(1)], "ann", None, NOW).await.unwrap(),
+        store.cancel(&one, &[id(1)], &cancellation("ann", None, NOW)).await.unwrap(),
         [CancelOutcome::Running]
     );
     assert_eq!(store.retry(vec![failed(1, 1, NOW)]).await.unwrap(), [true]);
@@ -148,7 +148,7 @@ pub(super) async fn limits(store: &dyn Store) {
     // The one that could start is cancelled: the next one can.
     store.enqueue(vec![limited(8, 7, 2, 1), limited(9, 7, 2, 0)]).await.unwrap();
     assert_eq!(
-        store.cancel(&one, &[id(8)], "ann", None, NOW).await.unwrap(),
+        store.cancel(&one, &[id(8)], &cancellation("ann", None, NOW)).await.unwrap(),
         [CancelOutcome::Canceled]
     );
     assert_eq!(claimed(store, NOW + 50, 1).await, [id(9)]);
@@ -293,7 +293,7 @@ pub(super) async fn waiting_for_ends(store: &dyn Store) {
         .unwrap();
     let asked = [1, 2, 3].map(|n| (if n == 3 { two.clone() } else { one.clone() }, id(n)));
     assert_eq!(store.ended(&asked).await.unwrap(), []);
-    store.cancel(&one, &[id(2)], "ann", None, NOW).await.unwrap();
+    store.cancel(&one, &[id(2)], &cancellation("ann", None, NOW)).await.unwrap();
     assert_eq!(store.ended(&asked).await.unwrap(), [id(2)]);
     assert_eq!(store.ended(&[]).await.unwrap(), []);
     // What a workspace does not have is over for it.

@@ -75,7 +75,7 @@ fn pool() -> Vec<JobId> {
     let twins = (0..2).map(|n| JobId::from_key(id(n).key(), id(n).tail() ^ 1));
     let foreign = ["0e5b7a1c-5a4e-4f2b-9a35-3d1f0b6a7c88", "00000000-0000-0000-0000-000000000000"];
     let foreign = foreign.iter().map(|text| text.parse().unwrap());
-    let squatter = JobId::from_key(crate::keys::first_key(START), 5);
+    let squatter = JobId::from_key(crate::common::keys::first_key(START), 5);
     plain.chain(twins).chain(foreign).chain([squatter]).chain((20..32).map(id)).collect()
 }
 
@@ -278,9 +278,7 @@ async fn answer(store: &dyn Store, step: &Step, versions: [VersionHash; 2]) -> S
                     .cancel(
                         if *in_two { &two } else { &one },
                         &ids,
-                        &format!("user{at}"),
-                        reason,
-                        *at,
+                        &cancellation(&format!("user{at}"), reason, *at),
                     )
                     .await,
             )

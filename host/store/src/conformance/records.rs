@@ -282,7 +282,7 @@ pub(super) async fn erasing_in_time(store: &dyn Store) {
         .complete(vec![Completion { claim: Claim { id: id(1), attempt: 1 }, end: ended.clone() }])
         .await
         .unwrap();
-    store.cancel(&one, &[id(2)], "ann", None, NOW + 5_000_000).await.unwrap();
+    store.cancel(&one, &[id(2)], &cancellation("ann", None, NOW + 5_000_000)).await.unwrap();
     store.record_durably(RunRecord { job: kept_for(5, 1), end: ended.clone() }).await.unwrap();
     assert!(store.record(RunRecord { job: kept_for(6, u64::MAX), end: ended.clone() }));
     store.record_durably(RunRecord { job: kept_for(7, 1), end: deleted_end() }).await.unwrap();

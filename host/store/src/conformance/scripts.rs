@@ -77,7 +77,8 @@ pub(super) async fn listing(store: &dyn Store) {
         versions.iter().map(|version| version.version.path.to_string()).collect()
     };
     let all = store.list_scripts(&one, None, 10).await.unwrap();
-    assert!(all.iter().all(|version| version.version.module == Digest::of(b"new")));
+    let new = Runnable::Module { module: module_of("new"), kind: Kind::Typed };
+    assert!(all.iter().all(|version| version.version.runnable == new));
     assert_eq!(names(all), ["f/A/z", "f/a/b", "f/a/b-", "f/a/c", "u/me/x"]);
     let page = store.list_scripts(&one, Some(&path("f/a/b")), 2).await.unwrap();
     assert_eq!(names(page), ["f/a/b-", "f/a/c"]);
@@ -109,13 +110,13 @@ pub(super) async fn deleting(store: &dyn Store) {
     for new in [&first, &second] {
         store.deploy(&one, new).await.unwrap();
     }
-    assert!(store.module_in_use(&second.module).await.unwrap());
+    assert!(store.module_in_use(&module_of("2")).await.unwrap());
     assert!(!store.delete_version(&two, &second.hash, 5).await.unwrap());
     assert!(!store.delete_version(&workspace("none"), &second.hash, 5).await.unwrap());
     assert!(store.delete_version(&one, &second.hash, 5).await.unwrap());
     assert!(!store.delete_version(&one, &second.hash, 5).await.unwrap());
-    assert!(!store.module_in_use(&second.module).await.unwrap());
-    assert!(store.module_in_use(&first.module).await.unwrap());
+    assert!(!store.module_in_use(&module_of("2")).await.unwrap());
+    assert!(store.module_in_use(&module_of("1")).await.unwrap());
 
     let gone = store.version(&one, &second.hash).await.unwrap().unwrap();
     assert!(

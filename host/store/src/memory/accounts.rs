@@ -1,20 +1,21 @@
 //! Workspaces, users and tokens in memory.
 
-use super::MemoryStore;
+use super::store::MemoryStore;
+use crate::common::refusals;
 use crate::{
-    Accounts, Micros, NewToken, Result, Role, StoreError, TokenChange, TokenInfo, TokenOwner, User,
-    Workspace, WorkspaceSettings,
+    Accounts, Micros, NewToken, Result, Role, TokenChange, TokenInfo, TokenOwner, User, Workspace,
+    WorkspaceSettings,
 };
 use async_trait::async_trait;
 use std::cmp::Reverse;
-use wasmill_core::WorkspaceId;
+use wasmill_core::{UserName, WorkspaceId};
 
 #[async_trait]
 impl Accounts for MemoryStore {
     async fn create_workspace(&self, id: &WorkspaceId, name: &str, at: Micros) -> Result<()> {
         let mut state = self.state();
         if state.workspaces.contains_key(id) {
-            return Err(StoreError::Conflict(format!("workspace {id} exists already")));
+            return Err(refusals::workspace_taken(id));
         }
         let workspace = Workspace { id: id.clone(), name: name.to_owned(), created: at };
         state.workspaces.insert(id.clone(), workspace);
@@ -29,7 +30,7 @@ impl Accounts for MemoryStore {
     async fn workspace_settings(&self, workspace: &WorkspaceId) -> Result<WorkspaceSettings> {
         let state = self.state();
         state.workspace(workspace)?;
-        Ok(state.weighed(workspace))
+        Ok(state.settings_of(workspace))
     }
 
     async fn put_workspace_settings(
@@ -51,7 +52,7 @@ impl Accounts for MemoryStore {
         Ok(())
     }
 
-    async fn user(&self, name: &str) -> Result<Option<User>> {
+    async fn user(&self, name: &UserName) -> Result<Option<User>> {
         Ok(self.state().users.get(name).cloned())
     }
 
@@ -59,11 +60,11 @@ impl Accounts for MemoryStore {
         Ok(self.state().users.values().cloned().collect())
     }
 
-    async fn put_member(&self, workspace: &WorkspaceId, user: &str, role: Role) -> Result<()> {
+    async fn put_member(&self, workspace: &WorkspaceId, user: &UserName, role: Role) -> Result<()> {
         let mut state = self.state();
         state.workspace(workspace)?;
         state.user(user)?;
-        state.members.insert((user.to_owned(), workspace.clone()), role);
+        state.members.insert((user.clone(), workspace.clone()), role);
         state.generation += 1;
         Ok(())
     }
@@ -76,10 +77,10 @@ impl Accounts for MemoryStore {
             .collect())
     }
 
-    async fn remove_member(&self, workspace: &WorkspaceId, user: &str) -> Result<bool> {
+    async fn remove_member(&self, workspace: &WorkspaceId, user: &UserName) -> Result<bool> {
         let mut state = self.state();
         state.generation += 1;
-        Ok(state.members.remove(&(user.to_owned(), workspace.clone())).is_some())
+        Ok(state.members.remove(&(user.clone(), workspace.clone())).is_some())
     }
 
     async fn put_token(&self, token: &NewToken) -> Result<()> {
@@ -89,7 +90,7 @@ impl Accounts for MemoryStore {
             state.workspace(workspace)?;
         }
         if state.tokens.contains_key(&token.digest) {
-            return Err(StoreError::Conflict("a token of this digest exists already".into()));
+            return Err(refusals::token_taken());
         }
         state.tokens.insert(token.digest, (token.clone(), None));
         state.generation += 1;
@@ -102,19 +103,19 @@ impl Accounts for MemoryStore {
             return Ok(None);
         };
         let user = state.user(&token.user)?.clone();
-        let of_user = |((name, workspace), role): (&(String, WorkspaceId), &Role)| {
+        let of_user = |((name, workspace), role): (&(UserName, WorkspaceId), &Role)| {
             (*name == user.name).then(|| (workspace.clone(), *role))
         };
         let roles = state.members.iter().filter_map(of_user).collect();
         Ok(Some(TokenOwner { token: token.clone(), user, roles }))
     }
 
-    async fn list_tokens(&self, user: &str) -> Result<Vec<TokenInfo>> {
+    async fn list_tokens(&self, user: &UserName) -> Result<Vec<TokenInfo>> {
         let state = self.state();
         let mut tokens: Vec<TokenInfo> = state
             .tokens
             .values()
-            .filter(|(token, _)| token.user == user)
+            .filter(|(token, _)| token.user == *user)
             .map(|(token, last_used)| TokenInfo { token: token.clone(), last_used: *last_used })
             .collect();
         tokens.sort_by_key(|info| (Reverse(info.token.created), info.token.digest));
@@ -140,8 +141,8 @@ impl Accounts for MemoryStore {
         Ok(tokens)
     }
 
-    async fn revoke_tokens(&self, user: &str, prefix: &str) -> Result<Vec<[u8; 32]>> {
-        let is_meant = |token: &NewToken| token.user == user && token.prefix == prefix;
+    async fn revoke_tokens(&self, user: &UserName, prefix: &str) -> Result<Vec<[u8; 32]>> {
+        let is_meant = |token: &NewToken| token.user == *user && token.prefix == prefix;
         let mut state = self.state();
         let revoked = state
             .tokens
@@ -156,14 +157,14 @@ impl Accounts for MemoryStore {
 
     async fn change_tokens(
         &self,
-        user: &str,
+        user: &UserName,
         prefix: &str,
         change: &TokenChange,
     ) -> Result<Vec<[u8; 32]>> {
         let mut state = self.state();
         let mut changed = Vec::new();
         for (digest, (token, _)) in &mut state.tokens {
-            if token.user == user && token.prefix == prefix {
+            if token.user == *user && token.prefix == prefix {
                 match change {
                     TokenChange::Label(label) => token.label.clone_from(label),
                     TokenChange::Scopes(scopes) => token.scopes.clone_from(scopes),

@@ -1,384 +1,225 @@
-//! The queue and the run records in memory: the verbs.
+//! The queue and the run records in memory: what the verbs are made of.
 
-use super::fits::fits;
-use super::keeping::{taken, without_payload};
-use super::{Entry, MemoryStore};
+use super::state::{Entry, State};
+use crate::common::keys::{first_key, own_key};
+use crate::common::refusals;
 use crate::{
-    CancelOutcome, Cancellation, Claim, ClaimedJob, Completion, Counts, Enqueued, IdempotencyKey,
-    Job, JobAttempt, JobFilter, JobState, Jobs, MAX_LIST, Micros, NewJob, Result, Retry, RunRecord,
-    WorkerId, ends,
+    Claim, Job, JobAttempt, JobFilter, JobState, Micros, NewJob, Result, RunEnd, RunRecord,
+    RunStatus,
 };
-use async_trait::async_trait;
-use std::collections::HashSet;
-use wasmill_core::queue::state::Event;
-use wasmill_core::{JobId, ScriptPath, WorkspaceId};
+use bytes::Bytes;
+use std::cmp::Reverse;
+use wasmill_core::queue::state::{Event, leads};
+use wasmill_core::{JobId, Runnable, WorkspaceId};
 
-#[async_trait]
-impl Jobs for MemoryStore {
-    async fn enqueue(&self, jobs: Vec<NewJob>) -> Result<()> {
-        let mut state = self.state();
-        let mut ids = HashSet::new();
-        for job in &jobs {
-            state.check_new(job)?;
-            if !ids.insert(job.id) {
-                return Err(taken(&job.id));
+impl Entry {
+    /// Moves the job into another state, which must be a transition that there is.
+    pub(super) fn go(&mut self, event: Event, to: JobState) {
+        let (from, to_state) = (state_of(&self.job.state), state_of(&to));
+        debug_assert!(leads(Some(from), event, to_state), "{from:?} {event:?} {to_state:?}");
+        self.job.state = to;
+    }
+
+    /// Ends a run that a worker reports, or that is over without its worker.
+    pub(super) fn finish_as(&mut self, end: RunEnd) {
+        let event = match end.status {
+            RunStatus::Success => Event::Succeed,
+            RunStatus::Failure => Event::Fail,
+            RunStatus::Canceled => Event::Stop,
+        };
+        self.finish(event, end);
+    }
+
+    /// Gives the job back to the queue after an attempt that ended so.
+    pub(super) fn try_again(&mut self, event: Event, end: RunEnd, lost: bool) {
+        let deleted = end.deleted;
+        let end = if deleted { end.emptied(true) } else { end };
+        self.attempts.push(JobAttempt { attempt: self.job.attempt, end, lost });
+        self.worker = None;
+        self.go(event, JobState::Waiting);
+    }
+
+    /// How many attempts ended with an error.
+    pub(super) fn failures(&self) -> u32 {
+        self.attempts.iter().filter(|attempt| !attempt.lost).count() as u32
+    }
+
+    /// Moves the job to the run records.
+    pub(super) fn finish(&mut self, event: Event, end: RunEnd) {
+        self.worker = None;
+        let deleted = end.deleted;
+        self.due = self.job.job.erasure.due(&end);
+        self.go(event, JobState::Finished(end));
+        if deleted {
+            self.empty();
+        }
+    }
+
+    /// Empties a finished job. False when it is not over, or was emptied before.
+    pub(super) fn erase(&mut self) -> bool {
+        let has_payload = matches!(&self.job.state, JobState::Finished(end) if !end.deleted);
+        if has_payload {
+            self.empty();
+        }
+        has_payload
+    }
+
+    fn empty(&mut self) {
+        self.due = None;
+        self.job.job.args = Bytes::new();
+        for attempt in &mut self.attempts {
+            attempt.end = attempt.end.clone().emptied(true);
+        }
+        if let JobState::Finished(end) = &self.job.state {
+            self.job.state = JobState::Finished(end.clone().emptied(true));
+        }
+    }
+}
+
+impl State {
+    /// Refuses what cannot be queued.
+    pub(super) fn check_new(&self, job: &NewJob) -> Result<()> {
+        match self.deleted.contains(&(job.workspace.clone(), job.version)) {
+            true => Err(refusals::no_version_of(job)),
+            false => self.check(job),
+        }
+    }
+
+    pub(super) fn check(&self, job: &NewJob) -> Result<()> {
+        self.workspace(&job.workspace)?;
+        if !self.versions.contains_key(&(job.workspace.clone(), job.version)) {
+            return Err(refusals::no_version_of(job));
+        }
+        match self.keys.contains_key(&job.id) {
+            true => Err(refusals::job_taken(&job.id)),
+            false => Ok(()),
+        }
+    }
+
+    pub(super) fn insert(&mut self, mut job: NewJob, attempt: u32, state: JobState) -> Result<()> {
+        let Some(version) = self.versions.get(&(job.workspace.clone(), job.version)) else {
+            return Err(refusals::no_version_of(&job));
+        };
+        let key = match own_key(&job.id, job.created).filter(|key| !self.jobs.contains_key(key)) {
+            Some(key) => key,
+            None => {
+                let mut free = first_key(job.created);
+                while self.jobs.contains_key(&free) {
+                    free += 1;
+                }
+                free
             }
-        }
-        for job in jobs {
-            state.insert(job, 0, JobState::Waiting)?;
-        }
+        };
+        job.max_attempts = job.max_attempts.max(1);
+        let Runnable::Module { kind, .. } = version.runnable;
+        let path = version.path.clone();
+        self.keys.insert(job.id, key);
+        let due = match &state {
+            JobState::Finished(end) => job.erasure.due(end),
+            _ => None,
+        };
+        let job = Job { job, path, kind, attempt, canceled: None, state };
+        self.jobs.insert(key, Entry { job, worker: None, attempts: Vec::new(), due });
         Ok(())
     }
 
-    async fn enqueue_once(&self, key: &IdempotencyKey, job: NewJob) -> Result<Enqueued> {
-        let mut state = self.state();
-        state.workspace(&job.workspace)?;
-        let place = (job.workspace.clone(), key.digest);
-        match state.used.get(&place) {
-            Some((used, first)) if used.expires > job.created => {
-                return Ok(if used.body == key.body {
-                    Enqueued::Existing(*first)
-                } else {
-                    Enqueued::Mismatch
-                });
-            }
-            _ => {}
+    pub(super) fn record(&mut self, run: RunRecord) -> Result<()> {
+        self.check(&run.job)?;
+        let RunRecord { mut job, mut end } = run;
+        if end.deleted {
+            job.args = Bytes::new();
+            end = end.emptied(true);
         }
-        state.check_new(&job)?;
-        state.used.insert(place, (*key, job.id));
-        state.insert(job, 0, JobState::Waiting)?;
-        Ok(Enqueued::New)
+        self.insert(job, 1, JobState::Finished(end))
     }
 
-    async fn purge_idempotency(&self, now: Micros, limit: u32) -> Result<u64> {
-        let mut state = self.state();
-        let expired = state.used.iter().filter(|(_, (used, _))| used.expires <= now);
-        let mut expired: Vec<_> =
-            expired.map(|(place, (used, _))| (used.expires, place.1, place.0.clone())).collect();
-        expired.sort();
-        expired.truncate(limit as usize);
-        for (_, digest, workspace) in &expired {
-            state.used.remove(&(workspace.clone(), *digest));
-        }
-        Ok(expired.len() as u64)
+    /// How many jobs of a key run.
+    fn running(&self, key: i64) -> u32 {
+        let jobs = self.jobs.values().map(|entry| &entry.job);
+        let running = jobs.filter(|job| matches!(job.state, JobState::Running(_)));
+        running.filter(|job| job.job.concurrency.is_some_and(|limit| limit.key == key)).count()
+            as u32
     }
 
-    async fn claim(
+    /// False when as many jobs of its key run as may run beside it.
+    pub(super) fn has_room(&self, job: &NewJob) -> bool {
+        job.concurrency.is_none_or(|limit| self.running(limit.key) < limit.limit)
+    }
+
+    /// Which of a workspace's jobs is next, passing over those whose concurrency limit is reached.
+    pub(super) fn next_of(
         &self,
-        worker: WorkerId,
+        workspace: &WorkspaceId,
         now: Micros,
-        limit: u32,
         tags: &[String],
-    ) -> Result<Vec<ClaimedJob>> {
-        let mut guard = self.state();
-        let state = &mut *guard;
-        let mut ready: Vec<(WorkspaceId, u32)> = state
-            .workspaces
-            .keys()
-            .map(|workspace| (workspace.clone(), state.weighed(workspace).weight))
-            .collect();
-        let mut claimed = Vec::new();
-        loop {
-            ready.retain(|(workspace, _)| state.next_of(workspace, now, tags).is_some());
-            let room = limit.saturating_sub(claimed.len() as u32);
-            if room == 0 || ready.is_empty() {
-                return Ok(claimed);
-            }
-            for (workspace, count) in state.shares.plan(&ready, room) {
-                let before = claimed.len();
-                for _ in 0..count {
-                    let next = state.next_of(&workspace, now, tags);
-                    let Some(entry) = next.and_then(|key| state.jobs.get_mut(&key)) else { break };
-                    entry.worker = Some(worker);
-                    entry.job.attempt += 1;
-                    entry.go(Event::Claim, JobState::Running(now));
-                    let (Job { job, path, attempt, .. }, failures) =
-                        (entry.job.clone(), entry.failures());
-                    claimed.push(ClaimedJob { job, attempt, failures, path });
-                }
-                let weight = state.weighed(&workspace).weight;
-                state.shares.charge(&workspace, weight, (claimed.len() - before) as u32);
-            }
-        }
-    }
-
-    async fn adopt(&self, job: NewJob, worker: WorkerId, started: Micros) -> Result<Claim> {
-        let mut state = self.state();
-        state.check(&job)?;
-        let (id, workspace) = (job.id, job.workspace.clone());
-        state.insert(job, 1, JobState::Running(started))?;
-        if let Some(entry) = state.entry(&workspace, &id) {
-            entry.worker = Some(worker);
-        }
-        Ok(Claim { id, attempt: 1 })
-    }
-
-    async fn cancel(
-        &self,
-        workspace: &WorkspaceId,
-        ids: &[JobId],
-        by: &str,
-        reason: Option<&str>,
-        at: Micros,
-    ) -> Result<Vec<CancelOutcome>> {
-        let mut state = self.state();
-        let cancellation =
-            Cancellation { by: by.to_owned(), reason: reason.map(str::to_owned), at };
-        let cancel = |id: &JobId| {
-            let Some(entry) = state.entry(workspace, id) else {
-                return CancelOutcome::NotFound;
-            };
-            match entry.job.state {
-                JobState::Finished(_) => CancelOutcome::AlreadyCompleted,
-                JobState::Running(_) => {
-                    entry.job.canceled.get_or_insert_with(|| cancellation.clone());
-                    CancelOutcome::Running
-                }
-                JobState::Waiting => {
-                    entry.job.canceled = Some(cancellation.clone());
-                    entry.finish(Event::Cancel, ends::canceled(&cancellation, None, at));
-                    CancelOutcome::Canceled
-                }
-            }
-        };
-        Ok(ids.iter().map(cancel).collect())
-    }
-
-    async fn canceled(&self, worker: WorkerId) -> Result<Vec<Claim>> {
-        let state = self.state();
-        let marked = state
-            .jobs
-            .values()
-            .filter(|entry| entry.worker == Some(worker) && entry.job.canceled.is_some());
-        Ok(marked.map(|entry| Claim { id: entry.job.job.id, attempt: entry.job.attempt }).collect())
-    }
-
-    async fn extend_lease(&self, worker: WorkerId, until: Micros) -> Result<bool> {
-        Ok(self.state().leases.insert(worker, until).is_some())
-    }
-
-    async fn rescue(&self, now: Micros, everything: bool) -> Result<u64> {
-        let mut guard = self.state();
-        let state = &mut *guard;
-        let mut rescued = 0;
-        for entry in state.jobs.values_mut() {
-            let Some(worker) = entry.worker else { continue };
-            let alive = state.leases.get(&worker).is_some_and(|until| *until >= now);
-            let JobState::Running(started) = entry.job.state else {
-                continue;
-            };
-            if alive && !everything {
-                continue;
-            }
-            if let Some(cancellation) = &entry.job.canceled {
-                entry.finish(Event::Stop, ends::canceled(cancellation, Some(started), now));
-            } else if entry.job.attempt - entry.failures() >= entry.job.job.max_attempts {
-                let lost = entry.job.attempt - entry.failures();
-                entry.finish(Event::Exhaust, ends::exhausted(lost, started, now));
-            } else {
-                entry.try_again(Event::Lose, ends::lost(started, now), true);
-                rescued += 1;
-            }
-        }
-        state.leases.retain(|_, until| *until >= now && !everything);
-        Ok(rescued)
-    }
-
-    async fn release(&self, worker: WorkerId, jobs: &[Claim]) -> Result<u64> {
-        let mut state = self.state();
-        let mut released = 0;
-        for claim in jobs {
-            let Some(entry) = state.held(claim).filter(|entry| entry.worker == Some(worker)) else {
-                continue;
-            };
-            if let (Some(cancellation), JobState::Running(started)) =
-                (&entry.job.canceled, &entry.job.state)
-            {
-                entry.finish(
-                    Event::Stop,
-                    ends::canceled(cancellation, Some(*started), cancellation.at),
-                );
-                continue;
-            }
-            entry.worker = None;
-            entry.job.attempt -= 1;
-            entry.go(Event::Release, JobState::Waiting);
-            released += 1;
-        }
-        Ok(released)
-    }
-
-    async fn complete(&self, runs: Vec<Completion>) -> Result<Vec<bool>> {
-        let mut state = self.state();
-        let finish = |run: Completion| {
-            state.held(&run.claim).map(|entry| entry.finish_as(run.end)).is_some()
-        };
-        Ok(runs.into_iter().map(finish).collect())
-    }
-
-    async fn retry(&self, runs: Vec<Retry>) -> Result<Vec<bool>> {
-        let mut state = self.state();
-        let retry = |run: Retry| {
-            let Some(entry) = state.held(&run.claim) else { return false };
-            if entry.job.canceled.is_some() {
-                entry.finish_as(run.end);
-            } else {
-                entry.try_again(Event::Retry, run.end, false);
-                entry.job.job.run_at = run.run_at;
-            }
-            true
-        };
-        Ok(runs.into_iter().map(retry).collect())
-    }
-
-    async fn attempts(&self, workspace: &WorkspaceId, id: JobId) -> Result<Vec<JobAttempt>> {
-        Ok(self
-            .state()
-            .entry(workspace, &id)
-            .map(|entry| entry.attempts.clone())
-            .unwrap_or_default())
-    }
-
-    async fn purge_runs(
-        &self,
-        workspace: &WorkspaceId,
-        path: Option<&ScriptPath>,
-        completed_before: Micros,
-        limit: u32,
-    ) -> Result<u64> {
-        let mut state = self.state();
-        let old = |entry: &Entry| {
-            let Job { job, path: of, state, .. } = &entry.job;
+    ) -> Option<i64> {
+        let due = |entry: &Entry| {
+            let Job { job, state, .. } = &entry.job;
             job.workspace == *workspace
-                && path.is_none_or(|path| path == of)
-                && job.created < completed_before
-                && matches!(state, JobState::Finished(end) if end.completed() < completed_before)
+                && matches!(state, JobState::Waiting)
+                && job.run_at <= now
+                && (tags.is_empty() || tags.contains(&job.tag))
+                && self.has_room(job)
         };
-        let old: Vec<i64> = state
-            .jobs
-            .iter()
-            .filter(|(_, entry)| old(entry))
-            .map(|(key, _)| *key)
-            .take(limit as usize)
-            .collect();
-        for key in &old {
-            if let Some(entry) = state.jobs.remove(key) {
-                state.keys.remove(&entry.job.job.id);
-            }
-        }
-        Ok(old.len() as u64)
+        let due = self.jobs.iter().filter(|(_, entry)| due(entry));
+        due.min_by_key(|(key, entry)| {
+            (Reverse(entry.job.job.priority), entry.job.job.run_at, **key)
+        })
+        .map(|(key, _)| *key)
     }
 
-    async fn ended(&self, jobs: &[(WorkspaceId, JobId)]) -> Result<Vec<JobId>> {
-        let mut state = self.state();
-        let mut is_over = |workspace: &WorkspaceId, id: &JobId| {
-            state
-                .entry(workspace, id)
-                .is_none_or(|entry| matches!(entry.job.state, JobState::Finished(_)))
+    /// A job of this workspace.
+    pub(super) fn entry(&mut self, workspace: &WorkspaceId, id: &JobId) -> Option<&mut Entry> {
+        let entry = self.jobs.get_mut(self.keys.get(id)?)?;
+        (entry.job.job.workspace == *workspace).then_some(entry)
+    }
+
+    /// The running job of this claim, when it still is held under it.
+    pub(super) fn held(&mut self, claim: &Claim) -> Option<&mut Entry> {
+        let entry = self.jobs.get_mut(self.keys.get(&claim.id)?)?;
+        let held = entry.worker.is_some() && entry.job.attempt == claim.attempt;
+        held.then_some(entry)
+    }
+
+    /// The keys that a filter's cursors stand for. `None`: one was never seen and carries no time,
+    /// so that nothing is known to lie beyond it.
+    pub(super) fn cursors(&self, filter: &JobFilter) -> Option<(Option<i64>, Option<i64>)> {
+        let key =
+            |id: &JobId| self.keys.get(id).copied().or_else(|| id.is_native().then(|| id.key()));
+        let after = match &filter.after {
+            Some(id) => Some(key(id)?),
+            None => None,
         };
-        Ok(jobs
-            .iter()
-            .filter(|(workspace, id)| is_over(workspace, id))
-            .map(|(_, id)| *id)
-            .collect())
-    }
-
-    fn record(&self, run: RunRecord) -> bool {
-        let mut state = self.state();
-        if state.record(run).is_err() {
-            state.dropped += 1;
-        }
-        true
-    }
-
-    async fn record_durably(&self, run: RunRecord) -> Result<()> {
-        self.state().record(run)
-    }
-
-    fn dropped_records(&self) -> u64 {
-        self.state().dropped
-    }
-
-    async fn erase(&self, workspace: &WorkspaceId, ids: &[JobId]) -> Result<u64> {
-        let mut state = self.state();
-        let erased = ids.iter().filter(|id| state.entry(workspace, id).is_some_and(Entry::erase));
-        Ok(erased.count() as u64)
-    }
-
-    async fn erase_due(&self, now: Micros, limit: u32) -> Result<u64> {
-        let mut state = self.state();
-        let due = state
-            .jobs
-            .iter_mut()
-            .filter_map(|(key, entry)| Some((entry.due.filter(|due| *due <= now)?, *key, entry)));
-        let mut due: Vec<(Micros, i64, &mut Entry)> = due.collect();
-        due.sort_by_key(|(due, key, _)| (*due, *key));
-        let erased = due
-            .into_iter()
-            .take(limit as usize)
-            .filter_map(|(_, _, entry)| entry.erase().then_some(()));
-        Ok(erased.count() as u64)
-    }
-
-    async fn flush(&self) -> Result<()> {
-        Ok(())
-    }
-
-    async fn job(&self, workspace: &WorkspaceId, id: JobId) -> Result<Option<Job>> {
-        Ok(self.state().entry(workspace, &id).map(|entry| entry.job.clone()))
-    }
-
-    async fn list_jobs(&self, workspace: &WorkspaceId, filter: &JobFilter) -> Result<Vec<Job>> {
-        let state = self.state();
-        let Some((low, high)) = state.cursors(filter) else {
-            return Ok(Vec::new());
+        let before = match &filter.before {
+            Some(id) => Some(key(id)?),
+            None => None,
         };
-        let within =
-            |key: i64| low.is_none_or(|low| key > low) && high.is_none_or(|high| key < high);
-        let jobs = state.jobs.iter().filter(|(key, _)| within(**key)).map(|(_, entry)| &entry.job);
-        let mut wanted: Vec<&Job> =
-            jobs.filter(|job| job.job.workspace == *workspace && fits(job, filter)).collect();
-        if !filter.ascending {
-            wanted.reverse();
-        }
-        wanted.truncate(filter.limit.min(MAX_LIST) as usize);
-        Ok(wanted.into_iter().map(|job| without_payload(job, filter.with_args)).collect())
+        Some((after, before))
     }
+}
 
-    async fn queue_depth(&self, workspace: &WorkspaceId) -> Result<u64> {
-        let counts = self.counts(workspace).await?;
-        Ok(counts.queued + counts.running)
+fn state_of(state: &JobState) -> wasmill_core::queue::state::State {
+    use wasmill_core::queue::state::State as QueueState;
+    match state {
+        JobState::Waiting => QueueState::Waiting,
+        JobState::Running(_) => QueueState::Running,
+        JobState::Finished(end) => match end.status {
+            RunStatus::Success => QueueState::Success,
+            RunStatus::Failure => QueueState::Failure,
+            RunStatus::Canceled => QueueState::Canceled,
+        },
     }
+}
 
-    async fn counts(&self, workspace: &WorkspaceId) -> Result<Counts> {
-        let state = self.state();
-        let mut counts = Counts::default();
-        for entry in state.jobs.values().filter(|entry| entry.job.job.workspace == *workspace) {
-            match entry.job.state {
-                JobState::Waiting => counts.queued += 1,
-                JobState::Running(_) => counts.running += 1,
-                JobState::Finished(_) => counts.completed += 1,
-            }
-        }
-        Ok(counts)
+/// A job as lists show it.
+pub(super) fn without_payload(job: &Job, with_args: bool) -> Job {
+    let mut job = job.clone();
+    if !with_args {
+        job.job.args = Bytes::new();
     }
-
-    async fn queue_position(&self, workspace: &WorkspaceId, at: Micros) -> Result<u64> {
-        let state = self.state();
-        let jobs = state.jobs.values().map(|entry| &entry.job);
-        let waiting = jobs.filter(|job| {
-            matches!(job.state, JobState::Waiting) && job.job.workspace == *workspace
-        });
-        Ok(waiting.filter(|job| job.job.run_at < at).count() as u64)
+    if let JobState::Finished(end) = job.state {
+        let deleted = end.deleted;
+        job.state = JobState::Finished(end.emptied(deleted));
     }
-
-    async fn next_due(&self, tags: &[String]) -> Result<Option<Micros>> {
-        let state = self.state();
-        let jobs = state.jobs.values().map(|entry| &entry.job);
-        let waiting = jobs.filter(|job| matches!(job.state, JobState::Waiting));
-        let fitting = waiting
-            .filter(|job| tags.is_empty() || tags.contains(&job.job.tag))
-            .filter(|job| state.has_room(&job.job));
-        Ok(fitting.map(|job| job.job.run_at).min())
-    }
+    job
 }

@@ -1,6 +1,6 @@
 //! What nodes need of each other, in memory, where there is one node.
 
-use super::MemoryStore;
+use super::store::MemoryStore;
 use crate::{Micros, Nodes, Result, Signal, WorkerId};
 use async_trait::async_trait;
 use std::time::Duration;

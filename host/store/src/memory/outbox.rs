@@ -1,37 +1,17 @@
 //! Webhooks and their outbox in memory.
 
-use super::{MemoryStore, State};
+use super::state::{Event, State, Target};
+use super::store::MemoryStore;
+use crate::common::outbox::due_after;
+use crate::common::refusals::{no_delivery, no_webhook};
 use crate::{
     Attempt, Delivery, DeliveryRecord, DeliveryState, EventId, KEPT_ATTEMPTS, Micros, Next, Outbox,
-    Result, StoreError, Webhook,
+    Result, Webhook,
 };
 use async_trait::async_trait;
 use tokio::sync::watch;
 use wasmill_core::WorkspaceId;
 use wasmill_core::outbox::Change;
-
-/// A webhook, and when the oldest event that waits for it is due.
-#[derive(Debug)]
-pub(super) struct Target {
-    webhook: Webhook,
-    due: Option<Micros>,
-}
-
-#[derive(Debug)]
-pub(super) struct Event {
-    workspace: WorkspaceId,
-    change: Change,
-    at: Micros,
-    state: DeliveryState,
-    attempts: u32,
-    log: Vec<Attempt>,
-}
-
-impl Event {
-    fn is_waiting(&self) -> bool {
-        matches!(self.state, DeliveryState::Waiting(_))
-    }
-}
 
 #[async_trait]
 impl Outbox for MemoryStore {
@@ -94,13 +74,10 @@ impl Outbox for MemoryStore {
             Next::GiveUp { .. } | Next::Retry(_) => {}
         }
         let oldest = state.oldest(&workspace);
-        if let Some(target) = state.webhooks.get_mut(&workspace) {
-            match next {
-                Next::Retry(due) if oldest == Some(event) => target.due = Some(due),
-                Next::Delivered => target.due = oldest.map(|_| attempt.at),
-                Next::GiveUp { .. } if waited => target.due = oldest.map(|_| attempt.at),
-                Next::Retry(_) | Next::GiveUp { .. } => {}
-            }
+        if let Some(due) = due_after(next, event, oldest, waited, attempt.at)
+            && let Some(target) = state.webhooks.get_mut(&workspace)
+        {
+            target.due = due;
         }
         self.outbox_changed();
         Ok(true)
@@ -111,7 +88,7 @@ impl Outbox for MemoryStore {
         let state = &mut *guard;
         let target = state.webhooks.get_mut(workspace).ok_or_else(|| no_webhook(workspace))?;
         let again = state.events.get_mut(&event).filter(|event| event.workspace == *workspace);
-        let again = again.ok_or_else(|| StoreError::NotFound(format!("delivery {event}")))?;
+        let again = again.ok_or_else(|| no_delivery(event))?;
         again.state = DeliveryState::Waiting(None);
         again.attempts = 0;
         target.due = Some(at);
@@ -190,6 +167,17 @@ impl MemoryStore {
         }
         self.outbox_changed();
     }
+
+    /// Tells of each of several changes.
+    pub(super) fn tell_all(
+        &self,
+        state: &mut State,
+        workspace: &WorkspaceId,
+        at: Micros,
+        changes: impl IntoIterator<Item = Change>,
+    ) {
+        changes.into_iter().for_each(|change| self.tell(state, workspace, at, change));
+    }
 }
 
 impl State {
@@ -237,8 +225,4 @@ impl State {
             event.state = DeliveryState::GivenUp(at);
         }
     }
-}
-
-fn no_webhook(workspace: &WorkspaceId) -> StoreError {
-    StoreError::NotFound(format!("webhook of the workspace {workspace}"))
 }

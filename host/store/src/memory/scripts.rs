@@ -1,11 +1,12 @@
 //! Scripts and their versions in memory.
 
-use super::{MemoryStore, State};
+use super::state::State;
+use super::store::MemoryStore;
+use crate::common::{changes, refusals};
 use crate::{Deployed, Micros, NewVersion, Result, Scripts, StoreError, Version};
 use async_trait::async_trait;
 use std::time::Duration;
-use wasmill_core::outbox::Change;
-use wasmill_core::{Digest, ScriptPath, VersionHash, WorkspaceId};
+use wasmill_core::{Digest, Runnable, ScriptPath, VersionHash, WorkspaceId};
 
 #[async_trait]
 impl Scripts for MemoryStore {
@@ -17,10 +18,7 @@ impl Scripts for MemoryStore {
         let before = state.newest(workspace, &version.path).map(|newest| newest.version.hash);
         let created = match state.versions.get(&key) {
             Some(known) if known.path != version.path => {
-                return Err(StoreError::Conflict(format!(
-                    "version {} exists already at the path {}",
-                    version.hash, known.path
-                )));
+                return Err(refusals::version_elsewhere(&version.hash, &known.path));
             }
             Some(_) if !revived => false,
             _ => {
@@ -37,12 +35,8 @@ impl Scripts for MemoryStore {
             script.versions.retain(|hash| *hash != version.hash);
             script.versions.push(version.hash);
         }
-        let (path, hash) = (version.path.clone(), version.hash);
-        if is_first {
-            self.tell(&mut state, workspace, version.created, Change::ScriptCreated { path, hash });
-        } else if before != Some(hash) {
-            self.tell(&mut state, workspace, version.created, Change::ScriptUpdated { path, hash });
-        }
+        let change = changes::of_deployment(version, is_first, before);
+        self.tell_all(&mut state, workspace, version.created, change);
         match state.version(workspace, &version.hash) {
             Some(version) => Ok(Deployed { version, created }),
             None => Err(StoreError::Corrupt(format!("version {} is gone", version.hash))),
@@ -103,10 +97,8 @@ impl Scripts for MemoryStore {
         };
         script.archived = true;
         state.generation += 1;
-        if let Some(version) = newest {
-            let change = Change::ScriptArchived { path: path.clone(), hash: version.version.hash };
-            self.tell(&mut state, workspace, at, change);
-        }
+        let newest = newest.map(|version| version.version.hash);
+        self.tell_all(&mut state, workspace, at, changes::of_archival(path, newest));
         Ok(true)
     }
 
@@ -129,17 +121,10 @@ impl Scripts for MemoryStore {
             return Ok(false);
         }
         state.generation += 1;
-        self.tell(
-            &mut state,
-            workspace,
-            at,
-            Change::ScriptDeleted { path: path.clone(), hash: *hash },
-        );
         let script = state.scripts.get(&(workspace.clone(), path.clone()));
         let mut versions = script.into_iter().flat_map(|script| &script.versions);
-        if versions.all(|hash| state.deleted.contains(&(workspace.clone(), *hash))) {
-            self.tell(&mut state, workspace, at, Change::ScriptPathDeleted { path });
-        }
+        let is_last = versions.all(|hash| state.deleted.contains(&(workspace.clone(), *hash)));
+        self.tell_all(&mut state, workspace, at, changes::of_deletion(path, *hash, is_last));
         Ok(true)
     }
 
@@ -150,7 +135,7 @@ impl Scripts for MemoryStore {
     async fn reserve_module(&self, module: &Digest, now: Micros, until: Micros) -> Result<()> {
         let mut state = self.state();
         if state.collecting.get(module).is_some_and(|until| *until >= now) {
-            return Err(StoreError::Conflict(format!("module {module} is being collected")));
+            return Err(refusals::module_collecting(module));
         }
         let reserved = state.reserved.entry(*module).or_insert(until);
         *reserved = until.max(*reserved);
@@ -194,7 +179,10 @@ impl Scripts for MemoryStore {
 
 impl State {
     fn in_use(&self, module: &Digest) -> bool {
-        let mut users = self.versions.iter().filter(|(_, version)| version.module == *module);
+        let needs = |runnable: &Runnable| match runnable {
+            Runnable::Module { module: needed, .. } => needed == module,
+        };
+        let mut users = self.versions.iter().filter(|(_, version)| needs(&version.runnable));
         users.any(|(key, _)| !self.deleted.contains(key))
     }
 

@@ -1,14 +1,14 @@
 //! Variables and resources in memory.
 
-use super::MemoryStore;
-use crate::{Micros, PutMode, Resource, Result, StoreError, Values, Variable};
+use super::store::MemoryStore;
+use crate::common::changes::ValueSort;
+use crate::{Micros, PutMode, Resource, Result, Values, Variable};
 use async_trait::async_trait;
 use std::collections::{BTreeMap, BTreeSet};
-use wasmill_core::WorkspaceId;
-use wasmill_core::outbox::Change;
+use wasmill_core::{ValuePath, WorkspaceId};
 
 /// Values of one sort by workspace and path.
-type Map<T> = BTreeMap<(WorkspaceId, String), T>;
+type Map<T> = BTreeMap<(WorkspaceId, ValuePath), T>;
 
 #[async_trait]
 impl Values for MemoryStore {
@@ -20,25 +20,25 @@ impl Values for MemoryStore {
     ) -> Result<()> {
         let mut state = self.state();
         state.workspace(workspace)?;
-        let old = put(&mut state.variables, workspace, &variable.path, variable, mode, "variable")?;
-        let new_path = variable.path.clone();
-        let change = match old {
-            Some(old_path) => Change::VariableUpdated { old_path, new_path },
-            None => Change::VariableCreated { path: new_path },
-        };
-        self.tell(&mut state, workspace, variable.changed, change);
+        let sort = ValueSort::Variable;
+        let old_path = put(&mut state.variables, workspace, &variable.path, variable, mode, sort)?;
+        self.tell(&mut state, workspace, variable.changed, sort.put(old_path, &variable.path));
         Ok(())
     }
 
-    async fn variable(&self, workspace: &WorkspaceId, path: &str) -> Result<Option<Variable>> {
-        Ok(self.state().variables.get(&(workspace.clone(), path.to_owned())).cloned())
+    async fn variable(
+        &self,
+        workspace: &WorkspaceId,
+        path: &ValuePath,
+    ) -> Result<Option<Variable>> {
+        Ok(self.state().variables.get(&(workspace.clone(), path.clone())).cloned())
     }
 
     async fn list_variables(
         &self,
         workspace: &WorkspaceId,
         prefix: &str,
-        after: Option<&str>,
+        after: Option<&ValuePath>,
         limit: u32,
     ) -> Result<Vec<Variable>> {
         let found = list(&self.state().variables, workspace, prefix, after)
@@ -50,10 +50,15 @@ impl Values for MemoryStore {
         Ok(found.into_iter().map(shown).collect())
     }
 
-    async fn delete_variable(&self, workspace: &WorkspaceId, path: &str, at: Micros) -> Result<()> {
+    async fn delete_variable(
+        &self,
+        workspace: &WorkspaceId,
+        path: &ValuePath,
+        at: Micros,
+    ) -> Result<()> {
         let mut state = self.state();
-        delete(&mut state.variables, workspace, path, "variable")?;
-        self.tell(&mut state, workspace, at, Change::VariableDeleted { path: path.to_owned() });
+        delete(&mut state.variables, workspace, path, ValueSort::Variable)?;
+        self.tell(&mut state, workspace, at, ValueSort::Variable.deleted(path));
         Ok(())
     }
 
@@ -65,18 +70,18 @@ impl Values for MemoryStore {
     ) -> Result<()> {
         let mut state = self.state();
         state.workspace(workspace)?;
-        let old = put(&mut state.resources, workspace, &resource.path, resource, mode, "resource")?;
-        let new_path = resource.path.clone();
-        let change = match old {
-            Some(old_path) => Change::ResourceUpdated { old_path, new_path },
-            None => Change::ResourceCreated { path: new_path },
-        };
-        self.tell(&mut state, workspace, resource.changed, change);
+        let sort = ValueSort::Resource;
+        let old_path = put(&mut state.resources, workspace, &resource.path, resource, mode, sort)?;
+        self.tell(&mut state, workspace, resource.changed, sort.put(old_path, &resource.path));
         Ok(())
     }
 
-    async fn resource(&self, workspace: &WorkspaceId, path: &str) -> Result<Option<Resource>> {
-        Ok(self.state().resources.get(&(workspace.clone(), path.to_owned())).cloned())
+    async fn resource(
+        &self,
+        workspace: &WorkspaceId,
+        path: &ValuePath,
+    ) -> Result<Option<Resource>> {
+        Ok(self.state().resources.get(&(workspace.clone(), path.clone())).cloned())
     }
 
     async fn list_resources(
@@ -84,7 +89,7 @@ impl Values for MemoryStore {
         workspace: &WorkspaceId,
         types: &[String],
         prefix: &str,
-        after: Option<&str>,
+        after: Option<&ValuePath>,
         limit: u32,
     ) -> Result<Vec<Resource>> {
         let state = self.state();
@@ -105,10 +110,15 @@ impl Values for MemoryStore {
         Ok(types.into_iter().collect())
     }
 
-    async fn delete_resource(&self, workspace: &WorkspaceId, path: &str, at: Micros) -> Result<()> {
+    async fn delete_resource(
+        &self,
+        workspace: &WorkspaceId,
+        path: &ValuePath,
+        at: Micros,
+    ) -> Result<()> {
         let mut state = self.state();
-        delete(&mut state.resources, workspace, path, "resource")?;
-        self.tell(&mut state, workspace, at, Change::ResourceDeleted { path: path.to_owned() });
+        delete(&mut state.resources, workspace, path, ValueSort::Resource)?;
+        self.tell(&mut state, workspace, at, ValueSort::Resource.deleted(path));
         Ok(())
     }
 }
@@ -117,27 +127,25 @@ impl Values for MemoryStore {
 fn put<T: Clone>(
     map: &mut Map<T>,
     workspace: &WorkspaceId,
-    path: &str,
+    path: &ValuePath,
     value: &T,
     mode: &PutMode,
-    what: &str,
-) -> Result<Option<String>> {
-    let key = |path: &str| (workspace.clone(), path.to_owned());
+    sort: ValueSort,
+) -> Result<Option<ValuePath>> {
+    let key = |path: &ValuePath| (workspace.clone(), path.clone());
     let is_there = map.contains_key(&key(path));
-    let taken = || Err(StoreError::Conflict(format!("{what} {path} exists already")));
-    let missing = |path: &str| Err(StoreError::NotFound(format!("{what} {path}")));
     match mode {
-        PutMode::Create if is_there => return taken(),
-        PutMode::Update if !is_there => return missing(path),
-        PutMode::Rename(old) if !map.contains_key(&key(old)) => return missing(old),
-        PutMode::Rename(old) if old != path && is_there => return taken(),
+        PutMode::Create if is_there => return Err(sort.taken(path)),
+        PutMode::Update if !is_there => return Err(sort.missing(path)),
+        PutMode::Rename(old) if !map.contains_key(&key(old)) => return Err(sort.missing(old)),
+        PutMode::Rename(old) if old != path && is_there => return Err(sort.taken(path)),
         PutMode::Rename(old) => drop(map.remove(&key(old))),
         PutMode::Create | PutMode::Update | PutMode::Upsert => {}
     }
     map.insert(key(path), value.clone());
     Ok(match mode {
         PutMode::Rename(old) => Some(old.clone()),
-        _ => is_there.then(|| path.to_owned()),
+        _ => is_there.then(|| path.clone()),
     })
 }
 
@@ -145,17 +153,24 @@ fn list<T: Clone>(
     map: &Map<T>,
     workspace: &WorkspaceId,
     prefix: &str,
-    after: Option<&str>,
+    after: Option<&ValuePath>,
 ) -> impl Iterator<Item = T> {
-    let is_wanted = move |of: &WorkspaceId, path: &str| {
-        of == workspace && path.starts_with(prefix) && after.is_none_or(|after| path > after)
+    let is_wanted = move |of: &WorkspaceId, path: &ValuePath| {
+        of == workspace
+            && path.as_str().starts_with(prefix)
+            && after.is_none_or(|after| path > after)
     };
     map.iter().filter(move |((of, path), _)| is_wanted(of, path)).map(|(_, value)| value.clone())
 }
 
-fn delete<T>(map: &mut Map<T>, workspace: &WorkspaceId, path: &str, what: &str) -> Result<()> {
-    match map.remove(&(workspace.clone(), path.to_owned())) {
+fn delete<T>(
+    map: &mut Map<T>,
+    workspace: &WorkspaceId,
+    path: &ValuePath,
+    sort: ValueSort,
+) -> Result<()> {
+    match map.remove(&(workspace.clone(), path.clone())) {
         Some(_) => Ok(()),
-        None => Err(StoreError::NotFound(format!("{what} {path}"))),
+        None => Err(sort.missing(path)),
     }
 }

@@ -1,8 +1,8 @@
 //! Workspaces, users and tokens.
 
-use super::Micros;
+use super::time::Micros;
 use std::time::Duration;
-use wasmill_core::WorkspaceId;
+use wasmill_core::{UserName, WorkspaceId};
 
 /// A tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl Default for WorkspaceSettings {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
     /// Unique name, also the `<user>` of `u/<user>/...` paths.
-    pub name: String,
+    pub name: UserName,
     /// Address shown in job records.
     pub email: String,
     /// May administer every workspace.
@@ -87,7 +87,7 @@ pub struct NewToken {
     /// The first characters of the token, for lists and revocation.
     pub prefix: String,
     /// Whose it is.
-    pub user: String,
+    pub user: UserName,
     /// The one workspace it works in; `None` for all of the user's.
     pub workspace: Option<WorkspaceId>,
     /// For people.

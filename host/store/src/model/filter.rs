@@ -1,6 +1,8 @@
 //! Which jobs a list holds.
 
-use super::{Micros, RunStatus, Trigger};
+use super::queue::Trigger;
+use super::run_end::RunStatus;
+use super::time::Micros;
 use wasmill_core::{JobId, ScriptPath, VersionHash};
 
 /// At most so many jobs are in one list, whatever is asked for.

@@ -1,6 +1,6 @@
 //! A workspace's webhook, the events that are told to it, and how that went.
 
-use super::Micros;
+use super::time::Micros;
 use std::time::Duration;
 use wasmill_core::WorkspaceId;
 use wasmill_core::outbox::Change;
@@ -63,7 +63,7 @@ pub struct Attempt {
 pub enum Next {
     /// Nothing: the receiver has it.
     Delivered,
-    /// It is tried again then, and what is behind it waits.
+    /// The event is tried again at this moment; what is behind it waits.
     Retry(Micros),
     /// Nothing: it is tried no more. Neither is any event of the workspace that waits and happened
     /// before this moment.
@@ -76,11 +76,11 @@ pub enum Next {
 /// What became of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeliveryState {
-    /// It waits: for the moment that is given, or for those before it.
+    /// The event waits: for the moment that is given, or, without one, for the events before it.
     Waiting(Option<Micros>),
-    /// The receiver took it then.
+    /// The receiver took the event at this moment.
     Delivered(Micros),
-    /// It was given up then.
+    /// The event was given up at this moment.
     GivenUp(Micros),
 }
 

@@ -1,8 +1,8 @@
 //! Scripts and their versions.
 
-use super::Micros;
+use super::time::Micros;
 use wasmill_core::limits::DeclaredLimits;
-use wasmill_core::{Digest, Kind, ScriptPath, VersionHash};
+use wasmill_core::{Runnable, ScriptPath, VersionHash};
 
 /// A version to deploy.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,12 +13,10 @@ pub struct NewVersion {
     pub manifest: String,
     /// Where it is deployed.
     pub path: ScriptPath,
-    /// SHA-256 of the module.
-    pub module: Digest,
-    /// Bytes of the module.
+    /// What it runs.
+    pub runnable: Runnable,
+    /// Size of its module in bytes.
     pub module_bytes: u64,
-    /// How it is called.
-    pub kind: Kind,
     /// The author's own narrower limits.
     pub limits: DeclaredLimits,
     /// JSON Schema of the arguments, when known.

@@ -8,7 +8,7 @@ use wasmill_core::JobId;
 pub enum Signal {
     /// Jobs were queued, or became due again.
     Queued,
-    /// These awaited jobs are over.
+    /// Awaited jobs are over: these.
     Ended(Vec<JobId>),
     /// Running jobs were cancelled.
     Canceled,

@@ -1,12 +1,13 @@
 //! Variables and resources: named values of a workspace, sealed by the host before they come here.
 
-use super::Micros;
+use super::time::Micros;
+use wasmill_core::ValuePath;
 
 /// A named text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Variable {
     /// Its name, unique among the workspace's variables.
-    pub path: String,
+    pub path: ValuePath,
     /// The value as the host sealed it: opaque bytes.
     pub value: Vec<u8>,
     /// True when it is shown to nobody unasked.
@@ -23,7 +24,7 @@ pub struct Variable {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resource {
     /// Its name, unique among the workspace's resources.
-    pub path: String,
+    pub path: ValuePath,
     /// The value as the host sealed it: opaque bytes.
     pub value: Vec<u8>,
     /// What sort of value it is.
@@ -47,5 +48,5 @@ pub enum PutMode {
     Upsert,
     /// A value at this other path, which is replaced and moved: `NotFound` when there is none,
     /// `Conflict` when the new path is taken by another one.
-    Rename(String),
+    Rename(ValuePath),
 }

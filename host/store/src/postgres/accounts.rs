@@ -1,17 +1,18 @@
 //! Workspaces, users and tokens in PostgreSQL.
 
-use super::PostgresStore;
-use super::db::{Db, Values, digest, duration, get, parsed, text};
-use super::fault::Outcome;
-use super::unstorable;
-use crate::model::micros;
+use super::columns::unstorable;
+use super::db::{Db, Values, digest, get, parsed, text};
+use super::fault::TxResult;
+use super::store::PostgresStore;
+use crate::common::refusals;
+use crate::model::{duration, micros};
 use crate::{
     Accounts, Micros, NewToken, Result, Role, StoreError, TokenChange, TokenInfo, TokenOwner, User,
     Workspace, WorkspaceSettings,
 };
 use async_trait::async_trait;
 use tokio_postgres::Row;
-use wasmill_core::WorkspaceId;
+use wasmill_core::{UserName, WorkspaceId};
 
 /// The columns of a token that [`token`] reads.
 const TOKEN: &str = "SELECT t.digest, t.prefix, u.name, w.name, t.label, t.scopes, t.created, t.expires, t.last_used";
@@ -30,7 +31,7 @@ impl Accounts for PostgresStore {
             })
             .await?;
         match made {
-            0 => Err(StoreError::Conflict(format!("workspace {id} exists already"))),
+            0 => Err(refusals::workspace_taken(id)),
             _ => Ok(()),
         }
     }
@@ -50,7 +51,7 @@ impl Accounts for PostgresStore {
         let sql = "SELECT weight, keep_runs FROM workspace WHERE name = $1";
         self.statement(move |db| async move {
             let row = db.row(sql, &[&workspace.as_str()]).await?;
-            let row = row.ok_or_else(|| StoreError::NotFound(format!("workspace {workspace}")))?;
+            let row = row.ok_or_else(|| refusals::no_workspace(workspace))?;
             let weight = u32::try_from(get::<i32>(&row, 0)?).unwrap_or(1);
             Ok(WorkspaceSettings {
                 weight,
@@ -74,7 +75,7 @@ impl Accounts for PostgresStore {
             })
             .await?;
         match changed {
-            0 => Err(StoreError::NotFound(format!("workspace {workspace}"))),
+            0 => Err(refusals::no_workspace(workspace)),
             _ => Ok(()),
         }
     }
@@ -84,19 +85,16 @@ impl Accounts for PostgresStore {
             ON CONFLICT (name) DO UPDATE SET email = excluded.email, super_admin = excluded.super_admin";
         let User { name, email, super_admin, created } = user;
         self.statement(move |db| async move {
-            db.execute(sql, &[name, email, super_admin, created]).await
+            db.execute(sql, &[&name.as_str(), email, super_admin, created]).await
         })
         .await
         .map(drop)
     }
 
-    async fn user(&self, name: &str) -> Result<Option<User>> {
-        if unstorable(name) {
-            return Ok(None);
-        }
+    async fn user(&self, name: &UserName) -> Result<Option<User>> {
         let sql = "SELECT name, email, super_admin, created FROM \"user\" WHERE name = $1";
         self.statement(move |db| async move {
-            db.row(sql, &[&name]).await?.map(|row| user(&row, 0)).transpose()
+            db.row(sql, &[&name.as_str()]).await?.map(|row| user(&row, 0)).transpose()
         })
         .await
     }
@@ -109,16 +107,15 @@ impl Accounts for PostgresStore {
         .await
     }
 
-    async fn put_member(&self, workspace: &WorkspaceId, user: &str, role: Role) -> Result<()> {
+    async fn put_member(&self, workspace: &WorkspaceId, user: &UserName, role: Role) -> Result<()> {
         let sql = "WITH w AS (SELECT id FROM workspace WHERE name = $1), u AS (SELECT id FROM \"user\" WHERE name = $2), \
             put AS (INSERT INTO member (\"user\", workspace, role) SELECT u.id, w.id, $3 FROM u, w \
             ON CONFLICT (\"user\", workspace) DO UPDATE SET role = excluded.role) \
             SELECT EXISTS (SELECT FROM w), EXISTS (SELECT FROM u)";
-        let name = if unstorable(user) { "" } else { user };
         self.statement(move |db| async move {
-            let row = db.one(sql, &[&workspace.as_str(), &name, &role.as_str()]).await?;
-            found(get(&row, 0)?, || format!("workspace {workspace}"))?;
-            found(get(&row, 1)?, || format!("user {user}"))
+            let row = db.one(sql, &[&workspace.as_str(), &user.as_str(), &role.as_str()]).await?;
+            found(get(&row, 0)?, || refusals::no_workspace(workspace))?;
+            found(get(&row, 1)?, || refusals::no_user(user))
         })
         .await
     }
@@ -133,16 +130,13 @@ impl Accounts for PostgresStore {
         .await
     }
 
-    async fn remove_member(&self, workspace: &WorkspaceId, user: &str) -> Result<bool> {
-        if unstorable(user) {
-            return Ok(false);
-        }
+    async fn remove_member(&self, workspace: &WorkspaceId, user: &UserName) -> Result<bool> {
         let sql = "DELETE FROM member WHERE workspace = (SELECT id FROM workspace WHERE name = $1) \
             AND \"user\" = (SELECT id FROM \"user\" WHERE name = $2)";
         Ok(self
-            .statement(
-                move |db| async move { db.execute(sql, &[&workspace.as_str(), &user]).await },
-            )
+            .statement(move |db| async move {
+                db.execute(sql, &[&workspace.as_str(), &user.as_str()]).await
+            })
             .await?
             > 0)
     }
@@ -155,13 +149,12 @@ impl Accounts for PostgresStore {
             ON CONFLICT DO NOTHING RETURNING digest) \
             SELECT EXISTS (SELECT FROM u), $4 IS NULL OR EXISTS (SELECT FROM w), EXISTS (SELECT FROM put)";
         let NewToken { digest, prefix, user, workspace, label, scopes, created, expires } = token;
-        let name = if unstorable(user) { "" } else { user };
         let at = workspace.as_ref().map(WorkspaceId::as_str);
         self.statement(move |db| async move {
             let values: Values<'_> = &[
                 &digest.as_slice(),
                 prefix,
-                &name,
+                &user.as_str(),
                 &at,
                 &label.as_bytes(),
                 scopes,
@@ -169,14 +162,11 @@ impl Accounts for PostgresStore {
                 expires,
             ];
             let row = db.one(sql, values).await?;
-            found(get(&row, 0)?, || format!("user {user}"))?;
-            found(get(&row, 1)?, || format!("workspace {}", at.unwrap_or_default()))?;
-            match get(&row, 2)? {
-                true => Ok(()),
-                false => {
-                    Err(StoreError::Conflict("a token of this digest exists already".into()).into())
-                }
+            found(get(&row, 0)?, || refusals::no_user(user))?;
+            if let Some(workspace) = workspace {
+                found(get(&row, 1)?, || refusals::no_workspace(workspace))?;
             }
+            found(get(&row, 2)?, refusals::token_taken)
         })
         .await
     }
@@ -202,11 +192,9 @@ impl Accounts for PostgresStore {
         .await
     }
 
-    async fn list_tokens(&self, user: &str) -> Result<Vec<TokenInfo>> {
-        if unstorable(user) {
-            return Ok(Vec::new());
-        }
-        self.statement(move |db| async move { tokens(&db, "u.name = $1", &[&user]).await }).await
+    async fn list_tokens(&self, user: &UserName) -> Result<Vec<TokenInfo>> {
+        self.statement(move |db| async move { tokens(&db, "u.name = $1", &[&user.as_str()]).await })
+            .await
     }
 
     async fn tokens_for_scope(
@@ -223,25 +211,25 @@ impl Accounts for PostgresStore {
         .await
     }
 
-    async fn revoke_tokens(&self, user: &str, prefix: &str) -> Result<Vec<[u8; 32]>> {
+    async fn revoke_tokens(&self, user: &UserName, prefix: &str) -> Result<Vec<[u8; 32]>> {
         let sql = "DELETE FROM token WHERE \"user\" = (SELECT id FROM \"user\" WHERE name = $1) AND prefix = $2 RETURNING digest";
-        self.of_prefix(user, prefix, sql, &[&user, &prefix]).await
+        self.of_prefix(prefix, sql, &[&user.as_str(), &prefix]).await
     }
 
     async fn change_tokens(
         &self,
-        user: &str,
+        user: &UserName,
         prefix: &str,
         change: &TokenChange,
     ) -> Result<Vec<[u8; 32]>> {
         match change {
             TokenChange::Label(label) => {
                 let sql = "UPDATE token SET label = $3 WHERE \"user\" = (SELECT id FROM \"user\" WHERE name = $1) AND prefix = $2 RETURNING digest";
-                self.of_prefix(user, prefix, sql, &[&user, &prefix, &label.as_bytes()]).await
+                self.of_prefix(prefix, sql, &[&user.as_str(), &prefix, &label.as_bytes()]).await
             }
             TokenChange::Scopes(scopes) => {
                 let sql = "UPDATE token SET scopes = $3 WHERE \"user\" = (SELECT id FROM \"user\" WHERE name = $1) AND prefix = $2 RETURNING digest";
-                self.of_prefix(user, prefix, sql, &[&user, &prefix, scopes]).await
+                self.of_prefix(prefix, sql, &[&user.as_str(), &prefix, scopes]).await
             }
         }
     }
@@ -268,12 +256,11 @@ impl PostgresStore {
     /// Does something to a user's tokens of one prefix and returns their digests in order.
     async fn of_prefix(
         &self,
-        user: &str,
         prefix: &str,
         sql: &str,
         values: Values<'_>,
     ) -> Result<Vec<[u8; 32]>> {
-        if unstorable(user) || unstorable(prefix) {
+        if unstorable(prefix) {
             return Ok(Vec::new());
         }
         let found = self
@@ -287,7 +274,7 @@ impl PostgresStore {
     }
 }
 
-async fn tokens(db: &Db, which: &str, values: Values<'_>) -> Outcome<Vec<TokenInfo>> {
+async fn tokens(db: &Db, which: &str, values: Values<'_>) -> TxResult<Vec<TokenInfo>> {
     let rows = db
         .rows(
             &format!("{TOKEN} {FROM_TOKEN} WHERE {which} ORDER BY t.created DESC, t.digest"),
@@ -297,7 +284,7 @@ async fn tokens(db: &Db, which: &str, values: Values<'_>) -> Outcome<Vec<TokenIn
     rows.iter().map(token_info).collect()
 }
 
-fn token_info(row: &Row) -> Outcome<TokenInfo> {
+fn token_info(row: &Row) -> TxResult<TokenInfo> {
     let workspace = match get::<Option<&str>>(row, 3)? {
         Some(_) => Some(parsed(row, 3)?),
         None => None,
@@ -305,7 +292,7 @@ fn token_info(row: &Row) -> Outcome<TokenInfo> {
     let token = NewToken {
         digest: digest(row, 0)?,
         prefix: get(row, 1)?,
-        user: get(row, 2)?,
+        user: parsed(row, 2)?,
         workspace,
         label: text(row, 4)?,
         scopes: get(row, 5)?,
@@ -316,18 +303,15 @@ fn token_info(row: &Row) -> Outcome<TokenInfo> {
 }
 
 /// A user from its four columns, which begin at one.
-fn user(row: &Row, first: usize) -> Outcome<User> {
+fn user(row: &Row, first: usize) -> TxResult<User> {
     Ok(User {
-        name: get(row, first)?,
+        name: parsed(row, first)?,
         email: get(row, first + 1)?,
         super_admin: get(row, first + 2)?,
         created: get(row, first + 3)?,
     })
 }
 
-fn found(is_there: bool, what: impl FnOnce() -> String) -> Outcome<()> {
-    match is_there {
-        true => Ok(()),
-        false => Err(StoreError::NotFound(what()).into()),
-    }
+fn found(is_there: bool, refusal: impl FnOnce() -> StoreError) -> TxResult<()> {
+    if is_there { Ok(()) } else { Err(refusal().into()) }
 }

@@ -3,14 +3,16 @@
 //! A job may be on its way from one table to another at that moment. Nobody is waited for then, for
 //! claims wait for nobody either: jobs that are in none of the tables are looked for again.
 
-use super::Shared;
 use super::db::{Db, get};
-use super::fault::Outcome;
+use super::fault::TxResult;
 use super::finish::{Held, finish, note_cancellation};
 use super::lookup::locate;
 use super::rows::id;
+use super::shared::Shared;
 use super::uuid::Uuid;
-use crate::{CancelOutcome, Cancellation, Claim, Result, RunEnd, StoreError, WorkerId, ends};
+use crate::common::codec;
+use crate::common::system_ends;
+use crate::{CancelOutcome, Cancellation, Claim, Result, RunEnd, StoreError, WorkerId};
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 use wasmill_core::{JobId, WorkspaceId};
@@ -20,7 +22,7 @@ const TRIES: u32 = 500;
 const PAUSE: Duration = Duration::from_millis(10);
 
 impl Shared {
-    /// See [`crate::Jobs::cancel`].
+    /// See [`crate::Queue::cancel`].
     pub(super) async fn cancel_jobs(
         &self,
         workspace: &WorkspaceId,
@@ -75,7 +77,7 @@ impl Shared {
         workspace: i64,
         ids: &[JobId],
         why: &Cancellation,
-    ) -> Outcome<Vec<(JobId, CancelOutcome)>> {
+    ) -> TxResult<Vec<(JobId, CancelOutcome)>> {
         let keys = locate(db, workspace, ids).await?;
         let all: Vec<i64> = keys.iter().flatten().copied().collect();
         let sql = "WITH free AS (SELECT w.workspace, w.id FROM waiting w WHERE w.workspace = $1 AND w.id = ANY ($2) \
@@ -86,8 +88,8 @@ impl Shared {
             .await?
             .iter()
             .map(Held::of)
-            .collect::<Outcome<Vec<Held>>>()?;
-        let end = ends::canceled(why, None, why.at);
+            .collect::<TxResult<Vec<Held>>>()?;
+        let end = system_ends::canceled(why, None, why.at);
         let over: Vec<(&Held, &RunEnd)> = waited.iter().map(|held| (held, &end)).collect();
         finish(db, &over).await?;
         self.free(db, waited.iter()).await?;
@@ -117,7 +119,7 @@ impl Shared {
         self.statement(move |db| async move {
             let claim = |row: &tokio_postgres::Row| {
                 let id = id(get(row, 0)?, get(row, 1)?, get::<Option<Uuid>>(row, 2)?)?;
-                Ok(Claim { id, attempt: super::rows::attempt(get(row, 3)?) })
+                Ok(Claim { id, attempt: codec::count(get::<i32>(row, 3)?) })
             };
             db.rows(sql, &[&worker]).await?.iter().map(claim).collect()
         })

@@ -1,7 +1,8 @@
 //! How many jobs workspaces have: sums of what each change noted.
 
-use super::Shared;
 use super::db::get;
+use super::fault::Fault;
+use super::shared::Shared;
 use crate::{Counts, Result};
 use std::collections::HashMap;
 use wasmill_core::WorkspaceId;
@@ -20,14 +21,8 @@ impl Shared {
         let rows =
             self.statement(move |db| async move { db.rows(sql, &[&workspaces]).await }).await?;
         for row in &rows {
-            let read = || {
-                Ok::<(i64, i64, i64), super::fault::Fault>((
-                    get(row, 0)?,
-                    get(row, 1)?,
-                    get(row, 2)?,
-                ))
-            };
-            let (workspace, depth, changes) = read().map_err(super::fault::Fault::into_error)?;
+            let read = || Ok::<(i64, i64, i64), Fault>((get(row, 0)?, get(row, 1)?, get(row, 2)?));
+            let (workspace, depth, changes) = read().map_err(Fault::into_error)?;
             many |= changes > MANY;
             found.insert(workspace, depth);
         }
@@ -49,19 +44,18 @@ impl Shared {
         let sql = "SELECT coalesce(sum(depth), 0)::bigint, coalesce(sum(finished), 0)::bigint, \
             (SELECT count(*) FROM running WHERE workspace = $1) FROM tally WHERE workspace = $1";
         let row = self.statement(move |db| async move { db.one(sql, &[&workspace]).await }).await?;
-        let read = |column: usize| {
-            Ok::<u64, super::fault::Fault>(u64::try_from(get::<i64>(&row, column)?).unwrap_or(0))
-        };
+        let read =
+            |column: usize| Ok::<u64, Fault>(u64::try_from(get::<i64>(&row, column)?).unwrap_or(0));
         let counts = || {
             let (depth, completed, running) = (read(0)?, read(1)?, read(2)?);
-            Ok::<_, super::fault::Fault>(Counts {
+            Ok::<_, Fault>(Counts {
                 queued: depth.saturating_sub(running),
                 running,
                 suspended: 0,
                 completed,
             })
         };
-        counts().map_err(super::fault::Fault::into_error)
+        counts().map_err(Fault::into_error)
     }
 
     /// Replaces changes by their sums.

@@ -1,9 +1,9 @@
 //! What the verbs work with: a connection within a transaction, and the loop that does a verb again
 //! after a collision.
 
-use super::fault::{Fault, Outcome, corrupt, of_pool};
+use super::fault::{Fault, TxResult, corrupt, of_pool};
 use super::options::Causes;
-use super::{PostgresStore, Shared};
+use super::shared::Shared;
 use crate::{Result, StoreError};
 use deadpool_postgres::{ClientWrapper, Object};
 use std::fmt::Display;
@@ -52,7 +52,7 @@ impl Db {
     }
 
     /// The rows of a query.
-    pub(super) async fn rows(&self, sql: &str, values: Values<'_>) -> Outcome<Vec<Row>> {
+    pub(super) async fn rows(&self, sql: &str, values: Values<'_>) -> TxResult<Vec<Row>> {
         let client = self.client()?;
         let statement = client.prepare_cached(sql).await.map_err(|error| self.fail(error))?;
         client.query(&statement, values).await.map_err(|error| self.fail(error))
@@ -65,7 +65,7 @@ impl Db {
         begin: &str,
         sql: &str,
         values: Values<'_>,
-    ) -> Outcome<Vec<Row>> {
+    ) -> TxResult<Vec<Row>> {
         let client = self.client()?;
         let statement = client.prepare_cached(sql).await.map_err(|error| self.fail(error))?;
         // After an error the server passes over what follows, and the end undoes everything.
@@ -78,24 +78,24 @@ impl Db {
     }
 
     /// The first row of a query, if there is one.
-    pub(super) async fn row(&self, sql: &str, values: Values<'_>) -> Outcome<Option<Row>> {
+    pub(super) async fn row(&self, sql: &str, values: Values<'_>) -> TxResult<Option<Row>> {
         Ok(self.rows(sql, values).await?.into_iter().next())
     }
 
     /// The row of a query that always has one.
-    pub(super) async fn one(&self, sql: &str, values: Values<'_>) -> Outcome<Row> {
+    pub(super) async fn one(&self, sql: &str, values: Values<'_>) -> TxResult<Row> {
         self.row(sql, values).await?.ok_or_else(|| corrupt("a query", "it has no row"))
     }
 
     /// Runs a statement and returns how many rows it concerned.
-    pub(super) async fn execute(&self, sql: &str, values: Values<'_>) -> Outcome<u64> {
+    pub(super) async fn execute(&self, sql: &str, values: Values<'_>) -> TxResult<u64> {
         let client = self.client()?;
         let statement = client.prepare_cached(sql).await.map_err(|error| self.fail(error))?;
         client.execute(&statement, values).await.map_err(|error| self.fail(error))
     }
 
     /// The row of a workspace, or `NotFound`.
-    pub(super) async fn workspace(&self, id: &WorkspaceId) -> Outcome<i64> {
+    pub(super) async fn workspace(&self, id: &WorkspaceId) -> TxResult<i64> {
         match self.row("SELECT id FROM workspace WHERE name = $1", &[&id.as_str()]).await? {
             Some(row) => get(&row, 0),
             None => Err(StoreError::NotFound(format!("workspace {id}")).into()),
@@ -109,7 +109,7 @@ impl Db {
 
     /// The connection, for what the other functions don't offer. Errors of it must not be passed
     /// over.
-    pub(super) fn client(&self) -> Outcome<&ClientWrapper> {
+    pub(super) fn client(&self) -> TxResult<&ClientWrapper> {
         let object = self.object.as_deref();
         object.ok_or_else(|| {
             StoreError::Unavailable("the connection to PostgreSQL was given back".into()).into()
@@ -122,7 +122,7 @@ impl Db {
     }
 
     /// Ends the transaction in the way that the work within it did.
-    async fn end<T>(&self, done: Outcome<T>) -> Outcome<T> {
+    async fn end<T>(&self, done: TxResult<T>) -> TxResult<T> {
         let client = self.client()?;
         let done = match done {
             Ok(_) if self.failed.load(Ordering::Relaxed) => Err(StoreError::Unavailable(
@@ -154,32 +154,12 @@ impl Drop for Db {
     }
 }
 
-impl PostgresStore {
-    /// See [`Shared::statement`].
-    pub(super) async fn statement<T, F, W>(&self, work: F) -> Result<T>
-    where
-        F: Fn(Arc<Db>) -> W,
-        W: Future<Output = Outcome<T>>,
-    {
-        self.shared.statement(work).await
-    }
-
-    /// See [`Shared::transaction`].
-    pub(super) async fn transaction<T, F, W>(&self, work: F) -> Result<T>
-    where
-        F: Fn(Arc<Db>) -> W,
-        W: Future<Output = Outcome<T>>,
-    {
-        self.shared.transaction(work).await
-    }
-}
-
 impl Shared {
     /// Does a verb of one statement, which is a transaction of its own.
     pub(super) async fn statement<T, F, W>(&self, work: F) -> Result<T>
     where
         F: Fn(Arc<Db>) -> W,
-        W: Future<Output = Outcome<T>>,
+        W: Future<Output = TxResult<T>>,
     {
         self.verb(async |db: Arc<Db>| {
             let done = work(Arc::clone(&db)).await;
@@ -193,7 +173,7 @@ impl Shared {
     pub(super) async fn transaction<T, F, W>(&self, work: F) -> Result<T>
     where
         F: Fn(Arc<Db>) -> W,
-        W: Future<Output = Outcome<T>>,
+        W: Future<Output = TxResult<T>>,
     {
         self.verb(async |db: Arc<Db>| {
             db.client()?.batch_execute("BEGIN").await?;
@@ -207,7 +187,7 @@ impl Shared {
     async fn verb<T, F, W>(&self, work: F) -> Result<T>
     where
         F: Fn(Arc<Db>) -> W,
-        W: Future<Output = Outcome<T>>,
+        W: Future<Output = TxResult<T>>,
     {
         let limit = self.verb_timeout + GRACE;
         for tries in 1.. {
@@ -233,34 +213,29 @@ impl Shared {
     }
 }
 
-/// A column of microseconds as a duration.
-pub(super) fn duration(micros: i64) -> Duration {
-    Duration::from_micros(u64::try_from(micros).unwrap_or(0))
-}
-
 /// A column of a row.
-pub(super) fn get<'r, T: FromSql<'r>>(row: &'r Row, column: usize) -> Outcome<T> {
+pub(super) fn get<'r, T: FromSql<'r>>(row: &'r Row, column: usize) -> TxResult<T> {
     row.try_get(column).map_err(|error| corrupt(name(row, column), Causes(&error)))
 }
 
 /// A column of text that is kept as its bytes, if there is any.
-pub(super) fn optional_text(row: &Row, column: usize) -> Outcome<Option<String>> {
+pub(super) fn optional_text(row: &Row, column: usize) -> TxResult<Option<String>> {
     let bytes: Option<Vec<u8>> = get(row, column)?;
     bytes.map(String::from_utf8).transpose().map_err(|error| corrupt(name(row, column), error))
 }
 
 /// A column of text that is kept as its bytes.
-pub(super) fn text(row: &Row, column: usize) -> Outcome<String> {
+pub(super) fn text(row: &Row, column: usize) -> TxResult<String> {
     String::from_utf8(get(row, column)?).map_err(|error| corrupt(name(row, column), error))
 }
 
 /// A column that has the text of something.
-pub(super) fn parsed<T: FromStr<Err: Display>>(row: &Row, column: usize) -> Outcome<T> {
+pub(super) fn parsed<T: FromStr<Err: Display>>(row: &Row, column: usize) -> TxResult<T> {
     get::<&str>(row, column)?.parse().map_err(|error| corrupt(name(row, column), error))
 }
 
 /// A column that has a SHA-256 digest, if it has any.
-pub(super) fn optional_digest(row: &Row, column: usize) -> Outcome<Option<[u8; 32]>> {
+pub(super) fn optional_digest(row: &Row, column: usize) -> TxResult<Option<[u8; 32]>> {
     let bytes: Option<&[u8]> = get(row, column)?;
     bytes
         .map(TryFrom::try_from)
@@ -269,7 +244,7 @@ pub(super) fn optional_digest(row: &Row, column: usize) -> Outcome<Option<[u8; 3
 }
 
 /// A column that has a SHA-256 digest.
-pub(super) fn digest(row: &Row, column: usize) -> Outcome<[u8; 32]> {
+pub(super) fn digest(row: &Row, column: usize) -> TxResult<[u8; 32]> {
     optional_digest(row, column)?.ok_or_else(|| corrupt(name(row, column), "it is missing"))
 }
 

@@ -3,13 +3,13 @@
 //! The server leaves the bytes of what is deleted in its files until it clears them away, and in
 //! its log until that is recycled; see the documentation for what to do about backups of either.
 
-use super::Shared;
+use super::columns::day_of;
 use super::db::{Db, get};
-use super::fault::Outcome;
-use super::finish::{erase_payload, tally};
+use super::fault::TxResult;
+use super::finish::{erase_payload, note_counts};
 use super::lookup::locate;
-use super::rows::{day_of, first_of_day};
-use crate::keys::first_key;
+use super::shared::Shared;
+use crate::common::keys::first_key;
 use crate::{Micros, Result};
 use wasmill_core::{JobId, ScriptPath, WorkspaceId};
 
@@ -26,7 +26,7 @@ impl Shared {
         .await
     }
 
-    /// Does that for those whose time has come.
+    /// Empties finished jobs whose own time for it has come.
     pub(super) async fn erase_overdue(&self, now: Micros, limit: u32) -> Result<u64> {
         let sql = "SELECT id FROM finished WHERE erase_due <= $1 ORDER BY erase_due, id LIMIT $2";
         let due = |row: &tokio_postgres::Row| get::<i64>(row, 0);
@@ -73,9 +73,9 @@ impl Shared {
             );
             let end = first_key(before.saturating_add(KEY_DRIFT));
             let rows = db.rows(&sql, &[&script.unwrap_or(workspace), &end, &before, &i64::from(limit)]).await?;
-            let keys = rows.iter().map(|row| get(row, 0)).collect::<Outcome<Vec<i64>>>()?;
+            let keys = rows.iter().map(|row| get(row, 0)).collect::<TxResult<Vec<i64>>>()?;
             forget(&db, &keys).await?;
-            tally(&db, keys.iter().map(|key| (workspace, day_of(*key), 0, -1))).await?;
+            note_counts(&db, keys.iter().map(|key| (workspace, day_of(*key), 0, -1))).await?;
             Ok(keys.len() as u64)
         })
         .await
@@ -85,7 +85,7 @@ impl Shared {
 /// How far a key may be from the job's creation, with some to spare.
 const KEY_DRIFT: Micros = 10_000_000;
 
-async fn erase_finished(db: &Db, keys: &[i64]) -> Outcome<u64> {
+async fn erase_finished(db: &Db, keys: &[i64]) -> TxResult<u64> {
     let sql = "UPDATE finished SET deleted = true, result = NULL, log = NULL, erase_due = NULL WHERE id = ANY ($1) AND NOT deleted \
         RETURNING id";
     let erased = db
@@ -93,13 +93,13 @@ async fn erase_finished(db: &Db, keys: &[i64]) -> Outcome<u64> {
         .await?
         .iter()
         .map(|row| get(row, 0))
-        .collect::<Outcome<Vec<i64>>>()?;
+        .collect::<TxResult<Vec<i64>>>()?;
     erase_payload(db, &erased).await?;
     Ok(erased.len() as u64)
 }
 
 /// Deletes all that belongs to jobs that are over.
-async fn forget(db: &Db, keys: &[i64]) -> Outcome<()> {
+async fn forget(db: &Db, keys: &[i64]) -> TxResult<()> {
     if keys.is_empty() {
         return Ok(());
     }
@@ -114,9 +114,4 @@ async fn forget(db: &Db, keys: &[i64]) -> Outcome<()> {
         db.execute(sql, &[&keys]).await?;
     }
     Ok(())
-}
-
-/// The keys of a day, the second one excluded.
-pub(super) fn keys_of(day: i64) -> (i64, i64) {
-    (first_of_day(day), first_of_day(day.saturating_add(1)))
 }

@@ -10,7 +10,7 @@ use deadpool_postgres::PoolError;
 use tokio_postgres::error::SqlState;
 
 /// What the steps of a verb give.
-pub(super) type Outcome<T> = Result<T, Fault>;
+pub(super) type TxResult<T> = Result<T, Fault>;
 
 /// How tokio-postgres says that it can't have what `sslmode=require` asks for.
 const NO_TLS: &str = "server does not support TLS";

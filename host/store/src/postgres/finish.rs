@@ -1,11 +1,10 @@
 //! Moving jobs to where it is written how they ended.
 
+use super::columns::{EndColumns, day, day_of};
 use super::db::{Db, Values, get};
-use super::fault::Outcome;
-use super::put::body;
-use super::rows::{attempt, day, day_of, status_number};
+use super::fault::TxResult;
 use super::uuid::Uuid;
-use super::{clamped, signed};
+use crate::common::codec;
 use crate::{Cancellation, Micros, RunEnd};
 use std::collections::BTreeMap;
 use tokio_postgres::Row;
@@ -31,7 +30,7 @@ impl Held {
         r.attempt, r.failures, r.marked";
 
     /// A job from the first ten columns.
-    pub(super) fn of(row: &Row) -> Outcome<Self> {
+    pub(super) fn of(row: &Row) -> TxResult<Self> {
         Ok(Self {
             key: get(row, 0)?,
             workspace: get(row, 1)?,
@@ -48,38 +47,12 @@ impl Held {
 
     /// How many attempts were lost with their workers, were this one.
     pub(super) fn lost(&self) -> u32 {
-        attempt(self.attempt.saturating_sub(self.failures))
-    }
-}
-
-/// Ends, as columns.
-struct Ends<'a> {
-    started: Vec<i64>,
-    durations: Vec<i64>,
-    memory: Vec<i64>,
-    statuses: Vec<i16>,
-    deleted: Vec<bool>,
-    results: Vec<Option<&'a [u8]>>,
-    logs: Vec<Option<&'a [u8]>>,
-}
-
-impl<'a> Ends<'a> {
-    fn of(ends: &[&'a RunEnd]) -> Self {
-        let (results, logs) = ends.iter().map(|end| body((!end.deleted).then_some(*end))).unzip();
-        Self {
-            started: ends.iter().map(|end| end.started).collect(),
-            durations: ends.iter().map(|end| clamped(end)).collect(),
-            memory: ends.iter().map(|end| signed(end.memory_peak_bytes)).collect(),
-            statuses: ends.iter().map(|end| status_number(end.status)).collect(),
-            deleted: ends.iter().map(|end| end.deleted).collect(),
-            results,
-            logs,
-        }
+        codec::count(self.attempt.saturating_sub(self.failures))
     }
 }
 
 /// Writes how jobs ended that were taken out of the queue.
-pub(super) async fn finish(db: &Db, jobs: &[(&Held, &RunEnd)]) -> Outcome<()> {
+pub(super) async fn finish(db: &Db, jobs: &[(&Held, &RunEnd)]) -> TxResult<()> {
     if jobs.is_empty() {
         return Ok(());
     }
@@ -90,7 +63,7 @@ pub(super) async fn finish(db: &Db, jobs: &[(&Held, &RunEnd)]) -> Outcome<()> {
     let attempts: Vec<i32> = jobs.iter().map(|(held, _)| held.attempt).collect();
     let due: Vec<Option<i64>> = jobs.iter().map(|(held, end)| due(held.erase_after, end)).collect();
     let all: Vec<&RunEnd> = jobs.iter().map(|(_, end)| *end).collect();
-    let ends = Ends::of(&all);
+    let ends = EndColumns::of(&all);
     let sql = "INSERT INTO finished (id, workspace, script, started, duration, memory, erase_due, attempt, status, deleted, result, log) \
         SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], \
         $8::integer[], $9::smallint[], $10::boolean[], $11::bytea[], $12::bytea[])";
@@ -112,7 +85,7 @@ pub(super) async fn finish(db: &Db, jobs: &[(&Held, &RunEnd)]) -> Outcome<()> {
     let secret: Vec<i64> =
         jobs.iter().filter(|(_, end)| end.deleted).map(|(held, _)| held.key).collect();
     erase_payload(db, &secret).await?;
-    tally(db, jobs.iter().map(|(held, _)| (held.workspace, day_of(held.key), -1, 1))).await
+    note_counts(db, jobs.iter().map(|(held, _)| (held.workspace, day_of(held.key), -1, 1))).await
 }
 
 fn due(erase_after: Option<i64>, end: &RunEnd) -> Option<i64> {
@@ -120,7 +93,7 @@ fn due(erase_after: Option<i64>, end: &RunEnd) -> Option<i64> {
 }
 
 /// Deletes what jobs were given, and how their earlier attempts ended.
-pub(super) async fn erase_payload(db: &Db, keys: &[i64]) -> Outcome<()> {
+pub(super) async fn erase_payload(db: &Db, keys: &[i64]) -> TxResult<()> {
     if keys.is_empty() {
         return Ok(());
     }
@@ -131,10 +104,10 @@ pub(super) async fn erase_payload(db: &Db, keys: &[i64]) -> Outcome<()> {
 
 /// Notes how many jobs workspaces have more or fewer: workspace, day, those waiting or running, and
 /// those finished.
-pub(super) async fn tally(
+pub(super) async fn note_counts(
     db: &Db,
     changes: impl Iterator<Item = (i64, i32, i64, i64)>,
-) -> Outcome<()> {
+) -> TxResult<()> {
     let mut sums: BTreeMap<(i64, i32), (i64, i64)> = BTreeMap::new();
     for (workspace, day, depth, finished) in changes {
         let sum = sums.entry((workspace, day)).or_default();
@@ -160,21 +133,24 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    /// That a row of `running` named `r` is the one that a row named `c` asks for.
+    /// The condition that a row of `running` named `r` is what a row named `c` asks for.
     pub(super) const MATCHES: &str = "r.id = c.key AND r.attempt = c.attempt AND r.tail IS NOT DISTINCT FROM c.tail \
         AND (c.tail IS NOT NULL OR EXISTS (SELECT FROM alias a WHERE a.uuid = c.uuid AND a.key = c.key))";
 }
 
 /// Moves running jobs by one statement to how they ended, those that have no concurrency limit, and
 /// returns which of them those were, and their workspaces. None of the ends may be without payload.
-pub(super) async fn finish_plain(db: &Db, runs: &[(Asked, &RunEnd)]) -> Outcome<Vec<(usize, i64)>> {
+pub(super) async fn finish_plain(
+    db: &Db,
+    runs: &[(Asked, &RunEnd)],
+) -> TxResult<Vec<(usize, i64)>> {
     let keys: Vec<i64> = runs.iter().map(|(asked, _)| asked.key).collect();
     let tails: Vec<Option<i64>> = runs.iter().map(|(asked, _)| asked.tail).collect();
     let uuids: Vec<Uuid> = runs.iter().map(|(asked, _)| asked.uuid).collect();
     let attempts: Vec<i32> = runs.iter().map(|(asked, _)| asked.attempt).collect();
     let completed: Vec<i64> = runs.iter().map(|(_, end)| end.completed()).collect();
     let all: Vec<&RunEnd> = runs.iter().map(|(_, end)| *end).collect();
-    let ends = Ends::of(&all);
+    let ends = EndColumns::of(&all);
     let (day, matches) = (day("id"), Asked::MATCHES);
     let sql = format!(
         "WITH c AS (SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::uuid[], $4::integer[], $5::bigint[], $6::bigint[], $7::bigint[], \
@@ -210,8 +186,8 @@ pub(super) async fn finish_plain(db: &Db, runs: &[(Asked, &RunEnd)]) -> Outcome<
     Ok(done)
 }
 
-/// That a cancellation was asked for: the first one stays.
-pub(super) async fn note_cancellation(db: &Db, keys: &[i64], why: &Cancellation) -> Outcome<()> {
+/// Writes down that somebody asked for jobs to be cancelled; the first cancellation stays.
+pub(super) async fn note_cancellation(db: &Db, keys: &[i64], why: &Cancellation) -> TxResult<()> {
     let sql = "INSERT INTO cancellation (job, name, reason, at) SELECT k, $2, $3, $4 FROM unnest($1::bigint[]) k ON CONFLICT DO NOTHING";
     db.execute(
         sql,
@@ -222,7 +198,7 @@ pub(super) async fn note_cancellation(db: &Db, keys: &[i64], why: &Cancellation)
 }
 
 /// The cancellations of jobs, by their keys.
-pub(super) async fn cancellations(db: &Db, keys: &[i64]) -> Outcome<BTreeMap<i64, Cancellation>> {
+pub(super) async fn cancellations(db: &Db, keys: &[i64]) -> TxResult<BTreeMap<i64, Cancellation>> {
     let mut found = BTreeMap::new();
     if keys.is_empty() {
         return Ok(found);

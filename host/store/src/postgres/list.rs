@@ -4,13 +4,15 @@
 //! All tables are read by one statement, and so in one snapshot: a job that moved between two would
 //! otherwise be in neither, or in both.
 
-use super::Shared;
+use super::columns::unstorable;
 use super::db::{Db, get};
-use super::fault::Outcome;
+use super::fault::{Fault, TxResult};
 use super::lookup::own;
-use super::rows::{Extent, Place, job_columns, state_columns, status_number, trigger_number};
+use super::rows::{Table, job_columns, state_columns};
+use super::shared::Shared;
 use super::uuid::Uuid;
-use crate::keys::bounds;
+use crate::common::codec::{Extent, status_number, trigger_number, unsigned};
+use crate::common::keys::bounds;
 use crate::{Job, JobFilter, MAX_LIST, Micros, Result, RunStatus};
 use std::cmp::Reverse;
 use std::fmt::Write as _;
@@ -58,7 +60,7 @@ impl Shared {
             false => rows.sort_by_key(|row| Reverse(key(row))),
         }
         rows.truncate(filter.limit.min(MAX_LIST) as usize);
-        self.jobs(&rows, extent(filter)).await
+        self.jobs(&rows, Extent::of_list(filter.with_args)).await
     }
 
     /// How many of a workspace's waiting jobs are to start before a moment.
@@ -70,7 +72,7 @@ impl Shared {
         let ahead: i64 = self
             .statement(move |db| async move { get(&db.one(sql, &[&workspace, &at]).await?, 0) })
             .await?;
-        Ok(u64::try_from(ahead).unwrap_or(0))
+        Ok(unsigned(ahead))
     }
 
     /// `None`: something that the filter names does not exist, and so nothing fits.
@@ -119,7 +121,7 @@ impl Shared {
             return Ok(None);
         }
         // One that was never seen and carries no time: nothing is known to lie beyond it.
-        let key = |id: &JobId, alias: Option<i64>| alias.or_else(|| own(id));
+        let key = |id: &JobId, assigned: Option<i64>| assigned.or_else(|| own(id));
         if let Some(id) = &filter.after {
             let Some(key) = key(id, found.after) else { return Ok(None) };
             resolved.keys.0 = key.max(resolved.keys.0);
@@ -154,7 +156,7 @@ struct Found {
     before: Option<i64>,
 }
 
-async fn names(db: &Db, workspace: i64, filter: &JobFilter) -> Outcome<Found> {
+async fn names(db: &Db, workspace: i64, filter: &JobFilter) -> TxResult<Found> {
     let mut found = Found::default();
     if let Some(path) = &filter.path {
         let sql = "SELECT id FROM script WHERE workspace = $1 AND path = $2";
@@ -167,23 +169,22 @@ async fn names(db: &Db, workspace: i64, filter: &JobFilter) -> Outcome<Found> {
     if let Some(hash) = &filter.version {
         let sql = "SELECT id, script FROM version WHERE workspace = $1 AND hash = $2";
         let row = db.row(sql, &[&workspace, &hash.0.as_slice()]).await?;
-        found.version = row
-            .map(|row| Ok::<_, super::fault::Fault>((get(&row, 0)?, get(&row, 1)?)))
-            .transpose()?;
+        found.version =
+            row.map(|row| Ok::<_, Fault>((get(&row, 0)?, get(&row, 1)?))).transpose()?;
     }
     if let Some(name) = &filter.created_by {
         let rows = db.rows("SELECT id FROM caller WHERE name = $1", &[&name.as_bytes()]).await?;
-        found.callers = Some(rows.iter().map(|row| get(row, 0)).collect::<Outcome<_>>()?);
+        found.callers = Some(rows.iter().map(|row| get(row, 0)).collect::<TxResult<_>>()?);
     }
     if let Some(start) = &filter.path_start {
         // No path has characters beyond this one.
         let end = format!("{start}\u{10ffff}");
         let sql = "SELECT id FROM script WHERE workspace = $1 AND path >= $2 AND path < $3";
-        let rows = match super::unstorable(start) {
+        let rows = match unstorable(start) {
             true => Vec::new(),
             false => db.rows(sql, &[&workspace, start, &end]).await?,
         };
-        found.scripts = Some(rows.iter().map(|row| get(row, 0)).collect::<Outcome<_>>()?);
+        found.scripts = Some(rows.iter().map(|row| get(row, 0)).collect::<TxResult<_>>()?);
     }
     for (cursor, key) in [(&filter.after, &mut found.after), (&filter.before, &mut found.before)] {
         if let Some(id) = cursor {
@@ -194,32 +195,28 @@ async fn names(db: &Db, workspace: i64, filter: &JobFilter) -> Outcome<Found> {
     Ok(found)
 }
 
-fn extent(filter: &JobFilter) -> Extent {
-    if filter.with_args { Extent::LineWithArgs } else { Extent::Line }
-}
-
 /// The query and its values. Every part of its text is a constant; what was asked for is in the
 /// values only. `None`: nothing can fit.
 pub(super) fn statement(resolved: &Resolved, filter: &JobFilter) -> Option<(String, Vec<Value>)> {
     let mut values: Vec<Value> = Vec::new();
     let mut tables = Vec::new();
-    for place in [Place::Waiting, Place::Running, Place::Finished] {
-        let is_wanted = match place {
-            Place::Waiting => {
+    for which in [Table::Waiting, Table::Running, Table::Finished] {
+        let is_wanted = match which {
+            Table::Waiting => {
                 filter.wants_queued() && filter.running != Some(true) && filter.started.is_open()
             }
-            Place::Running => filter.wants_queued() && filter.running != Some(false),
-            Place::Finished => filter.wants_finished(),
+            Table::Running => filter.wants_queued() && filter.running != Some(false),
+            Table::Finished => filter.wants_finished(),
         };
         if is_wanted {
-            tables.push(format!("({})", table(place, resolved, filter, &mut values)));
+            tables.push(format!("({})", table(which, resolved, filter, &mut values)));
         }
     }
     (!tables.is_empty()).then(|| (tables.join(" UNION ALL "), values))
 }
 
 /// The query of one table.
-fn table(place: Place, resolved: &Resolved, filter: &JobFilter, values: &mut Vec<Value>) -> String {
+fn table(which: Table, resolved: &Resolved, filter: &JobFilter, values: &mut Vec<Value>) -> String {
     let mut parts = Parts { text: String::new(), values };
     // What the walk is along, and what is looked at job by job.
     let by_parent = filter.parent.is_some();
@@ -234,7 +231,7 @@ fn table(place: Place, resolved: &Resolved, filter: &JobFilter, values: &mut Vec
     let (low, high) = (format!("{walk}.id >"), format!("{walk}.id <"));
     parts.and(&low, resolved.keys.0);
     parts.and(&high, resolved.keys.1);
-    if place == Place::Finished {
+    if which == Table::Finished {
         let failed = filter.wants_failed();
         if failed {
             parts.raw("s.status <> 0");
@@ -253,7 +250,7 @@ fn table(place: Place, resolved: &Resolved, filter: &JobFilter, values: &mut Vec
         parts.if_some("s.started + s.duration >", filter.completed.after);
         parts.if_some("s.started + s.duration <", filter.completed.before);
     }
-    if place != Place::Waiting {
+    if which != Table::Waiting {
         parts.if_some("s.started >", filter.started.after);
         parts.if_some("s.started <", filter.started.before);
     }
@@ -263,7 +260,7 @@ fn table(place: Place, resolved: &Resolved, filter: &JobFilter, values: &mut Vec
     parts.if_some("j.trigger =", filter.trigger.map(trigger_number));
     parts.if_some("j.created >", filter.created.after);
     parts.if_some("j.created <", filter.created.before);
-    if place != Place::Finished {
+    if which != Table::Finished {
         parts.if_some("j.run_at <=", filter.due_by);
     }
     if let Some(callers) = &resolved.callers {
@@ -275,9 +272,12 @@ fn table(place: Place, resolved: &Resolved, filter: &JobFilter, values: &mut Vec
     let condition = std::mem::take(&mut parts.text);
     let order = if filter.ascending { "ASC" } else { "DESC" };
     let limit = parts.value(i64::from(filter.limit.min(MAX_LIST)));
-    let columns =
-        format!("{}, {}", job_columns(filter.with_args), state_columns(place, extent(filter)));
-    let (name, beside) = (place.table(), "LEFT JOIN cancellation c ON c.job = j.id");
+    let columns = format!(
+        "{}, {}",
+        job_columns(filter.with_args),
+        state_columns(which, Extent::of_list(filter.with_args))
+    );
+    let (name, beside) = (which.name(), "LEFT JOIN cancellation c ON c.job = j.id");
     // A row of the other table is found by its key only, however many there are: that keeps the
     // order of the walk.
     match by_parent {

@@ -1,10 +1,11 @@
 //! Finding jobs by their ids, wherever they are.
 
-use super::Shared;
 use super::db::{Db, get};
-use super::fault::Outcome;
-use super::rows::{Extent, Place, job_columns, state_columns};
+use super::fault::{Fault, TxResult};
+use super::rows::{Table, job_columns, state_columns};
+use super::shared::Shared;
 use super::uuid::Uuid;
+use crate::common::codec::Extent;
 use crate::{Job, Result};
 use wasmill_core::{JobId, WorkspaceId};
 
@@ -19,7 +20,7 @@ pub(super) fn own(id: &JobId) -> Option<i64> {
 }
 
 /// The keys of those jobs of a workspace that are there, in the order of their ids.
-pub(super) async fn locate(db: &Db, workspace: i64, ids: &[JobId]) -> Outcome<Vec<Option<i64>>> {
+pub(super) async fn locate(db: &Db, workspace: i64, ids: &[JobId]) -> TxResult<Vec<Option<i64>>> {
     let keys: Vec<Option<i64>> = ids.iter().map(own).collect();
     let tails: Vec<i64> = ids.iter().map(JobId::tail).collect();
     let uuids: Vec<Uuid> = ids.iter().map(|id| Uuid(*id)).collect();
@@ -58,16 +59,16 @@ impl Shared {
     async fn find_at(&self, workspace: i64, key: i64, tail: Option<i64>) -> Result<Option<Job>> {
         // In one statement, and so in one snapshot: a job that moved meanwhile would be in none of
         // the tables, or in two.
-        let place = |place: Place| {
+        let look = |table: Table| {
             format!(
                 "(SELECT {}, {} FROM job j CROSS JOIN {} s LEFT JOIN cancellation c ON c.job = j.id \
                  WHERE j.id = $2 AND j.tail IS NOT DISTINCT FROM $3 AND j.workspace = $1 AND s.id = $2 AND s.workspace = $1)",
                 job_columns(true),
-                state_columns(place, Extent::Whole),
-                place.table()
+                state_columns(table, Extent::Whole),
+                table.name()
             )
         };
-        let sql = [Place::Waiting, Place::Running, Place::Finished].map(place).join(" UNION ALL ");
+        let sql = [Table::Waiting, Table::Running, Table::Finished].map(look).join(" UNION ALL ");
         let sql = &sql;
         let rows = self
             .statement(move |db| async move { db.rows(sql, &[&workspace, &key, &tail]).await })
@@ -84,7 +85,7 @@ impl Shared {
         let keys: Vec<Option<i64>> = jobs.iter().map(|(_, id)| own(id)).collect();
         let tails: Vec<i64> = jobs.iter().map(|(_, id)| id.tail()).collect();
         let uuids: Vec<Uuid> = jobs.iter().map(|(_, id)| Uuid(*id)).collect();
-        // What is not there is over. Looked up one by one: see `put::judge`.
+        // What is not there is over. Looked up one by one: see `new_jobs::judge`.
         let there =
             "j.workspace = c.workspace AND (SELECT true FROM finished f WHERE f.id = j.id) IS NULL";
         let sql = format!(
@@ -101,7 +102,7 @@ impl Shared {
             .await?;
         let mut over = Vec::with_capacity(rows.len());
         for row in &rows {
-            let n: i64 = get(row, 0).map_err(super::fault::Fault::into_error)?;
+            let n: i64 = get(row, 0).map_err(Fault::into_error)?;
             over.extend(usize::try_from(n - 1).ok().and_then(|n| jobs.get(n)).map(|(_, id)| *id));
         }
         Ok(over)

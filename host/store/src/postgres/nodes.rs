@@ -1,7 +1,7 @@
 //! What the nodes that share the database need of each other.
 
-use super::PostgresStore;
 use super::db::get;
+use super::store::PostgresStore;
 use crate::{Micros, Nodes, Result, Signal, WorkerId};
 use async_trait::async_trait;
 use std::time::Duration;

@@ -5,24 +5,20 @@
 //! events, and those of a workspace are numbered in the order of their commits.
 
 mod log;
+mod rows;
 
-use super::PostgresStore;
-use super::db::{Db, get, optional_digest, parsed};
-use super::fault::Outcome;
-use crate::changes::{Columns, from_columns, to_columns};
-use crate::{
-    Attempt, Delivery, DeliveryRecord, EventId, Micros, Next, Outbox, Result, StoreError, Webhook,
-};
+use super::db::{Db, get};
+use super::fault::TxResult;
+use super::store::PostgresStore;
+use crate::common::changes::{Columns, to_columns};
+use crate::common::outbox::{DELIVERED, GIVEN_UP, WAITING, due_after};
+use crate::common::refusals::{no_delivery, no_webhook};
+use crate::{Attempt, Delivery, DeliveryRecord, EventId, Micros, Next, Outbox, Result, Webhook};
 use async_trait::async_trait;
+use rows::{delivery, webhook};
 use tokio::sync::watch;
-use tokio_postgres::Row;
 use wasmill_core::WorkspaceId;
 use wasmill_core::outbox::Change;
-
-/// Values of the column `state`.
-const WAITING: i64 = 0;
-const DELIVERED: i64 = 1;
-const GIVEN_UP: i64 = 2;
 
 /// What is due, the earliest first.
 const DUE: &str = "SELECT e.id, w.name, e.kind, e.path, e.old_path, e.hash, e.at, e.attempts, h.due, h.url, h.secret, \
@@ -100,7 +96,7 @@ impl Outbox for PostgresStore {
             let row = db.row(sql, &[&workspace.as_str(), &at]).await?.ok_or_else(|| no_webhook(workspace))?;
             let sql = "UPDATE event SET state = $3, settled = NULL, attempts = 0 WHERE id = $1 AND workspace = $2";
             if db.execute(sql, &[&event, &get::<i64>(&row, 0)?, &WAITING]).await? == 0 {
-                return Err(StoreError::NotFound(format!("delivery {event}")).into());
+                return Err(no_delivery(event).into());
             }
             db.told();
             Ok(())
@@ -139,7 +135,7 @@ impl Outbox for PostgresStore {
 impl Db {
     /// Tells of a change, when there is a webhook to tell. The event gets its number when the
     /// webhook's row is held.
-    pub(super) async fn tell(&self, workspace: i64, at: Micros, change: &Change) -> Outcome<()> {
+    pub(super) async fn tell(&self, workspace: i64, at: Micros, change: &Change) -> TxResult<()> {
         let sql = "WITH held AS (UPDATE webhook SET due = coalesce(due, $2) WHERE workspace = $1 RETURNING workspace) \
             INSERT INTO event (workspace, kind, path, old_path, hash, at, state) SELECT workspace, $3, $4, $5, $6, $2, $7 FROM held";
         let Columns { kind, path, old_path, hash } = to_columns(change);
@@ -151,9 +147,21 @@ impl Db {
         }
         Ok(())
     }
+    /// Tells of each of several changes.
+    pub(super) async fn tell_all(
+        &self,
+        workspace: i64,
+        at: Micros,
+        changes: impl IntoIterator<Item = Change, IntoIter: Send> + Send,
+    ) -> TxResult<()> {
+        for change in changes {
+            self.tell(workspace, at, &change).await?;
+        }
+        Ok(())
+    }
 }
 
-async fn note(db: &Db, event: EventId, attempt: &Attempt, next: Next) -> Outcome<bool> {
+async fn note(db: &Db, event: EventId, attempt: &Attempt, next: Next) -> TxResult<bool> {
     let Some(row) = db.row("SELECT workspace FROM event WHERE id = $1", &[&event]).await? else {
         return Ok(false);
     };
@@ -174,74 +182,34 @@ async fn note(db: &Db, event: EventId, attempt: &Attempt, next: Next) -> Outcome
         Next::GiveUp { .. } | Next::Retry(_) => {}
     }
     let oldest = oldest(db, workspace).await?;
-    let due = match next {
-        Next::Retry(due) if oldest == Some(event) => Some(due),
-        Next::Delivered => oldest.map(|_| attempt.at),
-        Next::GiveUp { .. } if waited => oldest.map(|_| attempt.at),
-        Next::Retry(_) | Next::GiveUp { .. } => return Ok(true),
+    let Some(due) = due_after(next, event, oldest, waited, attempt.at) else {
+        return Ok(true);
     };
     set_due(db, workspace, due).await?;
     Ok(true)
 }
 
-async fn set_due(db: &Db, workspace: i64, due: Option<Micros>) -> Outcome<()> {
+async fn set_due(db: &Db, workspace: i64, due: Option<Micros>) -> TxResult<()> {
     db.execute("UPDATE webhook SET due = $2 WHERE workspace = $1", &[&workspace, &due]).await?;
     db.told();
     Ok(())
 }
 
-async fn settle(db: &Db, event: EventId, state: i64, at: Micros) -> Outcome<()> {
+async fn settle(db: &Db, event: EventId, state: i64, at: Micros) -> TxResult<()> {
     db.execute("UPDATE event SET state = $2, settled = $3 WHERE id = $1", &[&event, &state, &at])
         .await
         .map(drop)
 }
 
 /// Gives up what waits in a workspace and happened before a moment.
-async fn give_up(db: &Db, workspace: i64, before: Micros, at: Micros) -> Outcome<()> {
+async fn give_up(db: &Db, workspace: i64, before: Micros, at: Micros) -> TxResult<()> {
     let sql =
         "UPDATE event SET state = 2, settled = $3 WHERE workspace = $1 AND state = 0 AND at < $2";
     db.execute(sql, &[&workspace, &before, &at]).await.map(drop)
 }
 
 /// The oldest event of a workspace that waits.
-async fn oldest(db: &Db, workspace: i64) -> Outcome<Option<EventId>> {
+async fn oldest(db: &Db, workspace: i64) -> TxResult<Option<EventId>> {
     let sql = "SELECT id FROM event WHERE workspace = $1 AND state = 0 ORDER BY id LIMIT 1";
     db.row(sql, &[&workspace]).await?.map(|row| get(&row, 0)).transpose()
-}
-
-fn delivery(row: &Row) -> Outcome<Delivery> {
-    Ok(Delivery {
-        event: get(row, 0)?,
-        workspace: parsed(row, 1)?,
-        change: change(row, 2)?,
-        at: get(row, 6)?,
-        attempts: u32::try_from(get::<i64>(row, 7)?).unwrap_or(0),
-        due: get(row, 8)?,
-        webhook: webhook(row, 9)?,
-    })
-}
-
-/// A change from its four columns, which begin at one.
-fn change(row: &Row, first: usize) -> Outcome<Change> {
-    let columns = Columns {
-        kind: get(row, first)?,
-        path: get(row, first + 1)?,
-        old_path: get(row, first + 2)?,
-        hash: optional_digest(row, first + 3)?,
-    };
-    Ok(from_columns(&columns)?)
-}
-
-/// A webhook from its four columns, which begin at one.
-fn webhook(row: &Row, first: usize) -> Outcome<Webhook> {
-    Ok(Webhook {
-        url: get(row, first)?,
-        secret: get(row, first + 1)?,
-        changed_by: get(row, first + 2)?,
-        changed: get(row, first + 3)?,
-    })
-}
-
-fn no_webhook(workspace: &WorkspaceId) -> StoreError {
-    StoreError::NotFound(format!("webhook of the workspace {workspace}"))
 }

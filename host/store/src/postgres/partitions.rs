@@ -6,13 +6,12 @@
 //! partition takes over what the rest has of its day. A day that is dropped leaves to the rest what
 //! is still needed of it: jobs that are not over, or not for long enough.
 
-use super::Shared;
+use super::columns::{day_of, keys_of};
 use super::db::get;
-use super::erase::keys_of;
-use super::fault::Outcome;
-use super::finish::tally;
-use super::rows::day_of;
-use crate::keys::first_key;
+use super::fault::TxResult;
+use super::finish::note_counts;
+use super::shared::Shared;
+use crate::common::keys::first_key;
 use crate::model::micros;
 use crate::{Micros, Result, StoreError};
 use std::collections::BTreeSet;
@@ -138,7 +137,7 @@ impl Shared {
                 db.execute(&format!("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"), &[]).await?;
             }
             let rows = db.rows(needed, &[&before, &low, &high]).await?;
-            let kept = rows.iter().map(|row| get(row, 0)).collect::<Outcome<Vec<i64>>>()?;
+            let kept = rows.iter().map(|row| get(row, 0)).collect::<TxResult<Vec<i64>>>()?;
             let left = db.rows(&format!("SELECT workspace, count(*) FROM {finished} WHERE id = ANY ($1) GROUP BY 1"), &[&kept]).await?;
             for table in TABLES {
                 db.execute(&format!("ALTER TABLE {table} DETACH PARTITION {table}_{day}"), &[]).await?;
@@ -156,7 +155,7 @@ impl Shared {
             for row in &left {
                 counts.push((get(row, 0)?, day, 0, get(row, 1)?));
             }
-            tally(&db, counts.into_iter()).await
+            note_counts(&db, counts.into_iter()).await
         })
         .await
     }

@@ -1,247 +1,108 @@
-//! Taking jobs into the queue, and keys by which a request that is sent twice is done once.
+//! The verbs of the queue: which calls are committed together, and what is written first.
 
-use super::Shared;
-use super::db::{Db, get};
-use super::fault::Outcome;
-use super::heads::Group;
-use super::names::Refs;
-use super::put::{New, Placed, Target, put_native, put_rest};
-use super::uuid::Uuid;
-use crate::keys::{first_key, own_key};
-use crate::{Claim, Enqueued, IdempotencyKey, Micros, NewJob, Result, StoreError, WorkerId};
-use std::collections::BTreeSet;
+use super::store::PostgresStore;
+use crate::{
+    CancelOutcome, Cancellation, Claim, ClaimedJob, Completion, Enqueued, IdempotencyKey, Micros,
+    NewJob, Queue, Result, Retry, WorkerId,
+};
+use async_trait::async_trait;
 use std::sync::Arc;
+use wasmill_core::{JobId, WorkspaceId};
 
-impl Shared {
-    /// A batch of jobs, each queued by a call of its own.
-    pub(super) async fn enqueue_each(&self, jobs: &[Arc<NewJob>]) -> Result<Vec<Result<()>>> {
-        let all: Vec<&NewJob> = jobs.iter().map(AsRef::as_ref).collect();
-        let refs = self.refs(&all).await?;
-        let (mut answers, mut new) =
-            (Vec::with_capacity(jobs.len()), Vec::with_capacity(jobs.len()));
-        for (job, refs) in all.into_iter().zip(refs) {
-            match refs {
-                Ok(refs) => {
-                    new.push(New { job, refs, end: None, with_body: true });
-                    answers.push(None);
-                }
-                Err(error) => answers.push(Some(Err(error))),
+#[async_trait]
+impl Queue for PostgresStore {
+    async fn enqueue(&self, mut jobs: Vec<NewJob>) -> Result<()> {
+        match (jobs.len(), jobs.pop()) {
+            (1, Some(job)) => self.enqueues.call(Arc::new(job)).await,
+            (_, Some(last)) => {
+                jobs.push(last);
+                self.shared.enqueue_together(&jobs).await
             }
+            (_, None) => Ok(()),
         }
-        let mut placed = self
-            .put_each(Target::Waiting, &new)
-            .await?
-            .into_iter()
-            .zip(&new)
-            .map(|(place, new)| place.check(new.job).map(drop));
-        Ok(answers
-            .into_iter()
-            .map(|answer| answer.or_else(|| placed.next()).unwrap_or_else(|| Err(unplaced())))
-            .collect())
     }
 
-    /// Puts jobs that are independent of each other: those whose ids give them their keys in one
-    /// statement, the others in a transaction after it.
-    pub(super) async fn put_each(&self, target: Target, new: &[New<'_>]) -> Result<Vec<Placed>> {
-        if new.is_empty() {
-            return Ok(Vec::new());
-        }
-        let waits = target != Target::Finished;
-        let writing = waits.then(|| self.depths.begin());
-        let native =
-            self.statement(move |db| async move { put_native(&db, target, new).await }).await?;
-        let (mut placed, mut rest, mut places) =
-            (Vec::with_capacity(new.len()), Vec::new(), Vec::new());
-        for (n, (place, new)) in native.into_iter().zip(new).enumerate() {
-            if place.is_none() {
-                places.push(n);
-                rest.push(*new);
-            }
-            placed.push(place.unwrap_or(Placed::Taken));
-        }
-        if !rest.is_empty() {
-            let rest = &rest;
-            let done = self
-                .transaction(move |db| async move {
-                    put_rest(&db, target, rest, vec![None; rest.len()]).await
-                })
-                .await?;
-            for (n, place) in places.into_iter().zip(done) {
-                if let Some(placed) = placed.get_mut(n) {
-                    *placed = place;
-                }
-            }
-        }
-        if let Some(writing) = writing {
-            writing.confirm(self.note_put(new, &placed));
-        }
-        Ok(placed)
+    async fn enqueue_once(&self, key: &IdempotencyKey, job: NewJob) -> Result<Enqueued> {
+        self.shared.enqueue_unless(key, &job).await
     }
 
-    /// Queues jobs, all or none.
-    pub(super) async fn enqueue_together(&self, jobs: &[NewJob]) -> Result<()> {
-        let all: Vec<&NewJob> = jobs.iter().collect();
-        let refs = self.refs(&all).await?;
-        let writing = self.depths.begin();
-        let refs = &refs;
-        let done =
-            self.transaction(move |db| async move { put_together(&db, jobs, refs).await }).await;
-        if done.as_ref().is_err_and(is_refusal) {
-            writing.confirm([]);
-            return done.map(drop);
-        }
-        let (new, placed) = done?;
-        writing.confirm(self.note_put(&new, &placed));
-        Ok(())
+    async fn purge_idempotency(&self, now: Micros, limit: u32) -> Result<u64> {
+        self.shared.purge_keys(now, limit).await
     }
 
-    /// What jobs that were put change about the depths of workspaces.
-    fn note_put(&self, new: &[New<'_>], placed: &[Placed]) -> Vec<(i64, i64)> {
-        let put = new.iter().zip(placed).filter(|(_, place)| matches!(place, Placed::At(_)));
-        let changes = put.map(|(New { job, refs, .. }, _)| {
-            self.heads.note(
-                Group { workspace: refs.workspace, tag: refs.tag, rank: -i32::from(job.priority) },
-                job.run_at,
-            );
-            (refs.workspace, 1)
-        });
-        changes.collect()
-    }
-
-    /// See [`crate::Jobs::enqueue_once`].
-    pub(super) async fn enqueue_unless(
+    async fn claim(
         &self,
-        key: &IdempotencyKey,
-        job: &NewJob,
-    ) -> Result<Enqueued> {
-        let Some(workspace) = self.workspace_row(&job.workspace).await? else {
-            return Err(StoreError::NotFound(format!("workspace {}", job.workspace)));
-        };
-        let refs = self.refs(&[job]).await?.into_iter().next().unwrap_or_else(|| Err(unplaced()));
-        let writing = self.depths.begin();
-        let refs = &refs;
-        let done = self
-            .transaction(move |db| async move {
-                // Whoever uses the same key at this moment waits here for the other one's end.
-                let sql = "INSERT INTO idempotency (workspace, digest, body, job, expires) VALUES ($1, $2, $3, $4, $5) \
-                    ON CONFLICT (workspace, digest) DO UPDATE SET body = excluded.body, job = excluded.job, expires = excluded.expires \
-                    WHERE idempotency.expires <= $6 RETURNING 1";
-                let (digest, body) = (key.digest.as_slice(), key.body.as_slice());
-                if db.row(sql, &[&workspace, &digest, &body, &Uuid(job.id), &key.expires, &job.created]).await?.is_none() {
-                    let sql = "SELECT body = $3, job FROM idempotency WHERE workspace = $1 AND digest = $2";
-                    let row = db.one(sql, &[&workspace, &digest, &body]).await?;
-                    let Uuid(first) = get(&row, 1)?;
-                    return Ok((if get(&row, 0)? { Enqueued::Existing(first) } else { Enqueued::Mismatch }, Vec::new()));
-                }
-                let refs = match &refs {
-                    Ok(refs) => *refs,
-                    Err(error) => return Err(error.clone().into()),
-                };
-                let new = [New { job, refs, end: None, with_body: true }];
-                let placed = put(&db, Target::Waiting, &new).await?;
-                for place in &placed {
-                    place.check(job)?;
-                }
-                Ok((Enqueued::New, self.note_put(&new, &placed)))
-            })
-            .await;
-        if done.as_ref().is_err_and(is_refusal) {
-            writing.confirm([]);
-            return done.map(|(enqueued, _)| enqueued);
-        }
-        let (enqueued, changes) = done?;
-        writing.confirm(changes);
-        Ok(enqueued)
-    }
-
-    /// See [`crate::Jobs::purge_idempotency`].
-    pub(super) async fn purge_keys(&self, now: Micros, limit: u32) -> Result<u64> {
-        let sql = "DELETE FROM idempotency i USING (SELECT workspace, digest FROM idempotency WHERE expires <= $1 \
-            ORDER BY expires, digest, workspace LIMIT $2 FOR UPDATE SKIP LOCKED) old \
-            WHERE i.workspace = old.workspace AND i.digest = old.digest";
-        self.statement(move |db| async move { db.execute(sql, &[&now, &i64::from(limit)]).await })
-            .await
-    }
-
-    /// See [`crate::Jobs::adopt`].
-    pub(super) async fn adopt_job(
-        &self,
-        job: &NewJob,
         worker: WorkerId,
-        started: Micros,
-    ) -> Result<Claim> {
-        let refs =
-            self.refs(&[job]).await?.into_iter().next().unwrap_or_else(|| Err(unplaced()))?;
-        let new = [New { job, refs, end: None, with_body: true }];
-        for place in self.put_each(Target::Running { worker, started }, &new).await? {
-            let key = place.check(job)?;
-            self.aliases.learn([(key, &job.id)].into_iter());
-        }
-        Ok(Claim { id: job.id, attempt: 1 })
+        now: Micros,
+        limit: u32,
+        tags: &[String],
+    ) -> Result<Vec<ClaimedJob>> {
+        self.shared.claim_jobs(worker, now, limit, tags).await
     }
-}
 
-fn unplaced() -> StoreError {
-    StoreError::Unavailable("a job was not judged".into())
-}
+    async fn adopt(&self, job: NewJob, worker: WorkerId, started: Micros) -> Result<Claim> {
+        self.shared.adopt_job(&job, worker, started).await
+    }
 
-/// True when it is known that nothing was done.
-fn is_refusal(error: &StoreError) -> bool {
-    matches!(error, StoreError::NotFound(_) | StoreError::Conflict(_))
-}
+    async fn extend_lease(&self, worker: WorkerId, until: Micros) -> Result<bool> {
+        self.shared.extend(worker, until).await
+    }
 
-/// Puts jobs within a transaction.
-async fn put(db: &Db, target: Target, new: &[New<'_>]) -> Outcome<Vec<Placed>> {
-    let native = put_native(db, target, new).await?;
-    put_rest(db, target, new, native).await
-}
-
-/// Puts jobs in their call's order, or refuses all of them for the first reason that there is.
-async fn put_together<'a>(
-    db: &Db,
-    jobs: &'a [NewJob],
-    refs: &[Result<Refs>],
-) -> Outcome<(Vec<New<'a>>, Vec<Placed>)> {
-    let (mut new, mut missing) = (Vec::with_capacity(jobs.len()), None);
-    for (job, refs) in jobs.iter().zip(refs) {
-        // What follows on a refusal is of no interest any more.
-        match refs {
-            Ok(refs) => new.push(New { job, refs: *refs, end: None, with_body: true }),
-            Err(error) => {
-                missing = Some(error.clone());
-                break;
-            }
+    async fn complete(&self, runs: Vec<Completion>) -> Result<Vec<bool>> {
+        match runs.is_empty() {
+            true => Ok(Vec::new()),
+            false => self.completions.call(Arc::new(runs)).await,
         }
     }
-    db.execute("SAVEPOINT call", &[]).await?;
-    let mut placed = put(db, Target::Waiting, &new).await?;
-    if crosses(&new, &placed) {
-        db.execute("ROLLBACK TO SAVEPOINT call", &[]).await?;
-        placed.clear();
-        for new in &new {
-            placed.extend(put(db, Target::Waiting, std::slice::from_ref(new)).await?);
-        }
-    }
-    for (new, place) in new.iter().zip(&placed) {
-        place.check(new.job)?;
-    }
-    match missing {
-        Some(error) => Err(error.into()),
-        None => Ok((new, placed)),
-    }
-}
 
-/// True when a job's id gave it the key that an earlier one, whose id gives none, would have been
-/// given.
-fn crosses(new: &[New<'_>], placed: &[Placed]) -> bool {
-    let mut own = BTreeSet::new();
-    for (new, place) in new.iter().zip(placed).rev() {
-        let Placed::At(key) = place else { continue };
-        if own_key(&new.job.id, new.job.created) == Some(*key) {
-            own.insert(*key);
-        } else if own.range(first_key(new.job.created)..*key).next().is_some() {
-            return true;
+    async fn retry(&self, runs: Vec<Retry>) -> Result<Vec<bool>> {
+        match runs.is_empty() {
+            true => Ok(Vec::new()),
+            false => self.retries.call(Arc::new(runs)).await,
         }
     }
-    false
+
+    async fn release(&self, worker: WorkerId, jobs: &[Claim]) -> Result<u64> {
+        self.shared.release_jobs(worker, jobs).await
+    }
+
+    async fn rescue(&self, now: Micros, everything: bool) -> Result<u64> {
+        self.shared.rescue_jobs(now, everything).await
+    }
+
+    async fn cancel(
+        &self,
+        workspace: &WorkspaceId,
+        ids: &[JobId],
+        cancellation: &Cancellation,
+    ) -> Result<Vec<CancelOutcome>> {
+        // A run that is over and not written yet is over, not unknown.
+        self.recorded().await?;
+        self.shared.cancel_jobs(workspace, ids, cancellation).await
+    }
+
+    async fn canceled(&self, worker: WorkerId) -> Result<Vec<Claim>> {
+        self.shared.marked(worker).await
+    }
+
+    async fn queue_depth(&self, workspace: &WorkspaceId) -> Result<u64> {
+        let Some(workspace) = self.shared.workspace_row(workspace).await? else {
+            return Ok(0);
+        };
+        match self.shared.depths.known(workspace) {
+            Some(depth) => Ok(depth),
+            None => self.depth_looks.call(workspace).await,
+        }
+    }
+
+    async fn queue_position(&self, workspace: &WorkspaceId, at: Micros) -> Result<u64> {
+        self.shared.position(workspace, at).await
+    }
+
+    async fn next_due(&self, tags: &[String]) -> Result<Option<Micros>> {
+        match tags {
+            [] => self.shared.next_due_of(None).await,
+            tags => self.shared.next_due_of(Some(&self.shared.tag_rows(tags).await?)).await,
+        }
+    }
 }

@@ -5,16 +5,17 @@
 //! kept all of its jobs or is told that it lost them. A claim has that row too: whatever it takes
 //! for a worker comes before or after that.
 
-use super::Shared;
-use super::back::{Back, give_back};
 use super::db::{Db, get};
-use super::ends::note_attempts;
-use super::fault::Outcome;
+use super::fault::TxResult;
 use super::finish::{Held, cancellations, finish};
-use crate::{Micros, Result, RunEnd, WorkerId, ends};
+use super::report::note_attempts;
+use super::requeue::{Requeued, requeue};
+use super::shared::Shared;
+use crate::common::system_ends;
+use crate::{Micros, Result, RunEnd, WorkerId};
 
 impl Shared {
-    /// See [`crate::Jobs::extend_lease`].
+    /// See [`crate::Queue::extend_lease`].
     pub(super) async fn extend(&self, worker: WorkerId, until: Micros) -> Result<bool> {
         // Of a row that is new, or that only a claim has made, there is nothing before.
         let sql = "INSERT INTO worker (id, lease_until) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE \
@@ -23,7 +24,7 @@ impl Shared {
             .await
     }
 
-    /// See [`crate::Jobs::rescue`].
+    /// See [`crate::Queue::rescue`].
     pub(super) async fn rescue_jobs(&self, now: Micros, everything: bool) -> Result<u64> {
         let sql =
             "SELECT id FROM worker WHERE $2 OR lease_until IS NULL OR lease_until < $1 ORDER BY id";
@@ -53,7 +54,7 @@ impl Shared {
         worker: WorkerId,
         now: Micros,
         everything: bool,
-    ) -> Outcome<(u64, Vec<i64>)> {
+    ) -> TxResult<(u64, Vec<i64>)> {
         // Nobody else is doing that, and it is still necessary.
         let sql = "SELECT id FROM worker WHERE id = $1 AND ($3 OR lease_until IS NULL OR lease_until < $2) FOR UPDATE SKIP LOCKED";
         if db.row(sql, &[&worker, &now, &everything]).await?.is_none() {
@@ -65,7 +66,7 @@ impl Shared {
             .await?
             .iter()
             .map(Held::of)
-            .collect::<Outcome<Vec<Held>>>()?;
+            .collect::<TxResult<Vec<Held>>>()?;
         let marked: Vec<i64> =
             held.iter().filter(|held| held.marked).map(|held| held.key).collect();
         let why = cancellations(db, &marked).await?;
@@ -73,31 +74,31 @@ impl Shared {
         let mut lost: Vec<(&Held, RunEnd)> = Vec::new();
         for held in &held {
             match why.get(&held.key).filter(|_| held.marked) {
-                Some(why) => over.push((held, ends::canceled(why, Some(held.started), now))),
+                Some(why) => over.push((held, system_ends::canceled(why, Some(held.started), now))),
                 None if i64::from(held.lost()) >= held.max_attempts => {
                     tracing::warn!(
                         attempts = held.attempt,
                         "a job ended with its process on every attempt and is given up"
                     );
-                    over.push((held, ends::exhausted(held.lost(), held.started, now)));
+                    over.push((held, system_ends::exhausted(held.lost(), held.started, now)));
                 }
-                None => lost.push((held, ends::lost(held.started, now))),
+                None => lost.push((held, system_ends::lost(held.started, now))),
             }
         }
         let over: Vec<(&Held, &RunEnd)> = over.iter().map(|(held, end)| (*held, end)).collect();
         finish(db, &over).await?;
         let attempts: Vec<(&Held, &RunEnd)> = lost.iter().map(|(held, end)| (*held, end)).collect();
         note_attempts(db, &attempts, true).await?;
-        let back: Vec<Back<'_>> = lost
+        let back: Vec<Requeued<'_>> = lost
             .iter()
-            .map(|(held, _)| Back {
+            .map(|(held, _)| Requeued {
                 held,
                 attempt: held.attempt,
                 failures: held.failures,
                 run_at: None,
             })
             .collect();
-        give_back(db, &back, &self.heads).await?;
+        requeue(db, &back, &self.ready_groups).await?;
         self.free(db, held.iter()).await?;
         db.execute("DELETE FROM worker WHERE id = $1", &[&worker]).await?;
         Ok((back.len() as u64, over.iter().map(|(held, _)| held.workspace).collect()))

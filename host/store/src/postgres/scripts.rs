@@ -3,15 +3,15 @@
 //! Who changes which versions a script has holds the script's row, so that deployments of one path
 //! come one after another, wherever they come from.
 
-use super::PostgresStore;
-use super::db::{Db, Values, digest, duration, get, optional_digest, parsed, text};
-use super::fault::{Outcome, corrupt};
-use crate::model::micros;
-use crate::{Deployed, Micros, NewVersion, Result, Scripts, StoreError, Version};
+use super::db::{Db, Values, digest, get, optional_digest, parsed, text};
+use super::fault::{TxResult, corrupt};
+use super::store::PostgresStore;
+use crate::common::{changes, codec, refusals};
+use crate::model::{duration, micros};
+use crate::{Deployed, Micros, NewVersion, Result, Scripts, Version};
 use async_trait::async_trait;
 use std::time::Duration;
 use tokio_postgres::Row;
-use wasmill_core::outbox::Change;
 use wasmill_core::{Digest, ScriptPath, VersionHash, WorkspaceId};
 
 /// The columns of a version that [`version`] reads. Its parent is the one before it in the order of
@@ -96,9 +96,8 @@ impl Scripts for PostgresStore {
                 return Ok(true);
             }
             db.execute("UPDATE script SET archived = true WHERE id = $1", &[&script]).await?;
-            if let Some(hash) = order(&db, script).await?.and_then(|last| last.newest) {
-                db.tell(workspace, at, &Change::ScriptArchived { path: path.clone(), hash }).await?;
-            }
+            let newest = order(&db, script).await?.and_then(|last| last.newest);
+            db.tell_all(workspace, at, changes::of_archival(path, newest)).await?;
             Ok(true)
         })
         .await
@@ -131,7 +130,7 @@ impl Scripts for PostgresStore {
             })
             .await?;
         match reserved {
-            0 => Err(StoreError::Conflict(format!("module {module} is being collected"))),
+            0 => Err(refusals::module_collecting(module)),
             _ => Ok(()),
         }
     }
@@ -194,7 +193,7 @@ impl Scripts for PostgresStore {
     }
 }
 
-async fn deploy(db: &Db, workspace: &WorkspaceId, new: &NewVersion) -> Outcome<Deployed> {
+async fn deploy(db: &Db, workspace: &WorkspaceId, new: &NewVersion) -> TxResult<Deployed> {
     let workspace = db.workspace(workspace).await?;
     let (script, was_archived) = script(db, workspace, &new.path).await?;
     let last = order(db, script).await?;
@@ -204,16 +203,13 @@ async fn deploy(db: &Db, workspace: &WorkspaceId, new: &NewVersion) -> Outcome<D
     if was_archived {
         db.execute("UPDATE script SET archived = false WHERE id = $1", &[&script]).await?;
     }
-    let (path, hash) = (new.path.clone(), new.hash);
+    let hash = new.hash;
     if last.as_ref().is_some_and(|last| last.hash != hash) {
         let sql = "UPDATE version SET deployed = $1 WHERE workspace = $2 AND hash = $3 AND deployed <> $1";
         db.execute(sql, &[&next, &workspace, &hash.0.as_slice()]).await?;
     }
-    if last.is_none() {
-        db.tell(workspace, new.created, &Change::ScriptCreated { path, hash }).await?;
-    } else if before != Some(hash) {
-        db.tell(workspace, new.created, &Change::ScriptUpdated { path, hash }).await?;
-    }
+    let change = changes::of_deployment(new, last.is_none(), before);
+    db.tell_all(workspace, new.created, change).await?;
     match one(db, "WHERE v.workspace = $1 AND v.hash = $2", &[&workspace, &hash.0.as_slice()])
         .await?
     {
@@ -231,7 +227,7 @@ struct Last {
 }
 
 /// What stands at the end of a script's order of deployment, when anything was deployed.
-async fn order(db: &Db, script: i64) -> Outcome<Option<Last>> {
+async fn order(db: &Db, script: i64) -> TxResult<Option<Last>> {
     let sql = "SELECT deployed, hash, \
         (SELECT hash FROM version WHERE script = $1 AND NOT deleted ORDER BY deployed DESC LIMIT 1) \
         FROM version WHERE script = $1 ORDER BY deployed DESC LIMIT 1";
@@ -250,7 +246,7 @@ async fn delete_version(
     workspace: &WorkspaceId,
     hash: VersionHash,
     at: Micros,
-) -> Outcome<bool> {
+) -> TxResult<bool> {
     let sql = "SELECT s.id, s.workspace, s.path FROM version v JOIN script s ON s.id = v.script \
         WHERE v.workspace = (SELECT id FROM workspace WHERE name = $1) AND v.hash = $2 FOR NO KEY UPDATE OF s";
     let Some(row) = db.row(sql, &[&workspace.as_str(), &hash.0.as_slice()]).await? else {
@@ -263,17 +259,15 @@ async fn delete_version(
     if db.execute(sql, &[&workspace, &hash.0.as_slice()]).await? == 0 {
         return Ok(false);
     }
-    db.tell(workspace, at, &Change::ScriptDeleted { path: path.clone(), hash }).await?;
-    let sql = "SELECT EXISTS (SELECT FROM version WHERE script = $1 AND NOT deleted)";
-    if !get(&db.one(sql, &[&script]).await?, 0)? {
-        db.tell(workspace, at, &Change::ScriptPathDeleted { path }).await?;
-    }
+    let sql = "SELECT NOT EXISTS (SELECT FROM version WHERE script = $1 AND NOT deleted)";
+    let is_last = get(&db.one(sql, &[&script]).await?, 0)?;
+    db.tell_all(workspace, at, changes::of_deletion(path, hash, is_last)).await?;
     Ok(true)
 }
 
 /// The row of a script, which is made when it is new and held until the end, and whether it is
 /// archived.
-async fn script(db: &Db, workspace: i64, path: &ScriptPath) -> Outcome<(i64, bool)> {
+async fn script(db: &Db, workspace: i64, path: &ScriptPath) -> TxResult<(i64, bool)> {
     let make = "INSERT INTO script (workspace, path) VALUES ($1, $2) ON CONFLICT DO NOTHING";
     let hold =
         "SELECT id, archived FROM script WHERE workspace = $1 AND path = $2 FOR NO KEY UPDATE";
@@ -293,9 +287,9 @@ async fn write(
     script: i64,
     deployed: i64,
     new: &NewVersion,
-) -> Outcome<bool> {
-    let limits =
-        serde_json::to_string(&new.limits).map_err(|error| corrupt("version.limits", error))?;
+) -> TxResult<bool> {
+    let limits = codec::limits_text(&new.limits)?;
+    let (module, kind) = codec::runnable_columns(&new.runnable);
     let sql = "INSERT INTO version (workspace, hash, script, deployed, manifest, module, module_bytes, kind, limits, \
         schema, summary, created_by, created) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
         ON CONFLICT (workspace, hash) DO UPDATE SET deleted = false, manifest = excluded.manifest, module = excluded.module, \
@@ -308,9 +302,9 @@ async fn write(
         &script,
         &deployed,
         &new.manifest,
-        &new.module.0.as_slice(),
-        &i64::try_from(new.module_bytes).unwrap_or(i64::MAX),
-        &new.kind.as_str(),
+        &module.as_slice(),
+        &codec::signed(new.module_bytes),
+        &kind,
         &limits,
         &new.schema,
         &new.summary.as_bytes(),
@@ -323,33 +317,27 @@ async fn write(
     // It is there. Should it have come meanwhile, then to another path.
     let sql = "SELECT s.path FROM version v JOIN script s ON s.id = v.script WHERE v.workspace = $1 AND v.hash = $2 AND v.script <> $3";
     match db.row(sql, &[&workspace, &new.hash.0.as_slice(), &script]).await? {
-        Some(row) => Err(elsewhere(new, &parsed(&row, 0)?).into()),
+        Some(row) => Err(refusals::version_elsewhere(&new.hash, &parsed(&row, 0)?).into()),
         None => Ok(false),
     }
 }
 
-fn elsewhere(new: &NewVersion, path: &ScriptPath) -> StoreError {
-    StoreError::Conflict(format!("version {} exists already at the path {path}", new.hash))
-}
-
-async fn one(db: &Db, which: &str, values: Values<'_>) -> Outcome<Option<Version>> {
+async fn one(db: &Db, which: &str, values: Values<'_>) -> TxResult<Option<Version>> {
     Ok(many(db, which, values).await?.into_iter().next())
 }
 
-async fn many(db: &Db, which: &str, values: Values<'_>) -> Outcome<Vec<Version>> {
+async fn many(db: &Db, which: &str, values: Values<'_>) -> TxResult<Vec<Version>> {
     db.rows(&format!("{VERSION} {which}"), values).await?.iter().map(version).collect()
 }
 
-fn version(row: &Row) -> Outcome<Version> {
+fn version(row: &Row) -> TxResult<Version> {
     let version = NewVersion {
         hash: Digest(digest(row, 0)?),
         manifest: get(row, 1)?,
         path: parsed(row, 2)?,
-        module: Digest(digest(row, 3)?),
-        module_bytes: u64::try_from(get::<i64>(row, 4)?).unwrap_or(0),
-        kind: parsed(row, 5)?,
-        limits: serde_json::from_str(get(row, 6)?)
-            .map_err(|error| corrupt("version.limits", error))?,
+        runnable: codec::runnable(digest(row, 3)?, get(row, 5)?)?,
+        module_bytes: codec::unsigned(get(row, 4)?),
+        limits: codec::limits(get(row, 6)?)?,
         schema: get(row, 7)?,
         summary: text(row, 8)?,
         created_by: get(row, 9)?,

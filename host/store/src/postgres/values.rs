@@ -1,20 +1,20 @@
 //! Variables and resources in PostgreSQL: two tables of one form.
 
-use super::db::{Db, TRIES, Values as Parameters, get, text};
-use super::fault::{Fault, Outcome};
-use super::{PostgresStore, unstorable};
-use crate::item::Item;
+use super::columns::unstorable;
+use super::db::{Db, TRIES, Values as Parameters, get, parsed, text};
+use super::fault::{Fault, TxResult};
+use super::store::PostgresStore;
+use crate::common::changes::ValueSort;
+use crate::common::item::Item;
 use crate::{Micros, PutMode, Resource, Result, StoreError, Values, Variable};
 use async_trait::async_trait;
 use tokio_postgres::Row;
 use tokio_postgres::types::{FromSqlOwned, ToSql};
-use wasmill_core::WorkspaceId;
-use wasmill_core::outbox::Change;
+use wasmill_core::{ValuePath, WorkspaceId};
 
 /// The statements of one of the two tables.
 struct Table {
-    /// What a row of it is called.
-    what: &'static str,
+    sort: ValueSort,
     insert: &'static str,
     replace: &'static str,
     /// Deletes the row of a workspace's number.
@@ -23,15 +23,10 @@ struct Table {
     delete: &'static str,
     one: &'static str,
     page: &'static str,
-    /// What is told of a new row, of one that is gone, and of one that was changed and has the
-    /// paths before and now.
-    created: fn(String) -> Change,
-    deleted: fn(String) -> Change,
-    updated: fn(String, String) -> Change,
 }
 
 const VARIABLES: Table = Table {
-    what: "variable",
+    sort: ValueSort::Variable,
     insert: "INSERT INTO variable (workspace, path, value, is_secret, description, changed_by, changed) \
         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
     replace: "UPDATE variable SET value = $3, is_secret = $4, description = $5, changed_by = $6, changed = $7 \
@@ -43,13 +38,10 @@ const VARIABLES: Table = Table {
     page: "SELECT path, CASE WHEN is_secret THEN ''::bytea ELSE value END, is_secret, description, changed_by, changed FROM variable \
         WHERE workspace = (SELECT id FROM workspace WHERE name = $1) AND path >= $2 AND path < $3 AND path > $4 \
         AND $5::text[] IS NULL ORDER BY path LIMIT $6",
-    created: |path| Change::VariableCreated { path },
-    deleted: |path| Change::VariableDeleted { path },
-    updated: |old_path, new_path| Change::VariableUpdated { old_path, new_path },
 };
 
 const RESOURCES: Table = Table {
-    what: "resource",
+    sort: ValueSort::Resource,
     insert: "INSERT INTO resource (workspace, path, value, resource_type, description, changed_by, changed) \
         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
     replace: "UPDATE resource SET value = $3, resource_type = $4, description = $5, changed_by = $6, changed = $7 \
@@ -61,9 +53,6 @@ const RESOURCES: Table = Table {
     page: "SELECT path, ''::bytea, resource_type, description, changed_by, changed FROM resource \
         WHERE workspace = (SELECT id FROM workspace WHERE name = $1) AND path >= $2 AND path < $3 AND path > $4 \
         AND ($5::text[] IS NULL OR resource_type = ANY ($5)) ORDER BY path LIMIT $6",
-    created: |path| Change::ResourceCreated { path },
-    deleted: |path| Change::ResourceDeleted { path },
-    updated: |old_path, new_path| Change::ResourceUpdated { old_path, new_path },
 };
 
 #[async_trait]
@@ -77,7 +66,11 @@ impl Values for PostgresStore {
         self.put(&VARIABLES, workspace, &Item::<bool>::from(variable.clone()), mode).await
     }
 
-    async fn variable(&self, workspace: &WorkspaceId, path: &str) -> Result<Option<Variable>> {
+    async fn variable(
+        &self,
+        workspace: &WorkspaceId,
+        path: &ValuePath,
+    ) -> Result<Option<Variable>> {
         Ok(self.value(&VARIABLES, workspace, path).await?.map(Item::<bool>::into))
     }
 
@@ -85,14 +78,19 @@ impl Values for PostgresStore {
         &self,
         workspace: &WorkspaceId,
         prefix: &str,
-        after: Option<&str>,
+        after: Option<&ValuePath>,
         limit: u32,
     ) -> Result<Vec<Variable>> {
         let page = self.page::<bool>(&VARIABLES, workspace, None, prefix, after, limit).await?;
         Ok(page.into_iter().map(Item::into).collect())
     }
 
-    async fn delete_variable(&self, workspace: &WorkspaceId, path: &str, at: Micros) -> Result<()> {
+    async fn delete_variable(
+        &self,
+        workspace: &WorkspaceId,
+        path: &ValuePath,
+        at: Micros,
+    ) -> Result<()> {
         self.delete(&VARIABLES, workspace, path, at).await
     }
 
@@ -105,7 +103,11 @@ impl Values for PostgresStore {
         self.put(&RESOURCES, workspace, &Item::<String>::from(resource.clone()), mode).await
     }
 
-    async fn resource(&self, workspace: &WorkspaceId, path: &str) -> Result<Option<Resource>> {
+    async fn resource(
+        &self,
+        workspace: &WorkspaceId,
+        path: &ValuePath,
+    ) -> Result<Option<Resource>> {
         Ok(self.value(&RESOURCES, workspace, path).await?.map(Item::<String>::into))
     }
 
@@ -114,7 +116,7 @@ impl Values for PostgresStore {
         workspace: &WorkspaceId,
         types: &[String],
         prefix: &str,
-        after: Option<&str>,
+        after: Option<&ValuePath>,
         limit: u32,
     ) -> Result<Vec<Resource>> {
         let storable = types.iter().map(String::as_str).filter(|name| !unstorable(name));
@@ -132,7 +134,12 @@ impl Values for PostgresStore {
         .await
     }
 
-    async fn delete_resource(&self, workspace: &WorkspaceId, path: &str, at: Micros) -> Result<()> {
+    async fn delete_resource(
+        &self,
+        workspace: &WorkspaceId,
+        path: &ValuePath,
+        at: Micros,
+    ) -> Result<()> {
         self.delete(&RESOURCES, workspace, path, at).await
     }
 }
@@ -147,11 +154,8 @@ impl PostgresStore {
     ) -> Result<()> {
         self.transaction(move |db| async move {
             let workspace = db.workspace(workspace).await?;
-            let change = match put(&db, table, workspace, item, mode).await? {
-                Some(old) => (table.updated)(old, item.path.clone()),
-                None => (table.created)(item.path.clone()),
-            };
-            db.tell(workspace, item.changed, &change).await
+            let old_path = put(&db, table, workspace, item, mode).await?;
+            db.tell(workspace, item.changed, &table.sort.put(old_path, &item.path)).await
         })
         .await
     }
@@ -160,13 +164,14 @@ impl PostgresStore {
         &self,
         table: &Table,
         workspace: &WorkspaceId,
-        path: &str,
+        path: &ValuePath,
     ) -> Result<Option<Item<K>>> {
-        if unstorable(path) {
-            return Ok(None);
-        }
         self.statement(move |db| async move {
-            db.row(table.one, &[&workspace.as_str(), &path]).await?.as_ref().map(item).transpose()
+            db.row(table.one, &[&workspace.as_str(), &path.as_str()])
+                .await?
+                .as_ref()
+                .map(item)
+                .transpose()
         })
         .await
     }
@@ -177,15 +182,15 @@ impl PostgresStore {
         workspace: &WorkspaceId,
         kinds: Option<Vec<&str>>,
         prefix: &str,
-        after: Option<&str>,
+        after: Option<&ValuePath>,
         limit: u32,
     ) -> Result<Vec<Item<K>>> {
         if unstorable(prefix) {
             return Ok(Vec::new());
         }
         // Every path is larger than the empty text, and none has characters beyond the one that
-        // ends the range. Those after a text with U+0000 in it are those after what is before that.
-        let after = after.unwrap_or_default().split('\0').next().unwrap_or_default();
+        // ends the range.
+        let after = after.map_or("", ValuePath::as_str);
         let (end, kinds) = (&format!("{prefix}\u{10ffff}"), &kinds);
         self.statement(move |db| async move {
             let rows = db
@@ -203,18 +208,15 @@ impl PostgresStore {
         &self,
         table: &Table,
         workspace: &WorkspaceId,
-        path: &str,
+        path: &ValuePath,
         at: Micros,
     ) -> Result<()> {
-        if unstorable(path) {
-            return Err(missing(table, path).into_error());
-        }
         self.transaction(move |db| async move {
             let row = db
-                .row(table.delete, &[&workspace.as_str(), &path])
+                .row(table.delete, &[&workspace.as_str(), &path.as_str()])
                 .await?
-                .ok_or_else(|| missing(table, path))?;
-            db.tell(get(&row, 0)?, at, &(table.deleted)(path.to_owned())).await
+                .ok_or_else(|| table.sort.missing(path))?;
+            db.tell(get(&row, 0)?, at, &table.sort.deleted(path)).await
         })
         .await
     }
@@ -227,20 +229,19 @@ async fn put<K: ToSql + Sync>(
     workspace: i64,
     item: &Item<K>,
     mode: &PutMode,
-) -> Outcome<Option<String>> {
+) -> TxResult<Option<ValuePath>> {
     let Item { path, value, kind, description, changed_by, changed } = item;
     let description = description.as_bytes();
     let values: Parameters<'_> =
-        &[&workspace, path, value, kind, &description, changed_by, changed];
-    let taken =
-        || Fault::from(StoreError::Conflict(format!("{} {path} exists already", table.what)));
+        &[&workspace, &path.as_str(), value, kind, &description, changed_by, changed];
+    let taken = || Fault::from(table.sort.taken(path));
     match mode {
         PutMode::Create => match db.execute(table.insert, values).await? {
             0 => Err(taken()),
             _ => Ok(None),
         },
         PutMode::Update => match db.execute(table.replace, values).await? {
-            0 => Err(missing(table, path)),
+            0 => Err(table.sort.missing(path).into()),
             _ => Ok(Some(path.clone())),
         },
         PutMode::Upsert => {
@@ -254,15 +255,12 @@ async fn put<K: ToSql + Sync>(
                     return Ok(None);
                 }
             }
-            Err(StoreError::Unavailable(format!(
-                "{} {path} is made and deleted all the time",
-                table.what
-            ))
-            .into())
+            let why = format!("{path} is made and deleted all the time");
+            Err(StoreError::Unavailable(why).into())
         }
         PutMode::Rename(old) => {
-            if unstorable(old) || db.execute(table.take, &[&workspace, old]).await? == 0 {
-                return Err(missing(table, old));
+            if db.execute(table.take, &[&workspace, &old.as_str()]).await? == 0 {
+                return Err(table.sort.missing(old).into());
             }
             match db.execute(table.insert, values).await? {
                 0 => Err(taken()),
@@ -272,13 +270,9 @@ async fn put<K: ToSql + Sync>(
     }
 }
 
-fn missing(table: &Table, path: &str) -> Fault {
-    StoreError::NotFound(format!("{} {path}", table.what)).into()
-}
-
-fn item<K: FromSqlOwned>(row: &Row) -> Outcome<Item<K>> {
+fn item<K: FromSqlOwned>(row: &Row) -> TxResult<Item<K>> {
     Ok(Item {
-        path: get(row, 0)?,
+        path: parsed(row, 0)?,
         value: get(row, 1)?,
         kind: get(row, 2)?,
         description: text(row, 3)?,

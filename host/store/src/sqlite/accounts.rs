@@ -1,16 +1,17 @@
 //! Workspaces, users and tokens in SQLite.
 
-use super::fault::Fault;
-use super::tx::{user_row, workspace_row};
-use super::{Need, SqliteStore, corrupt, rows};
-use crate::model::micros;
+use super::fault::{TxResult, corrupt};
+use super::names::{user_row, workspace_row};
+use super::store::{Need, SqliteStore};
+use crate::common::refusals;
+use crate::model::{duration, micros};
 use crate::{
-    Accounts, Micros, NewToken, Result, Role, StoreError, TokenChange, TokenInfo, TokenOwner, User,
-    Workspace, WorkspaceSettings,
+    Accounts, Micros, NewToken, Result, Role, TokenChange, TokenInfo, TokenOwner, User, Workspace,
+    WorkspaceSettings,
 };
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row};
-use wasmill_core::WorkspaceId;
+use wasmill_core::{UserName, WorkspaceId};
 
 /// The columns of a token that [`token`] reads.
 const TOKEN: &str = "SELECT t.digest, t.prefix, u.name, w.name, t.label, t.scopes, t.created, t.expires, t.last_used \
@@ -31,12 +32,11 @@ impl Accounts for SqliteStore {
                 .prepare_cached(sql)?
                 .query_row((workspace.as_str(), &title, at), |row| row.get(0))
                 .optional()?;
-            let taken = || StoreError::Conflict(format!("workspace {workspace} exists already"));
             tx.changed = true;
-            Ok(row.ok_or_else(taken)?)
+            Ok(row.ok_or_else(|| refusals::workspace_taken(&workspace))?)
         });
         let row = row.await?;
-        self.counters.depth().workspaces.insert(id.clone(), row);
+        self.counters.add_workspace(id.clone(), row);
         Ok(())
     }
 
@@ -61,7 +61,7 @@ impl Accounts for SqliteStore {
             let sql = "SELECT weight, keep_runs FROM workspace WHERE name = ?1";
             Ok(conn.prepare_cached(sql)?.query_row([id.as_str()], settings).optional()?)
         });
-        found.await?.ok_or_else(|| StoreError::NotFound(format!("workspace {workspace}")))
+        found.await?.ok_or_else(|| refusals::no_workspace(workspace))
     }
 
     async fn put_workspace_settings(
@@ -85,7 +85,7 @@ impl Accounts for SqliteStore {
         self.write(Need::Synced, move |tx| {
             let sql = "INSERT INTO user (name, email, super_admin, created) VALUES (?1, ?2, ?3, ?4) \
                 ON CONFLICT (name) DO UPDATE SET email = excluded.email, super_admin = excluded.super_admin";
-            let values = (&user.name, &user.email, user.super_admin, user.created);
+            let values = (user.name.as_str(), &user.email, user.super_admin, user.created);
             tx.conn.prepare_cached(sql)?.execute(values)?;
             tx.changed = true;
             Ok(())
@@ -93,28 +93,20 @@ impl Accounts for SqliteStore {
         .await
     }
 
-    async fn user(&self, name: &str) -> Result<Option<User>> {
-        let name = name.to_owned();
+    async fn user(&self, name: &UserName) -> Result<Option<User>> {
+        let name = name.clone();
         self.read(move |conn| {
-            Ok(conn
-                .prepare_cached(&format!("{USER} WHERE name = ?1"))?
-                .query_row([name], user)
-                .optional()?)
+            Ok(users(conn, "WHERE name = ?1", [name.as_str()])?.into_iter().next())
         })
         .await
     }
 
     async fn list_users(&self) -> Result<Vec<User>> {
-        self.read(|conn| {
-            let mut statement = conn.prepare_cached(&format!("{USER} ORDER BY name"))?;
-            let users = statement.query_map([], user)?;
-            Ok(users.collect::<rusqlite::Result<_>>()?)
-        })
-        .await
+        self.read(|conn| users(conn, "ORDER BY name", [])).await
     }
 
-    async fn put_member(&self, workspace: &WorkspaceId, user: &str, role: Role) -> Result<()> {
-        let (workspace, user) = (workspace.clone(), user.to_owned());
+    async fn put_member(&self, workspace: &WorkspaceId, user: &UserName, role: Role) -> Result<()> {
+        let (workspace, user) = (workspace.clone(), user.clone());
         self.write(Need::Synced, move |tx| {
             let workspace = tx.workspace(&workspace)?;
             let user = tx.user(&user)?;
@@ -143,13 +135,13 @@ impl Accounts for SqliteStore {
         .await
     }
 
-    async fn remove_member(&self, workspace: &WorkspaceId, user: &str) -> Result<bool> {
-        let (workspace, user) = (workspace.clone(), user.to_owned());
+    async fn remove_member(&self, workspace: &WorkspaceId, user: &UserName) -> Result<bool> {
+        let (workspace, user) = (workspace.clone(), user.clone());
         self.write(Need::Synced, move |tx| {
             let sql = "DELETE FROM member WHERE workspace = (SELECT id FROM workspace WHERE name = ?1) \
                 AND user = (SELECT id FROM user WHERE name = ?2)";
             tx.changed = true;
-            Ok(tx.conn.prepare_cached(sql)?.execute((workspace.as_str(), &user))? > 0)
+            Ok(tx.conn.prepare_cached(sql)?.execute((workspace.as_str(), user.as_str()))? > 0)
         })
         .await
     }
@@ -167,7 +159,7 @@ impl Accounts for SqliteStore {
             let values = (digest, prefix, user, workspace, label, scopes, created, expires);
             tx.changed = true;
             match tx.conn.prepare_cached(sql)?.execute(values)? {
-                0 => Err(StoreError::Conflict("a token of this digest exists already".into()).into()),
+                0 => Err(refusals::token_taken().into()),
                 _ => Ok(()),
             }
         })
@@ -182,13 +174,13 @@ impl Accounts for SqliteStore {
             let Some(TokenInfo { token, .. }) = found.into_iter().next() else {
                 return Ok(None);
             };
-            let user = snapshot
-                .prepare_cached(&format!("{USER} WHERE name = ?1"))?
-                .query_row([&token.user], user)?;
+            let owner = users(&snapshot, "WHERE name = ?1", [token.user.as_str()])?;
+            let owner = owner.into_iter().next();
+            let user = owner.ok_or_else(|| refusals::no_user(&token.user))?;
             let sql = "SELECT w.name, m.role FROM member m JOIN workspace w ON w.id = m.workspace \
                 WHERE m.user = (SELECT id FROM user WHERE name = ?1) ORDER BY w.name";
             let mut statement = snapshot.prepare_cached(sql)?;
-            let mut rows = statement.query([&token.user])?;
+            let mut rows = statement.query([token.user.as_str()])?;
             let mut roles = Vec::new();
             while let Some(row) = rows.next()? {
                 roles.push((workspace_id(row.get(0)?)?, role(&row.get::<_, String>(1)?)?));
@@ -198,8 +190,8 @@ impl Accounts for SqliteStore {
         .await
     }
 
-    async fn list_tokens(&self, user: &str) -> Result<Vec<TokenInfo>> {
-        let user = user.to_owned();
+    async fn list_tokens(&self, user: &UserName) -> Result<Vec<TokenInfo>> {
+        let user = user.clone();
         self.read(move |conn| match user_row(conn, &user)? {
             Some(user) => {
                 tokens(conn, "WHERE t.user = ?1 ORDER BY t.created DESC, t.digest", [user])
@@ -226,8 +218,8 @@ impl Accounts for SqliteStore {
         .await
     }
 
-    async fn revoke_tokens(&self, user: &str, prefix: &str) -> Result<Vec<[u8; 32]>> {
-        let (user, prefix) = (user.to_owned(), prefix.to_owned());
+    async fn revoke_tokens(&self, user: &UserName, prefix: &str) -> Result<Vec<[u8; 32]>> {
+        let (user, prefix) = (user.clone(), prefix.to_owned());
         self.write(Need::Synced, move |tx| {
             let Some(user) = user_row(tx.conn, &user)? else {
                 return Ok(Vec::new());
@@ -245,11 +237,11 @@ impl Accounts for SqliteStore {
 
     async fn change_tokens(
         &self,
-        user: &str,
+        user: &UserName,
         prefix: &str,
         change: &TokenChange,
     ) -> Result<Vec<[u8; 32]>> {
-        let (user, prefix, change) = (user.to_owned(), prefix.to_owned(), change.clone());
+        let (user, prefix, change) = (user.clone(), prefix.to_owned(), change.clone());
         self.write(Need::Synced, move |tx| {
             let Some(user) = user_row(tx.conn, &user)? else {
                 return Ok(Vec::new());
@@ -289,27 +281,27 @@ impl Accounts for SqliteStore {
     }
 }
 
+fn users(conn: &Connection, which: &str, values: impl rusqlite::Params) -> TxResult<Vec<User>> {
+    let mut statement = conn.prepare_cached(&format!("{USER} {which}"))?;
+    statement.query_and_then(values, user)?.collect()
+}
+
 fn tokens(
     conn: &Connection,
     which: &str,
     values: impl rusqlite::Params,
-) -> std::result::Result<Vec<TokenInfo>, Fault> {
+) -> TxResult<Vec<TokenInfo>> {
     let mut statement = conn.prepare_cached(&format!("{TOKEN} {which}"))?;
-    let mut rows = statement.query(values)?;
-    let mut tokens = Vec::new();
-    while let Some(row) = rows.next()? {
-        tokens.push(token(row)?);
-    }
-    Ok(tokens)
+    statement.query_and_then(values, token)?.collect()
 }
 
-fn token(row: &Row<'_>) -> std::result::Result<TokenInfo, Fault> {
+fn token(row: &Row<'_>) -> TxResult<TokenInfo> {
     let scopes: Option<String> = row.get(5)?;
     let scopes = scopes.map(|text| serde_json::from_str(&text)).transpose();
     let token = NewToken {
         digest: row.get(0)?,
         prefix: row.get(1)?,
-        user: row.get(2)?,
+        user: user_name(row.get(2)?)?,
         workspace: row.get::<_, Option<String>>(3)?.map(workspace_id).transpose()?,
         label: row.get(4)?,
         scopes: scopes.map_err(|error| corrupt("token.scopes", error))?,
@@ -322,23 +314,27 @@ fn token(row: &Row<'_>) -> std::result::Result<TokenInfo, Fault> {
 fn settings(row: &Row<'_>) -> rusqlite::Result<WorkspaceSettings> {
     Ok(WorkspaceSettings {
         weight: row.get(0)?,
-        keep_runs: row.get::<_, Option<i64>>(1)?.map(rows::duration),
+        keep_runs: row.get::<_, Option<i64>>(1)?.map(duration),
     })
 }
 
-fn user(row: &Row<'_>) -> rusqlite::Result<User> {
+fn user(row: &Row<'_>) -> TxResult<User> {
     Ok(User {
-        name: row.get(0)?,
+        name: user_name(row.get(0)?)?,
         email: row.get(1)?,
         super_admin: row.get(2)?,
         created: row.get(3)?,
     })
 }
 
-fn workspace_id(text: String) -> std::result::Result<WorkspaceId, Fault> {
+fn user_name(text: String) -> TxResult<UserName> {
+    text.parse().map_err(|error| corrupt("user.name", error))
+}
+
+fn workspace_id(text: String) -> TxResult<WorkspaceId> {
     text.parse().map_err(|error| corrupt("workspace.name", error))
 }
 
-fn role(text: &str) -> std::result::Result<Role, Fault> {
+fn role(text: &str) -> TxResult<Role> {
     text.parse().map_err(|error| corrupt("member.role", error))
 }

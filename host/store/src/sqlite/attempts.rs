@@ -1,17 +1,13 @@
 //! A job's attempts before the last one.
 
-use super::fault::Fault;
+use super::fault::TxResult;
 use super::lookup::locate;
-use super::rows;
-use super::signed;
-use super::tx::workspace_row;
+use super::names::workspace_row;
+use crate::common::codec::{self, Extent, signed};
+use crate::model::duration;
 use crate::{JobAttempt, RunEnd};
-use bytes::Bytes;
 use rusqlite::{Connection, Row};
-use serde_json::value::RawValue;
 use wasmill_core::{JobId, WorkspaceId};
-
-type Outcome<T> = std::result::Result<T, Fault>;
 
 /// Writes down how an attempt ended that is not the last one.
 pub(super) fn note(
@@ -20,21 +16,21 @@ pub(super) fn note(
     attempt: u32,
     end: &RunEnd,
     lost: bool,
-) -> Outcome<()> {
+) -> TxResult<()> {
     let sql = "INSERT INTO job_attempt (job, attempt, lost, started, status, duration, memory, deleted, result, log) \
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
-    let kept = !end.deleted;
+    let (result, log) = codec::payload_columns(end);
     conn.prepare_cached(sql)?.execute((
         key,
         attempt,
         lost,
         end.started,
-        rows::status_number(end.status),
+        codec::status_number(end.status),
         signed(end.duration.as_micros()),
         signed(end.memory_peak_bytes),
         end.deleted,
-        kept.then(|| end.result.get().as_bytes()),
-        (kept && !end.log.is_empty()).then_some(end.log.as_ref()),
+        result,
+        log,
     ))?;
     Ok(())
 }
@@ -44,7 +40,7 @@ pub(super) fn read(
     conn: &Connection,
     workspace: &WorkspaceId,
     id: &JobId,
-) -> Outcome<Vec<JobAttempt>> {
+) -> TxResult<Vec<JobAttempt>> {
     let snapshot = conn.unchecked_transaction()?;
     let Some(workspace) = workspace_row(&snapshot, workspace)? else {
         return Ok(Vec::new());
@@ -69,16 +65,17 @@ pub(super) fn empty(conn: &Connection, key: i64) -> rusqlite::Result<usize> {
     conn.prepare_cached(sql)?.execute([key])
 }
 
-fn attempt(row: &Row<'_>) -> Outcome<JobAttempt> {
-    let result: Option<Vec<u8>> = row.get(7)?;
+fn attempt(row: &Row<'_>) -> TxResult<JobAttempt> {
+    let deleted = row.get(6)?;
+    let (result, log) = codec::payload(row.get(7)?, row.get(8)?, deleted, Extent::Line)?;
     let end = RunEnd {
-        status: rows::status(row.get(3)?)?,
+        status: codec::status(row.get::<_, i64>(3)?)?,
         started: row.get(2)?,
-        duration: rows::duration(row.get(4)?),
-        memory_peak_bytes: u64::try_from(row.get::<_, i64>(5)?).unwrap_or(0),
-        result: result.map_or_else(|| Ok(RawValue::NULL.to_owned()), rows::json)?,
-        log: row.get::<_, Option<Vec<u8>>>(8)?.map(Bytes::from).unwrap_or_default(),
-        deleted: row.get(6)?,
+        duration: duration(row.get(4)?),
+        memory_peak_bytes: codec::unsigned(row.get(5)?),
+        result,
+        log,
+        deleted,
     };
-    Ok(JobAttempt { attempt: rows::count(row.get(0)?), end, lost: row.get(1)? })
+    Ok(JobAttempt { attempt: codec::count(row.get::<_, i64>(0)?), end, lost: row.get(1)? })
 }

@@ -1,22 +1,22 @@
 //! Cancelling jobs that wait, and marking those that run.
 
-use super::fault::Fault;
+use super::fault::TxResult;
+use super::job_counts::JobCounts;
 use super::lookup::{Whereabouts, locate};
-use super::tally::Tally;
-use super::tx::{Tx, workspace_row};
-use super::{runs, slots};
-use crate::{CancelOutcome, Cancellation, Claim, WorkerId, ends};
+use super::names::workspace_row;
+use super::tx::Tx;
+use super::{concurrency, record};
+use crate::common::system_ends;
+use crate::{CancelOutcome, Cancellation, Claim, WorkerId};
 use rusqlite::{Connection, OptionalExtension};
 use wasmill_core::{JobId, WorkspaceId};
-
-type Outcome<T> = std::result::Result<T, Fault>;
 
 pub(super) fn cancel(
     tx: &mut Tx<'_>,
     workspace: &WorkspaceId,
     ids: &[JobId],
     why: &Cancellation,
-) -> Outcome<Vec<CancelOutcome>> {
+) -> TxResult<Vec<CancelOutcome>> {
     let Some(workspace) = workspace_row(tx.conn, workspace)? else {
         return Ok(vec![CancelOutcome::NotFound; ids.len()]);
     };
@@ -28,11 +28,11 @@ pub(super) fn cancel(
             Some((key, Whereabouts::Waiting)) => {
                 note(tx.conn, key, why)?;
                 let sql = "SELECT concurrency_key FROM queue WHERE id = ?1 AND parked = 0";
-                let slot: Option<Option<i64>> =
+                let key_of_limit: Option<Option<i64>> =
                     tx.conn.prepare_cached(sql)?.query_row([key], |row| row.get(0)).optional()?;
-                let end = ends::canceled(why, None, why.at);
-                runs::finish(tx, key, workspace, Tally::WITHDRAWN, &end)?;
-                slots::free(tx.conn, slot.flatten())?;
+                let end = system_ends::canceled(why, None, why.at);
+                record::finish(tx, key, workspace, JobCounts::WITHDRAWN, &end)?;
+                concurrency::unblock(tx.conn, key_of_limit.flatten())?;
                 CancelOutcome::Canceled
             }
             Some((key, Whereabouts::Running)) => {
@@ -54,7 +54,7 @@ fn note(conn: &Connection, key: i64, why: &Cancellation) -> rusqlite::Result<()>
 }
 
 /// A worker's marked jobs.
-pub(super) fn marked(conn: &Connection, worker: WorkerId) -> Outcome<Vec<Claim>> {
+pub(super) fn marked(conn: &Connection, worker: WorkerId) -> TxResult<Vec<Claim>> {
     let sql = "SELECT q.id, q.tail, a.uuid, q.attempt FROM queue q INDEXED BY queue_marked LEFT JOIN alias a ON a.key = q.id \
         WHERE q.marked = 1 AND q.worker = ?1 ORDER BY q.id";
     let mut statement = conn.prepare_cached(sql)?;

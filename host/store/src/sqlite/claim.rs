@@ -1,17 +1,16 @@
 //! Taking jobs: of each workspace as many as its share is, and of one workspace those that are
 //! next.
 
-use super::fault::Fault;
-use super::line::{self, Line, Scan};
-use super::rows::{self, Extent};
-use super::tally::Tally;
+use super::fault::TxResult;
+use super::job_counts::JobCounts;
+use super::ready::{self, ReadyQueue, Scan};
+use super::rows;
 use super::tx::Tx;
+use crate::common::codec::Extent;
 use crate::{ClaimedJob, Job, Micros, WorkerId};
 use rusqlite::Row;
 use std::collections::BTreeMap;
 use wasmill_core::WorkspaceId;
-
-type Outcome<T> = std::result::Result<T, Fault>;
 
 pub(super) fn claim(
     tx: &mut Tx<'_>,
@@ -19,17 +18,17 @@ pub(super) fn claim(
     now: Micros,
     limit: u32,
     tags: &[String],
-) -> Outcome<Vec<ClaimedJob>> {
+) -> TxResult<Vec<ClaimedJob>> {
     let conn = tx.conn;
     let mut claimed = Vec::new();
-    let mut lines: BTreeMap<WorkspaceId, (u32, Line)> = BTreeMap::new();
+    let mut queues: BTreeMap<WorkspaceId, (u32, ReadyQueue)> = BTreeMap::new();
     if limit > 0 {
-        for line in line::due(conn, now, tags)? {
-            let (workspace, weight) = tx.tenant(line.workspace)?;
-            lines.insert(workspace, (weight, line));
+        for queue in ready::due(conn, now, tags)? {
+            let (workspace, weight) = tx.tenant(queue.workspace)?;
+            queues.insert(workspace, (weight, queue));
         }
     }
-    if lines.is_empty() {
+    if queues.is_empty() {
         return Ok(claimed);
     }
     let mut scan = Scan::new(conn, now)?;
@@ -41,8 +40,8 @@ pub(super) fn claim(
     loop {
         let room = limit.saturating_sub(claimed.len() as u32);
         let mut ready = Vec::new();
-        for (workspace, (weight, line)) in lines.iter_mut().filter(|_| room > 0) {
-            if scan.is_ready(line)? {
+        for (workspace, (weight, queue)) in queues.iter_mut().filter(|_| room > 0) {
+            if scan.is_ready(queue)? {
                 ready.push((workspace.clone(), *weight));
             }
         }
@@ -50,13 +49,13 @@ pub(super) fn claim(
             break;
         }
         for (workspace, count) in shares.plan(&ready, room) {
-            let Some((weight, line)) = lines.get_mut(&workspace) else { continue };
+            let Some((weight, queue)) = queues.get_mut(&workspace) else { continue };
             let mut taken = 0;
             while taken < count
-                && let Some(key) = scan.take(line, count - taken)?
+                && let Some(key) = scan.take(queue, count - taken)?
             {
                 take.execute((key, worker, now))?;
-                tx.tallies.push((line.workspace, Tally::CLAIMED));
+                tx.counts.push((queue.workspace, JobCounts::CLAIMED));
                 for job in read.query_and_then([key], job)? {
                     claimed.push(job?);
                 }
@@ -69,7 +68,7 @@ pub(super) fn claim(
     Ok(claimed)
 }
 
-fn job(row: &Row<'_>) -> Outcome<ClaimedJob> {
+fn job(row: &Row<'_>) -> TxResult<ClaimedJob> {
     let failures = rows::failures(row)?;
     let (_, Job { job, path, attempt, .. }) = rows::job(row, true, Extent::Whole)?;
     Ok(ClaimedJob { job, attempt, failures, path })

@@ -7,11 +7,12 @@
 //! has is the writer's to forget.
 
 use super::attempts;
-use super::fault::Fault;
+use super::fault::TxResult;
 use super::lookup::{Whereabouts, locate};
-use super::tx::{Tx, workspace_row};
+use super::names::workspace_row;
+use super::tx::Tx;
 use crate::model::micros;
-use crate::{Erasure, Micros};
+use crate::{Erasure, Micros, RunEnd};
 use rusqlite::Connection;
 use wasmill_core::{JobId, WorkspaceId};
 
@@ -35,7 +36,7 @@ pub(super) fn overwrite(conn: &Connection, what: Overwrite) -> rusqlite::Result<
 }
 
 /// Empties finished jobs of a workspace of their payload.
-pub(super) fn erase(tx: &mut Tx<'_>, workspace: &WorkspaceId, ids: &[JobId]) -> Result<u64, Fault> {
+pub(super) fn erase(tx: &mut Tx<'_>, workspace: &WorkspaceId, ids: &[JobId]) -> TxResult<u64> {
     let Some(workspace) = workspace_row(tx.conn, workspace)? else {
         return Ok(0);
     };
@@ -53,12 +54,12 @@ pub(super) const DUE: &str =
     "SELECT id FROM erasure INDEXED BY erasure_due WHERE due <= ?1 ORDER BY due, id LIMIT ?2";
 
 /// True when there are any.
-pub(super) fn is_due(conn: &Connection, now: Micros) -> Result<bool, Fault> {
+pub(super) fn is_due(conn: &Connection, now: Micros) -> TxResult<bool> {
     Ok(conn.prepare_cached(DUE)?.exists((now, 1))?)
 }
 
 /// Empties jobs whose time has come.
-pub(super) fn erase_due(tx: &mut Tx<'_>, now: Micros, limit: u32) -> Result<u64, Fault> {
+pub(super) fn erase_due(tx: &mut Tx<'_>, now: Micros, limit: u32) -> TxResult<u64> {
     let keys = tx
         .conn
         .prepare_cached(DUE)?
@@ -86,18 +87,17 @@ fn erase_one(tx: &mut Tx<'_>, key: i64) -> rusqlite::Result<u64> {
     Ok(erased as u64)
 }
 
-/// Notes what is to become of a job's payload. `end` is when it was over, for one that is.
+/// Notes what is to become of a job's payload. `end` is that of a job which is over.
 pub(super) fn note(
     conn: &Connection,
     key: i64,
     erasure: &Erasure,
-    end: Option<Micros>,
+    end: Option<&RunEnd>,
 ) -> rusqlite::Result<()> {
     if *erasure == Erasure::default() {
         return Ok(());
     }
-    let after = erasure.after.map(micros);
-    let due = end.zip(after).map(|(end, after)| end.saturating_add(after));
+    let (after, due) = (erasure.after.map(micros), end.and_then(|end| erasure.due(end)));
     let sql = "INSERT INTO erasure (id, when_read, after, due) VALUES (?1, ?2, ?3, ?4)";
     conn.prepare_cached(sql)?.execute((key, erasure.when_read, after, due)).map(drop)
 }

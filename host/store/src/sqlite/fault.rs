@@ -31,6 +31,14 @@ impl From<rusqlite::Error> for Fault {
     }
 }
 
+/// What `column` holds is not what this program writes there.
+pub(super) fn corrupt(column: &str, detail: impl std::fmt::Display) -> Fault {
+    Fault::Refused(StoreError::Corrupt(format!("{column}: {detail}")))
+}
+
+/// What the steps of an operation give.
+pub(super) type TxResult<T> = std::result::Result<T, Fault>;
+
 /// Why a whole batch failed. Cloned for each of its waiters.
 #[derive(Debug, Clone)]
 pub(super) enum Failure {

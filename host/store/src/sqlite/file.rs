@@ -6,8 +6,9 @@
 //! rules of who does that hold. While a copy is made the log grows, for the host cannot begin it
 //! anew under a reader; it is ready for that.
 
+use super::connection::{make_private, opening};
 use super::migrate::known_version;
-use super::open::{FILE, make_private, opening};
+use super::options::FILE;
 use crate::{Result, StoreError};
 use rusqlite::{Connection, OpenFlags};
 use std::collections::BTreeSet;

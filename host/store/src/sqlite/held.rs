@@ -1,13 +1,13 @@
 //! Jobs that workers have, and what ends that.
 
-use super::fault::Fault;
-use super::tally::Tally;
-use super::tx::{Tx, alias};
-use super::{rows, runs, slots};
+use super::fault::TxResult;
+use super::job_counts::JobCounts;
+use super::names::assigned_key;
+use super::tx::Tx;
+use super::{concurrency, record};
+use crate::common::codec;
 use crate::{Cancellation, Claim, Micros, RunEnd, WorkerId};
 use rusqlite::{OptionalExtension, Row};
-
-type Outcome<T> = std::result::Result<T, Fault>;
 
 /// The row of a job that a worker has.
 pub(super) struct Held {
@@ -22,7 +22,7 @@ pub(super) struct Held {
     pub(super) canceled: Option<Cancellation>,
     workspace: i64,
     /// The key whose limit it counts for.
-    slot: Option<i64>,
+    concurrency_key: Option<i64>,
 }
 
 /// The columns of one.
@@ -38,30 +38,30 @@ impl Held {
             key: row.get(0)?,
             workspace: row.get(1)?,
             worker: row.get(2)?,
-            attempt: rows::count(row.get(3)?),
-            failures: rows::count(row.get(4)?),
-            max_attempts: rows::count(row.get(5)?),
+            attempt: codec::count(row.get::<_, i64>(3)?),
+            failures: codec::count(row.get::<_, i64>(4)?),
+            max_attempts: codec::count(row.get::<_, i64>(5)?),
             started: row.get(6)?,
-            slot: row.get(7)?,
+            concurrency_key: row.get(7)?,
             canceled,
         })
     }
 
     /// Moves the job to the run records.
-    pub(super) fn finish(&self, tx: &mut Tx<'_>, end: &RunEnd) -> Outcome<()> {
-        runs::finish(tx, self.key, self.workspace, Tally::COMPLETED, end)?;
-        slots::free(tx.conn, self.slot)
+    pub(super) fn finish(&self, tx: &mut Tx<'_>, end: &RunEnd) -> TxResult<()> {
+        record::finish(tx, self.key, self.workspace, JobCounts::COMPLETED, end)?;
+        concurrency::unblock(tx.conn, self.concurrency_key)
     }
 
     /// Says that the job went back to the queue.
-    pub(super) fn returned(&self, tx: &mut Tx<'_>) -> Outcome<()> {
-        tx.tallies.push((self.workspace, Tally::RETURNED));
-        slots::free(tx.conn, self.slot)
+    pub(super) fn returned(&self, tx: &mut Tx<'_>) -> TxResult<()> {
+        tx.counts.push((self.workspace, JobCounts::RETURNED));
+        concurrency::unblock(tx.conn, self.concurrency_key)
     }
 }
 
 /// The job of a claim, when it still is held under it.
-pub(super) fn held(tx: &Tx<'_>, claim: &Claim) -> Outcome<Option<Held>> {
+pub(super) fn held(tx: &Tx<'_>, claim: &Claim) -> TxResult<Option<Held>> {
     let find = |key: i64, tail: Option<i64>| {
         let sql = format!(
             "SELECT {HELD} FROM queue q LEFT JOIN cancel x ON x.id = q.id \
@@ -74,8 +74,8 @@ pub(super) fn held(tx: &Tx<'_>, claim: &Claim) -> Outcome<Option<Held>> {
     {
         return Ok(Some(held));
     }
-    let alias = if tx.names.aliases { alias(tx.conn, &claim.id)? } else { None };
-    match alias {
+    let key = if tx.names.has_assigned_keys { assigned_key(tx.conn, &claim.id)? } else { None };
+    match key {
         Some(key) => Ok(find(key, None)?),
         None => Ok(None),
     }

@@ -1,18 +1,17 @@
 //! Keys by which a request that is sent twice is done once.
 
-use super::fault::Fault;
+use super::enqueue;
+use super::fault::TxResult;
+use super::fault::corrupt;
 use super::tx::Tx;
-use super::{corrupt, queue};
 use crate::{Enqueued, IdempotencyKey, Micros, NewJob};
 use rusqlite::OptionalExtension;
-
-type Outcome<T> = std::result::Result<T, Fault>;
 
 pub(super) fn enqueue_once(
     tx: &mut Tx<'_>,
     key: &IdempotencyKey,
     job: &NewJob,
-) -> Outcome<Enqueued> {
+) -> TxResult<Enqueued> {
     let workspace = tx.workspace(&job.workspace)?;
     let sql =
         "SELECT body, job FROM idempotency WHERE workspace = ?1 AND digest = ?2 AND expires > ?3";
@@ -29,7 +28,7 @@ pub(super) fn enqueue_once(
             false => Ok(Enqueued::Mismatch),
         };
     }
-    queue::enqueue(tx, std::slice::from_ref(job))?;
+    enqueue::enqueue(tx, std::slice::from_ref(job))?;
     let sql = "INSERT INTO idempotency (workspace, digest, body, job, expires) VALUES (?1, ?2, ?3, ?4, ?5) \
         ON CONFLICT (workspace, digest) DO UPDATE SET body = excluded.body, job = excluded.job, expires = excluded.expires";
     tx.conn.prepare_cached(sql)?.execute((
@@ -42,7 +41,7 @@ pub(super) fn enqueue_once(
     Ok(Enqueued::New)
 }
 
-pub(super) fn purge(tx: &mut Tx<'_>, now: Micros, limit: u32) -> Outcome<u64> {
+pub(super) fn purge(tx: &mut Tx<'_>, now: Micros, limit: u32) -> TxResult<u64> {
     let sql = "DELETE FROM idempotency WHERE (workspace, digest) IN \
         (SELECT workspace, digest FROM idempotency WHERE expires <= ?1 ORDER BY expires, digest, workspace LIMIT ?2)";
     Ok(tx.conn.prepare_cached(sql)?.execute((now, limit))? as u64)

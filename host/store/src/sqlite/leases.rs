@@ -1,14 +1,13 @@
 //! Workers that are alive, and the jobs of those that are not.
 
 use super::attempts;
-use super::fault::Fault;
+use super::fault::TxResult;
 use super::held::{HELD, Held};
 use super::tx::Tx;
-use crate::{Micros, WorkerId, ends};
+use crate::common::system_ends;
+use crate::{Micros, WorkerId};
 
-type Outcome<T> = std::result::Result<T, Fault>;
-
-pub(super) fn extend(tx: &mut Tx<'_>, worker: WorkerId, until: Micros) -> Outcome<bool> {
+pub(super) fn extend(tx: &mut Tx<'_>, worker: WorkerId, until: Micros) -> TxResult<bool> {
     let known = tx
         .conn
         .prepare_cached("UPDATE worker SET lease_until = ?2 WHERE id = ?1")?
@@ -24,7 +23,7 @@ pub(super) fn extend(tx: &mut Tx<'_>, worker: WorkerId, until: Micros) -> Outcom
 
 /// Gives back or ends the running jobs that nobody is alive for. A worker without a lease never
 /// showed that it was.
-pub(super) fn rescue(tx: &mut Tx<'_>, now: Micros, everything: bool) -> Outcome<u64> {
+pub(super) fn rescue(tx: &mut Tx<'_>, now: Micros, everything: bool) -> TxResult<u64> {
     let sql = format!(
         "SELECT {HELD} FROM queue q INDEXED BY queue_running LEFT JOIN cancel x ON x.id = q.id \
          WHERE q.worker IS NOT NULL AND (?1 OR q.worker NOT IN (SELECT w.id FROM worker w WHERE w.lease_until >= ?2))"
@@ -39,12 +38,18 @@ pub(super) fn rescue(tx: &mut Tx<'_>, now: Micros, everything: bool) -> Outcome<
         let started = held.started.unwrap_or(now);
         let lost = held.attempt.saturating_sub(held.failures);
         if let Some(cancellation) = &held.canceled {
-            held.finish(tx, &ends::canceled(cancellation, held.started, now))?;
+            held.finish(tx, &system_ends::canceled(cancellation, held.started, now))?;
         } else if lost >= held.max_attempts {
             tracing::warn!(lost, "a job ended with its process as often as it may and is given up");
-            held.finish(tx, &ends::exhausted(lost, started, now))?;
+            held.finish(tx, &system_ends::exhausted(lost, started, now))?;
         } else {
-            attempts::note(tx.conn, held.key, held.attempt, &ends::lost(started, now), true)?;
+            attempts::note(
+                tx.conn,
+                held.key,
+                held.attempt,
+                &system_ends::lost(started, now),
+                true,
+            )?;
             tx.conn
                 .prepare_cached("UPDATE queue SET worker = NULL, started = NULL WHERE id = ?1")?
                 .execute([held.key])?;

@@ -3,16 +3,15 @@
 //! Both tables are read in one snapshot: a job that moved from the queue to the run records between
 //! two reads would otherwise be in neither, or in both.
 
-use super::fault::Fault;
-use super::rows::{self, Extent};
-use super::tx::{alias, word_row, workspace_row};
-use crate::keys::bounds;
+use super::fault::TxResult;
+use super::names::{assigned_key, word_row, workspace_row};
+use super::rows;
+use crate::common::codec::{self, Extent};
+use crate::common::keys::bounds;
 use crate::{Job, JobFilter, MAX_LIST, Micros, RunStatus};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
 use wasmill_core::{JobId, WorkspaceId};
-
-type Outcome<T> = std::result::Result<T, Fault>;
 
 /// The rows and keys that a filter's names and ids stand for.
 #[derive(Debug, Clone, Copy)]
@@ -31,12 +30,12 @@ pub(super) fn list(
     conn: &Connection,
     workspace: &WorkspaceId,
     filter: &JobFilter,
-) -> Outcome<Vec<Job>> {
+) -> TxResult<Vec<Job>> {
     let snapshot = conn.unchecked_transaction()?;
     let Some(resolved) = resolve(&snapshot, workspace, filter)? else {
         return Ok(Vec::new());
     };
-    let extent = extent(filter);
+    let extent = Extent::of_list(filter.with_args);
     let mut jobs: Vec<(i64, Job)> = Vec::new();
     for queue in [true, false] {
         if !(if queue { filter.wants_queued() } else { filter.wants_finished() }) {
@@ -55,17 +54,13 @@ pub(super) fn list(
 }
 
 /// How many of a workspace's waiting jobs are to start before a moment.
-pub(super) fn position(conn: &Connection, workspace: &WorkspaceId, at: Micros) -> Outcome<u64> {
+pub(super) fn position(conn: &Connection, workspace: &WorkspaceId, at: Micros) -> TxResult<u64> {
     let Some(workspace) = workspace_row(conn, workspace)? else {
         return Ok(0);
     };
     let sql = "SELECT count(*) FROM queue INDEXED BY queue_workspace WHERE workspace = ?1 AND worker IS NULL AND run_at < ?2";
     let ahead: i64 = conn.prepare_cached(sql)?.query_row((workspace, at), |row| row.get(0))?;
-    Ok(u64::try_from(ahead).unwrap_or(0))
-}
-
-fn extent(filter: &JobFilter) -> Extent {
-    if filter.with_args { Extent::LineWithArgs } else { Extent::Line }
+    Ok(codec::unsigned(ahead))
 }
 
 /// `None`: something that the filter names does not exist, and so nothing fits.
@@ -73,7 +68,7 @@ fn resolve(
     conn: &Connection,
     workspace: &WorkspaceId,
     filter: &JobFilter,
-) -> Outcome<Option<Resolved>> {
+) -> TxResult<Option<Resolved>> {
     let Some(workspace) = workspace_row(conn, workspace)? else {
         return Ok(None);
     };
@@ -124,8 +119,8 @@ fn resolve(
 
 /// The key of a cursor. `None`: an id that was never seen and carries no time; nothing is known to
 /// lie beyond it.
-fn cursor(conn: &Connection, id: &JobId) -> Outcome<Option<i64>> {
-    Ok(alias(conn, id)?.or_else(|| id.is_native().then(|| id.key())))
+fn cursor(conn: &Connection, id: &JobId) -> TxResult<Option<i64>> {
+    Ok(assigned_key(conn, id)?.or_else(|| id.is_native().then(|| id.key())))
 }
 
 /// The query of one table. Every part of it is a constant; what was asked for is in the values
@@ -159,7 +154,7 @@ pub(super) fn statement(
     parts.if_some("j.version = ?", resolved.version);
     parts.if_some("j.tag = ?", resolved.tag);
     parts.if_some("j.label = ?", resolved.label);
-    parts.if_some("j.trigger = ?", filter.trigger.map(rows::trigger_number));
+    parts.if_some("j.trigger = ?", filter.trigger.map(codec::trigger_number));
     parts.if_some("j.created > ?", filter.created.after);
     parts.if_some("j.created < ?", filter.created.before);
     parts.if_some("j.started > ?", filter.started.after);
@@ -203,7 +198,7 @@ pub(super) fn statement(
     let order = if filter.ascending { "ASC" } else { "DESC" };
     parts.values.push(Value::from(filter.limit.min(MAX_LIST)));
     let which = format!("WHERE {} ORDER BY j.id {order} LIMIT ?", parts.all.join(" AND "));
-    (rows::select(queue, extent(filter), Some(index), &which), parts.values)
+    (rows::select(queue, Extent::of_list(filter.with_args), Some(index), &which), parts.values)
 }
 
 /// Conditions, and the values of their placeholders in order.

@@ -3,17 +3,20 @@
 //! Both tables are read in one snapshot: a job that moved from the queue to the run records between
 //! two reads would otherwise be in neither, or in both.
 
-use super::fault::Fault;
-use super::rows::{self, Extent};
-use super::tx::{alias, workspace_row};
+use super::fault::{Fault, TxResult};
+use super::names::{assigned_key, workspace_row};
+use super::rows;
 use crate::Job;
+use crate::common::codec::Extent;
 use rusqlite::{Connection, OptionalExtension};
 use wasmill_core::{JobId, WorkspaceId};
 
-type Outcome<T> = std::result::Result<T, Fault>;
-
 /// One job of a workspace.
-pub(super) fn find(conn: &Connection, workspace: &WorkspaceId, id: &JobId) -> Outcome<Option<Job>> {
+pub(super) fn find(
+    conn: &Connection,
+    workspace: &WorkspaceId,
+    id: &JobId,
+) -> TxResult<Option<Job>> {
     let snapshot = conn.unchecked_transaction()?;
     let Some(workspace) = workspace_row(&snapshot, workspace)? else {
         return Ok(None);
@@ -24,13 +27,18 @@ pub(super) fn find(conn: &Connection, workspace: &WorkspaceId, id: &JobId) -> Ou
     {
         return Ok(Some(job));
     }
-    match alias(&snapshot, id)? {
+    match assigned_key(&snapshot, id)? {
         Some(key) => find_at(&snapshot, workspace, key, None),
         None => Ok(None),
     }
 }
 
-fn find_at(conn: &Connection, workspace: i64, key: i64, tail: Option<i64>) -> Outcome<Option<Job>> {
+fn find_at(
+    conn: &Connection,
+    workspace: i64,
+    key: i64,
+    tail: Option<i64>,
+) -> TxResult<Option<Job>> {
     for queue in [true, false] {
         let which = "WHERE j.id = ?1 AND j.tail IS ?2 AND j.workspace = ?3";
         let sql = rows::select(queue, Extent::Whole, None, which);
@@ -56,7 +64,7 @@ pub(super) fn locate(
     conn: &Connection,
     workspace: i64,
     id: &JobId,
-) -> Outcome<Option<(i64, Whereabouts)>> {
+) -> TxResult<Option<(i64, Whereabouts)>> {
     let look = |key: i64, tail: Option<i64>| {
         let sql = "SELECT worker IS NOT NULL, 0 FROM queue WHERE id = ?1 AND tail IS ?2 AND workspace = ?3 \
             UNION ALL SELECT 0, 1 FROM run WHERE id = ?1 AND tail IS ?2 AND workspace = ?3";
@@ -74,22 +82,22 @@ pub(super) fn locate(
     {
         return Ok(Some(found));
     }
-    match alias(conn, id)? {
+    match assigned_key(conn, id)? {
         Some(key) => look(key, None),
         None => Ok(None),
     }
 }
 
 /// Which of these jobs are over, or unknown.
-pub(super) fn ended(conn: &Connection, jobs: Vec<(WorkspaceId, JobId)>) -> Outcome<Vec<JobId>> {
+pub(super) fn ended(conn: &Connection, jobs: Vec<(WorkspaceId, JobId)>) -> TxResult<Vec<JobId>> {
     let snapshot = conn.unchecked_transaction()?;
     let mut over = Vec::new();
     for (workspace, id) in jobs {
-        let place = match workspace_row(&snapshot, &workspace)? {
+        let found = match workspace_row(&snapshot, &workspace)? {
             Some(workspace) => locate(&snapshot, workspace, &id)?,
             None => None,
         };
-        if place.is_none_or(|(_, place)| place == Whereabouts::Finished) {
+        if found.is_none_or(|(_, whereabouts)| whereabouts == Whereabouts::Finished) {
             over.push(id);
         }
     }

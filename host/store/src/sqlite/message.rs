@@ -6,7 +6,8 @@
 
 use super::fault::{Failure, Fault};
 use super::tx::Tx;
-use crate::{Result, RunRecord, StoreError};
+use crate::common::backlog::Record;
+use crate::{Result, StoreError};
 use tokio::sync::oneshot;
 
 /// One piece of the writer's work.
@@ -19,15 +20,6 @@ pub(super) enum Message {
     Sync { durable: bool, reply: oneshot::Sender<Result<()>> },
     /// The last message.
     Close(oneshot::Sender<Result<()>>),
-}
-
-/// A finished run on its way to the file.
-pub(super) struct Record {
-    pub(super) run: Box<RunRecord>,
-    /// False: only the fact of the run is kept.
-    pub(super) with_body: bool,
-    /// Bytes held, as counted when it was sent.
-    pub(super) bytes: usize,
 }
 
 impl Message {

@@ -90,7 +90,7 @@ fn failed(error: rusqlite::Error) -> StoreError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Accounts, Counts, Jobs, Micros, WorkspaceSettings};
+    use crate::{Accounts, Counts, Micros, Queue, Runs, WorkspaceSettings};
 
     #[test]
     fn steps_are_applied_once_and_only_forward() {
@@ -155,7 +155,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut conn = Connection::open(dir.path().join("wasmill.db")).unwrap();
         apply(&mut conn, &STEPS[..3]).unwrap();
-        let id = |n: u16| crate::conformance::id(n);
+        let id = |n: u16| crate::fixtures::id(n);
         let row =
             |n: u16| format!("{}, {}, 1, 1, 1, 1, 0, 5, 5, 1, 1, 0", id(n).key(), id(n).tail());
         let (hash, limits) = ([7; 32], r#"{"timeout_s":null,"memory_mib":null}"#);
@@ -183,7 +183,7 @@ mod tests {
 
         let store = crate::sqlite::SqliteStore::open(dir.path(), crate::sqlite::Options::default())
             .unwrap();
-        let main = crate::conformance::workspace("main");
+        let main = crate::fixtures::workspace("main");
         assert_eq!(store.workspace_settings(&main).await.unwrap(), WorkspaceSettings::default());
         let counts = Counts { queued: 1, running: 1, completed: 1, ..Counts::default() };
         assert_eq!(store.counts(&main).await.unwrap(), counts);

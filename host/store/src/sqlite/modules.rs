@@ -1,7 +1,8 @@
 //! Which modules are needed, are about to be, or are on their way out.
 
-use super::fault::Fault;
-use crate::{Micros, StoreError};
+use super::fault::TxResult;
+use crate::Micros;
+use crate::common::refusals;
 use rusqlite::Connection;
 use wasmill_core::Digest;
 
@@ -17,11 +18,11 @@ pub(super) fn reserve(
     module: &Digest,
     now: Micros,
     until: Micros,
-) -> Result<(), Fault> {
+) -> TxResult<()> {
     let sql = "INSERT INTO module (digest, reserved) VALUES (?1, ?3) ON CONFLICT (digest) DO UPDATE \
         SET reserved = max(coalesce(reserved, ?3), ?3) WHERE collecting IS NULL OR collecting < ?2";
     match conn.prepare_cached(sql)?.execute((module.0, now, until))? {
-        0 => Err(StoreError::Conflict(format!("module {module} is being collected")).into()),
+        0 => Err(refusals::module_collecting(module).into()),
         _ => Ok(()),
     }
 }

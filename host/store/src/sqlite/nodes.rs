@@ -1,7 +1,7 @@
 //! What nodes need of each other in SQLite, where there is one node: the directory belongs to one
 //! process.
 
-use super::{Need, SqliteStore};
+use super::store::{Need, SqliteStore};
 use crate::{Micros, Nodes, Result, Signal, WorkerId};
 use async_trait::async_trait;
 use std::sync::atomic::Ordering;

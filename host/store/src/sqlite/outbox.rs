@@ -4,33 +4,25 @@
 //! so that finding what is due next reads one index, however many events wait.
 
 mod log;
+mod rows;
 
-use super::fault::Fault;
-use super::tx::{Tx, workspace_row};
-use super::{Need, SqliteStore, corrupt, signed};
-use crate::changes::{Columns, from_columns, to_columns};
-use crate::{
-    Attempt, Delivery, DeliveryRecord, EventId, KEPT_ATTEMPTS, Micros, Next, Outbox, Result,
-    StoreError, Webhook,
-};
+use super::fault::{Fault, TxResult};
+use super::names::workspace_row;
+use super::store::{Need, SqliteStore};
+use super::tx::Tx;
+use crate::common::changes::to_columns;
+use crate::common::outbox::{DELIVERED, GIVEN_UP, WAITING, due_after};
+use crate::common::refusals::{no_delivery, no_webhook};
+use crate::{Attempt, Delivery, DeliveryRecord, EventId, Micros, Next, Outbox, Result, Webhook};
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension, Row};
+use rows::{delivery, oldest, webhook};
+use rusqlite::{Connection, OptionalExtension};
 use tokio::sync::watch;
 use wasmill_core::WorkspaceId;
 use wasmill_core::outbox::Change;
 
-type Outcome<T> = std::result::Result<T, Fault>;
-
 #[cfg(test)]
 pub(super) use log::PAGE;
-
-/// Values of the column `state`.
-const WAITING: i64 = 0;
-const DELIVERED: i64 = 1;
-const GIVEN_UP: i64 = 2;
-
-/// The oldest event of a workspace that waits.
-const OLDEST: &str = "SELECT id FROM event INDEXED BY event_waiting WHERE workspace = ?1 AND state = 0 ORDER BY id LIMIT 1";
 
 /// What is due, the earliest first.
 pub(super) const DUE: &str = "SELECT e.id, w.name, e.kind, e.path, e.old_path, e.hash, e.at, e.attempts, h.due, h.url, h.secret, \
@@ -131,7 +123,7 @@ impl Outbox for SqliteStore {
             }
             let sql = "UPDATE event SET state = ?3, settled = NULL, attempts = 0 WHERE id = ?1 AND workspace = ?2";
             if tx.conn.prepare_cached(sql)?.execute((event, row, WAITING))? == 0 {
-                return Err(StoreError::NotFound(format!("delivery {event}")).into());
+                return Err(no_delivery(event).into());
             }
             tx.told = true;
             Ok(())
@@ -164,13 +156,23 @@ impl Outbox for SqliteStore {
 
 impl Tx<'_> {
     /// Tells of a change, when there is a webhook to tell.
-    pub(super) fn tell(&mut self, workspace: i64, at: Micros, change: &Change) -> Outcome<()> {
+    pub(super) fn tell(&mut self, workspace: i64, at: Micros, change: &Change) -> TxResult<()> {
         let sql = "UPDATE webhook SET due = coalesce(due, ?2) WHERE workspace = ?1";
         if self.conn.prepare_cached(sql)?.execute((workspace, at))? > 0 {
             insert(self.conn, workspace, change, at, WAITING)?;
             self.told = true;
         }
         Ok(())
+    }
+
+    /// Tells of each of several changes.
+    pub(super) fn tell_all(
+        &mut self,
+        workspace: i64,
+        at: Micros,
+        changes: impl IntoIterator<Item = Change>,
+    ) -> TxResult<()> {
+        changes.into_iter().try_for_each(|change| self.tell(workspace, at, &change))
     }
 }
 
@@ -180,7 +182,7 @@ fn insert(
     change: &Change,
     at: Micros,
     state: i64,
-) -> Outcome<EventId> {
+) -> TxResult<EventId> {
     let columns = to_columns(change);
     let settled = (state != WAITING).then_some(at);
     let sql = "INSERT INTO event (workspace, kind, path, old_path, hash, at, state, settled) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
@@ -190,7 +192,7 @@ fn insert(
     Ok(conn.last_insert_rowid())
 }
 
-fn note(tx: &mut Tx<'_>, event: EventId, attempt: &Attempt, next: Next) -> Outcome<bool> {
+fn note(tx: &mut Tx<'_>, event: EventId, attempt: &Attempt, next: Next) -> TxResult<bool> {
     let sql = "UPDATE event SET attempts = attempts + 1 WHERE id = ?1 RETURNING workspace, state";
     let noted =
         tx.conn.prepare_cached(sql)?.query_row([event], |row| Ok((row.get(0)?, row.get(1)?)));
@@ -208,11 +210,8 @@ fn note(tx: &mut Tx<'_>, event: EventId, attempt: &Attempt, next: Next) -> Outco
         Next::GiveUp { .. } | Next::Retry(_) => {}
     }
     let oldest = oldest(tx.conn, workspace)?;
-    let due = match next {
-        Next::Retry(due) if oldest == Some(event) => Some(due),
-        Next::Delivered => oldest.map(|_| attempt.at),
-        Next::GiveUp { .. } if waited => oldest.map(|_| attempt.at),
-        Next::Retry(_) | Next::GiveUp { .. } => return Ok(true),
+    let Some(due) = due_after(next, event, oldest, waited, attempt.at) else {
+        return Ok(true);
     };
     tx.conn
         .prepare_cached("UPDATE webhook SET due = ?2 WHERE workspace = ?1")?
@@ -221,57 +220,13 @@ fn note(tx: &mut Tx<'_>, event: EventId, attempt: &Attempt, next: Next) -> Outco
     Ok(true)
 }
 
-fn settle(conn: &Connection, event: EventId, state: i64, at: Micros) -> Outcome<()> {
+fn settle(conn: &Connection, event: EventId, state: i64, at: Micros) -> TxResult<()> {
     let sql = "UPDATE event SET state = ?2, settled = ?3 WHERE id = ?1";
     Ok(conn.prepare_cached(sql)?.execute((event, state, at)).map(drop)?)
 }
 
 /// Gives up what waits in a workspace and happened before a moment.
-fn give_up(conn: &Connection, workspace: i64, before: Micros, at: Micros) -> Outcome<()> {
+fn give_up(conn: &Connection, workspace: i64, before: Micros, at: Micros) -> TxResult<()> {
     let sql = "UPDATE event INDEXED BY event_waiting SET state = 2, settled = ?3 WHERE workspace = ?1 AND state = 0 AND at < ?2";
     Ok(conn.prepare_cached(sql)?.execute((workspace, before, at)).map(drop)?)
-}
-
-fn oldest(conn: &Connection, workspace: i64) -> Outcome<Option<EventId>> {
-    Ok(conn.prepare_cached(OLDEST)?.query_row([workspace], |row| row.get(0)).optional()?)
-}
-
-fn delivery(row: &Row<'_>) -> Outcome<Delivery> {
-    let workspace: String = row.get(1)?;
-    Ok(Delivery {
-        event: row.get(0)?,
-        workspace: workspace.parse().map_err(|error| corrupt("workspace.name", error))?,
-        change: change(row, 2)?,
-        at: row.get(6)?,
-        attempts: row.get(7)?,
-        due: row.get(8)?,
-        webhook: webhook(row, 9)?,
-    })
-}
-
-/// A change from its four columns, which begin at one.
-fn change(row: &Row<'_>, first: usize) -> Outcome<Change> {
-    let (path, old_path): (Option<String>, Option<String>) =
-        (row.get(first + 1)?, row.get(first + 2)?);
-    let columns = Columns {
-        kind: row.get(first)?,
-        path: path.as_deref(),
-        old_path: old_path.as_deref(),
-        hash: row.get(first + 3)?,
-    };
-    Ok(from_columns(&columns)?)
-}
-
-/// A webhook from its four columns, which begin at one.
-fn webhook(row: &Row<'_>, first: usize) -> rusqlite::Result<Webhook> {
-    Ok(Webhook {
-        url: row.get(first)?,
-        secret: row.get(first + 1)?,
-        changed_by: row.get(first + 2)?,
-        changed: row.get(first + 3)?,
-    })
-}
-
-fn no_webhook(workspace: &WorkspaceId) -> StoreError {
-    StoreError::NotFound(format!("webhook of the workspace {workspace}"))
 }

@@ -4,8 +4,8 @@
 //! number is small on purpose: the file's pages are in memory most of the time and queries are
 //! short.
 
-use super::fault::Fault;
-use super::open::keep_plans;
+use super::connection::keep_plans;
+use super::fault::{Fault, TxResult};
 use crate::{Result, StoreError};
 use rusqlite::{Connection, OpenFlags};
 use std::path::{Path, PathBuf};
@@ -37,7 +37,7 @@ impl Readers {
     pub(super) async fn read<T, F>(&self, query: F) -> Result<T>
     where
         T: Send + 'static,
-        F: FnOnce(&Connection) -> std::result::Result<T, Fault> + Send + 'static,
+        F: FnOnce(&Connection) -> TxResult<T> + Send + 'static,
     {
         let closed = |_| StoreError::Unavailable("the store is closed".into());
         let place = Arc::clone(&self.shared.places).acquire_owned().await.map_err(closed)?;

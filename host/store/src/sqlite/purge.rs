@@ -1,20 +1,19 @@
 //! Forgetting jobs that were over long ago.
 
-use super::fault::Fault;
-use super::tally::Tally;
-use super::tx::{Tx, workspace_row};
-use crate::keys::bounds;
+use super::fault::TxResult;
+use super::job_counts::JobCounts;
+use super::names::workspace_row;
+use super::tx::Tx;
+use crate::common::keys::bounds;
 use crate::{Micros, Span};
 use rusqlite::{Connection, OptionalExtension};
 use wasmill_core::{ScriptPath, WorkspaceId};
-
-type Outcome<T> = std::result::Result<T, Fault>;
 
 /// A workspace's oldest finished jobs. None was over before it was created, so those created later
 /// are not looked at.
 pub(super) const OF_WORKSPACE: &str = "SELECT id FROM run INDEXED BY run_workspace \
     WHERE workspace = ?1 AND id < ?2 AND created < ?3 AND started + duration < ?3 ORDER BY id LIMIT ?4";
-/// The same of a script.
+/// A script's oldest finished jobs, found in the same way.
 pub(super) const OF_SCRIPT: &str = "SELECT id FROM run INDEXED BY run_script \
     WHERE script = ?1 AND id < ?2 AND created < ?3 AND started + duration < ?3 ORDER BY id LIMIT ?4";
 
@@ -40,7 +39,7 @@ pub(super) struct Old {
 
 impl Old {
     /// The keys of the oldest.
-    pub(super) fn find(&self, conn: &Connection, limit: u32) -> Outcome<Vec<i64>> {
+    pub(super) fn find(&self, conn: &Connection, limit: u32) -> TxResult<Vec<i64>> {
         let Some(workspace) = workspace_row(conn, &self.workspace)? else {
             return Ok(Vec::new());
         };
@@ -64,7 +63,7 @@ impl Old {
     }
 }
 
-pub(super) fn purge(tx: &mut Tx<'_>, old: &Old, limit: u32) -> Outcome<u64> {
+pub(super) fn purge(tx: &mut Tx<'_>, old: &Old, limit: u32) -> TxResult<u64> {
     let keys = old.find(tx.conn, limit)?;
     for sql in TRACES {
         let mut delete = tx.conn.prepare_cached(sql)?;
@@ -73,7 +72,7 @@ pub(super) fn purge(tx: &mut Tx<'_>, old: &Old, limit: u32) -> Outcome<u64> {
         }
     }
     if let Some(workspace) = workspace_row(tx.conn, &old.workspace)? {
-        tx.tallies.extend(keys.iter().map(|_| (workspace, Tally::PURGED)));
+        tx.counts.extend(keys.iter().map(|_| (workspace, JobCounts::PURGED)));
     }
     Ok(keys.len() as u64)
 }

@@ -1,127 +1,96 @@
-//! The durable queue: taking jobs in, and what workers say of those that they have.
+//! The verbs of the queue: which thread does each, and when it is answered.
 
-use super::fault::Fault;
-use super::held::held;
-use super::tally::Tally;
-use super::tx::{Place, Runnable, Tx};
-use super::{attempts, erase, rows, signed};
-use crate::{Claim, Completion, Micros, NewJob, Retry, StoreError, WorkerId, ends};
-use rusqlite::params;
+use super::store::{Need, SqliteStore};
+use super::{cancel, claim, enqueue, idempotency, leases, list, ready, report};
+use crate::common::codec::unsigned;
+use crate::{
+    CancelOutcome, Cancellation, Claim, ClaimedJob, Completion, Enqueued, IdempotencyKey, Micros,
+    NewJob, Queue, Result, Retry, WorkerId,
+};
+use async_trait::async_trait;
+use wasmill_core::{JobId, WorkspaceId};
 
-type Outcome<T> = std::result::Result<T, Fault>;
-
-pub(super) fn enqueue(tx: &mut Tx<'_>, jobs: &[NewJob]) -> Outcome<()> {
-    for job in jobs {
-        let workspace = tx.workspace(&job.workspace)?;
-        let runnable = tx.runnable(workspace, &job.version)?;
-        if runnable.deleted {
-            return Err(StoreError::NotFound(format!("version {}", job.version)).into());
-        }
-        insert(tx, workspace, runnable, job)?;
-        tx.tallies.push((workspace, Tally::ENQUEUED));
+#[async_trait]
+impl Queue for SqliteStore {
+    async fn enqueue(&self, jobs: Vec<NewJob>) -> Result<()> {
+        self.write(Need::Synced, move |tx| enqueue::enqueue(tx, &jobs)).await
     }
-    Ok(())
-}
 
-pub(super) fn adopt(
-    tx: &mut Tx<'_>,
-    job: &NewJob,
-    worker: WorkerId,
-    started: Micros,
-) -> Outcome<Claim> {
-    let workspace = tx.workspace(&job.workspace)?;
-    let runnable = tx.runnable(workspace, &job.version)?;
-    let key = insert(tx, workspace, runnable, job)?;
-    let sql = "UPDATE queue SET worker = ?2, started = ?3, attempt = 1 WHERE id = ?1";
-    tx.conn.prepare_cached(sql)?.execute((key, worker, started))?;
-    tx.tallies.push((workspace, Tally::ADOPTED));
-    Ok(Claim { id: job.id, attempt: 1 })
-}
-
-/// Writes a job that waits, and returns its key.
-fn insert(tx: &mut Tx<'_>, workspace: i64, runnable: Runnable, job: &NewJob) -> Outcome<i64> {
-    let caller = tx.caller(&job.created_by, job.token)?;
-    let tag = tx.word(&job.tag)?;
-    let label = job.label.as_ref().map(|label| tx.word(label)).transpose()?;
-    let Place { key, tail } = tx.place(&job.id, job.created)?;
-    let sql = "INSERT INTO queue (id, tail, workspace, script, version, caller, trigger, created, run_at, timeout, \
-        max_attempts, tag, priority, label, parent, root, retry, concurrency_key, concurrency_limit, awaited) \
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)";
-    tx.conn.prepare_cached(sql)?.execute(params![
-        key,
-        tail,
-        workspace,
-        runnable.script,
-        runnable.version,
-        caller,
-        rows::trigger_number(job.trigger),
-        job.created,
-        job.run_at,
-        job.timeout.map(|timeout| signed(timeout.as_micros())),
-        job.max_attempts.max(1),
-        tag,
-        job.priority,
-        label,
-        job.parent.map(|id| id.to_string()),
-        job.root.map(|id| id.to_string()),
-        rows::retry_text(job.retry.as_ref())?,
-        job.concurrency.map(|limit| limit.key),
-        job.concurrency.map(|limit| limit.limit),
-        job.awaited,
-    ])?;
-    let sql = "INSERT INTO queue_args (id, args) VALUES (?1, ?2)";
-    tx.conn.prepare_cached(sql)?.execute((key, job.args.as_ref()))?;
-    erase::note(tx.conn, key, &job.erasure, None)?;
-    Ok(key)
-}
-
-pub(super) fn complete(tx: &mut Tx<'_>, completions: &[Completion]) -> Outcome<Vec<bool>> {
-    let mut done = Vec::with_capacity(completions.len());
-    for Completion { claim, end } in completions {
-        let held = held(tx, claim)?;
-        if let Some(held) = &held {
-            held.finish(tx, end)?;
-        }
-        done.push(held.is_some());
+    async fn enqueue_once(&self, key: &IdempotencyKey, job: NewJob) -> Result<Enqueued> {
+        let key = *key;
+        self.write(Need::Synced, move |tx| idempotency::enqueue_once(tx, &key, &job)).await
     }
-    Ok(done)
-}
 
-pub(super) fn retry(tx: &mut Tx<'_>, retries: &[Retry]) -> Outcome<Vec<bool>> {
-    let mut done = Vec::with_capacity(retries.len());
-    for Retry { claim, end, run_at } in retries {
-        let held = held(tx, claim)?;
-        match &held {
-            Some(held) if held.canceled.is_some() => held.finish(tx, end)?,
-            Some(held) => {
-                attempts::note(tx.conn, held.key, held.attempt, end, false)?;
-                let sql = "UPDATE queue SET worker = NULL, started = NULL, run_at = ?2, failures = failures + 1 WHERE id = ?1";
-                tx.conn.prepare_cached(sql)?.execute((held.key, run_at))?;
-                held.returned(tx)?;
-            }
-            None => {}
-        }
-        done.push(held.is_some());
+    async fn purge_idempotency(&self, now: Micros, limit: u32) -> Result<u64> {
+        self.write(Need::Committed, move |tx| idempotency::purge(tx, now, limit)).await
     }
-    Ok(done)
-}
 
-pub(super) fn release(tx: &mut Tx<'_>, worker: WorkerId, jobs: &[Claim]) -> Outcome<u64> {
-    let mut released = 0;
-    for claim in jobs {
-        let Some(held) = held(tx, claim)?.filter(|held| held.worker == worker) else {
-            continue;
-        };
-        if let Some(cancellation) = &held.canceled {
-            let end = ends::canceled(cancellation, held.started, cancellation.at);
-            held.finish(tx, &end)?;
-            continue;
-        }
-        let sql =
-            "UPDATE queue SET worker = NULL, started = NULL, attempt = attempt - 1 WHERE id = ?1";
-        tx.conn.prepare_cached(sql)?.execute([held.key])?;
-        held.returned(tx)?;
-        released += 1;
+    async fn claim(
+        &self,
+        worker: WorkerId,
+        now: Micros,
+        limit: u32,
+        tags: &[String],
+    ) -> Result<Vec<ClaimedJob>> {
+        let tags = tags.to_vec();
+        // A claim that a power cut undoes is made again; only its attempt is not counted.
+        self.write(Need::Committed, move |tx| claim::claim(tx, worker, now, limit, &tags)).await
     }
-    Ok(released)
+
+    async fn adopt(&self, job: NewJob, worker: WorkerId, started: Micros) -> Result<Claim> {
+        self.write(Need::Synced, move |tx| enqueue::adopt(tx, &job, worker, started)).await
+    }
+
+    async fn extend_lease(&self, worker: WorkerId, until: Micros) -> Result<bool> {
+        self.write(Need::Committed, move |tx| leases::extend(tx, worker, until)).await
+    }
+
+    async fn complete(&self, runs: Vec<Completion>) -> Result<Vec<bool>> {
+        self.write(Need::Synced, move |tx| report::complete(tx, &runs)).await
+    }
+
+    async fn retry(&self, runs: Vec<Retry>) -> Result<Vec<bool>> {
+        self.write(Need::Synced, move |tx| report::retry(tx, &runs)).await
+    }
+
+    async fn release(&self, worker: WorkerId, jobs: &[Claim]) -> Result<u64> {
+        let jobs = jobs.to_vec();
+        self.write(Need::Synced, move |tx| report::release(tx, worker, &jobs)).await
+    }
+
+    async fn rescue(&self, now: Micros, everything: bool) -> Result<u64> {
+        self.write(Need::Synced, move |tx| leases::rescue(tx, now, everything)).await
+    }
+
+    async fn cancel(
+        &self,
+        workspace: &WorkspaceId,
+        ids: &[JobId],
+        cancellation: &Cancellation,
+    ) -> Result<Vec<CancelOutcome>> {
+        let (workspace, ids, why) = (workspace.clone(), ids.to_vec(), cancellation.clone());
+        self.write(Need::Synced, move |tx| cancel::cancel(tx, &workspace, &ids, &why)).await
+    }
+
+    async fn canceled(&self, worker: WorkerId) -> Result<Vec<Claim>> {
+        self.read(move |conn| cancel::marked(conn, worker)).await
+    }
+
+    async fn queue_depth(&self, workspace: &WorkspaceId) -> Result<u64> {
+        if let Some(error) = self.counters.stopped() {
+            return Err(error);
+        }
+        let counts = self.counters.jobs_of(workspace);
+        Ok(unsigned(counts.waiting + counts.running))
+    }
+
+    async fn queue_position(&self, workspace: &WorkspaceId, at: Micros) -> Result<u64> {
+        let workspace = workspace.clone();
+        self.read(move |conn| list::position(conn, &workspace, at)).await
+    }
+
+    async fn next_due(&self, tags: &[String]) -> Result<Option<Micros>> {
+        let tags = tags.to_vec();
+        self.read(move |conn| ready::next_due(conn, &tags)).await
+    }
 }

@@ -1,195 +1,111 @@
-//! Writing the records of what ran.
+//! The verbs of the run records: which thread does each, and when it is answered.
 
-use super::fault::Fault;
-use super::tally::Tally;
-use super::tx::{Place, Runnable, Tx};
-use super::{erase, rows, signed};
-use crate::{NewJob, RunEnd, RunRecord};
-use rusqlite::{CachedStatement, Connection, ErrorCode, params};
+use super::store::{Need, SqliteStore};
+use super::{attempts, erase, list, lookup, purge, record};
+use crate::common::codec::unsigned;
+use crate::{Counts, Job, JobAttempt, JobFilter, Micros, Result, RunRecord, Runs};
+use async_trait::async_trait;
+use wasmill_core::{JobId, ScriptPath, WorkspaceId};
 
-type Outcome<T> = std::result::Result<T, Fault>;
-
-/// Bytes of arguments, result and log together that go into the run's own row. Lists walk over
-/// these rows, so it is no more than most small calls need.
-const INLINE_BYTES: usize = 512;
-
-/// The statements that write records, looked up once for a batch.
-pub(super) struct Recorder<'c> {
-    run: CachedStatement<'c>,
-    body: CachedStatement<'c>,
-}
-
-impl<'c> Recorder<'c> {
-    pub(super) fn new(conn: &'c Connection) -> rusqlite::Result<Self> {
-        let run = "INSERT INTO run (id, tail, workspace, script, version, caller, trigger, created, run_at, timeout, \
-            max_attempts, tag, priority, label, parent, root, attempt, started, status, duration, memory, deleted, \
-            retry, concurrency_key, concurrency_limit, awaited, args, result, log) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, \
-            ?10, ?11, ?12, ?13, ?14, ?15, ?16, 1, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28)";
-        Ok(Self { run: conn.prepare_cached(run)?, body: conn.prepare_cached(BODY)? })
-    }
-}
-
-const BODY: &str = "INSERT INTO run_body (id, args, result, log) VALUES (?1, ?2, ?3, ?4)";
-
-/// Arguments, result and log as they are written.
-#[derive(Clone, Copy, Default)]
-struct Payload<'a> {
-    args: Option<&'a [u8]>,
-    result: Option<&'a [u8]>,
-    log: Option<&'a [u8]>,
-}
-
-impl<'a> Payload<'a> {
-    /// `args`: none when the job was queued with them.
-    fn of(args: Option<&'a [u8]>, end: &'a RunEnd) -> Self {
-        let log = Some(end.log.as_ref()).filter(|log| !log.is_empty());
-        Self { args, result: Some(end.result.get().as_bytes()), log }
+#[async_trait]
+impl Runs for SqliteStore {
+    fn record(&self, run: RunRecord) -> bool {
+        self.try_record(run)
     }
 
-    /// What goes into the run's row, and what beside it.
-    fn split(self) -> (Self, Option<Self>) {
-        let bytes = [self.args, self.result, self.log]
-            .into_iter()
-            .flatten()
-            .map(<[u8]>::len)
-            .sum::<usize>();
-        if bytes <= INLINE_BYTES { (self, None) } else { (Self::default(), Some(self)) }
+    async fn record_durably(&self, run: RunRecord) -> Result<()> {
+        self.write(Need::Synced, move |tx| record::insert(tx, &run, true)).await
     }
-}
 
-/// Writes the record of a run that never was in the queue.
-pub(super) fn insert(tx: &mut Tx<'_>, run: &RunRecord, with_body: bool) -> Outcome<()> {
-    let RunRecord { job, end } = run;
-    let payload = if with_body && !end.deleted {
-        Payload::of(Some(job.args.as_ref()), end)
-    } else {
-        Payload::default()
-    };
-    let (within, beside) = payload.split();
-    let workspace = tx.workspace(&job.workspace)?;
-    let known = Known {
-        workspace,
-        runnable: tx.runnable(workspace, &job.version)?,
-        caller: tx.caller(&job.created_by, job.token)?,
-        tag: tx.word(&job.tag)?,
-        label: job.label.as_ref().map(|label| tx.word(label)).transpose()?,
-        retry: rows::retry_text(job.retry.as_ref())?,
-    };
-    let key = match tx.fresh_place(&job.id, job.created)? {
-        // Nobody has looked whether a run has this key; hardly ever does one.
-        Some(place) => match known.insert(tx, job, end, place, within) {
-            Err(Fault::Sql(error))
-                if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) =>
-            {
-                None
+    fn dropped_records(&self) -> u64 {
+        self.stats().dropped_records
+    }
+
+    async fn flush(&self) -> Result<()> {
+        self.settle(Need::Synced).await
+    }
+
+    async fn job(&self, workspace: &WorkspaceId, id: JobId) -> Result<Option<Job>> {
+        // Asked before looking, so that a record which is written in between is not missed.
+        let pending = self.has_pending_records();
+        let look =
+            |workspace: WorkspaceId| self.read(move |conn| lookup::find(conn, &workspace, &id));
+        match look(workspace.clone()).await? {
+            None if pending => {
+                self.catch_up().await?;
+                look(workspace.clone()).await
             }
-            inserted => inserted.map(|()| Some(place.key))?,
-        },
-        None => None,
-    };
-    let key = match key {
-        Some(key) => key,
-        None => {
-            let place = tx.place(&job.id, job.created)?;
-            known.insert(tx, job, end, place, within)?;
-            place.key
+            found => Ok(found),
         }
-    };
-    erase::note(tx.conn, key, &job.erasure, (!end.deleted).then(|| end.completed()))?;
-    tx.tallies.push((known.workspace, Tally::RECORDED));
-    if let Some(Payload { args, result, log }) = beside {
-        tx.recorder()?.body.execute((key, args, result, log))?;
     }
-    Ok(())
-}
 
-/// What a record names, as rows.
-struct Known {
-    workspace: i64,
-    runnable: Runnable,
-    caller: i64,
-    tag: i64,
-    label: Option<i64>,
-    retry: Option<String>,
-}
+    async fn list_jobs(&self, workspace: &WorkspaceId, filter: &JobFilter) -> Result<Vec<Job>> {
+        if self.has_pending_records() {
+            self.catch_up().await?;
+        }
+        let (workspace, filter) = (workspace.clone(), filter.clone());
+        self.read(move |conn| list::list(conn, &workspace, &filter)).await
+    }
 
-impl Known {
-    fn insert(
+    async fn attempts(&self, workspace: &WorkspaceId, id: JobId) -> Result<Vec<JobAttempt>> {
+        let workspace = workspace.clone();
+        self.read(move |conn| attempts::read(conn, &workspace, &id)).await
+    }
+
+    async fn counts(&self, workspace: &WorkspaceId) -> Result<Counts> {
+        if self.has_pending_records() {
+            self.catch_up().await?;
+        }
+        if let Some(error) = self.counters.stopped() {
+            return Err(error);
+        }
+        let counts = self.counters.jobs_of(workspace);
+        Ok(Counts {
+            queued: unsigned(counts.waiting),
+            running: unsigned(counts.running),
+            suspended: 0,
+            completed: unsigned(counts.finished),
+        })
+    }
+
+    async fn ended(&self, jobs: &[(WorkspaceId, JobId)]) -> Result<Vec<JobId>> {
+        let jobs = jobs.to_vec();
+        self.read(move |conn| lookup::ended(conn, jobs)).await
+    }
+
+    async fn erase(&self, workspace: &WorkspaceId, ids: &[JobId]) -> Result<u64> {
+        let (workspace, ids) = (workspace.clone(), ids.to_vec());
+        self.write(Need::Synced, move |tx| erase::erase(tx, &workspace, &ids)).await
+    }
+
+    async fn erase_due(&self, now: Micros, limit: u32) -> Result<u64> {
+        if self.has_pending_records() {
+            self.catch_up().await?;
+        }
+        // Nearly always nothing is due, and then nothing is written.
+        match self.read(move |conn| erase::is_due(conn, now)).await? {
+            true => self.write(Need::Synced, move |tx| erase::erase_due(tx, now, limit)).await,
+            false => Ok(0),
+        }
+    }
+
+    async fn purge_runs(
         &self,
-        tx: &mut Tx<'_>,
-        job: &NewJob,
-        end: &RunEnd,
-        place: Place,
-        payload: Payload<'_>,
-    ) -> Outcome<()> {
-        tx.recorder()?.run.execute(params![
-            place.key,
-            place.tail,
-            self.workspace,
-            self.runnable.script,
-            self.runnable.version,
-            self.caller,
-            rows::trigger_number(job.trigger),
-            job.created,
-            (job.run_at != job.created).then_some(job.run_at),
-            job.timeout.map(|timeout| signed(timeout.as_micros())),
-            job.max_attempts.max(1),
-            self.tag,
-            job.priority,
-            self.label,
-            job.parent.map(|id| id.to_string()),
-            job.root.map(|id| id.to_string()),
-            end.started,
-            rows::status_number(end.status),
-            signed(end.duration.as_micros()),
-            signed(end.memory_peak_bytes),
-            end.deleted,
-            self.retry,
-            job.concurrency.map(|limit| limit.key),
-            job.concurrency.map(|limit| limit.limit),
-            job.awaited,
-            payload.args,
-            payload.result,
-            payload.log,
-        ])?;
-        Ok(())
+        workspace: &WorkspaceId,
+        path: Option<&ScriptPath>,
+        completed_before: Micros,
+        limit: u32,
+    ) -> Result<u64> {
+        if self.has_pending_records() {
+            self.settle(Need::Committed).await?;
+        }
+        let old =
+            purge::Old { workspace: workspace.clone(), path: path.cloned(), completed_before };
+        // As for what is to be erased. One that a power cut undoes is made again.
+        let asked = old.clone();
+        match self.read(move |conn| Ok(!asked.find(conn, 1)?.is_empty())).await? {
+            true => self.write(Need::Committed, move |tx| purge::purge(tx, &old, limit)).await,
+            false => Ok(0),
+        }
     }
-}
-
-/// Moves a job of a workspace from the queue to the run records.
-pub(super) fn finish(
-    tx: &mut Tx<'_>,
-    key: i64,
-    workspace: i64,
-    change: Tally,
-    end: &RunEnd,
-) -> Outcome<()> {
-    let (within, beside) =
-        if end.deleted { (Payload::default(), None) } else { Payload::of(None, end).split() };
-    let sql = "INSERT INTO run (id, tail, workspace, script, version, caller, trigger, created, run_at, timeout, \
-        max_attempts, tag, priority, label, parent, root, attempt, started, status, duration, memory, deleted, \
-        retry, concurrency_key, concurrency_limit, awaited, result, log) \
-        SELECT id, tail, workspace, script, version, caller, trigger, created, nullif(run_at, created), timeout, \
-        max_attempts, tag, priority, label, parent, root, attempt, ?2, ?3, ?4, ?5, ?6, \
-        retry, concurrency_key, concurrency_limit, awaited, ?7, ?8 FROM queue WHERE id = ?1";
-    tx.conn.prepare_cached(sql)?.execute((
-        key,
-        end.started,
-        rows::status_number(end.status),
-        signed(end.duration.as_micros()),
-        signed(end.memory_peak_bytes),
-        end.deleted,
-        within.result,
-        within.log,
-    ))?;
-    tx.conn.prepare_cached("DELETE FROM queue WHERE id = ?1")?.execute([key])?;
-    tx.tallies.push((workspace, change));
-    if end.deleted {
-        return Ok(tx.erase_payload(key)?);
-    }
-    erase::set_due(tx.conn, key, end.completed())?;
-    if let Some(Payload { args, result, log }) = beside {
-        tx.conn.prepare_cached(BODY)?.execute((key, args, result, log))?;
-    }
-    Ok(())
 }

@@ -1,14 +1,17 @@
 //! Scripts and their versions in SQLite.
 
-use super::fault::Fault;
-use super::tx::{Tx, workspace_row};
-use super::{Need, SqliteStore, corrupt, modules, signed};
-use crate::model::micros;
-use crate::{Deployed, Micros, NewVersion, Result, Scripts, StoreError, Version};
+use super::fault::{TxResult, corrupt};
+use super::modules;
+use super::names::workspace_row;
+use super::store::{Need, SqliteStore};
+use super::tx::Tx;
+use crate::common::codec::{self, signed};
+use crate::common::{changes, refusals};
+use crate::model::{duration, micros};
+use crate::{Deployed, Micros, NewVersion, Result, Scripts, Version};
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row};
 use std::time::Duration;
-use wasmill_core::outbox::Change;
 use wasmill_core::{Digest, ScriptPath, VersionHash, WorkspaceId};
 
 /// The columns of a version that [`version`] reads. Its parent is the one before it in the order of
@@ -96,9 +99,7 @@ impl Scripts for SqliteStore {
             let sql = "UPDATE script SET archived = 1 WHERE workspace = ?1 AND path = ?2";
             let found = tx.conn.prepare_cached(sql)?.execute((workspace, path.as_str()))? > 0;
             tx.changed |= found;
-            if let Some(hash) = newest {
-                tx.tell(workspace, at, &Change::ScriptArchived { path: path.clone(), hash })?;
-            }
+            tx.tell_all(workspace, at, changes::of_archival(&path, newest))?;
             Ok(found)
         })
         .await
@@ -168,7 +169,7 @@ impl Scripts for SqliteStore {
             while let Some(row) = rows.next()? {
                 let path: String = row.get(0)?;
                 let path = path.parse().map_err(|error| corrupt("script.path", error))?;
-                kept.push((path, super::rows::duration(row.get(1)?)));
+                kept.push((path, duration(row.get(1)?)));
             }
             Ok(kept)
         })
@@ -178,19 +179,13 @@ impl Scripts for SqliteStore {
 
 const BY_HASH: &str = "WHERE v.workspace = ?1 AND v.hash = ?2";
 
-fn deploy(
-    tx: &mut Tx<'_>,
-    workspace_id: &WorkspaceId,
-    new: &NewVersion,
-) -> std::result::Result<Deployed, Fault> {
+fn deploy(tx: &mut Tx<'_>, workspace_id: &WorkspaceId, new: &NewVersion) -> TxResult<Deployed> {
     let workspace = tx.workspace(workspace_id)?;
     let known = one(tx.conn, BY_HASH, (workspace, new.hash.0))?;
     if let Some(known) = &known
         && known.version.path != new.path
     {
-        let text =
-            format!("version {} exists already at the path {}", new.hash, known.version.path);
-        return Err(StoreError::Conflict(text).into());
+        return Err(refusals::version_elsewhere(&new.hash, &known.version.path).into());
     }
     tx.changed = true;
     let before = newest_hash(tx.conn, workspace, &new.path)?;
@@ -214,12 +209,8 @@ fn deploy(
         let sql = "UPDATE version SET deployed = ?1 WHERE workspace = ?2 AND hash = ?3";
         tx.conn.prepare_cached(sql)?.execute((next, workspace, new.hash.0))?;
     }
-    let (path, hash) = (new.path.clone(), new.hash);
-    if last.is_none() {
-        tx.tell(workspace, new.created, &Change::ScriptCreated { path, hash })?;
-    } else if before != Some(hash) {
-        tx.tell(workspace, new.created, &Change::ScriptUpdated { path, hash })?;
-    }
+    let change = changes::of_deployment(new, last.is_none(), before);
+    tx.tell_all(workspace, new.created, change)?;
     match one(tx.conn, BY_HASH, (workspace, new.hash.0))? {
         Some(version) => Ok(Deployed { version, created }),
         None => Err(corrupt("version", "it is gone within its own transaction")),
@@ -231,7 +222,7 @@ fn delete_version(
     workspace: i64,
     hash: VersionHash,
     at: Micros,
-) -> std::result::Result<bool, Fault> {
+) -> TxResult<bool> {
     tx.forget_version(workspace, hash);
     let sql = "UPDATE version SET deleted = 1, manifest = '', schema = NULL, summary = '' \
         WHERE workspace = ?1 AND hash = ?2 AND deleted = 0 RETURNING script";
@@ -242,13 +233,10 @@ fn delete_version(
     };
     tx.changed = true;
     let sql = "SELECT path, NOT EXISTS (SELECT 1 FROM version WHERE script = ?1 AND deleted = 0) FROM script WHERE id = ?1";
-    let (path, was_last): (String, bool) =
+    let (path, is_last): (String, bool) =
         tx.conn.prepare_cached(sql)?.query_row([script], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let path: ScriptPath = path.parse().map_err(|error| corrupt("script.path", error))?;
-    tx.tell(workspace, at, &Change::ScriptDeleted { path: path.clone(), hash })?;
-    if was_last {
-        tx.tell(workspace, at, &Change::ScriptPathDeleted { path })?;
-    }
+    tx.tell_all(workspace, at, changes::of_deletion(path, hash, is_last))?;
     Ok(true)
 }
 
@@ -257,7 +245,7 @@ fn newest_hash(
     conn: &Connection,
     workspace: i64,
     path: &ScriptPath,
-) -> std::result::Result<Option<VersionHash>, Fault> {
+) -> TxResult<Option<VersionHash>> {
     let sql = "SELECT v.hash FROM script s JOIN version v ON v.script = s.id \
         WHERE s.workspace = ?1 AND s.path = ?2 AND s.archived = 0 AND v.deleted = 0 ORDER BY v.deployed DESC LIMIT 1";
     let hash = conn
@@ -274,9 +262,9 @@ fn write(
     script: i64,
     deployed: i64,
     new: &NewVersion,
-) -> std::result::Result<(), Fault> {
-    let limits = serde_json::to_string(&new.limits);
-    let limits = limits.map_err(|error| corrupt("version.limits", error))?;
+) -> TxResult<()> {
+    let limits = codec::limits_text(&new.limits)?;
+    let (module, kind) = codec::runnable_columns(&new.runnable);
     let sql = "INSERT INTO version (workspace, hash, script, deployed, manifest, module, module_bytes, kind, limits, \
         schema, summary, created_by, created) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) \
         ON CONFLICT (workspace, hash) DO UPDATE SET deleted = 0, manifest = excluded.manifest, module = excluded.module, \
@@ -288,9 +276,9 @@ fn write(
         script,
         deployed,
         new.manifest,
-        new.module.0,
+        module,
         signed(new.module_bytes),
-        new.kind.as_str(),
+        kind,
         limits,
         new.schema,
         new.summary,
@@ -300,19 +288,11 @@ fn write(
     Ok(())
 }
 
-fn one(
-    conn: &Connection,
-    which: &str,
-    values: impl rusqlite::Params,
-) -> std::result::Result<Option<Version>, Fault> {
+fn one(conn: &Connection, which: &str, values: impl rusqlite::Params) -> TxResult<Option<Version>> {
     Ok(many(conn, which, values)?.into_iter().next())
 }
 
-fn many(
-    conn: &Connection,
-    which: &str,
-    values: impl rusqlite::Params,
-) -> std::result::Result<Vec<Version>, Fault> {
+fn many(conn: &Connection, which: &str, values: impl rusqlite::Params) -> TxResult<Vec<Version>> {
     let mut statement = conn.prepare_cached(&format!("{VERSION} {which}"))?;
     let mut rows = statement.query(values)?;
     let mut versions = Vec::new();
@@ -322,7 +302,7 @@ fn many(
     Ok(versions)
 }
 
-fn version(row: &Row<'_>) -> std::result::Result<Version, Fault> {
+fn version(row: &Row<'_>) -> TxResult<Version> {
     let path: String = row.get(2)?;
     let kind: String = row.get(5)?;
     let limits: String = row.get(6)?;
@@ -330,10 +310,9 @@ fn version(row: &Row<'_>) -> std::result::Result<Version, Fault> {
         hash: Digest(row.get(0)?),
         manifest: row.get(1)?,
         path: path.parse().map_err(|error| corrupt("script.path", error))?,
-        module: Digest(row.get(3)?),
-        module_bytes: u64::try_from(row.get::<_, i64>(4)?).unwrap_or(0),
-        kind: kind.parse().map_err(|error| corrupt("version.kind", error))?,
-        limits: serde_json::from_str(&limits).map_err(|error| corrupt("version.limits", error))?,
+        runnable: codec::runnable(row.get(3)?, &kind)?,
+        module_bytes: codec::unsigned(row.get(4)?),
+        limits: codec::limits(&limits)?,
         schema: row.get(7)?,
         summary: row.get(8)?,
         created_by: row.get(9)?,

@@ -5,50 +5,24 @@
 //! was added within an operation which is undone must be forgotten again; that is rare, and then
 //! everything is.
 
-use super::corrupt;
-use super::fault::Fault;
-use super::runs::Recorder;
-use super::tally::Tally;
-use crate::keys::{first_key, own_key};
-use crate::{Micros, StoreError};
+use super::fault::{TxResult, corrupt};
+use super::job_counts::JobCounts;
+use super::names::{
+    MAX_NAMES, Names, VersionRow, assigned_key, make_room, user_row, word_row, workspace_row,
+};
+use super::recorder::Recorder;
+use crate::Micros;
+use crate::common::keys::{first_key, own_key};
+use crate::common::refusals;
 use rusqlite::{Connection, OptionalExtension};
-use std::collections::HashMap;
 use wasmill_core::queue::Shares;
-use wasmill_core::{JobId, VersionHash, WorkspaceId};
+use wasmill_core::{JobId, UserName, VersionHash, WorkspaceId};
 
-/// Entries that each map of [`Names`] may hold before it is emptied.
-const MAX_NAMES: usize = 65_536;
-
-/// Names whose row ids are known.
-#[derive(Debug, Default)]
-pub(super) struct Names {
-    workspaces: HashMap<WorkspaceId, i64>,
-    versions: HashMap<(i64, VersionHash), Runnable>,
-    callers: HashMap<String, HashMap<Option<[u8; 32]>, i64>>,
-    caller_count: usize,
-    words: HashMap<String, i64>,
-    /// Names and weights of workspaces.
-    tenants: HashMap<i64, (WorkspaceId, u32)>,
-    /// True when something was added since the last savepoint.
-    fresh: bool,
-    /// False while there are no aliases at all, so that nobody looks for any.
-    pub(super) aliases: bool,
-}
-
-/// Row ids of a version and its script.
+/// The key of a new job, which orders it among all jobs.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Runnable {
-    pub(super) version: i64,
-    pub(super) script: i64,
-    /// Nothing new may be queued for it.
-    pub(super) deleted: bool,
-}
-
-/// The place of a new job in the order of jobs.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct JobKey {
     pub(super) key: i64,
-    /// `None`: the alias table knows the id.
+    /// `None`: the key was assigned, and the table `alias` has the id.
     pub(super) tail: Option<i64>,
 }
 
@@ -57,25 +31,25 @@ pub(crate) struct Tx<'a> {
     pub(super) conn: &'a Connection,
     pub(super) names: &'a mut Names,
     /// Changes to the numbers of jobs, by workspace row.
-    pub(super) tallies: Vec<(i64, Tally)>,
+    pub(super) counts: Vec<(i64, JobCounts)>,
     /// Set when something was erased that the log's file still has.
     pub(super) erased: bool,
     /// Set when something may be due in the outbox.
     pub(super) told: bool,
     /// Set when something changed that nodes remember.
     pub(super) changed: bool,
-    /// How far each workspace had come before the batch.
+    /// The workspaces' passes before the batch.
     pub(super) before: &'a Shares<WorkspaceId>,
-    /// How far with what the batch has taken so far.
+    /// The passes with what the batch has taken so far, if it has taken anything.
     pub(super) charged: Option<Shares<WorkspaceId>>,
     recorder: Option<Recorder<'a>>,
     /// The largest key in the queue, while nothing but records is written.
     newest_queued: Option<i64>,
 }
 
-/// A point to come back to.
+/// Where an operation began, to come back to.
 pub(super) struct Savepoint {
-    tallies: usize,
+    counts: usize,
     /// Rows that the connection had changed before it. `None`: SQLite knows of the point, and can
     /// undo what was written since.
     changes: Option<u64>,
@@ -90,7 +64,7 @@ impl<'a> Tx<'a> {
         Self {
             conn,
             names,
-            tallies: Vec::new(),
+            counts: Vec::new(),
             erased: false,
             told: false,
             changed: false,
@@ -101,7 +75,7 @@ impl<'a> Tx<'a> {
         }
     }
 
-    /// What writes records.
+    /// The statements that write records.
     pub(super) fn recorder(&mut self) -> rusqlite::Result<&mut Recorder<'a>> {
         match &mut self.recorder {
             Some(recorder) => Ok(recorder),
@@ -109,14 +83,10 @@ impl<'a> Tx<'a> {
         }
     }
 
-    /// The place of a new job whose key is its id's and larger than any in the queue. Whether a run
-    /// has that key is for its insertion to find out. `None`: see [`Tx::place`].
-    pub(super) fn fresh_place(
-        &mut self,
-        id: &JobId,
-        created: Micros,
-    ) -> Result<Option<Place>, Fault> {
-        let Some(key) = own_key(id, created).filter(|_| !self.names.aliases) else {
+    /// The key of a new job when its id gives it one that is larger than any in the queue. Whether
+    /// a run has that key is for its insertion to find out. `None`: see [`Tx::new_key`].
+    pub(super) fn fresh_key(&mut self, id: &JobId, created: Micros) -> TxResult<Option<JobKey>> {
+        let Some(key) = own_key(id, created).filter(|_| !self.names.has_assigned_keys) else {
             return Ok(None);
         };
         let newest = match self.newest_queued {
@@ -128,10 +98,10 @@ impl<'a> Tx<'a> {
                 newest
             }
         };
-        Ok((key > newest).then(|| Place { key, tail: Some(id.tail()) }))
+        Ok((key > newest).then(|| JobKey { key, tail: Some(id.tail()) }))
     }
 
-    /// `real`: what is written after it can be undone.
+    /// Begins an operation. `real`: what the operation writes can be undone alone.
     pub(super) fn savepoint(&mut self, real: bool) -> rusqlite::Result<Savepoint> {
         if real {
             self.conn.prepare_cached("SAVEPOINT operation")?.execute([])?;
@@ -140,7 +110,7 @@ impl<'a> Tx<'a> {
         // What is about to be done may queue jobs.
         self.newest_queued = None;
         Ok(Savepoint {
-            tallies: self.tallies.len(),
+            counts: self.counts.len(),
             changes: (!real).then(|| self.conn.total_changes()),
         })
     }
@@ -153,9 +123,10 @@ impl<'a> Tx<'a> {
         }
     }
 
-    /// False when something was written since, and cannot be undone alone.
+    /// Undoes what was written since the savepoint. False when something was, and the savepoint was
+    /// not a real one.
     pub(super) fn undo(&mut self, savepoint: Savepoint) -> rusqlite::Result<bool> {
-        self.tallies.truncate(savepoint.tallies);
+        self.counts.truncate(savepoint.counts);
         if let Some(changes) = savepoint.changes {
             return Ok(self.conn.total_changes() == changes);
         }
@@ -168,7 +139,7 @@ impl<'a> Tx<'a> {
     }
 
     /// The row of a workspace, or `NotFound`.
-    pub(super) fn workspace(&mut self, id: &WorkspaceId) -> Result<i64, Fault> {
+    pub(super) fn workspace(&mut self, id: &WorkspaceId) -> TxResult<i64> {
         if let Some(row) = self.names.workspaces.get(id) {
             return Ok(*row);
         }
@@ -179,12 +150,12 @@ impl<'a> Tx<'a> {
                 self.names.workspaces.insert(id.clone(), row);
                 Ok(row)
             }
-            None => Err(StoreError::NotFound(format!("workspace {id}")).into()),
+            None => Err(refusals::no_workspace(id).into()),
         }
     }
 
     /// The name and the weight of a workspace.
-    pub(super) fn tenant(&mut self, row: i64) -> Result<(WorkspaceId, u32), Fault> {
+    pub(super) fn tenant(&mut self, row: i64) -> TxResult<(WorkspaceId, u32)> {
         if let Some(tenant) = self.names.tenants.get(&row) {
             return Ok(tenant.clone());
         }
@@ -205,42 +176,37 @@ impl<'a> Tx<'a> {
         self.names.tenants.remove(&workspace);
     }
 
-    /// How far each workspace has come.
+    /// The workspaces' passes now.
     pub(super) fn shares(&self) -> &Shares<WorkspaceId> {
         self.charged.as_ref().unwrap_or(self.before)
     }
 
     /// The row of a user, or `NotFound`.
-    pub(super) fn user(&self, name: &str) -> Result<i64, Fault> {
-        let row = user_row(self.conn, name)?;
-        row.ok_or_else(|| StoreError::NotFound(format!("user {name}")).into())
+    pub(super) fn user(&self, name: &UserName) -> TxResult<i64> {
+        user_row(self.conn, name)?.ok_or_else(|| refusals::no_user(name).into())
     }
 
     /// The rows of a version of this workspace and its script, or `NotFound`.
-    pub(super) fn runnable(
-        &mut self,
-        workspace: i64,
-        hash: &VersionHash,
-    ) -> Result<Runnable, Fault> {
-        if let Some(runnable) = self.names.versions.get(&(workspace, *hash)) {
-            return Ok(*runnable);
+    pub(super) fn version(&mut self, workspace: i64, hash: &VersionHash) -> TxResult<VersionRow> {
+        if let Some(version) = self.names.versions.get(&(workspace, *hash)) {
+            return Ok(*version);
         }
         let sql = "SELECT id, script, deleted FROM version WHERE workspace = ?1 AND hash = ?2";
         let found = self
             .conn
             .prepare_cached(sql)?
             .query_row((workspace, hash.0), |row| {
-                Ok(Runnable { version: row.get(0)?, script: row.get(1)?, deleted: row.get(2)? })
+                Ok(VersionRow { id: row.get(0)?, script: row.get(1)?, deleted: row.get(2)? })
             })
             .optional()?;
         match found {
-            Some(runnable) => {
+            Some(version) => {
                 self.names.fresh = true;
                 make_room(&mut self.names.versions);
-                self.names.versions.insert((workspace, *hash), runnable);
-                Ok(runnable)
+                self.names.versions.insert((workspace, *hash), version);
+                Ok(version)
             }
-            None => Err(StoreError::NotFound(format!("version {hash}")).into()),
+            None => Err(refusals::no_version(hash).into()),
         }
     }
 
@@ -250,7 +216,7 @@ impl<'a> Tx<'a> {
     }
 
     /// The row of a tag or a label, made when it is new.
-    pub(super) fn word(&mut self, text: &str) -> Result<i64, Fault> {
+    pub(super) fn word(&mut self, text: &str) -> TxResult<i64> {
         if let Some(row) = self.names.words.get(text) {
             return Ok(*row);
         }
@@ -268,7 +234,7 @@ impl<'a> Tx<'a> {
     }
 
     /// The row of a caller, made when it is new.
-    pub(super) fn caller(&mut self, name: &str, token: Option<[u8; 32]>) -> Result<i64, Fault> {
+    pub(super) fn caller(&mut self, name: &str, token: Option<[u8; 32]>) -> TxResult<i64> {
         let known = self.names.callers.get(name).and_then(|tokens| tokens.get(&token));
         if let Some(row) = known {
             return Ok(*row);
@@ -293,20 +259,21 @@ impl<'a> Tx<'a> {
         Ok(row)
     }
 
-    /// Finds the place of a new job, or `Conflict` when its id is taken.
+    /// Finds the key of a new job, or `Conflict` when its id is taken.
     ///
     /// That an id has this host's form proves nothing, for callers may choose theirs: when its time
-    /// is not about that of the creation, or the key is taken by another job, this one gets an
-    /// alias too.
-    pub(super) fn place(&mut self, id: &JobId, created: Micros) -> Result<Place, Fault> {
-        let taken = || StoreError::Conflict(format!("job {id} exists already"));
-        if self.names.aliases && alias(self.conn, id)?.is_some() {
-            return Err(taken().into());
+    /// is not about that of the creation, or another job has the key, this one gets an assigned key
+    /// too.
+    pub(super) fn new_key(&mut self, id: &JobId, created: Micros) -> TxResult<JobKey> {
+        if self.names.has_assigned_keys && assigned_key(self.conn, id)?.is_some() {
+            return Err(refusals::job_taken(id).into());
         }
         if id.is_native() {
             match (self.occupant(id.key())?, own_key(id, created)) {
-                (None, Some(key)) => return Ok(Place { key, tail: Some(id.tail()) }),
-                (Some(Some(tail)), _) if tail == id.tail() => return Err(taken().into()),
+                (None, Some(key)) => return Ok(JobKey { key, tail: Some(id.tail()) }),
+                (Some(Some(tail)), _) if tail == id.tail() => {
+                    return Err(refusals::job_taken(id).into());
+                }
                 _ => {}
             }
         }
@@ -316,56 +283,14 @@ impl<'a> Tx<'a> {
         }
         let sql = "INSERT INTO alias (uuid, key) VALUES (?1, ?2)";
         self.conn.prepare_cached(sql)?.execute((id.to_string(), key))?;
-        self.names.aliases = true;
-        Ok(Place { key, tail: None })
+        self.names.has_assigned_keys = true;
+        Ok(JobKey { key, tail: None })
     }
 
-    /// The tail of the job that has a key; `Some(None)` for one with an alias.
+    /// The tail of the job that has a key; `Some(None)` when the key was assigned.
     fn occupant(&self, key: i64) -> rusqlite::Result<Option<Option<i64>>> {
         let sql =
             "SELECT tail FROM queue WHERE id = ?1 UNION ALL SELECT tail FROM run WHERE id = ?1";
         self.conn.prepare_cached(sql)?.query_row([key], |row| row.get(0)).optional()
     }
-}
-
-impl Names {
-    /// Knows nothing yet but whether there are aliases.
-    pub(super) fn new(aliases: bool) -> Self {
-        Self { aliases, ..Self::default() }
-    }
-
-    /// Forgets every row id. Whether there are aliases is kept: at worst somebody looks in vain.
-    pub(super) fn forget(&mut self) {
-        *self = Self::new(self.aliases);
-    }
-}
-
-fn make_room<K, V>(map: &mut HashMap<K, V>) {
-    if map.len() >= MAX_NAMES {
-        map.clear();
-    }
-}
-
-/// The row of a workspace.
-pub(super) fn workspace_row(conn: &Connection, id: &WorkspaceId) -> rusqlite::Result<Option<i64>> {
-    let sql = "SELECT id FROM workspace WHERE name = ?1";
-    conn.prepare_cached(sql)?.query_row([id.as_str()], |row| row.get(0)).optional()
-}
-
-/// The row of a tag or a label.
-pub(super) fn word_row(conn: &Connection, text: &str) -> rusqlite::Result<Option<i64>> {
-    let sql = "SELECT id FROM word WHERE text = ?1";
-    conn.prepare_cached(sql)?.query_row([text], |row| row.get(0)).optional()
-}
-
-/// The row of a user.
-pub(super) fn user_row(conn: &Connection, name: &str) -> rusqlite::Result<Option<i64>> {
-    let sql = "SELECT id FROM user WHERE name = ?1";
-    conn.prepare_cached(sql)?.query_row([name], |row| row.get(0)).optional()
-}
-
-/// The key that an id stands for by the alias table.
-pub(super) fn alias(conn: &Connection, id: &JobId) -> rusqlite::Result<Option<i64>> {
-    let sql = "SELECT key FROM alias WHERE uuid = ?1";
-    conn.prepare_cached(sql)?.query_row([id.to_string()], |row| row.get(0)).optional()
 }

@@ -1,36 +1,29 @@
 //! Variables and resources in SQLite: two tables of one form.
 
-use super::fault::Fault;
-use super::tx::{Tx, workspace_row};
-use super::{Need, SqliteStore};
-use crate::item::Item;
-use crate::{Micros, PutMode, Resource, Result, StoreError, Values, Variable};
+use super::fault::{TxResult, corrupt};
+use super::names::workspace_row;
+use super::store::{Need, SqliteStore};
+use super::tx::Tx;
+use crate::common::changes::ValueSort;
+use crate::common::item::Item;
+use crate::{Micros, PutMode, Resource, Result, Values, Variable};
 use async_trait::async_trait;
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, Row, ToSql};
-use wasmill_core::WorkspaceId;
-use wasmill_core::outbox::Change;
-
-type Outcome<T> = std::result::Result<T, Fault>;
+use wasmill_core::{ValuePath, WorkspaceId};
 
 /// The statements of one of the two tables.
 struct Table {
-    /// What a row of it is called.
-    what: &'static str,
+    sort: ValueSort,
     insert: &'static str,
     replace: &'static str,
     delete: &'static str,
     one: &'static str,
     page: &'static str,
-    /// What is told of a new row, of one that is gone, and of one that was changed and has the
-    /// paths before and now.
-    created: fn(String) -> Change,
-    deleted: fn(String) -> Change,
-    updated: fn(String, String) -> Change,
 }
 
 const VARIABLES: Table = Table {
-    what: "variable",
+    sort: ValueSort::Variable,
     insert: "INSERT INTO variable (workspace, path, value, is_secret, description, changed_by, changed) \
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING",
     replace: "UPDATE variable SET value = ?3, is_secret = ?4, description = ?5, changed_by = ?6, changed = ?7 \
@@ -39,13 +32,10 @@ const VARIABLES: Table = Table {
     one: "SELECT path, value, is_secret, description, changed_by, changed FROM variable WHERE workspace = ?1 AND path = ?2",
     page: "SELECT path, CASE WHEN is_secret THEN x'' ELSE value END, is_secret, description, changed_by, changed FROM variable \
         WHERE workspace = ?1 AND path >= ?2 AND path < ?3 AND path > ?4 AND ?5 IS NULL ORDER BY path LIMIT ?6",
-    created: |path| Change::VariableCreated { path },
-    deleted: |path| Change::VariableDeleted { path },
-    updated: |old_path, new_path| Change::VariableUpdated { old_path, new_path },
 };
 
 const RESOURCES: Table = Table {
-    what: "resource",
+    sort: ValueSort::Resource,
     insert: "INSERT INTO resource (workspace, path, value, resource_type, description, changed_by, changed) \
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING",
     replace: "UPDATE resource SET value = ?3, resource_type = ?4, description = ?5, changed_by = ?6, changed = ?7 \
@@ -56,9 +46,6 @@ const RESOURCES: Table = Table {
         WHERE workspace = ?1 AND path >= ?2 AND path < ?3 AND path > ?4 \
         AND (?5 IS NULL OR resource_type IN (SELECT value FROM json_each(?5))) \
         ORDER BY path LIMIT ?6",
-    created: |path| Change::ResourceCreated { path },
-    deleted: |path| Change::ResourceDeleted { path },
-    updated: |old_path, new_path| Change::ResourceUpdated { old_path, new_path },
 };
 
 #[async_trait]
@@ -72,7 +59,11 @@ impl Values for SqliteStore {
         self.put(&VARIABLES, workspace, Item::<bool>::from(variable.clone()), mode).await
     }
 
-    async fn variable(&self, workspace: &WorkspaceId, path: &str) -> Result<Option<Variable>> {
+    async fn variable(
+        &self,
+        workspace: &WorkspaceId,
+        path: &ValuePath,
+    ) -> Result<Option<Variable>> {
         Ok(self.value(&VARIABLES, workspace, path).await?.map(Item::<bool>::into))
     }
 
@@ -80,14 +71,19 @@ impl Values for SqliteStore {
         &self,
         workspace: &WorkspaceId,
         prefix: &str,
-        after: Option<&str>,
+        after: Option<&ValuePath>,
         limit: u32,
     ) -> Result<Vec<Variable>> {
         let page = self.page::<bool>(&VARIABLES, workspace, None, prefix, after, limit).await?;
         Ok(page.into_iter().map(Item::into).collect())
     }
 
-    async fn delete_variable(&self, workspace: &WorkspaceId, path: &str, at: Micros) -> Result<()> {
+    async fn delete_variable(
+        &self,
+        workspace: &WorkspaceId,
+        path: &ValuePath,
+        at: Micros,
+    ) -> Result<()> {
         self.delete(&VARIABLES, workspace, path, at).await
     }
 
@@ -100,7 +96,11 @@ impl Values for SqliteStore {
         self.put(&RESOURCES, workspace, Item::<String>::from(resource.clone()), mode).await
     }
 
-    async fn resource(&self, workspace: &WorkspaceId, path: &str) -> Result<Option<Resource>> {
+    async fn resource(
+        &self,
+        workspace: &WorkspaceId,
+        path: &ValuePath,
+    ) -> Result<Option<Resource>> {
         Ok(self.value(&RESOURCES, workspace, path).await?.map(Item::<String>::into))
     }
 
@@ -109,7 +109,7 @@ impl Values for SqliteStore {
         workspace: &WorkspaceId,
         types: &[String],
         prefix: &str,
-        after: Option<&str>,
+        after: Option<&ValuePath>,
         limit: u32,
     ) -> Result<Vec<Resource>> {
         let types = (!types.is_empty()).then(|| serde_json::Value::from(types).to_string());
@@ -131,7 +131,12 @@ impl Values for SqliteStore {
         .await
     }
 
-    async fn delete_resource(&self, workspace: &WorkspaceId, path: &str, at: Micros) -> Result<()> {
+    async fn delete_resource(
+        &self,
+        workspace: &WorkspaceId,
+        path: &ValuePath,
+        at: Micros,
+    ) -> Result<()> {
         self.delete(&RESOURCES, workspace, path, at).await
     }
 }
@@ -159,14 +164,16 @@ impl SqliteStore {
         &self,
         table: &'static Table,
         workspace: &WorkspaceId,
-        path: &str,
+        path: &ValuePath,
     ) -> Result<Option<Item<K>>>
     where
         K: FromSql + Send + 'static,
     {
-        let (workspace, path) = (workspace.clone(), path.to_owned());
+        let (workspace, path) = (workspace.clone(), path.clone());
         self.read(move |conn| match workspace_row(conn, &workspace)? {
-            Some(workspace) => Ok(items(conn, table.one, (workspace, path))?.into_iter().next()),
+            Some(workspace) => {
+                Ok(items(conn, table.one, (workspace, path.as_str()))?.into_iter().next())
+            }
             None => Ok(None),
         })
         .await
@@ -178,7 +185,7 @@ impl SqliteStore {
         workspace: &WorkspaceId,
         kinds: Option<String>,
         prefix: &str,
-        after: Option<&str>,
+        after: Option<&ValuePath>,
         limit: u32,
     ) -> Result<Vec<Item<K>>>
     where
@@ -187,7 +194,8 @@ impl SqliteStore {
         let (workspace, prefix) = (workspace.clone(), prefix.to_owned());
         // Every path is larger than the empty text, and none has characters beyond the one that
         // ends the range.
-        let (after, end) = (after.unwrap_or_default().to_owned(), format!("{prefix}\u{10ffff}"));
+        let (after, end) =
+            (after.map(ToString::to_string).unwrap_or_default(), format!("{prefix}\u{10ffff}"));
         self.read(move |conn| match workspace_row(conn, &workspace)? {
             Some(workspace) => {
                 items(conn, table.page, (workspace, prefix, end, after, kinds, limit))
@@ -201,17 +209,17 @@ impl SqliteStore {
         &self,
         table: &'static Table,
         workspace: &WorkspaceId,
-        path: &str,
+        path: &ValuePath,
         at: Micros,
     ) -> Result<()> {
-        let (workspace, path) = (workspace.clone(), path.to_owned());
+        let (workspace, path) = (workspace.clone(), path.clone());
         self.write(Need::Synced, move |tx| {
-            let workspace =
-                workspace_row(tx.conn, &workspace)?.ok_or_else(|| missing(table, &path))?;
-            if tx.conn.prepare_cached(table.delete)?.execute((workspace, &path))? == 0 {
-                return Err(missing(table, &path));
+            let missing = || table.sort.missing(&path);
+            let workspace = workspace_row(tx.conn, &workspace)?.ok_or_else(missing)?;
+            if tx.conn.prepare_cached(table.delete)?.execute((workspace, path.as_str()))? == 0 {
+                return Err(missing().into());
             }
-            tx.tell(workspace, at, &(table.deleted)(path.clone()))
+            tx.tell(workspace, at, &table.sort.deleted(&path))
         })
         .await
     }
@@ -223,51 +231,41 @@ fn put<K: ToSql>(
     workspace: i64,
     item: &Item<K>,
     mode: &PutMode,
-) -> Outcome<()> {
+) -> TxResult<()> {
     let Item { path, value, kind, description, changed_by, changed } = item;
     if let PutMode::Rename(old) = mode
-        && tx.conn.prepare_cached(table.delete)?.execute((workspace, old))? == 0
+        && tx.conn.prepare_cached(table.delete)?.execute((workspace, old.as_str()))? == 0
     {
-        return Err(missing(table, old));
+        return Err(table.sort.missing(old).into());
     }
-    let values = (workspace, path, value, kind, description, changed_by, changed);
+    let values = (workspace, path.as_str(), value, kind, description, changed_by, changed);
     let replaced = match mode {
         PutMode::Update | PutMode::Upsert => {
             tx.conn.prepare_cached(table.replace)?.execute(values)?
         }
         PutMode::Create | PutMode::Rename(_) => 0,
     };
-    if replaced > 0 {
-        return tx.tell(workspace, *changed, &(table.updated)(path.clone(), path.clone()));
+    let old_path = match mode {
+        _ if replaced > 0 => Some(path.clone()),
+        PutMode::Update => return Err(table.sort.missing(path).into()),
+        PutMode::Rename(old) => Some(old.clone()),
+        PutMode::Create | PutMode::Upsert => None,
+    };
+    if replaced == 0 && tx.conn.prepare_cached(table.insert)?.execute(values)? == 0 {
+        return Err(table.sort.taken(path).into());
     }
-    if *mode == PutMode::Update {
-        return Err(missing(table, path));
-    }
-    if tx.conn.prepare_cached(table.insert)?.execute(values)? == 0 {
-        return Err(StoreError::Conflict(format!("{} {path} exists already", table.what)).into());
-    }
-    match mode {
-        PutMode::Rename(old) => {
-            tx.tell(workspace, *changed, &(table.updated)(old.clone(), path.clone()))
-        }
-        PutMode::Create | PutMode::Update | PutMode::Upsert => {
-            tx.tell(workspace, *changed, &(table.created)(path.clone()))
-        }
-    }
-}
-
-fn missing(table: &Table, path: &str) -> Fault {
-    StoreError::NotFound(format!("{} {path}", table.what)).into()
+    tx.tell(workspace, *changed, &table.sort.put(old_path, path))
 }
 
 fn items<K: FromSql>(
     conn: &Connection,
     sql: &str,
     values: impl rusqlite::Params,
-) -> Outcome<Vec<Item<K>>> {
-    let item = |row: &Row<'_>| {
+) -> TxResult<Vec<Item<K>>> {
+    let item = |row: &Row<'_>| -> TxResult<Item<K>> {
+        let path: String = row.get(0)?;
         Ok(Item {
-            path: row.get(0)?,
+            path: path.parse().map_err(|error| corrupt("value.path", error))?,
             value: row.get(1)?,
             kind: row.get(2)?,
             description: row.get(3)?,
@@ -276,6 +274,5 @@ fn items<K: FromSql>(
         })
     };
     let mut statement = conn.prepare_cached(sql)?;
-    let found = statement.query_map(values, item)?;
-    Ok(found.collect::<rusqlite::Result<_>>()?)
+    statement.query_and_then(values, item)?.collect()
 }

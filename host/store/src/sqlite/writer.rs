@@ -7,18 +7,21 @@
 //! after the commit and never before.
 
 mod checkpoint;
-mod gather;
+mod inbox;
 mod room;
 
 use super::counters::{Counters, State};
 use super::fault::Failure;
+use super::job_counts::{self, JobCounts};
 use super::lock::DirLock;
 use super::message::{Message, Verdict};
-use super::tally::{self, Tally};
-use super::tx::{Names, Tx};
-use super::{Options, runs};
+use super::names::Names;
+use super::options::Options;
+use super::record;
+use super::tx::Tx;
 use crate::Result;
-use checkpoint::{STARVED, checkpoint};
+use checkpoint::{Checkpoints, checkpoint};
+use inbox::Inbox;
 use room::Room;
 use rusqlite::Connection;
 use std::collections::HashMap;
@@ -29,9 +32,6 @@ use tokio::sync::{mpsc, oneshot};
 use wasmill_core::WorkspaceId;
 use wasmill_core::queue::Shares;
 
-/// How long a transaction waits for the write lock, which only another program can have.
-pub(super) const BUSY_WAIT: Duration = Duration::from_secs(5);
-
 /// Records that are written before whoever else wants this processor gets a turn. Without turns a
 /// writer that woke up keeps a processor until the system's next tick, some milliseconds; with one
 /// for each record, changing over costs too much.
@@ -40,22 +40,20 @@ const RECORDS_IN_A_TURN: usize = 64;
 pub(super) struct Writer {
     conn: Connection,
     names: Names,
-    /// How far each workspace has come, by what was committed.
+    /// The workspaces' passes by what was committed.
     shares: Shares<WorkspaceId>,
-    inbox: mpsc::Receiver<Message>,
+    inbox: Inbox,
     counters: Arc<Counters>,
-    options: Options,
+    /// How long commits that were not synced stay so.
+    barrier_after: Duration,
     batch: Vec<Message>,
     /// True while `PRAGMA synchronous` is FULL.
     syncing: bool,
     /// When a barrier is due, because commits that were not synced are outstanding.
     barrier: Option<Instant>,
-    /// When the log must be emptied, because something was erased.
-    scrub: Option<Instant>,
+    checkpoints: Checkpoints,
     /// Room on the disk.
     room: Room,
-    /// Pages of log at which readers are waited for next.
-    starved: i64,
     closing: Option<oneshot::Sender<Result<()>>>,
     /// Given up last.
     _lock: DirLock,
@@ -64,7 +62,7 @@ pub(super) struct Writer {
 /// What a batch did besides what is in the file.
 struct Applied {
     /// Changes to the numbers of jobs, by workspace row.
-    tallies: HashMap<i64, Tally>,
+    counts: HashMap<i64, JobCounts>,
     /// Records that were refused.
     refused: u64,
     /// Something was erased.
@@ -73,7 +71,7 @@ struct Applied {
     told: bool,
     /// Something changed that nodes remember.
     changed: bool,
-    /// How far each workspace has come, if that changed.
+    /// The workspaces' passes, if they changed.
     charged: Option<Shares<WorkspaceId>>,
 }
 
@@ -81,28 +79,31 @@ impl Writer {
     pub(super) fn new(
         conn: Connection,
         names: Names,
-        inbox: mpsc::Receiver<Message>,
+        messages: mpsc::Receiver<Message>,
         counters: Arc<Counters>,
-        options: Options,
+        options: &Options,
         lock: DirLock,
     ) -> Self {
-        let batch = Vec::with_capacity(options.batch);
-        let starved = i64::from(options.checkpoint_pages).saturating_mul(STARVED);
+        let inbox = Inbox {
+            messages,
+            counters: Arc::clone(&counters),
+            batch: options.batch.max(1),
+            linger: options.linger,
+        };
         Self {
             conn,
             names,
             shares: Shares::default(),
             inbox,
             counters,
-            options,
-            batch,
+            barrier_after: options.barrier,
+            batch: Vec::with_capacity(options.batch),
             syncing: true,
             // What a killed process left in the log is recovered, but need not be on the disk:
             // synced before anything else.
             barrier: Some(Instant::now()),
-            scrub: None,
+            checkpoints: Checkpoints::new(options),
             room: Room::default(),
-            starved,
             closing: None,
             _lock: lock,
         }
@@ -112,7 +113,8 @@ impl Writer {
     /// is gone.
     pub(super) fn run(&mut self) -> Option<oneshot::Sender<Result<()>>> {
         let ended = loop {
-            if !self.gather() {
+            let deadline = self.barrier.into_iter().chain(self.checkpoints.scrub()).min();
+            if !self.inbox.fill(&mut self.batch, deadline) {
                 break self.finish();
             }
             if let Err(failure) = self.turn() {
@@ -132,12 +134,12 @@ impl Writer {
                 self.counters.fail(&reason);
             }
         }
-        self.inbox.close();
+        self.inbox.messages.close();
         let refusal = Failure::Fatal(self.counters.gone().to_string().into());
-        while let Ok(message) = self.inbox.try_recv() {
+        while let Ok(message) = self.inbox.messages.try_recv() {
             refuse(&self.counters, message, &refusal);
         }
-        self.counters.warn_of_drops(true);
+        self.counters.backlog.warn(true);
         let closing = self.closing.take();
         match (ended, closing) {
             (Err(failure), Some(reply)) => {
@@ -170,8 +172,7 @@ impl Writer {
             Some(failure) if failure.fatal().is_some() => Err(failure),
             Some(failure) => {
                 // A barrier that could not be made is due again, but not at once.
-                self.barrier =
-                    self.barrier.map(|due| due.max(Instant::now() + self.options.barrier));
+                self.barrier = self.barrier.map(|due| due.max(Instant::now() + self.barrier_after));
                 self.room.refused(&failure);
                 Ok(())
             }
@@ -179,7 +180,7 @@ impl Writer {
                 if has_work {
                     self.room.granted();
                 }
-                self.checkpoint()
+                self.checkpoints.keep_up(&self.conn)
             }
         }
     }
@@ -203,13 +204,9 @@ impl Writer {
                 return Err(failure);
             }
         };
-        let mut shared = self.counters.depth();
-        for (workspace, change) in applied.tallies {
-            *shared.tallies.entry(workspace).or_default() += change;
-        }
-        drop(shared);
-        if applied.erased && self.scrub.is_none() {
-            self.scrub = Some(Instant::now() + self.options.scrub);
+        self.counters.add_up(applied.counts);
+        if applied.erased {
+            self.checkpoints.erased();
         }
         if let Some(shares) = applied.charged {
             self.shares = shares;
@@ -220,7 +217,7 @@ impl Writer {
         if applied.told {
             self.counters.outbox.send_modify(|changes| *changes = changes.wrapping_add(1));
         }
-        self.counters.dropped_records.fetch_add(applied.refused, Ordering::Relaxed);
+        self.counters.backlog.refuse_records(applied.refused);
         self.counters.commits.fetch_add(1, Ordering::Relaxed);
         self.counters.operations.fetch_add(self.batch.len() as u64, Ordering::Relaxed);
         if durable {
@@ -228,7 +225,7 @@ impl Writer {
             self.barrier = None;
             self.counters.synced_commits.fetch_add(1, Ordering::Relaxed);
         } else if self.barrier.is_none() {
-            self.barrier = Some(Instant::now() + self.options.barrier);
+            self.barrier = Some(Instant::now() + self.barrier_after);
         }
         Ok(())
     }
@@ -300,12 +297,12 @@ impl Writer {
                     }
                 }
                 // No savepoint: whatever can be refused is refused before anything is written.
-                Message::Record(record) => {
-                    match runs::insert(&mut tx, &record.run, record.with_body) {
+                Message::Record(sent) => {
+                    match record::insert(&mut tx, &sent.run, sent.with_payload) {
                         Ok(()) => {}
                         Err(fault) => {
                             let reason = fault.weigh()?;
-                            tracing::warn!(job = %record.run.job.id, %reason, "a run was not recorded");
+                            tracing::warn!(job = %sent.run.job.id, %reason, "a run was not recorded");
                             refused += 1;
                         }
                     }
@@ -318,9 +315,9 @@ impl Writer {
             // itself not be synced yet.
             execute(&self.conn, "UPDATE barrier SET n = n + 1").map_err(sql)?;
         }
-        let Tx { tallies, erased, told, changed, charged, .. } = tx;
-        let tallies = tally::sum(&self.conn, tallies).map_err(sql)?;
-        Ok(Some(Applied { tallies, refused, erased, told, changed, charged }))
+        let Tx { counts, erased, told, changed, charged, .. } = tx;
+        let counts = job_counts::sum(&self.conn, counts).map_err(sql)?;
+        Ok(Some(Applied { counts, refused, erased, told, changed, charged }))
     }
 
     fn settle(&mut self, failure: Option<&Failure>) {
@@ -332,7 +329,7 @@ impl Writer {
                 (Message::Sync { reply, .. }, None) => {
                     let _ = reply.send(Ok(()));
                 }
-                (Message::Record(record), None) => self.counters.arrived(record.bytes),
+                (Message::Record(record), None) => self.counters.backlog.arrived(record.bytes),
             }
         }
     }
@@ -356,8 +353,8 @@ fn execute(conn: &Connection, sql: &str) -> rusqlite::Result<()> {
 
 fn refuse(counters: &Counters, message: Message, failure: &Failure) {
     if let Message::Record(record) = &message {
-        counters.arrived(record.bytes);
-        counters.dropped_record();
+        counters.backlog.arrived(record.bytes);
+        counters.backlog.drop_records(1);
     }
     message.refuse(failure);
 }

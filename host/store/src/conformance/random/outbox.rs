@@ -41,12 +41,12 @@ pub(super) async fn answer(store: &dyn Store, step: &Step) -> String {
     let of = |in_two: &bool| workspace(if *in_two { "two" } else { "one" });
     match step {
         Step::Change { in_two, sort, path, mode, at } => {
-            let path = format!("f/a/{path}");
+            let path = value_path(&format!("f/a/{path}"));
             let mode = match mode {
                 0 => PutMode::Create,
                 1 => PutMode::Update,
                 2 => PutMode::Upsert,
-                _ => PutMode::Rename("f/a/1".into()),
+                _ => PutMode::Rename(value_path("f/a/1")),
             };
             let (description, changed_by, changed, value) =
                 (String::new(), "ann".into(), *at, vec![7]);

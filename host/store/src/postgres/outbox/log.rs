@@ -1,10 +1,12 @@
 //! The delivery log: what was noted of each event.
 
-use super::{DELIVERED, WAITING, change};
+use super::rows::change;
+use crate::common::codec::{count, signed};
+use crate::common::outbox::delivery_state;
+use crate::model::{duration, micros};
 use crate::postgres::db::{Db, get, optional_text, text};
-use crate::postgres::fault::Outcome;
-use crate::{Attempt, DeliveryRecord, DeliveryState, EventId, KEPT_ATTEMPTS, Micros};
-use std::time::Duration;
+use crate::postgres::fault::TxResult;
+use crate::{Attempt, DeliveryRecord, EventId, KEPT_ATTEMPTS, Micros};
 use tokio_postgres::Row;
 use wasmill_core::WorkspaceId;
 
@@ -18,14 +20,14 @@ const PAGE: &str = "SELECT e.id, e.kind, e.path, e.old_path, e.hash, e.at, e.sta
     LEFT JOIN attempt a ON a.event = e.id ORDER BY e.id DESC, a.number";
 
 /// Notes an attempt, and forgets those that are too many.
-pub(super) async fn append(db: &Db, event: EventId, attempt: &Attempt) -> Outcome<()> {
+pub(super) async fn append(db: &Db, event: EventId, attempt: &Attempt) -> TxResult<()> {
     let sql = "WITH noted AS (INSERT INTO attempt (event, number, at, duration, status, error, answer) \
         SELECT $1, coalesce(max(number), 0) + 1, $2, $3, $4, $5, $6 FROM attempt WHERE event = $1 RETURNING number) \
         DELETE FROM attempt WHERE event = $1 AND number <= (SELECT number FROM noted) - $7";
     let Attempt { at, duration, status, error, answer } = attempt;
-    let duration = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+    let duration = micros(*duration);
     let (status, error) = (status.map(i64::from), error.as_deref().map(str::as_bytes));
-    let kept = i64::try_from(KEPT_ATTEMPTS).unwrap_or(i64::MAX);
+    let kept = signed(KEPT_ATTEMPTS);
     db.execute(sql, &[&event, at, &duration, &status, &error, &answer.as_bytes(), &kept])
         .await
         .map(drop)
@@ -36,7 +38,7 @@ pub(super) async fn read(
     workspace: &WorkspaceId,
     before: EventId,
     limit: u32,
-) -> Outcome<Vec<DeliveryRecord>> {
+) -> TxResult<Vec<DeliveryRecord>> {
     let mut records: Vec<DeliveryRecord> = Vec::new();
     for row in db.rows(PAGE, &[&workspace.as_str(), &before, &i64::from(limit)]).await? {
         let event: EventId = get(&row, 0)?;
@@ -52,14 +54,10 @@ pub(super) async fn read(
     Ok(records)
 }
 
-fn record(row: &Row, event: EventId) -> Outcome<DeliveryRecord> {
-    let settled = get::<Option<Micros>>(row, 7)?.unwrap_or_default();
-    let state = match get::<i64>(row, 6)? {
-        WAITING => DeliveryState::Waiting(get(row, 9)?),
-        DELIVERED => DeliveryState::Delivered(settled),
-        _ => DeliveryState::GivenUp(settled),
-    };
-    let attempts = u32::try_from(get::<i64>(row, 8)?).unwrap_or(0);
+fn record(row: &Row, event: EventId) -> TxResult<DeliveryRecord> {
+    let settled: Option<Micros> = get(row, 7)?;
+    let state = delivery_state(get(row, 6)?, settled, get(row, 9)?);
+    let attempts = count(get::<i64>(row, 8)?);
     Ok(DeliveryRecord {
         event,
         change: change(row, 1)?,
@@ -71,13 +69,13 @@ fn record(row: &Row, event: EventId) -> Outcome<DeliveryRecord> {
 }
 
 /// The attempt that a row is about, if there is one.
-fn attempt(row: &Row) -> Outcome<Option<Attempt>> {
+fn attempt(row: &Row) -> TxResult<Option<Attempt>> {
     let Some(at) = get(row, 10)? else {
         return Ok(None);
     };
     Ok(Some(Attempt {
         at,
-        duration: Duration::from_micros(u64::try_from(get::<i64>(row, 11)?).unwrap_or(0)),
+        duration: duration(get(row, 11)?),
         status: get::<Option<i64>>(row, 12)?.and_then(|status| u16::try_from(status).ok()),
         error: optional_text(row, 13)?,
         answer: text(row, 14)?,

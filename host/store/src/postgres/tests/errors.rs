@@ -1,7 +1,7 @@
 //! What errors of the server become.
 
 use super::open;
-use crate::conformance::workspace;
+use crate::fixtures::workspace;
 use crate::postgres::PostgresStore;
 use crate::{Accounts, StoreError};
 use std::time::{Duration, Instant};

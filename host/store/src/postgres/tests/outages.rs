@@ -2,7 +2,7 @@
 
 use super::proxy::{Proxy, Weather};
 use super::{Database, open};
-use crate::conformance::{version, workspace};
+use crate::fixtures::{version, workspace};
 use crate::postgres::{Options, PostgresStore};
 use crate::{Accounts, Scripts, StoreError};
 use std::time::{Duration, Instant};

@@ -1,7 +1,7 @@
 //! Several nodes on one queue: nothing is given out twice, nothing is lost, and limits hold.
 
 use super::{Database, open};
-use crate::conformance::*;
+use crate::fixtures::*;
 use crate::postgres::PostgresStore;
 use crate::*;
 use std::collections::{HashMap, HashSet};
@@ -260,7 +260,7 @@ async fn twins_of_keys_have_places_of_their_own() {
     let listed: HashSet<JobId> =
         stores[0].list_jobs(&one, &all).await.unwrap().iter().map(|job| job.job.id).collect();
     assert_eq!(listed, ids);
-    // Claimed by one, completed by another that has never seen the alias.
+    // Claimed by one, completed by another that has never seen the assigned key.
     let claimed = stores[0].claim(1, NOW + 1_000_000, 1_000, &[]).await.unwrap();
     assert_eq!(claimed.len(), usize::from(EACH));
     let results = stores[1].complete(claimed.iter().map(done).collect()).await.unwrap();
@@ -419,9 +419,10 @@ async fn cancelling_and_claiming_at_once_leaves_nothing_between() {
             .map(|(n, id)| NewJob { concurrency: limited(n), ..job(*id, &one, x) })
             .collect();
         stores[0].enqueue(jobs).await.unwrap();
+        let ann = cancellation("ann", None, NOW);
         let (claimed, outcomes) = tokio::join!(
             stores[0].claim(1, NOW + 1_000_000, 8, &[]),
-            stores[1].cancel(&one, &ids, "ann", None, NOW)
+            stores[1].cancel(&one, &ids, &ann)
         );
         let (claimed, outcomes) = (claimed.unwrap(), outcomes.unwrap());
         let taken: HashSet<JobId> = claimed.iter().map(|job| job.job.id).collect();

@@ -1,7 +1,7 @@
 //! A server that ends in the midst of work: what was acknowledged is there, and nothing else was
 //! acknowledged.
 
-use crate::conformance::*;
+use crate::fixtures::*;
 use crate::postgres::{Options, PostgresStore};
 use crate::*;
 use std::collections::HashSet;

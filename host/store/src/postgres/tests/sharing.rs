@@ -1,7 +1,7 @@
 //! Several processes at work on one database at once.
 
 use super::open;
-use crate::conformance::{version, workspace};
+use crate::fixtures::{value_path, version, workspace};
 use crate::postgres::PostgresStore;
 use crate::*;
 use futures_util::future::join_all;
@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use wasmill_core::outbox::Change;
+use wasmill_core::{VersionHash, WorkspaceId};
 
 fn webhook() -> Webhook {
     Webhook {
@@ -22,7 +23,7 @@ fn webhook() -> Webhook {
 fn variable(path: &str, changed: Micros) -> Variable {
     let (description, changed_by) = (String::new(), "ann".into());
     Variable {
-        path: path.into(),
+        path: value_path(path),
         value: vec![1],
         is_secret: false,
         description,
@@ -196,7 +197,7 @@ async fn verbs_that_wait_for_each_other_end() {
             let one = one.clone();
             let (from, to) = if n == 0 { ("f/a/x", "f/a/y") } else { ("f/a/y", "f/a/x") };
             async move {
-                store.put_variable(&one, &variable(to, 7), &PutMode::Rename(from.into())).await
+                store.put_variable(&one, &variable(to, 7), &PutMode::Rename(value_path(from))).await
             }
         })
         .await;

@@ -1,7 +1,7 @@
 //! Days that are made ahead and dropped, and what is left of them.
 
 use super::{Database, open};
-use crate::conformance::*;
+use crate::fixtures::*;
 use crate::postgres::PostgresStore;
 use crate::*;
 use std::time::Duration;
@@ -119,7 +119,7 @@ async fn days_that_are_too_old_are_dropped_but_for_what_is_needed() {
     assert_eq!(claimed.len(), 2);
     let claim = Claim { id: id_at(NOW, 12), attempt: 1 };
     store.retry(vec![Retry { claim, end: end_at(NOW), run_at: NOW }]).await.unwrap();
-    store.cancel(&one, &[id_at(NOW, 12)], "ann", None, NOW).await.unwrap();
+    store.cancel(&one, &[id_at(NOW, 12)], &cancellation("ann", None, NOW)).await.unwrap();
     assert_eq!(store.attempts(&one, id_at(NOW, 12)).await.unwrap().len(), 1);
     let counts = store.counts(&one).await.unwrap();
     assert_eq!(counts, Counts { queued: 1, running: 1, suspended: 0, completed: 8 });
@@ -142,7 +142,7 @@ async fn days_that_are_too_old_are_dropped_but_for_what_is_needed() {
     for table in ["alias", "job_attempt", "cancellation"] {
         assert_eq!(database.sql(&format!("SELECT count(*) FROM {table}")), "0", "{table}");
     }
-    // Ids that are gone may be used again, by those who had an alias too.
+    // Ids that are gone may be used again, by those whose keys were assigned too.
     store.record_durably(RunRecord { job: twin, end: end_at(NOW) }).await.unwrap();
     // What was left goes on: a job that is older than every day completes.
     let held =

@@ -1,10 +1,13 @@
 //! The delivery log: what was noted of each event.
 
-use super::{DELIVERED, KEPT_ATTEMPTS, OLDEST, Outcome, WAITING, change, signed};
-use crate::sqlite::tx::workspace_row;
-use crate::{Attempt, DeliveryRecord, DeliveryState, EventId, Micros};
+use super::rows::{change, oldest};
+use crate::common::codec::signed;
+use crate::common::outbox::delivery_state;
+use crate::model::{duration, micros};
+use crate::sqlite::fault::TxResult;
+use crate::sqlite::names::workspace_row;
+use crate::{Attempt, DeliveryRecord, EventId, KEPT_ATTEMPTS, Micros};
 use rusqlite::{Connection, OptionalExtension};
-use std::time::Duration;
 use wasmill_core::WorkspaceId;
 
 /// A page of a workspace's events.
@@ -12,11 +15,11 @@ pub(in crate::sqlite) const PAGE: &str = "SELECT id, kind, path, old_path, hash,
     FROM event INDEXED BY event_workspace WHERE workspace = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3";
 
 /// Notes an attempt, and forgets those that are too many.
-pub(super) fn append(conn: &Connection, event: EventId, attempt: &Attempt) -> Outcome<()> {
+pub(super) fn append(conn: &Connection, event: EventId, attempt: &Attempt) -> TxResult<()> {
     let sql = "INSERT INTO attempt (event, number, at, duration, status, error, answer) \
         SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3, ?4, ?5, ?6 FROM attempt WHERE event = ?1 RETURNING number";
     let Attempt { at, duration, status, error, answer } = attempt;
-    let values = (event, at, signed(duration.as_micros()), status, error, answer);
+    let values = (event, at, micros(*duration), status, error, answer);
     let number: i64 = conn.prepare_cached(sql)?.query_row(values, |row| row.get(0))?;
     let sql = "DELETE FROM attempt WHERE event = ?1 AND number <= ?2";
     conn.prepare_cached(sql)?.execute((event, number - signed(KEPT_ATTEMPTS)))?;
@@ -28,14 +31,13 @@ pub(super) fn read(
     workspace: &WorkspaceId,
     before: EventId,
     limit: u32,
-) -> Outcome<Vec<DeliveryRecord>> {
+) -> TxResult<Vec<DeliveryRecord>> {
     // One snapshot, so that an event and its attempts fit together.
     let snapshot = conn.unchecked_transaction()?;
     let Some(workspace) = workspace_row(&snapshot, workspace)? else {
         return Ok(Vec::new());
     };
-    let oldest: Option<EventId> =
-        snapshot.prepare_cached(OLDEST)?.query_row([workspace], |row| row.get(0)).optional()?;
+    let oldest = oldest(&snapshot, workspace)?;
     let sql = "SELECT due FROM webhook WHERE workspace = ?1";
     let due: Option<Option<Micros>> =
         snapshot.prepare_cached(sql)?.query_row([workspace], |row| row.get(0)).optional()?;
@@ -43,12 +45,9 @@ pub(super) fn read(
     let mut rows = statement.query((workspace, before, limit))?;
     let mut records = Vec::new();
     while let Some(row) = rows.next()? {
-        let (event, settled) = (row.get(0)?, row.get::<_, Option<Micros>>(7)?.unwrap_or_default());
-        let state = match row.get(6)? {
-            WAITING => DeliveryState::Waiting(due.flatten().filter(|_| oldest == Some(event))),
-            DELIVERED => DeliveryState::Delivered(settled),
-            _ => DeliveryState::GivenUp(settled),
-        };
+        let event: EventId = row.get(0)?;
+        let due = due.flatten().filter(|_| oldest == Some(event));
+        let state = delivery_state(row.get(6)?, row.get(7)?, due);
         let (at, attempts) = (row.get(5)?, row.get(8)?);
         records.push(DeliveryRecord {
             event,
@@ -62,15 +61,14 @@ pub(super) fn read(
     Ok(records)
 }
 
-fn attempts_of(conn: &Connection, event: EventId) -> Outcome<Vec<Attempt>> {
+fn attempts_of(conn: &Connection, event: EventId) -> TxResult<Vec<Attempt>> {
     let sql =
         "SELECT at, duration, status, error, answer FROM attempt WHERE event = ?1 ORDER BY number";
     let mut statement = conn.prepare_cached(sql)?;
     let attempts = statement.query_map([event], |row| {
-        let duration = Duration::from_micros(u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0));
         Ok(Attempt {
             at: row.get(0)?,
-            duration,
+            duration: duration(row.get(1)?),
             status: row.get(2)?,
             error: row.get(3)?,
             answer: row.get(4)?,

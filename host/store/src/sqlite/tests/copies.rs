@@ -1,10 +1,12 @@
 //! Copies of a database that is in use.
 
-use crate::conformance::*;
+use super::open;
+use crate::fixtures::*;
 use crate::sqlite::{DatabaseFile, FILE, Options, SqliteStore};
 use crate::*;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use wasmill_core::Digest;
 
 #[tokio::test]
 async fn a_copy_is_whole_and_can_be_opened() {

@@ -1,6 +1,6 @@
 //! That what was erased, or was never to be kept, is in no file.
 
-use crate::conformance::*;
+use crate::fixtures::*;
 use crate::sqlite::{Options, SqliteStore};
 use crate::*;
 use bytes::Bytes;

@@ -1,6 +1,7 @@
 //! What is on the disk: after a reopen, after a crash, and when it isn't ours.
 
-use crate::conformance::*;
+use super::open;
+use crate::fixtures::*;
 use crate::sqlite::{Options, SqliteStore};
 use crate::*;
 use std::path::Path;

@@ -1,10 +1,10 @@
 //! Every statement of the lists and of the queue must find its index: without one it walks, or
 //! sorts, a whole table.
 
-use crate::conformance::*;
+use crate::fixtures::*;
+use crate::sqlite::connection::keep_plans;
 use crate::sqlite::list::{Resolved, statement};
-use crate::sqlite::open::keep_plans;
-use crate::sqlite::{erase, line, migrate, outbox, purge, slots};
+use crate::sqlite::{concurrency, erase, migrate, outbox, purge, ready};
 use crate::*;
 use rusqlite::{Connection, Params, StatementStatus};
 
@@ -92,8 +92,8 @@ fn what_is_to_be_erased_is_found_by_its_time() {
 fn the_queue_leaps_over_what_is_not_due() {
     let conn = empty();
     for (sql, range) in [
-        (line::LEAP, "queue_ready ((workspace,tag,priority,run_at)>(?,?,?,?))"),
-        (line::DUE, "queue_ready (workspace=? AND tag=? AND priority=? AND run_at<?)"),
+        (ready::LEAP, "queue_ready ((workspace,tag,priority,run_at)>(?,?,?,?))"),
+        (ready::DUE, "queue_ready (workspace=? AND tag=? AND priority=? AND run_at<?)"),
     ] {
         let lines = plan(&conn, sql);
         assert_eq!(lines.len(), 1);
@@ -104,12 +104,12 @@ fn the_queue_leaps_over_what_is_not_due() {
 #[test]
 fn limits_are_counted_and_opened_by_their_keys() {
     let conn = empty();
-    let lines = plan(&conn, slots::RUNNING);
+    let lines = plan(&conn, concurrency::RUNNING);
     assert!(
         lines[0].ends_with("COVERING INDEX queue_slots (concurrency_key=? AND worker>?)"),
         "{lines:?}"
     );
-    let lines = plan(&conn, slots::PARKED);
+    let lines = plan(&conn, concurrency::BLOCKED);
     let range = "INDEX queue_parked (concurrency_key=? AND (tag,priority,concurrency_limit,run_at)>(?,?,?,?))";
     assert!(lines.len() == 1 && lines[0].ends_with(range), "{lines:?}");
 }
@@ -137,12 +137,12 @@ fn a_long_queue_costs_no_more_than_a_short_one() {
     ))
     .unwrap();
     let costs = [
-        cost(&conn, line::LEAP, (i64::MIN, i64::MIN, i64::MIN, i64::MAX)),
-        cost(&conn, line::LEAP, (1, 1, 0, i64::MAX)),
-        cost(&conn, line::DUE, (1, 1, 0, i64::MAX, 1)),
-        cost(&conn, slots::PARKED, (7, i64::MIN, i64::MIN, i64::MIN, i64::MAX)),
-        cost(&conn, slots::PARKED, (7, 1, 0, 1, i64::MAX)),
-        cost(&conn, slots::RUNNING, [7]),
+        cost(&conn, ready::LEAP, (i64::MIN, i64::MIN, i64::MIN, i64::MAX)),
+        cost(&conn, ready::LEAP, (1, 1, 0, i64::MAX)),
+        cost(&conn, ready::DUE, (1, 1, 0, i64::MAX, 1)),
+        cost(&conn, concurrency::BLOCKED, (7, i64::MIN, i64::MIN, i64::MIN, i64::MAX)),
+        cost(&conn, concurrency::BLOCKED, (7, 1, 0, 1, i64::MAX)),
+        cost(&conn, concurrency::RUNNING, [7]),
         cost(&conn, purge::OF_WORKSPACE, (1, 1 << 20, 1 << 8, 9)),
         cost(&conn, purge::OF_SCRIPT, (1, 1 << 20, 1 << 8, 9)),
     ];

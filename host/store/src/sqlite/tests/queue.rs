@@ -1,6 +1,7 @@
 //! The queue at sizes that the conformance suite does not try, and what is left of it in the file.
 
-use crate::conformance::*;
+use super::open;
+use crate::fixtures::*;
 use crate::*;
 use wasmill_core::queue::Concurrency;
 use wasmill_core::{JobId, VersionHash, WorkspaceId};
@@ -101,7 +102,7 @@ async fn nothing_is_left_of_what_was_purged() {
     };
     assert_eq!(store.retry(vec![failed(foreign), failed(id(1))]).await.unwrap(), [true, true]);
     store.claim(1, NOW, 9, &[]).await.unwrap();
-    store.cancel(&one, &[foreign], "ann", None, NOW).await.unwrap();
+    store.cancel(&one, &[foreign], &cancellation("ann", None, NOW)).await.unwrap();
     let done =
         |id| Completion { claim: Claim { id, attempt: 2 }, end: end(RunStatus::Success, "1") };
     assert_eq!(store.complete(vec![done(foreign), done(id(1))]).await.unwrap(), [true, true]);

@@ -1,6 +1,7 @@
 //! Where the records of runs are kept, and under which keys.
 
-use crate::conformance::*;
+use super::open;
+use crate::fixtures::*;
 use crate::sqlite::{Options, SqliteStore};
 use crate::*;
 use bytes::Bytes;

@@ -1,9 +1,11 @@
 //! The writing thread: that it groups, what it does when there is too much of everything, and how
 //! it dies.
 
-use crate::conformance::*;
-use crate::sqlite::fault::Fault;
-use crate::sqlite::{Need, Options, SqliteStore};
+use super::open;
+use crate::fixtures::*;
+use crate::sqlite::fault::{Fault, TxResult};
+use crate::sqlite::store::Need;
+use crate::sqlite::{Options, SqliteStore};
 use crate::*;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -219,7 +221,7 @@ async fn shares_count_what_was_committed() {
         let store = Arc::clone(&store);
         async move { store.claim(1, i64::MAX, 1, &[]).await }
     });
-    let full = |_: &mut crate::sqlite::tx::Tx<'_>| -> std::result::Result<(), Fault> {
+    let full = |_: &mut crate::sqlite::tx::Tx<'_>| -> TxResult<()> {
         let error = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL);
         Err(Fault::Sql(rusqlite::Error::SqliteFailure(error, None)))
     };
@@ -251,7 +253,7 @@ async fn after_an_io_error_the_store_is_dead() {
         async move { store.failed().await }
     });
     let go = stall(&store).await;
-    let broken = |_: &mut crate::sqlite::tx::Tx<'_>| -> std::result::Result<(), Fault> {
+    let broken = |_: &mut crate::sqlite::tx::Tx<'_>| -> TxResult<()> {
         let error = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR_FSYNC);
         Err(Fault::Sql(rusqlite::Error::SqliteFailure(error, None)))
     };

@@ -3,52 +3,87 @@
 //! SQLite would do it by itself within a commit, but that would make callers wait and hide its
 //! errors, and a sync that failed unseen is how acknowledged data get lost.
 
-use super::{BUSY_WAIT, Writer};
+use crate::sqlite::connection::BUSY_WAIT;
 use crate::sqlite::fault::Failure;
+use crate::sqlite::options::Options;
 use rusqlite::Connection;
 use std::time::{Duration, Instant};
 
 /// How much larger than usual the log may grow before the writer waits for readers to let go of it.
-pub(super) const STARVED: i64 = 16;
+const STARVED: i64 = 16;
 /// How long it waits for them then. Readers are short; a backup that is not must not hold up
 /// everybody else.
 const STARVED_WAIT: Duration = Duration::from_millis(500);
 
-impl Writer {
-    /// Copies the log when it is long enough.
-    pub(super) fn checkpoint(&mut self) -> std::result::Result<(), Failure> {
-        if self.scrub.is_some_and(|due| due <= Instant::now()) {
-            return self.scrub();
+/// When the log is to be copied, and when it is to be emptied.
+#[derive(Debug)]
+pub(super) struct Checkpoints {
+    /// Pages of log after which it is copied.
+    pages: i64,
+    /// Pages of log at which readers are waited for next.
+    starved: i64,
+    /// How long erased data may be left in the log.
+    scrub_after: Duration,
+    /// When the log must be emptied, because something was erased.
+    scrub: Option<Instant>,
+}
+
+impl Checkpoints {
+    pub(super) fn new(options: &Options) -> Self {
+        let pages = i64::from(options.checkpoint_pages);
+        Self {
+            pages,
+            starved: pages.saturating_mul(STARVED),
+            scrub_after: options.scrub,
+            scrub: None,
         }
-        let pages = i64::from(self.options.checkpoint_pages);
-        let Some((log, copied)) = checkpoint(&self.conn, "NOOP")? else {
+    }
+
+    /// Notes that something was erased, which the log still has.
+    pub(super) fn erased(&mut self) {
+        if self.scrub.is_none() {
+            self.scrub = Some(Instant::now() + self.scrub_after);
+        }
+    }
+
+    /// When the log must be emptied, if it must.
+    pub(super) fn scrub(&self) -> Option<Instant> {
+        self.scrub
+    }
+
+    /// Copies the log when it is long enough, or empties it when that is due.
+    pub(super) fn keep_up(&mut self, conn: &Connection) -> std::result::Result<(), Failure> {
+        if self.scrub.is_some_and(|due| due <= Instant::now()) {
+            return self.empty(conn);
+        }
+        let Some((log, copied)) = checkpoint(conn, "NOOP")? else {
             return Ok(());
         };
         if log >= self.starved {
             // Should this be in vain, the next attempt is made when the log has doubled once more.
             self.starved = self.starved.saturating_mul(2);
             let sql = |error: rusqlite::Error| Failure::of(&error);
-            self.conn.busy_timeout(STARVED_WAIT).map_err(sql)?;
-            checkpoint(&self.conn, "RESTART")?;
-            self.conn.busy_timeout(BUSY_WAIT).map_err(sql)?;
-        } else if log - copied >= pages {
-            checkpoint(&self.conn, "PASSIVE")?;
-        } else if log < pages {
-            self.starved = pages.saturating_mul(STARVED);
+            conn.busy_timeout(STARVED_WAIT).map_err(sql)?;
+            checkpoint(conn, "RESTART")?;
+            conn.busy_timeout(BUSY_WAIT).map_err(sql)?;
+        } else if log - copied >= self.pages {
+            checkpoint(conn, "PASSIVE")?;
+        } else if log < self.pages {
+            self.starved = self.pages.saturating_mul(STARVED);
         }
         Ok(())
     }
 
     /// Copies the log and empties its file, which else keeps what was erased from the database
     /// until it is written over.
-    fn scrub(&mut self) -> std::result::Result<(), Failure> {
+    fn empty(&mut self, conn: &Connection) -> std::result::Result<(), Failure> {
         let sql = |error: rusqlite::Error| Failure::of(&error);
-        self.conn.busy_timeout(STARVED_WAIT).map_err(sql)?;
-        let left = checkpoint(&self.conn, "TRUNCATE")?;
-        self.conn.busy_timeout(BUSY_WAIT).map_err(sql)?;
+        conn.busy_timeout(STARVED_WAIT).map_err(sql)?;
+        let left = checkpoint(conn, "TRUNCATE")?;
+        conn.busy_timeout(BUSY_WAIT).map_err(sql)?;
         // In vain when a reader was in the way.
         self.scrub =
-            (left != Some((0, 0))).then(|| Instant::now() + self.options.scrub.max(STARVED_WAIT));
+            (left != Some((0, 0))).then(|| Instant::now() + self.scrub_after.max(STARVED_WAIT));
         Ok(())
     }
 }
