@@ -6,7 +6,7 @@
 
 mod cli;
 mod cluster;
-mod fates;
+mod endings;
 mod faulty_disk;
 mod guests;
 mod home;
@@ -28,7 +28,7 @@ mod wire_cutter;
 
 pub use cli::{Cli, Printed};
 pub use cluster::Cluster;
-pub use fates::{Fates, drained, fates, queued_names};
+pub use endings::{Endings, drained, endings, queued_names};
 pub use faulty_disk::{Cut, Disk, FaultyDisk, Note, Orders, read_notes};
 pub use guests::{guest, sample_file};
 pub use home::Home;

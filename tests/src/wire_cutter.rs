@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// What happens to what passes.
 #[derive(Debug, Default)]
-struct Fate {
+struct Faults {
     /// Connections are refused, by closing them at once.
     refuse: AtomicBool,
     /// Nothing passes, and nobody is told.
@@ -25,7 +25,7 @@ struct Fate {
 #[derive(Debug)]
 pub struct WireCutter {
     port: u16,
-    fate: Arc<Fate>,
+    faults: Arc<Faults>,
 }
 
 impl WireCutter {
@@ -33,8 +33,8 @@ impl WireCutter {
     pub fn to(server: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = listener.local_addr().expect("its address").port();
-        let fate = Arc::new(Fate::default());
-        let way = fate.clone();
+        let faults = Arc::new(Faults::default());
+        let way = faults.clone();
         std::thread::spawn(move || {
             for near in listener.incoming().map_while(Result::ok) {
                 if way.over.load(Ordering::Relaxed) {
@@ -57,7 +57,7 @@ impl WireCutter {
                 }
             }
         });
-        Self { port, fate }
+        Self { port, faults }
     }
 
     /// Where it begins.
@@ -67,14 +67,14 @@ impl WireCutter {
 
     /// Cuts every connection there is.
     pub fn cut(&self) {
-        for stream in self.fate.open.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+        for stream in self.faults.open.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             let _ = stream.shutdown(Shutdown::Both);
         }
     }
 
     /// Cuts every connection, and refuses new ones until told otherwise.
     pub fn refuse(&self, refuse: bool) {
-        self.fate.refuse.store(refuse, Ordering::Relaxed);
+        self.faults.refuse.store(refuse, Ordering::Relaxed);
         if refuse {
             self.cut();
         }
@@ -82,46 +82,46 @@ impl WireCutter {
 
     /// Lets nothing pass, and keeps the connections, until told otherwise.
     pub fn stall(&self, stall: bool) {
-        self.fate.stall.store(stall, Ordering::Relaxed);
+        self.faults.stall.store(stall, Ordering::Relaxed);
     }
 
     /// Makes every piece late.
     pub fn delay(&self, delay: Duration) {
-        self.fate.delay.store(delay.as_millis() as u64, Ordering::Relaxed);
+        self.faults.delay.store(delay.as_millis() as u64, Ordering::Relaxed);
     }
 
     /// Cuts the connection over which the given number of bytes has passed from now on, in the
     /// middle of them.
     pub fn cut_after(&self, bytes: u64) {
-        self.fate.cut_after.store(bytes, Ordering::Relaxed);
+        self.faults.cut_after.store(bytes, Ordering::Relaxed);
     }
 }
 
 impl Drop for WireCutter {
     fn drop(&mut self) {
-        self.fate.over.store(true, Ordering::Relaxed);
+        self.faults.over.store(true, Ordering::Relaxed);
         self.cut();
         // The listener is waiting for one more.
         let _ = TcpStream::connect(("127.0.0.1", self.port));
     }
 }
 
-fn pass(fate: &Fate, mut from: TcpStream, mut to: TcpStream) {
+fn pass(faults: &Faults, mut from: TcpStream, mut to: TcpStream) {
     let mut piece = [0; 16 << 10];
     while let Ok(bytes) = from.read(&mut piece) {
-        while fate.stall.load(Ordering::Relaxed) && !fate.over.load(Ordering::Relaxed) {
+        while faults.stall.load(Ordering::Relaxed) && !faults.over.load(Ordering::Relaxed) {
             std::thread::sleep(Duration::from_millis(5));
         }
-        std::thread::sleep(Duration::from_millis(fate.delay.load(Ordering::Relaxed)));
-        let left = fate.cut_after.load(Ordering::Relaxed);
+        std::thread::sleep(Duration::from_millis(faults.delay.load(Ordering::Relaxed)));
+        let left = faults.cut_after.load(Ordering::Relaxed);
         let passing = match left {
             0 => bytes,
             left if left > bytes as u64 => {
-                fate.cut_after.store(left - bytes as u64, Ordering::Relaxed);
+                faults.cut_after.store(left - bytes as u64, Ordering::Relaxed);
                 bytes
             }
             left => {
-                fate.cut_after.store(0, Ordering::Relaxed);
+                faults.cut_after.store(0, Ordering::Relaxed);
                 let _ = to.write_all(&piece[..left as usize]);
                 break;
             }

@@ -29,7 +29,7 @@ pub use id::{
     Digest, InvalidName, JobId, ScriptPath, UserName, ValuePath, VersionHash, WorkspaceId,
 };
 pub use limits::{HostLimits, RunLimits};
-pub use manifest::{Manifest, ScriptSettings, Unattended};
+pub use manifest::{Manifest, ScriptSettings, WithoutCaller};
 pub use outcome::{Failure, FailureName, Outcome, Usage};
 pub use problem::Problem;
 pub use runnable::{Kind, Runnable};

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 /// What becomes of a run whose synchronous caller no longer waits for it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Unattended {
+pub enum WithoutCaller {
     /// It is cancelled.
     #[default]
     Cancel,
@@ -20,12 +20,12 @@ pub enum Unattended {
     Continue,
 }
 
-impl std::str::FromStr for Unattended {
+impl std::str::FromStr for WithoutCaller {
     type Err = crate::InvalidName;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
-            "cancel" => Ok(Unattended::Cancel),
-            "continue" => Ok(Unattended::Continue),
+            "cancel" => Ok(WithoutCaller::Cancel),
+            "continue" => Ok(WithoutCaller::Continue),
             other => Err(crate::InvalidName {
                 what: "setting",
                 reason: format!("{other:?} is neither cancel nor continue"),
@@ -47,10 +47,10 @@ pub struct ScriptSettings {
     pub delete_after_secs: Option<u32>,
     /// When the caller hangs up.
     #[serde(default, skip_serializing_if = "is_cancel")]
-    pub on_hang_up: Unattended,
+    pub on_hang_up: WithoutCaller,
     /// When the caller's longest wait is over.
     #[serde(default, skip_serializing_if = "is_cancel")]
-    pub on_sync_timeout: Unattended,
+    pub on_sync_timeout: WithoutCaller,
     /// When a queued run that failed is started again. Absent: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<RetryPolicy>,
@@ -68,8 +68,8 @@ fn is_false(flag: &bool) -> bool {
     !*flag
 }
 
-fn is_cancel(unattended: &Unattended) -> bool {
-    *unattended == Unattended::Cancel
+fn is_cancel(choice: &WithoutCaller) -> bool {
+    *choice == WithoutCaller::Cancel
 }
 
 impl ScriptSettings {
@@ -112,7 +112,8 @@ impl ScriptSettings {
 
     /// True when a synchronous run may outlast its caller's wait.
     pub fn goes_on(&self) -> bool {
-        self.on_hang_up == Unattended::Continue || self.on_sync_timeout == Unattended::Continue
+        self.on_hang_up == WithoutCaller::Continue
+            || self.on_sync_timeout == WithoutCaller::Continue
     }
 
     /// Seconds after which payloads are erased, as lists of scripts show it: 0 for deleting after
@@ -235,7 +236,7 @@ mod tests {
         assert_eq!(Manifest::settings_of(&text).unwrap(), ScriptSettings::default());
         assert_eq!(Manifest::settings_of("").unwrap(), ScriptSettings::default());
         let goes_on = ScriptSettings {
-            on_hang_up: Unattended::Continue,
+            on_hang_up: WithoutCaller::Continue,
             delete_after_secs: Some(5),
             ..ScriptSettings::default()
         };
@@ -266,8 +267,8 @@ mod tests {
             Some(9)
         );
         assert_eq!(none().erased_after_secs(), None);
-        let hang_up = ScriptSettings { on_hang_up: Unattended::Continue, ..none() };
-        for on in [hang_up, ScriptSettings { on_sync_timeout: Unattended::Continue, ..none() }] {
+        let hang_up = ScriptSettings { on_hang_up: WithoutCaller::Continue, ..none() };
+        for on in [hang_up, ScriptSettings { on_sync_timeout: WithoutCaller::Continue, ..none() }] {
             assert!(on.goes_on() && on.clone().checked().is_ok());
             assert!(ScriptSettings { delete_after_use: true, ..on }.checked().is_err());
         }

@@ -15,7 +15,7 @@ use crate::run::{Invocation, WAITED_PRIORITY, Wait};
 use crate::store_errors::unavailable;
 use std::sync::Arc;
 use wasmill_core::answer::answer_stored;
-use wasmill_core::{JobId, Problem, Unattended, WorkspaceId};
+use wasmill_core::{JobId, Problem, WithoutCaller, WorkspaceId};
 use wasmill_store::{Job, JobState, RunEnd, RunStatus};
 
 /// A call that waits for its turn and for its end.
@@ -75,7 +75,7 @@ impl Turn {
     fn goes_on(&self, late: bool) -> bool {
         let settings = &self.version.settings;
         let wanted = if late { settings.on_sync_timeout } else { settings.on_hang_up };
-        wanted == Unattended::Continue
+        wanted == WithoutCaller::Continue
     }
 }
 

@@ -11,7 +11,7 @@ use crate::resolve::Deployment;
 use std::pin::pin;
 use std::sync::Arc;
 use tokio::sync::oneshot;
-use wasmill_core::{Failure, FailureName, Problem, Unattended};
+use wasmill_core::{Failure, FailureName, Problem, WithoutCaller};
 use wasmill_sandbox::{Prepared, Run};
 
 /// Tells the caller, who may be gone.
@@ -97,7 +97,7 @@ async fn part(
     };
     let settings = &version.settings;
     let wanted = if late { settings.on_sync_timeout } else { settings.on_hang_up };
-    if wanted != Unattended::Continue {
+    if wanted != WithoutCaller::Continue {
         return Parting::CutOff { late };
     }
     let mut done = None;

@@ -10,6 +10,7 @@ mod cluster;
 mod collection;
 mod connections;
 mod deletion;
+mod detached;
 mod docs;
 mod durability;
 mod events;
@@ -32,7 +33,7 @@ mod runs;
 mod script_settings;
 mod scripts;
 mod tokens;
-mod unattended;
+
 mod uploads;
 mod values;
 mod versions;

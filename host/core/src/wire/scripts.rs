@@ -3,7 +3,7 @@
 use super::patterns;
 use super::raw_json::RawJson;
 use crate::limits::DeclaredLimits;
-use crate::manifest::{ScriptSettings, Unattended};
+use crate::manifest::{ScriptSettings, WithoutCaller};
 use crate::queue::RetryPolicy;
 use crate::runnable::Kind;
 use schemars::JsonSchema;
@@ -116,10 +116,10 @@ pub struct NewScript {
     pub delete_after_secs: Option<u32>,
     /// What becomes of a synchronous run whose caller hangs up.
     #[serde(default)]
-    pub on_hang_up: Unattended,
+    pub on_hang_up: WithoutCaller,
     /// What becomes of one that takes longer than its caller may wait.
     #[serde(default)]
-    pub on_sync_timeout: Unattended,
+    pub on_sync_timeout: WithoutCaller,
     /// When a queued run that failed is started again.
     #[serde(default)]
     pub retry: Option<RetryPolicy>,

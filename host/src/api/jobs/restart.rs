@@ -94,9 +94,9 @@ pub(super) async fn many(asked: Asked<'_>, workspace: &WorkspaceId) -> Result<Re
         Err(_) => true,
     };
     let mut answer = wire::Restarted::default();
-    for (id, fate) in &batch.settled {
+    for (id, settled) in &batch.settled {
         let id = id.to_string();
-        match fate {
+        match settled {
             Ok(new) => answer.restarted.push(RestartedJob { id, new_id: new.to_string() }),
             Err(problem) => answer.skipped.push(SkippedJob { id, reason: problem.detail.clone() }),
         }
@@ -186,8 +186,8 @@ pub(super) async fn rerun(
     }
     let mut text = String::new();
     let rest = ids.iter().skip(batch.settled.len()).filter_map(|_| stopped.clone().map(Err));
-    for fate in batch.settled.into_iter().map(|(_, fate)| fate).chain(rest) {
-        text += &match fate {
+    for settled in batch.settled.into_iter().map(|(_, settled)| settled).chain(rest) {
+        text += &match settled {
             Ok(new) => format!("{new}\n"),
             Err(problem) => format!("Error: {}\n", problem.detail.replace(['\r', '\n'], " ")),
         };

@@ -10,7 +10,7 @@ use wasmill_core::{Problem, ScriptSettings, wire};
 /// 400 saying what does not fit.
 pub(super) fn of_query(query: &str) -> Result<ScriptSettings, Problem> {
     let given = |name| parameter(query, name).filter(|text| !text.is_empty());
-    let unattended =
+    let without_caller =
         |name| typed_parameter(query, name, "cancel or continue").map(Option::unwrap_or_default);
     let retry = given("retry").map(|text| RetryPolicy::parse(&text));
     no_window(typed_parameter(query, "concurrency_time_window_s", "a number of seconds")?)?;
@@ -18,8 +18,8 @@ pub(super) fn of_query(query: &str) -> Result<ScriptSettings, Problem> {
         delete_after_use: typed_parameter(query, "delete_after_use", "true or false")?
             .unwrap_or(false),
         delete_after_secs: typed_parameter(query, "delete_after_secs", "a number of seconds")?,
-        on_hang_up: unattended("on_hang_up")?,
-        on_sync_timeout: unattended("on_sync_timeout")?,
+        on_hang_up: without_caller("on_hang_up")?,
+        on_sync_timeout: without_caller("on_sync_timeout")?,
         retry: retry
             .transpose()
             .map_err(|why| Problem::bad_request(format!("The query parameter retry: {why}")))?,

@@ -3,7 +3,7 @@
 use super::{FRONT, WORKER};
 use serde_json::json;
 use std::time::Duration;
-use wasmill_tests::{Cluster, Host, Ledger, Load, Plan, drained, eventually, fates, guest};
+use wasmill_tests::{Cluster, Host, Ledger, Load, Plan, drained, endings, eventually, guest};
 
 /// Queues jobs while something is done to the way to the database, and holds that nothing was lost.
 fn survives(cluster: &Cluster, trouble: impl Fn()) {
@@ -23,9 +23,9 @@ fn survives(cluster: &Cluster, trouble: impl Fn()) {
     }
     // Thousands of jobs, beside other tests.
     drained(&front, 150);
-    let fates = fates(&front, &ledger.acknowledged);
-    assert!(fates.are_good(), "{fates:?}");
-    assert_eq!(fates.completed, ledger.acknowledged.len());
+    let endings = endings(&front, &ledger.acknowledged);
+    assert!(endings.are_good(), "{endings:?}");
+    assert_eq!(endings.completed, ledger.acknowledged.len());
     // Refused calls are told to come again, and nothing else goes wrong.
     let refused: Vec<_> = ledger.statuses.iter().filter(|(status, _)| **status != 201).collect();
     assert!(refused.iter().all(|(status, _)| **status == 503), "{refused:?} {:?}", ledger.refusal);

@@ -4,7 +4,7 @@ use super::{FRONT, WORKER};
 use serde_json::json;
 use std::time::{Duration, Instant};
 use wasmill_tests::{
-    Cluster, Home, Host, Ledger, Load, Plan, Random, drained, fates, guest, torture,
+    Cluster, Home, Host, Ledger, Load, Plan, Random, drained, endings, guest, torture,
 };
 
 #[test]
@@ -38,13 +38,13 @@ fn hosts_that_are_killed_at_random_lose_nothing() {
         ledger.add(load.end());
     }
     drained(&fronts[0], 120);
-    let fates = fates(&fronts[0], &ledger.acknowledged);
+    let endings = endings(&fronts[0], &ledger.acknowledged);
     eprintln!(
         "{kills} kills, {} jobs acknowledged, {} started again",
         ledger.acknowledged.len(),
-        fates.started_again
+        endings.started_again
     );
-    assert!(fates.are_good(), "{fates:?}");
+    assert!(endings.are_good(), "{endings:?}");
     assert!(ledger.acknowledged.len() > 200, "{}", ledger.acknowledged.len());
     for host in fronts.iter().chain(&workers) {
         assert!(!host.log().contains("panicked"), "{}", host.log());

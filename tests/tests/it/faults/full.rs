@@ -5,7 +5,7 @@ use super::{PATH, alone};
 use serde_json::json;
 use std::time::Duration;
 use wasmill_tests::{
-    Answer, FaultyDisk, Home, Host, Load, Orders, Plan, SmallDisk, drained, eventually, fates,
+    Answer, FaultyDisk, Home, Host, Load, Orders, Plan, SmallDisk, drained, endings, eventually,
     guest,
 };
 
@@ -126,8 +126,8 @@ fn survives(home: &Home, disk: &mut Disk) {
     let answer = host.call(PATH, &json!({"name": "Ann"}));
     assert_eq!(host.job(answer.header("x-wasmill-job-id"))["success"], json!(true));
     drained(&host, 60);
-    let fates = fates(&host, &told.acknowledged);
-    assert!(fates.are_good(), "{fates:#?}");
+    let endings = endings(&host, &told.acknowledged);
+    assert!(endings.are_good(), "{endings:#?}");
     host.terminate();
     assert_eq!(host.ended(20).code(), Some(0), "{}", host.log());
 }

@@ -1,7 +1,9 @@
 //! A host that is killed again and again while clients queue jobs.
 
 use super::{PATH, alone};
-use wasmill_tests::{Home, Ledger, Load, Plan, Random, drained, eventually, fates, guest, torture};
+use wasmill_tests::{
+    Home, Ledger, Load, Plan, Random, drained, endings, eventually, guest, torture,
+};
 
 #[test]
 fn every_acknowledged_job_ends_once() {
@@ -28,11 +30,11 @@ fn every_acknowledged_job_ends_once() {
         }
     }
     drained(&host, 120);
-    let fates = fates(&host, &told.acknowledged);
-    assert!(fates.are_good(), "{fates:#?}");
+    let endings = endings(&host, &told.acknowledged);
+    assert!(endings.are_good(), "{endings:#?}");
     assert_eq!(told.statuses.keys().copied().collect::<Vec<_>>(), [201], "{:?}", told.refusal);
     eprintln!(
         "kills: {kills}, {} acknowledged jobs ended once with success, {} of them were started more than once",
-        fates.completed, fates.started_again
+        endings.completed, endings.started_again
     );
 }

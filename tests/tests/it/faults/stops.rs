@@ -3,7 +3,7 @@
 use super::{PATH, alone};
 use serde_json::json;
 use std::time::{Duration, Instant};
-use wasmill_tests::{Home, Ledger, Load, Plan, drained, eventually, fates, guest, torture};
+use wasmill_tests::{Home, Ledger, Load, Plan, drained, endings, eventually, guest, torture};
 
 /// A call that was sent so long before belongs to those that were begun. A later one may find its
 /// connection closed.
@@ -53,13 +53,13 @@ fn calls_are_finished_and_jobs_stay() {
     }
     let host = home.start(&[]);
     drained(&host, 120);
-    let fates = fates(&host, &told.acknowledged);
-    assert!(fates.are_good(), "{fates:#?}");
+    let endings = endings(&host, &told.acknowledged);
+    assert!(endings.are_good(), "{endings:#?}");
     // Jobs are given back when a host is stopped, which counts as no start.
-    assert_eq!(fates.started_again, 0);
+    assert_eq!(endings.started_again, 0);
     eprintln!(
         "stops: {}, {} acknowledged jobs ended once, {finished} calls of a second were answered",
         torture().stops,
-        fates.completed
+        endings.completed
     );
 }

@@ -3,7 +3,9 @@
 use super::power::{Recorded, missing};
 use super::{PATH, alone};
 use serde_json::json;
-use wasmill_tests::{Cut, FaultyDisk, Home, Load, Orders, Plan, drained, eventually, fates, guest};
+use wasmill_tests::{
+    Cut, FaultyDisk, Home, Load, Orders, Plan, drained, endings, eventually, guest,
+};
 
 /// After a failed sync nobody knows what is on the disk. So the host stops, and has promised
 /// nothing that it does not keep.
@@ -50,8 +52,8 @@ fn a_failed_sync_stops_the_host() {
         faulty.order(Orders::default());
         let host = faulty.start(&home, &[], false);
         drained(&host, 60);
-        let fates = fates(&host, &recorded.jobs);
-        assert!(fates.are_good(), "{fates:#?}");
+        let endings = endings(&host, &recorded.jobs);
+        assert!(endings.are_good(), "{endings:#?}");
         host.still_serves();
     }
     assert!(jobs > 0, "nothing was acknowledged before a sync failed");
@@ -93,8 +95,8 @@ fn a_slow_disk_makes_callers_wait() {
     assert_eq!(called.statuses.keys().copied().collect::<Vec<_>>(), [200], "{:?}", called.refusal);
     assert!(called.results.len() > 100, "{}", called.results.len());
     drained(&host, 60);
-    let fates = fates(&host, &queued.acknowledged);
-    assert!(fates.are_good(), "{fates:#?}");
+    let endings = endings(&host, &queued.acknowledged);
+    assert!(endings.are_good(), "{endings:#?}");
 
     // Records that come faster than they can be written are kept without arguments and results, or
     // not at all: these have 128 KiB each, and a gigabyte together.

@@ -75,7 +75,7 @@ impl<'a> Batch<'a> {
         }
         self.bytes = 0;
         for (id, fresh) in std::mem::take(&mut self.gathered) {
-            let fate = match fresh {
+            let settled = match fresh {
                 Ok(fresh) if together => Ok(fresh.id),
                 Ok(fresh) => {
                     let new = fresh.id;
@@ -83,7 +83,7 @@ impl<'a> Batch<'a> {
                 }
                 Err(problem) => Err(problem),
             };
-            self.settled.push((id, fate));
+            self.settled.push((id, settled));
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use changes::{Change, Changing};
 use std::time::Duration;
 use wasmill_tests::{
     Acknowledged, Cut, Disk, FaultyDisk, Home, Load, Orders, Plan, Random, call_again, drained,
-    eventually, fates, guest, integrity, queued_names, read_notes, torture,
+    endings, eventually, guest, integrity, queued_names, read_notes, torture,
 };
 
 /// What a host did to its disk, and what it had acknowledged when its power was cut.
@@ -83,8 +83,8 @@ pub(super) fn missing(recorded: &Recorded, cut: Cut) -> (Vec<String>, Vec<String
     }
     let host = home.start(&[]);
     drained(&host, 120);
-    let fates = fates(&host, &recorded.jobs);
-    wrong.extend(fates.wrong);
+    let endings = endings(&host, &recorded.jobs);
+    wrong.extend(endings.wrong);
     wrong.extend(
         queued_names(&host)
             .into_iter()
@@ -92,7 +92,7 @@ pub(super) fn missing(recorded: &Recorded, cut: Cut) -> (Vec<String>, Vec<String
             .map(|(name, count)| format!("{name} was queued {count} times")),
     );
     wrong.extend(recorded.changes.iter().flat_map(|change| change.missing(&host)));
-    (fates.lost, wrong)
+    (endings.lost, wrong)
 }
 
 /// The disks to look at.

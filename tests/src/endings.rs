@@ -11,7 +11,7 @@ const PAGE: usize = 10_000;
 
 /// What became of a number of jobs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Fates {
+pub struct Endings {
     /// Jobs that ended once, with success, under the name that they were queued with.
     pub completed: usize,
     /// How many of them were started more than once.
@@ -22,7 +22,7 @@ pub struct Fates {
     pub wrong: Vec<String>,
 }
 
-impl Fates {
+impl Endings {
     /// Nothing was lost, and nothing went wrong.
     pub fn are_good(&self) -> bool {
         self.lost.is_empty() && self.wrong.is_empty()
@@ -52,29 +52,29 @@ pub fn drained(host: &Host, within: u64) {
 }
 
 /// Looks for jobs of a script that is given a `name`, and answers with a `greeting`.
-pub fn fates(host: &Host, jobs: &[Acknowledged]) -> Fates {
+pub fn endings(host: &Host, jobs: &[Acknowledged]) -> Endings {
     let mut known: HashMap<String, Vec<Value>> = HashMap::new();
     for job in all_jobs(host) {
         known.entry(job["id"].as_str().expect("an id").to_owned()).or_default().push(job);
     }
-    let mut fates = Fates::default();
+    let mut endings = Endings::default();
     for Acknowledged { id, name } in jobs {
         match known.get(id).map(Vec::as_slice) {
-            None => fates.lost.push(id.clone()),
+            None => endings.lost.push(id.clone()),
             Some([job]) if job["success"] == true && job["args"]["name"] == json!(name) => {
-                fates.completed += 1;
-                fates.started_again += usize::from(job["attempt"] != 1);
+                endings.completed += 1;
+                endings.started_again += usize::from(job["attempt"] != 1);
                 // Lists are without results, and to look at each job takes too long.
-                if fates.completed % 50 == 1
+                if endings.completed % 50 == 1
                     && host.job(id)["result"]["greeting"] != json!(format!("Hello {name}!"))
                 {
-                    fates.wrong.push(format!("{id}: {}", host.job(id)));
+                    endings.wrong.push(format!("{id}: {}", host.job(id)));
                 }
             }
-            Some(found) => fates.wrong.push(format!("{id} ({name}): {found:?}")),
+            Some(found) => endings.wrong.push(format!("{id} ({name}): {found:?}")),
         }
     }
-    fates
+    endings
 }
 
 /// How often each name was queued, by all the jobs there are.
