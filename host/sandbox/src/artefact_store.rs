@@ -184,7 +184,7 @@ impl ArtefactStore {
         };
         let inner = self.inner.clone();
         tokio::spawn(async move {
-            let Ok(_place) = inner.uploads.acquire().await else { return };
+            let Ok(_permit) = inner.uploads.acquire().await else { return };
             match shared.put(inner.seal.engine_id(), digest, sealed).await {
                 Ok(()) => inner.counters.published.fetch_add(1, Ordering::Relaxed),
                 Err(error) => {

@@ -257,8 +257,8 @@ pub(crate) struct LazyWasi {
 }
 
 impl LazyWasi {
-    pub(crate) fn of(world: WasiConfig) -> Self {
-        Self { made: LazyCell::new(Box::new(|| world.build())) }
+    pub(crate) fn of(config: WasiConfig) -> Self {
+        Self { made: LazyCell::new(Box::new(|| config.build())) }
     }
 
     /// For a store in which nothing runs.

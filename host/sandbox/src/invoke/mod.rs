@@ -132,7 +132,7 @@ impl Sandbox {
         start: Instant,
         deadline: Instant,
     ) -> Store<RunState> {
-        let world = WasiConfig {
+        let config = WasiConfig {
             common: self.environment.clone(),
             environment: call.environment.clone(),
             arguments: streams.captured.is_some().then(|| call.args.clone()),
@@ -141,7 +141,7 @@ impl Sandbox {
             limits: call.limits,
             start,
         };
-        run_state::new_store(self.engine(), LazyWasi::of(world), &call.limits, deadline)
+        run_state::new_store(self.engine(), LazyWasi::of(config), &call.limits, deadline)
     }
 }
 
