@@ -225,6 +225,24 @@ impl Expect {
     }
 }
 
+/// Sends a request so often on one connection, the next one when the answer is there.
+pub(crate) async fn repeat(
+    address: SocketAddr,
+    shot: &Shot,
+    expect: &Expect,
+    times: u64,
+) -> Result<()> {
+    let mut connection = Connection::open(address).await?;
+    let request = shot.bytes(address);
+    for _ in 0..times {
+        let (head, body) = connection.ask(&request, &shot.method).await?;
+        if !expect.met_by(head, body)? {
+            bail!("unexpected answer {} {}", head.status, String::from_utf8_lossy(body));
+        }
+    }
+    Ok(())
+}
+
 /// Sends requests on `connections` connections for `duration`.
 pub(crate) async fn fire(
     address: SocketAddr,

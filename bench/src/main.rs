@@ -6,7 +6,8 @@
 //! binary, beside a server that answers the same natively. `peers` sends them to other servers too.
 //! `queue` gives jobs to the stores, beside their bare engines. These go over their candidates in
 //! rounds and report medians and ratios, because a machine that is shared is never the same twice.
-//! `versions` and `large` tell what single things take.
+//! `versions` and `large` tell what single things take. `instructions` counts instead of measuring,
+//! so that two counts can be compared whatever the machine did meanwhile.
 
 #![forbid(unsafe_code)]
 
@@ -15,6 +16,7 @@ mod cell;
 mod figures;
 mod http;
 mod in_process;
+mod instructions;
 mod large;
 mod load;
 mod machine;
@@ -58,6 +60,8 @@ enum Command {
     Neighbour(neighbour::Args),
     /// Jobs in the store: queueing, draining, fairness, lists; beside the bare engines
     Queue(queue::Args),
+    /// Instructions of a call and of a queued job, counted and compared with the committed ones
+    Instructions(instructions::Args),
     /// Puts what was measured on the page `docs/performance.md`
     Report(report::Args),
     /// One candidate of `in-process` in a loop, for a profiler
@@ -84,6 +88,7 @@ fn main() -> ExitCode {
         Command::Large(args) => large::run(&args),
         Command::Neighbour(args) => neighbour::run(&args),
         Command::Queue(args) => queue::run(&args),
+        Command::Instructions(args) => instructions::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Repeat(args) => in_process::repeat(&args),
         Command::Bare(args) => bare::serve(&args),

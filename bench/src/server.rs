@@ -102,11 +102,23 @@ impl Drop for Server {
 
 /// Puts a program on one processor, if asked to.
 pub(crate) fn program(path: &Path, processor: Option<usize>) -> Command {
-    match processor {
-        None => Command::new(path),
-        Some(processor) => {
-            let mut command = Command::new("taskset");
-            command.args(["--cpu-list", &processor.to_string()]).arg(path);
+    launched(&on_processor(processor), path)
+}
+
+/// The words before a program that put it on one processor.
+fn on_processor(processor: Option<usize>) -> Vec<String> {
+    processor.map_or_else(Vec::new, |processor| {
+        ["taskset", "--cpu-list", &processor.to_string()].map(str::to_owned).into()
+    })
+}
+
+/// A program that is started by another one, which the words name.
+fn launched(words: &[String], path: &Path) -> Command {
+    match words {
+        [] => Command::new(path),
+        [launcher, arguments @ ..] => {
+            let mut command = Command::new(launcher);
+            command.args(arguments).arg(path);
             command
         }
     }
@@ -141,7 +153,7 @@ pub(crate) struct Host {
     // Before the directory, so that it is stopped first.
     server: Server,
     token: String,
-    processor: Option<usize>,
+    launcher: Vec<String>,
     arguments: Vec<String>,
     folder: TempDir,
 }
@@ -149,20 +161,25 @@ pub(crate) struct Host {
 impl Host {
     /// Starts it on an empty directory. `arguments`: further ones of `wasmill serve`.
     pub(crate) fn start(processor: Option<usize>, arguments: &[&str]) -> Result<Self> {
+        Self::launch(on_processor(processor), arguments)
+    }
+
+    /// The same by another program, which the words of `launcher` name.
+    pub(crate) fn launch(launcher: Vec<String>, arguments: &[&str]) -> Result<Self> {
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        Self::on(tempfile::tempdir()?, processor, arguments)
+        Self::on(tempfile::tempdir()?, launcher, arguments)
     }
 
     /// Stops it, and starts it on what it has written.
     pub(crate) fn restart(self) -> Result<Self> {
-        let Self { server, processor, arguments, folder, .. } = self;
+        let Self { server, launcher, arguments, folder, .. } = self;
         drop(server);
-        Self::on(folder, processor, arguments)
+        Self::on(folder, launcher, arguments)
     }
 
-    fn on(folder: TempDir, processor: Option<usize>, arguments: Vec<String>) -> Result<Self> {
+    fn on(folder: TempDir, launcher: Vec<String>, arguments: Vec<String>) -> Result<Self> {
         let (data, log) = (folder.path().join("data"), folder.path().join("log"));
-        let mut command = program(&binary()?, processor);
+        let mut command = launched(&launcher, &binary()?);
         for (name, _) in
             std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("WASMILL_"))
         {
@@ -182,7 +199,7 @@ impl Host {
             .context("the host wrote no token")?
             .trim()
             .to_owned();
-        Ok(Self { server, token, processor, arguments, folder })
+        Ok(Self { server, token, launcher, arguments, folder })
     }
 
     /// Deploys a script in a workspace. `at` is its path, and a query if it needs one. Returns the

@@ -10,9 +10,11 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::process::{cargo, run as run_quietly, step};
+use crate::packages::{self, Built};
+use crate::process::{cargo, run as run_quietly};
+use crate::steps::step;
 use crate::wasm_targets::{self, GuestEnv};
-use crate::{apt, guests, host, packages};
+use crate::{apt, guests, host};
 
 /// The server of `wasi:http` components. Arguments of `cargo install`.
 const WASMTIME: [&str; 3] = ["wasmtime-cli", "--version", "48.0.8"];
@@ -87,7 +89,7 @@ fn ensure_peers(root: &Path) -> Result<()> {
     let (asked, folder) = (root.join("bench/peers"), root.join("target/bench/peers"));
     packages::python(&asked.join("requirements.txt"), &folder.join("python"))?;
     packages::node(&asked, &folder.join("node"))?;
-    packages::cargo(root, &WASMTIME, &folder.join("cargo"))?;
+    packages::cargo(root, &WASMTIME, Built::AsReleased, &folder.join("cargo"))?;
     if Command::new("taskset").arg("--version").output().is_err() {
         apt::install(&["util-linux"])?;
     }

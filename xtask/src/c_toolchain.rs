@@ -6,7 +6,8 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 use crate::apt;
-use crate::process::{attempt, output, run, step};
+use crate::process::{attempt, output, run};
+use crate::steps::step;
 
 const CLANG: &str = "clang-19";
 

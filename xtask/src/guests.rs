@@ -11,7 +11,8 @@ use std::process::Stdio;
 use anyhow::{Context as _, Result, bail};
 
 use crate::c_toolchain::CToolchain;
-use crate::process::{self, step};
+use crate::process;
+use crate::steps::step;
 use crate::wasm_targets::{self, GuestEnv, TARGET};
 
 /// The cargo workspaces whose members are guests.

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::process::{cargo, run, step};
+use crate::process::{cargo, run};
+use crate::steps::step;
 
 /// Builds the host and returns its binary.
 pub(crate) fn build(root: &Path) -> Result<PathBuf> {

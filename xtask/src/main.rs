@@ -8,10 +8,13 @@ mod check;
 mod demo;
 mod guests;
 mod host;
+mod instructions;
 mod packages;
 mod peers;
 mod process;
 mod servers;
+mod steps;
+mod test;
 mod toolchain;
 mod torture;
 mod wasm_std;
@@ -28,10 +31,14 @@ usage: cargo xtask <command>
   demo [--once] [--listen ADDR]
                       install what is missing, build, start the host, push the examples and call them; then go on serving
   test                install what the tests need and run everything that has to pass
+  check               format, lints, and the unit tests of the packages that were changed since the branch left main, or since
+                      the last commit: less than a minute where `test` has built before
   torture [--kills N] [--cases N]
                       the tests with faults for long: hosts killed N times under load, N power cuts, and the others
   bench [--quick] [PART ...]
                       install the peers, measure beside them and write target/bench/*.json; PART chooses
+  instructions [--update]
+                      count the instructions of a call and of a queued job, and compare with bench/instructions.json, or write it
   peers               install the clients, SDKs, servers and the proxy that the tests use into target/peers
   guests              build the scripts and the test guests into target/guests
   build-script DIR    build one script and print the path of its .wasm
@@ -54,7 +61,12 @@ fn dispatch() -> Result<()> {
         ["demo"] => demo::build_and_run(&root()?, false, None),
         ["demo", "--once"] => demo::build_and_run(&root()?, true, None),
         ["demo", "--listen", address] => demo::build_and_run(&root()?, false, Some(address)),
-        ["test"] => check::run_all(&root()?),
+        ["test"] => test::run_all(&root()?),
+        ["check"] => check::run_all(&root()?),
+        ["instructions"] => instructions::build_and_count(&root()?, false),
+        ["instructions", "--update"] => instructions::build_and_count(&root()?, true),
+        // How `test` has cargo start the test programs.
+        [test::TIMED, program @ ..] => test::timed(program),
         ["torture", amount @ ..] => torture::run(&root()?, &torture::Amount::parse(amount)?),
         ["bench", parts @ ..] => bench::run(&root()?, parts),
         ["peers"] => peers::ensure(&root()?),

@@ -10,7 +10,8 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 
 use crate::apt;
-use crate::process::{self, attempt, run, step};
+use crate::process::{self, attempt, run};
+use crate::steps::step;
 
 /// What decides about the packages for Node.js.
 const NODE_FILES: [&str; 3] = ["package.json", "package-lock.json", ".npmrc"];
@@ -98,8 +99,26 @@ pub(crate) fn node(asked_in: &Path, folder: &Path) -> Result<bool> {
     })
 }
 
-/// A program from crates.io in `bin`, built with what its author locked.
-pub(crate) fn cargo(root: &Path, package: &[&str], folder: &Path) -> Result<()> {
+/// How a program from crates.io is built.
+#[derive(Clone, Copy)]
+pub(crate) enum Built {
+    /// As its author builds it.
+    AsReleased,
+    /// In less time: it is there to answer tests.
+    Quickly,
+}
+
+/// Has `cargo install` take little time for a program whose own speed does not matter. Many
+/// authors ask for optimizations that take minutes.
+pub(crate) fn build_quickly(install: &mut Command) {
+    install
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
+        .env("CARGO_PROFILE_RELEASE_LTO", "off")
+        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
+}
+
+/// A program from crates.io in `bin`, with what its author locked.
+pub(crate) fn cargo(root: &Path, package: &[&str], built: Built, folder: &Path) -> Result<()> {
     let asked = package.join(" ");
     if is_installed(folder, &asked) {
         return Ok(());
@@ -113,6 +132,9 @@ pub(crate) fn cargo(root: &Path, package: &[&str], folder: &Path) -> Result<()> 
             // again.
             install.env_remove("CARGO_TARGET_DIR");
             install.args(["install", "--quiet", "--locked", "--root"]).arg(folder).args(package);
+            if let Built::Quickly = built {
+                build_quickly(&mut install);
+            }
             run(&mut install)?;
             mark(folder, &asked)
         },

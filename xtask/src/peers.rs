@@ -9,8 +9,9 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use crate::process::step;
-use crate::{apt, packages};
+use crate::apt;
+use crate::packages::{self, Built};
+use crate::steps::step;
 
 /// A server of object storage, and its version. Arguments of `cargo install`.
 const S3S: [&str; 5] = ["s3s-fs", "--version", "0.14.1", "--features", "binary"];
@@ -25,7 +26,7 @@ pub(crate) fn ensure(root: &Path) -> Result<()> {
         std::os::unix::fs::symlink(&asked, node.join("programs"))
             .context("could not link the tests' programs")?;
     }
-    packages::cargo(root, &S3S, &folder.join("cargo"))?;
+    packages::cargo(root, &S3S, Built::Quickly, &folder.join("cargo"))?;
     if !folder.join("caddy/usr/bin/caddy").is_file() {
         // Unpacked and not installed: Debian's package would start a server on port 80.
         step("unpacking caddy", || apt::unpack("caddy", &folder.join("caddy")))?;

@@ -1,22 +1,9 @@
-//! Running other programs, with errors that name the program and progress lines that name the time.
+//! Running other programs, with errors that name the program.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
-
-/// Prints `what`, does it, and prints how long it took if that was long enough to wonder.
-pub(crate) fn step<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    eprintln!("{what}");
-    let start = Instant::now();
-    let done = work()?;
-    let seconds = start.elapsed().as_secs_f64();
-    if seconds >= 1.0 {
-        eprintln!("  done in {seconds:.1} s");
-    }
-    Ok(done)
-}
 
 /// Cargo, in a folder, as if it was called by hand: what the cargo that runs this program tells it
 /// of itself is taken away. Some build scripts look at that, and everything behind them would be

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Result, bail};
 
 use crate::apt;
-use crate::process::step;
+use crate::steps::step;
 
 /// PostgreSQL, and openssl for the certificate of its tests.
 const PACKAGES: [&str; 2] = ["postgresql-15", "openssl"];

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::process::{cargo, step};
-use crate::{check, guests, peers, servers};
+use crate::process::cargo;
+use crate::steps::step;
+use crate::{guests, peers, servers, test};
 
 /// How much of what; absent: what `tests/src/torture.rs` finds enough.
 #[derive(Default)]
@@ -35,7 +36,7 @@ pub(crate) fn run(root: &Path, amount: &Amount) -> Result<()> {
     guests::build_all(root)?;
     peers::ensure(root)?;
     servers::ensure()?;
-    check::build(root)?;
+    test::build(root)?;
     step("breaking disks, cutting power, killing and stopping hosts", || {
         let mut tests = cargo(root);
         tests.args([

@@ -11,7 +11,8 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-use crate::process::{attempt, step};
+use crate::process::attempt;
+use crate::steps::step;
 use crate::toolchain::Toolchain;
 use crate::wasm_std;
 
