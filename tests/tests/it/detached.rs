@@ -157,6 +157,9 @@ fn what_may_wait() {
         "{full:?}"
     );
     assert_eq!(host.get("/api/w/main/jobs/queue/count").json()["database_length"], 3);
+    // Decided before the body is looked at, which is no JSON.
+    let broken = host.request("POST", "/api/w/main/jobs/run/p/u/on/hello");
+    broken.body("application/json", b"{").send().problem(429);
     // For a synchronous call those that are due count, and only when it asks.
     assert_eq!(sync(2).status, 200);
     let long = sync(1);
