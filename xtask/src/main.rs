@@ -31,8 +31,8 @@ usage: cargo xtask <command>
   demo [--once] [--listen ADDR]
                       install what is missing, build, start the host, push the examples and call them; then go on serving
   test                install what the tests need and run everything that has to pass
-  check               format, lints, and the unit tests of the packages that were changed since the branch left main, or since
-                      the last commit: less than a minute where `test` has built before
+  check               format, lints, and the unit tests of the packages that were changed since the branch left main:
+                      about a minute at most where `test` and `check` have built before
   torture [--kills N] [--cases N]
                       the tests with faults for long: hosts killed N times under load, N power cuts, and the others
   bench [--quick] [PART ...]

@@ -14,7 +14,7 @@ use crate::process::{attempt, cargo, run};
 use crate::steps::{self, both, step};
 use crate::{bench, demo, guests, instructions, packages, peers, servers};
 
-/// Tests at the same time, for each processor. Most of them wait for hosts that they started.
+/// Tests at the same time, for each processor. Most of them wait for what they started.
 const TESTS_PER_PROCESSOR: usize = 3;
 
 /// How many of the slowest steps and tests are named at the end.
@@ -101,11 +101,10 @@ fn run_tests(root: &Path) -> Result<Vec<(f64, String)>> {
     let this = this.to_str().context("this program is in a folder whose name is not UTF-8")?;
     // A TOML string in the form in which nothing has to be escaped.
     let runner = format!("target.'cfg(all())'.runner = ['{this}', '{TIMED}']");
-    let threads = std::thread::available_parallelism().map_or(1, usize::from) * TESTS_PER_PROCESSOR;
     let mut tests = cargo(root)
         .args(["test", "--locked", "--release", "--workspace", "--lib", "--bins", "--tests"])
         .args(["--config", &runner])
-        .env("RUST_TEST_THREADS", threads.to_string())
+        .env("RUST_TEST_THREADS", threads())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
@@ -123,6 +122,12 @@ fn run_tests(root: &Path) -> Result<Vec<(f64, String)>> {
     }
     times.sort_by(|one, other| other.0.total_cmp(&one.0));
     Ok(times)
+}
+
+/// How many tests of one program run at the same time, as `RUST_TEST_THREADS` has it.
+pub(crate) fn threads() -> String {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    (processors * TESTS_PER_PROCESSOR).to_string()
 }
 
 /// The command of this program that cargo starts test programs with.
