@@ -202,9 +202,9 @@ fn compare(committed: &Counts, counts: &Counts) -> Result<()> {
         let change = change(*was, *is);
         if change.abs() > TOLERANCE {
             bail!(
-                "{name} takes {is} instructions, {:+.1} % of the committed {was}. If that is meant, \
-                 `cargo xtask instructions --update` writes the new counts; commit them with the \
-                 change and say there why",
+                "{name} takes {is} instructions, {:+.1} % against the committed {was}. If that is \
+                 meant, `cargo xtask instructions --update` writes the new counts; commit them \
+                 with the change and say there why",
                 change * 100.0
             );
         }
