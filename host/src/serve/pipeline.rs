@@ -6,7 +6,7 @@ use crate::api;
 use crate::api::row::Right;
 use crate::calls::mode::Mode;
 use crate::calls::{self, in_turn, queued, stream, sync};
-use crate::clock::Arrival;
+use crate::clock::{self, Arrival};
 use crate::host::Host;
 use crate::http::body::{self, Incoming};
 use crate::http::respond::{self, Reply};
@@ -55,12 +55,15 @@ async fn answer(host: &Arc<Host>, request: Request<Incoming>) -> Result<Reply, P
     let version = host.resolver.resolve(&workspace, &target).await?;
     caller.require(&workspace, &Need::run_script(version.path.as_str()))?;
     let asked = calls::options(&parts, mode, arrival.at)?;
-    let (queues, limit) = (mode == Mode::Queued || version.takes_turns(), asked.queue_limit);
+    let queues = mode == Mode::Queued || (mode != Mode::Probe && version.takes_turns());
+    let limit = asked.queue_limit;
     host.queue_bounds.room(&workspace, queues, limit).await?;
     let limits = &host.settings.limits;
     let body = body::read(&parts.headers, incoming, limits.body_bytes, limits.body_timeout).await?;
     let arguments = calls::arguments(&host.settings.include_headers, &parts, &body)?;
     values::require(&caller, &workspace, arguments.as_str())?;
+    // The body may have taken long. A job's time has to be about that of its id.
+    let arrival = Arrival { at: clock::now(), ..arrival };
     let once = match mode {
         Mode::Queued => once::key(&parts.headers, &target, arguments.as_str(), arrival.at)?,
         _ => None,
