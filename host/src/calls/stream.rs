@@ -34,7 +34,7 @@ pub(crate) fn run(
     let execution = Execution::of_call(&host.runner, invocation);
     let log = execution.log().clone();
     let attended = attended(execution, version.clone(), script, permit);
-    let over = async move { over_attended(attended.await).await };
+    let over = async move { over_attended(attended.await) };
     let (sender, events) = mpsc::channel(EVENTS);
     tokio::spawn(follow(sender, move || Some(log.clone()), over));
     labelled(respond::events(events), id, &version)
@@ -61,27 +61,22 @@ pub(crate) async fn run_in_turn(
 
 /// How a call ended that is followed.
 enum Over {
-    /// With a result. `log` is the whole log where it was read back.
-    Result { result: Box<RawValue>, log: Option<Bytes> },
+    /// With a run, which is not recorded yet: whoever waits for this may stop waiting, and the
+    /// record must not be lost with that.
+    Finished(Box<Finished>),
+    /// With a result that was read back, and the whole log.
+    Stored { result: Box<RawValue>, log: Bytes },
     /// The wait was over before; the reader comes again, to the job.
     Waited,
     /// With nothing to show.
     Refused(Problem),
 }
 
-/// The end is recorded before it is told.
-async fn over_attended(finished: Result<Finished, Problem>) -> Over {
+fn over_attended(finished: Result<Finished, Problem>) -> Over {
     match finished {
         Err(problem) => Over::Refused(problem),
         Ok(finished) if finished.wait == Wait::GoesOn => Over::Waited,
-        Ok(finished) => {
-            let result = match &finished.run.outcome {
-                Outcome::Success(result) => result.clone(),
-                Outcome::Failure(failure) => failure.to_result(),
-            };
-            finished.record().await;
-            Over::Result { result, log: None }
-        }
+        Ok(finished) => Over::Finished(Box::new(finished)),
     }
 }
 
@@ -89,7 +84,7 @@ fn over_in_turn(end: Result<Option<RunEnd>, Problem>) -> Over {
     match end {
         Err(problem) => Over::Refused(problem),
         Ok(None) => Over::Waited,
-        Ok(Some(end)) => Over::Result { result: end.result, log: Some(end.log) },
+        Ok(Some(end)) => Over::Stored { result: end.result, log: end.log },
     }
 }
 
@@ -130,19 +125,19 @@ async fn follow(
     let event = match ended {
         Over::Refused(problem) => Event { error: Some(problem.detail), ..Event::of("error") },
         Over::Waited => Event::of("timeout"),
-        Over::Result { result, log: stored } => {
-            let (text, next) = match stored {
-                Some(stored) => rest(&stored, offset),
-                None => log().map_or((String::new(), offset), |log| log.read_from(offset)),
+        Over::Stored { result, log } => {
+            let (text, next) = rest(&log, offset);
+            completed(result, text, next)
+        }
+        Over::Finished(finished) => {
+            let result = match &finished.run.outcome {
+                Outcome::Success(result) => result.clone(),
+                Outcome::Failure(failure) => failure.to_result(),
             };
-            Event {
-                running: Some(false),
-                completed: Some(true),
-                new_logs: Some(text).filter(|text| !text.is_empty()),
-                log_offset: Some(next),
-                only_result: Some(result),
-                ..Event::update()
-            }
+            let (text, next) = log().map_or((String::new(), offset), |log| log.read_from(offset));
+            // Recorded before it is told, and whether or not anybody is there to be told.
+            finished.record().await;
+            completed(result, text, next)
         }
     };
     // Its caller may be gone by now; the run is recorded all the same.
@@ -155,6 +150,17 @@ fn logged(text: String, next: usize) -> Event {
         completed: Some(false),
         new_logs: Some(text),
         log_offset: Some(next),
+        ..Event::update()
+    }
+}
+
+fn completed(result: Box<RawValue>, text: String, next: usize) -> Event {
+    Event {
+        running: Some(false),
+        completed: Some(true),
+        new_logs: Some(text).filter(|text| !text.is_empty()),
+        log_offset: Some(next),
+        only_result: Some(result),
         ..Event::update()
     }
 }

@@ -52,7 +52,7 @@ async fn attend(
 ) {
     let mut caller = Some(caller);
     let runner = execution.runner().clone();
-    let Some(id) = execution.id() else { return };
+    let Some(id) = execution.job().map(|job| job.id) else { return };
     let noted = Noted::new(&runner.running, id, execution.log(), &runner.stop.ending);
     let parting = {
         let run = execution.run(&version, &script, permit, noted.cancel());

@@ -16,7 +16,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use wasmill_core::problem::Code;
-use wasmill_core::{Failure, FailureName, JobId, Outcome, Problem, Usage};
+use wasmill_core::{Failure, FailureName, Outcome, Problem, Usage};
 use wasmill_sandbox::{Call, LogBuffer, Prepared, Run};
 use wasmill_store::{Claim, ClaimedJob, Micros, NewJob, RunRecord, RunStatus, StoreError};
 
@@ -180,11 +180,6 @@ impl Execution {
         // It is set once: only the one task that the run lives in adopts it.
         let _ = self.claim.set(Claimed { claim, failures: 0 });
         Ok(())
-    }
-
-    /// The run's id, which is its job's.
-    pub(crate) fn id(&self) -> Option<JobId> {
-        self.job.as_ref().map(|job| job.id)
     }
 }
 
